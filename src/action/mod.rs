@@ -1,0 +1,15 @@
+//! What may happen to a value, and how strict each is.
+//!
+//! [`Action`] is the word of the rules; [`Action::join`] the lattice; [`Treatment`] an action with
+//! its key, ready to be applied to values by [`transform`]. Pure: the key, the date and the value
+//! are arguments.
+
+mod lattice;
+pub mod pseudonym;
+pub mod transform;
+mod words;
+
+pub use lattice::Action;
+pub use lattice::{Generalisation, Mask, Period};
+pub use transform::{Applied, Scalar, Treatment};
+pub use words::UnknownAction;

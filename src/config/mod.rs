@@ -1,0 +1,1 @@
+//! tamis.yaml → Config, all errors at once.

@@ -1,0 +1,75 @@
+//! What is known of a request when it is decided.
+
+use std::sync::Arc;
+
+use crate::terms::{DataSubject, PurposeId, RecipientId, Statements};
+
+/// Who asks, as an authenticator established it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The recipient.
+    pub recipient: RecipientId,
+    /// The person behind a token (`sub`), for recipients who are persons and for internal agents.
+    pub person: Option<DataSubject>,
+    /// The purposes the credential itself is bound to; `None`: all that the rules give the recipient.
+    pub purposes: Option<Vec<PurposeId>>,
+}
+
+/// The route that method and path matched.
+#[derive(Clone, Debug)]
+pub struct RouteMatch {
+    /// Position in [`Policy::routes`](crate::policy::Policy::routes).
+    pub index: usize,
+    /// Path parameters by name, percent-decoded.
+    pub parameters: Vec<(String, DataSubject)>,
+}
+
+/// Ids found for one role of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectIds {
+    /// None, or contradictory ones: the subject cannot be resolved.
+    Unresolved,
+    /// One.
+    One(DataSubject),
+    /// Several, at a place selected with a wildcard.
+    Many(Vec<DataSubject>),
+}
+
+/// A subject known before the backend is asked, with what they have said.
+#[derive(Clone, Debug)]
+pub struct KnownSubject {
+    /// Position in the route's subjects.
+    pub role: usize,
+    /// Who.
+    pub id: DataSubject,
+    /// What they have said.
+    pub statements: Arc<Statements>,
+}
+
+/// One question about subjects inside a body, with what they have said.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Position in the route's subjects, ids, and one set of statements for each id.
+    pub subjects: &'a [(usize, SubjectIds, Vec<Arc<Statements>>)],
+    /// Whether the question is about the whole document.
+    pub whole_document: bool,
+}
+
+/// All that a decision rests on.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What for, as `Tamis-Purpose` says; empty when the header is not there.
+    pub declared_purposes: &'a [PurposeId],
+    /// Method and path.
+    pub route: &'a RouteMatch,
+    /// Names of the query's parameters, in order, with repetitions.
+    pub query: &'a [String],
+    /// `Tamis-Case` was given.
+    pub case: Option<&'a str>,
+    /// `Sec-GPC: 1` was given.
+    pub gpc: bool,
+    /// Subjects known from path and query.
+    pub known: &'a [KnownSubject],
+}

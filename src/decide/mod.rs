@@ -1,0 +1,16 @@
+//! May this be disclosed, and how? Pure: facts and time come in, a [`Permit`] or a [`Refusal`] out.
+//!
+//! Only [`decide`] makes a [`Permit`]. Fetching from a backend, minimizing a body and entering the
+//! ledger all ask for one, so none of them can happen without a decision.
+//! Source: docs/RULES.md, "How a decision is made"; GDPR Art. 5(1)(b), 6, 7, 17, 18, 21, 44.
+
+mod facts;
+mod gate;
+mod permit;
+mod query;
+mod request;
+
+pub use facts::{Asked, Caller, Facts, KnownSubject, RouteMatch, SubjectIds};
+pub use gate::{Adjustment, Gate};
+pub use permit::{Permit, Refusal};
+pub use request::decide;

@@ -1,0 +1,93 @@
+//! The two outcomes. A permit cannot be forged: its fields are private and only `decide` makes one.
+
+use std::sync::Arc;
+
+use crate::policy::{Plan, Policy};
+use crate::terms::{DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason, Role};
+
+use super::gate::Adjustment;
+
+/// The right to fetch, minimize, enter and release one answer.
+///
+/// ```compile_fail
+/// // There is no way to make one but to ask `decide`.
+/// let permit = tamis::decide::Permit { decision: "d_1".into() };
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    pub(super) policy: Arc<Policy>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) decision: DecisionId,
+    pub(super) person: Option<DataSubject>,
+    pub(super) gpc: bool,
+    pub(super) case: Option<String>,
+    pub(super) known: Vec<(usize, DataSubject)>,
+    pub(super) adjustments: Vec<Adjustment>,
+}
+
+impl Permit {
+    /// The policy that was decided by; the request keeps it to its end.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// What leaves and how, before any subject inside the body was asked about.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The decision's id.
+    #[must_use]
+    pub fn decision(&self) -> &DecisionId {
+        &self.decision
+    }
+
+    /// To whom.
+    #[must_use]
+    pub fn recipient(&self) -> &RecipientId {
+        &self.plan.recipient
+    }
+
+    /// The recipient's role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.policy.recipients[self.recipient()].role
+    }
+
+    /// What for; sorted.
+    #[must_use]
+    pub fn purposes(&self) -> &[PurposeId] {
+        &self.plan.purposes
+    }
+
+    /// The case named by the caller.
+    #[must_use]
+    pub fn case(&self) -> Option<&str> {
+        self.case.as_deref()
+    }
+
+    /// What the gates of subjects known from the request tightened.
+    #[must_use]
+    pub fn adjustments(&self) -> &[Adjustment] {
+        &self.adjustments
+    }
+}
+
+/// Nothing is disclosed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: RefusalReason,
+    /// The decision's id.
+    pub decision: DecisionId,
+    /// The recipient, where known.
+    pub recipient: Option<RecipientId>,
+    /// Its role, where known: decides what it may learn.
+    pub role: Option<Role>,
+    /// The purposes, as far as they were established.
+    pub purposes: Vec<PurposeId>,
+    /// For operators and internal recipients: what is missing, in words, without any value.
+    pub detail: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! Query predicates: filtering on a withheld field would be an oracle.

@@ -1,0 +1,1 @@
+//! Small backends with invented people.

@@ -1,0 +1,1 @@
+//! The proxy: from TLS in to minimized bytes out. Start at `exchange`.

@@ -1,0 +1,36 @@
+//! Tamis, a reverse-proxy data-minimization gateway.
+//!
+//! # Layout, lowest layer first
+//! A layer names only those above it in this list; `tests/architecture.rs` holds it.
+//!
+//! | layer | module | what it is |
+//! |---|---|---|
+//! | 0 | [`terms`] | the field's words as types |
+//! | 1 | [`action`] | what may happen to a value, and the lattice of strictness |
+//! | 2 | [`policy`] | rules text → `Policy` |
+//! | 3 | [`decide`] | facts → `Permit` or `Refusal`; subject gates |
+//! | 3 | [`minimize`] | streaming rewriters |
+//! | 4 | [`observe`] | log lines and metrics |
+//! | 5 | [`identity`], [`registers`], [`ledger`], [`keys`] | what deployments plug in |
+//! | 6 | [`config`] | tamis.yaml |
+//! | 7 | [`gateway`], [`admin`] | listeners; start reading at `gateway::exchange` |
+//! | 8 | [`demo`], [`cli`] | backends with invented people; one file a command |
+//!
+//! # Invariants
+//! See docs/ARCHITECTURE.md; each is held by a test that names it.
+
+pub mod action;
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod decide;
+pub mod demo;
+pub mod gateway;
+pub mod identity;
+pub mod keys;
+pub mod ledger;
+pub mod minimize;
+pub mod observe;
+pub mod policy;
+pub mod registers;
+pub mod terms;

@@ -1,0 +1,7 @@
+//! The `tamis` command: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tamis::cli::run()
+}

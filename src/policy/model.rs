@@ -1,0 +1,514 @@
+//! A compiled policy, as data. Built by `compile` only; every name in it is resolved.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::path::Selector;
+use super::{Diagnostic, Place};
+use crate::action::Action;
+use crate::action::pseudonym::Canonical;
+use crate::terms::{
+    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, PurposeId,
+    PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
+};
+
+/// All the rules of one privacy policy.
+#[derive(Debug)]
+pub struct Policy {
+    /// The policy's id, part of every pseudonym's domain.
+    pub id: Arc<str>,
+    /// Its title, for people.
+    pub title: String,
+    /// The revision of the text it was made from.
+    pub revision: String,
+    /// SHA-256 of the rules text: what log and ledger cite.
+    pub digest: Digest,
+    /// How a refusal about a subject looks to outsiders.
+    pub conceal_as: Conceal,
+    /// Categories by id.
+    pub categories: BTreeMap<CategoryId, Category>,
+    /// Purposes by id.
+    pub purposes: BTreeMap<PurposeId, Purpose>,
+    /// Recipients by id.
+    pub recipients: BTreeMap<RecipientId, Recipient>,
+    /// Routes in the order of the file, which has no meaning.
+    pub routes: Vec<Route>,
+    /// Who gets what, for what, how.
+    pub grants: Vec<Grant>,
+    /// What only tightens.
+    pub limits: Vec<Limit>,
+    /// Where data may go.
+    pub transfers: Option<Transfers>,
+    /// Categories with a period after which they are not released.
+    pub retention: Vec<Retention>,
+    /// What the registers must provide.
+    pub registers: RegisterRules,
+    /// Cookies that may pass, by name, and their class. Everything else is stripped.
+    pub cookies: BTreeMap<String, Cookie>,
+    /// How the access log is minimized.
+    pub access_log: AccessLogRules,
+    /// Roles that get a `Tamis-Terms` header.
+    pub terms_header_roles: Vec<Role>,
+    /// `Strict-Transport-Security` max-age.
+    pub hsts: Option<jiff::Span>,
+    /// What the rules say and this version refuses instead of enforcing.
+    pub unenforced: Vec<Unenforced>,
+    /// Warnings of the load.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What an outsider gets instead of "no consent".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conceal {
+    /// As if there were no such thing.
+    NotFound,
+    /// As forbidden, for all alike.
+    Forbidden,
+}
+
+/// A category of personal data.
+#[derive(Clone, Debug, Default)]
+pub struct Category {
+    /// Needs special care (GDPR Art. 9, PCI DSS).
+    pub sensitive: bool,
+    /// Few possible values: a pseudonym can be guessed by whoever can ask.
+    pub low_entropy: bool,
+    /// How a value is brought to one form before it is pseudonymised.
+    pub canonical: Canonical,
+    /// Value → group, for `generalise group`; a value that is not here becomes `other`.
+    pub groups: Option<Arc<BTreeMap<String, String>>>,
+}
+
+/// A purpose of processing.
+#[derive(Clone, Debug)]
+pub struct Purpose {
+    /// The text that people are shown.
+    pub text: String,
+    /// SHA-256 of that text; consent is bound to it.
+    pub text_digest: Digest,
+    /// Why it is lawful.
+    pub basis: LegalBasis,
+    /// Whether consent must name the recipient.
+    pub consent_names_recipient: bool,
+    /// Whether an objection stops it.
+    pub objectable: Objectable,
+    /// Goes on although processing is restricted.
+    pub survives_restriction: bool,
+    /// Goes on although the subject was erased.
+    pub survives_erasure: bool,
+    /// Only for people of at least this age.
+    pub min_age: Option<u8>,
+    /// Needs a case id.
+    pub needs_case: bool,
+    /// Only for recipients inside the controller.
+    pub internal_only: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A recipient.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// What it is to the controller.
+    pub role: Role,
+    /// Category of recipients, for reports.
+    pub category: Option<String>,
+    /// Where it is.
+    pub country: Option<Country>,
+    /// How it is recognised; any one of them suffices.
+    pub authenticate: Vec<Authenticator>,
+    /// Its contract.
+    pub contract: Option<Contract>,
+    /// What it may ever use data for.
+    pub purposes: Vec<PurposeId>,
+    /// What it uses them for when it says nothing.
+    pub default_purpose: Option<PurposeId>,
+    /// Phase of a transaction it is in.
+    pub phase: Option<String>,
+    /// Why nothing is disclosed to it by this version, if the rules demand more than is enforced.
+    pub refuses: Option<Unenforced>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// How a recipient is recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authenticator {
+    /// Client certificate with this DNS name in its subject alternative names.
+    MtlsDns(String),
+    /// Client certificate with this URI (SPIFFE id) in its subject alternative names.
+    MtlsUri(String),
+    /// A JSON Web Token of this issuer. Source: RFC 7519, RFC 8725.
+    Jwt {
+        /// `iss`.
+        issuer: String,
+        /// `azp` or `client_id`; `None`: a token of the issuer that names no other client of the policy.
+        client: Option<String>,
+        /// The category whose value `sub` is.
+        subject_is: Option<CategoryId>,
+    },
+    /// An API key, by the name under which the gateway's configuration holds its SHA-256.
+    ApiKey {
+        /// The name.
+        reference: String,
+    },
+}
+
+/// A contract with a recipient. Source: GDPR Art. 28(3).
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// Its reference.
+    pub reference: String,
+    /// Its last day.
+    pub until: Date,
+}
+
+/// A catalogued route: what the gateway knows how to minimize.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `GET /v2/users/{user_id}`.
+    pub id: RouteId,
+    /// The method, upper case.
+    pub method: String,
+    /// The path's segments.
+    pub template: Vec<Segment>,
+    /// The backend. `None` where the gateway answers itself.
+    pub upstream: Option<UpstreamId>,
+    /// Whom the answer is about. The first is the principal one.
+    pub subjects: Vec<Subject>,
+    /// The list that is cut element by element.
+    pub each: Option<Selector>,
+    /// Catalogued personal members.
+    pub fields: Vec<Field>,
+    /// Catalogued members that are not personal.
+    pub open: Vec<Open>,
+    /// Declared query parameters.
+    pub query: BTreeMap<String, QueryParameter>,
+    /// Members that are computed anew.
+    pub derive: Vec<Derived>,
+    /// Roles of which a person who asks must be one.
+    pub parties_only: Vec<RoleIndexInRoute>,
+    /// Purposes it may be used for; `None`: all that the recipient may.
+    pub purposes: Option<Vec<PurposeId>>,
+    /// Why this version refuses the whole route.
+    pub refuses: Option<Unenforced>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Position in [`Route::subjects`].
+pub type RoleIndexInRoute = usize;
+
+/// One segment of a path template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// To be matched literally, after normalisation.
+    Literal(String),
+    /// A parameter, by name; matches one non-empty segment.
+    Parameter(String),
+}
+
+/// A data subject of a route.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The role.
+    pub role: SubjectRole,
+    /// Where its id stands.
+    pub locator: Locator,
+    /// Where this stands.
+    pub place: Place,
+}
+
+/// Where the id of a subject stands.
+#[derive(Clone, Debug)]
+pub enum Locator {
+    /// In the path.
+    Path(String),
+    /// In the query.
+    Query(String),
+    /// In a header of the backend's answer.
+    Header(String),
+    /// In the document, once for all of it.
+    Document(Selector),
+    /// In each element of the list; the selector is absolute.
+    Element(Selector),
+}
+
+/// A catalogued personal member.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Where; absolute even when written with `@`.
+    pub selector: Selector,
+    /// What.
+    pub category: CategoryId,
+    /// Whose.
+    pub of: Option<RoleIndexInRoute>,
+    /// Whether an object beneath is released with everything in it.
+    pub subtree: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A catalogued member that is not personal.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// Where; absolute even when written with `@`.
+    pub selector: Selector,
+    /// Whether an object beneath is released with everything in it.
+    pub subtree: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A declared query parameter.
+#[derive(Clone, Debug)]
+pub enum QueryParameter {
+    /// Says nothing about a person.
+    Open,
+    /// Filters, sorts or searches on a category: only for who gets it in clear.
+    Category(CategoryId),
+    /// A cursor; this version refuses a request that carries one.
+    Sealed(Unenforced),
+}
+
+/// A member that the gateway computes anew.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    /// Where.
+    pub selector: Selector,
+    /// What.
+    pub how: Derivation,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// How a member is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Derivation {
+    /// The number of elements released; withheld where it comes before the list.
+    CountEach,
+}
+
+/// A grant: the only thing that releases.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// To whom.
+    pub to: Vec<RecipientId>,
+    /// For what.
+    pub purposes: Vec<PurposeId>,
+    /// Which data, how.
+    pub show: Show,
+    /// What must be there besides the purpose's basis.
+    pub needs: Vec<Need>,
+    /// Only data about the person who asks.
+    pub only_own: bool,
+    /// Not on lists.
+    pub single_subject: bool,
+    /// Only on aggregate routes.
+    pub aggregate_only: bool,
+    /// Only while the recipient is in this phase.
+    pub phase: Option<String>,
+    /// Why this version withholds what the grant would show.
+    pub refuses: Option<Unenforced>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a grant shows.
+#[derive(Clone, Debug)]
+pub enum Show {
+    /// Pattern → action; the most specific pattern that covers a category decides.
+    Cells(Vec<ShowCell>),
+    /// What a registered order lists.
+    ByOrder,
+    /// What the consent lists, among these.
+    ByConsent(Vec<CategoryId>),
+}
+
+/// One entry of a `show` map.
+#[derive(Clone, Debug)]
+pub struct ShowCell {
+    /// Which categories.
+    pub pattern: CategoryPattern,
+    /// What happens to them.
+    pub action: Action,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a grant or limit demands of the subject's statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Need {
+    /// A valid consent for purpose and recipient.
+    Consent,
+    /// A valid consent that was given in so many words.
+    ExplicitConsent,
+    /// A notice of the purpose's present text.
+    Notice,
+    /// A grant that is used up by one use.
+    OneTimeGrant,
+}
+
+/// A limit: it can only tighten.
+#[derive(Clone, Debug)]
+pub enum Limit {
+    /// These categories leave with one of these actions or a stricter one.
+    AtLeast {
+        /// Which categories.
+        categories: Vec<CategoryPattern>,
+        /// Alternatives; any action at or above one of them passes, else the join with the first.
+        to: Vec<Action>,
+        /// Recipients it does not bind.
+        except_to: Vec<RecipientId>,
+        /// Only when one of these purposes is pursued; empty: always.
+        only_for: Vec<PurposePattern>,
+        /// Where it stands.
+        place: Place,
+    },
+    /// Third parties need these, whatever the basis.
+    ThirdParties {
+        /// What is needed.
+        needs: Vec<Need>,
+        /// Purposes it does not bind.
+        except_for: Vec<PurposeId>,
+        /// Where it stands.
+        place: Place,
+    },
+    /// Sensitive categories need these; without them the field is withheld, not the answer.
+    Sensitive {
+        /// What is needed.
+        needs: Vec<Need>,
+        /// Where it stands.
+        place: Place,
+    },
+    /// Minors, and people whose age is unknown, are left out.
+    Minors {
+        /// For which purposes.
+        purposes: Vec<PurposePattern>,
+        /// Where it stands.
+        place: Place,
+    },
+    /// Categories that this version withholds because the limit on them is not enforced yet.
+    Withheld {
+        /// Which categories.
+        categories: Vec<CategoryPattern>,
+        /// Recipients it does not bind.
+        except_to: Vec<RecipientId>,
+        /// Roles it binds; empty: all.
+        roles: Vec<Role>,
+        /// Why.
+        because: Unenforced,
+    },
+}
+
+/// Which regions' data may go to which countries.
+#[derive(Clone, Debug)]
+pub struct Transfers {
+    /// The region of a subject of whom none is known.
+    pub unknown_region: Country,
+    /// Countries that anything may go to at all.
+    pub allowed: Vec<Country>,
+    /// Members of each named region.
+    pub regions: BTreeMap<Country, Vec<Country>>,
+    /// The mechanisms.
+    pub table: Vec<Mechanism>,
+}
+
+/// A transfer mechanism. Source: GDPR Art. 44–49.
+#[derive(Clone, Debug)]
+pub struct Mechanism {
+    /// From these regions.
+    pub from: Vec<Country>,
+    /// To these countries or regions; empty: any that is allowed.
+    pub to: Vec<Country>,
+    /// Its kind: `adequacy`, `scc`, `same-region`, `home-law`, …
+    pub by: String,
+    /// Its reference.
+    pub reference: Option<String>,
+    /// Its last day.
+    pub until: Option<Date>,
+    /// What must happen to these categories on the way.
+    pub measure: Vec<ShowCell>,
+    /// Why this version does not let anything pass by it.
+    pub refuses: Option<Unenforced>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A period after which categories are not released.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// Which categories.
+    pub categories: CategoryPattern,
+    /// Purposes it does not bind.
+    pub except_for: Vec<PurposeId>,
+    /// This version withholds these categories for every other purpose.
+    pub because: Unenforced,
+}
+
+/// What the rules demand of the registers.
+#[derive(Clone, Debug, Default)]
+pub struct RegisterRules {
+    /// Whether there is a consent register.
+    pub consent: bool,
+    /// Whether there is a notice register.
+    pub notice: bool,
+    /// Older than this counts as unknown.
+    pub max_staleness: Option<jiff::Span>,
+    /// Purposes to which `Sec-GPC: 1` objects.
+    pub gpc_objects_to: Vec<PurposePattern>,
+}
+
+/// A cookie that may pass.
+#[derive(Clone, Debug)]
+pub struct Cookie {
+    /// `essential`, `preference`, `analytics`, `advertising`.
+    pub class: String,
+    /// The consent it needs; this version strips a cookie that needs one.
+    pub consent: Option<PurposeId>,
+}
+
+/// How access-log fields are minimized. Source: docs/OPERATIONS.md, "Access log".
+#[derive(Clone, Debug)]
+pub struct AccessLogRules {
+    /// Fields that are written, in a fixed order.
+    pub fields: Vec<String>,
+    /// Network bits kept of IPv4 and IPv6 addresses.
+    pub ip_prefix: (u8, u8),
+}
+
+impl Default for AccessLogRules {
+    fn default() -> Self {
+        Self {
+            fields: [
+                "time",
+                "method",
+                "route",
+                "status",
+                "bytes",
+                "duration_ms",
+                "recipient",
+                "purpose",
+                "ip_prefix",
+                "decision",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            ip_prefix: (24, 48),
+        }
+    }
+}
+
+/// Something that the rules say, that was read and checked, and that this version answers with a
+/// refusal rather than with a guess.
+#[derive(Clone, Debug)]
+pub struct Unenforced {
+    /// In words, as `tamis check` prints it: "retention periods (payment.* after 7y)".
+    pub what: String,
+    /// What is refused because of it: "payment.* is withheld".
+    pub effect: String,
+    /// Where it stands.
+    pub place: Place,
+}

@@ -1,0 +1,25 @@
+//! The field's words as types. Lowest layer: it names nothing above it and does no I/O.
+//!
+//! Every id is a newtype, so that a purpose can never stand where a recipient is meant. A value of
+//! a data subject travels as [`Personal`], which cannot be printed.
+
+mod category;
+mod law;
+mod name;
+mod party;
+mod personal;
+mod refusal;
+mod statement;
+
+pub use category::{CategoryId, CategoryPattern};
+pub use law::{ConsentStatus, LegalBasis, Objectable};
+pub use name::{
+    Country, DecisionId, Digest, PurposeId, RecipientId, RouteId, SubjectRole, UpstreamId,
+};
+pub use party::Role;
+pub use personal::{DataSubject, Personal};
+pub use refusal::{Fault, RefusalReason};
+pub use statement::{
+    AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, PurposePattern, Restriction,
+    Statements,
+};

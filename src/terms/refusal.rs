@@ -1,0 +1,237 @@
+//! Why nothing was disclosed. Stable codes: scripts, dashboards and the ledger lean on them.
+
+/// Who has to act for the refusal to go away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The client asked for what it may not have, or wrongly.
+    Client,
+    /// The backend answered what cannot be minimized, or not at all.
+    Upstream,
+    /// The gateway's configuration or stores.
+    Operator,
+}
+
+/// The reason of a refusal. Status codes are given in `gateway/respond.rs` only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefusalReason {
+    /// No declared authenticator recognised the caller, or two named different recipients.
+    RecipientUnknown,
+    /// The request itself is not understood: ambiguous path, bad header, method, authority.
+    RequestMalformed,
+    /// No route of the policy matches method and path.
+    RouteNotCatalogued,
+    /// No purpose was declared and the recipient has no default.
+    PurposeRequired,
+    /// The purpose is not one that this credential may use here.
+    PurposeNotAllowed,
+    /// Contract missing or run out.
+    ContractExpired,
+    /// The purpose needs a case id.
+    CaseRequired,
+    /// An authority without a registered order.
+    OrderRequired,
+    /// A query parameter that the route does not declare.
+    QueryNotCatalogued,
+    /// A query parameter that filters on a field which the recipient would not get in clear.
+    QueryOnWithheldField,
+    /// No subject of any region could be disclosed to the recipient's country.
+    TransferNotCovered,
+    /// The rules say something here that this version does not enforce, so nothing is disclosed.
+    NotEnforced,
+    /// No grant of the rules covers any field for this recipient and purpose.
+    NothingGranted,
+    /// No valid consent.
+    ConsentMissing,
+    /// Consent bound to an earlier text of the purpose.
+    ConsentStale,
+    /// The data subject was not told.
+    NoticeMissing,
+    /// Processing is restricted. Source: GDPR Art. 18.
+    Restricted,
+    /// The data subject was erased. Source: GDPR Art. 17.
+    Erased,
+    /// The data subject objected. Source: GDPR Art. 21.
+    Objected,
+    /// A minor, or not known to be of age.
+    Minor,
+    /// The caller is no party of what it asks about, or asks about another person.
+    NotAParty,
+    /// The subject's region has no mechanism to the recipient's country.
+    TransferOfSubject,
+    /// The backend has no such thing.
+    NotFound,
+    /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
+    Unfilterable,
+    /// The backend could not be reached or broke off.
+    UpstreamUnavailable,
+    /// The backend took too long.
+    UpstreamTimeout,
+    /// The backend answered with an error of its own.
+    UpstreamError,
+    /// The request body is too large or not of a declared kind.
+    RequestBody,
+    /// The ledger cannot take the entry.
+    LedgerUnavailable,
+    /// The registers cannot be asked, or are too old.
+    RegisterStale,
+    /// The gateway is at a limit of its own.
+    Overloaded,
+    /// No policy is loaded, or a defect of our own.
+    PolicyInvalid,
+}
+
+impl RefusalReason {
+    /// Every reason, in the order of declaration.
+    pub const ALL: [Self; 32] = [
+        Self::RecipientUnknown,
+        Self::RequestMalformed,
+        Self::RouteNotCatalogued,
+        Self::PurposeRequired,
+        Self::PurposeNotAllowed,
+        Self::ContractExpired,
+        Self::CaseRequired,
+        Self::OrderRequired,
+        Self::QueryNotCatalogued,
+        Self::QueryOnWithheldField,
+        Self::TransferNotCovered,
+        Self::NotEnforced,
+        Self::NothingGranted,
+        Self::ConsentMissing,
+        Self::ConsentStale,
+        Self::NoticeMissing,
+        Self::Restricted,
+        Self::Erased,
+        Self::Objected,
+        Self::Minor,
+        Self::NotAParty,
+        Self::TransferOfSubject,
+        Self::NotFound,
+        Self::Unfilterable,
+        Self::UpstreamUnavailable,
+        Self::UpstreamTimeout,
+        Self::UpstreamError,
+        Self::RequestBody,
+        Self::LedgerUnavailable,
+        Self::RegisterStale,
+        Self::Overloaded,
+        Self::PolicyInvalid,
+    ];
+
+    /// The stable code: metric label, log field, ledger entry, last segment of the problem `type`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::RecipientUnknown => "recipient-unknown",
+            Self::RequestMalformed => "request-malformed",
+            Self::RouteNotCatalogued => "route-not-catalogued",
+            Self::PurposeRequired => "purpose-required",
+            Self::PurposeNotAllowed => "purpose-not-allowed",
+            Self::ContractExpired => "contract-expired",
+            Self::CaseRequired => "case-required",
+            Self::OrderRequired => "order-required",
+            Self::QueryNotCatalogued => "query-not-catalogued",
+            Self::QueryOnWithheldField => "query-on-withheld-field",
+            Self::TransferNotCovered => "transfer-not-covered",
+            Self::NotEnforced => "not-enforced",
+            Self::NothingGranted => "nothing-granted",
+            Self::ConsentMissing => "consent-missing",
+            Self::ConsentStale => "consent-stale",
+            Self::NoticeMissing => "notice-missing",
+            Self::Restricted => "restricted",
+            Self::Erased => "erased",
+            Self::Objected => "objected",
+            Self::Minor => "minor",
+            Self::NotAParty => "not-a-party",
+            Self::TransferOfSubject => "transfer-of-subject",
+            Self::NotFound => "not-found",
+            Self::Unfilterable => "unfilterable",
+            Self::UpstreamUnavailable => "upstream-unavailable",
+            Self::UpstreamTimeout => "upstream-timeout",
+            Self::UpstreamError => "upstream-error",
+            Self::RequestBody => "request-body",
+            Self::LedgerUnavailable => "ledger-unavailable",
+            Self::RegisterStale => "register-stale",
+            Self::Overloaded => "overloaded",
+            Self::PolicyInvalid => "policy-invalid",
+        }
+    }
+
+    /// Whether the reason says something about a person, so that outsiders must not tell it apart
+    /// from "there is no such thing" (decision 6: refusals do not talk).
+    #[must_use]
+    pub const fn concerns_a_subject(self) -> bool {
+        match self {
+            Self::ConsentMissing
+            | Self::ConsentStale
+            | Self::NoticeMissing
+            | Self::Restricted
+            | Self::Erased
+            | Self::Objected
+            | Self::Minor
+            | Self::NotAParty
+            | Self::TransferOfSubject
+            | Self::NotFound => true,
+            Self::RecipientUnknown
+            | Self::RequestMalformed
+            | Self::RouteNotCatalogued
+            | Self::PurposeRequired
+            | Self::PurposeNotAllowed
+            | Self::ContractExpired
+            | Self::CaseRequired
+            | Self::OrderRequired
+            | Self::QueryNotCatalogued
+            | Self::QueryOnWithheldField
+            | Self::TransferNotCovered
+            | Self::NotEnforced
+            | Self::NothingGranted
+            | Self::Unfilterable
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout
+            | Self::UpstreamError
+            | Self::RequestBody
+            | Self::LedgerUnavailable
+            | Self::RegisterStale
+            | Self::Overloaded
+            | Self::PolicyInvalid => false,
+        }
+    }
+
+    /// Who has to act.
+    #[must_use]
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::Unfilterable
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout
+            | Self::UpstreamError => Fault::Upstream,
+            Self::LedgerUnavailable
+            | Self::RegisterStale
+            | Self::Overloaded
+            | Self::PolicyInvalid
+            | Self::NotEnforced => Fault::Operator,
+            Self::RecipientUnknown
+            | Self::RequestMalformed
+            | Self::RouteNotCatalogued
+            | Self::PurposeRequired
+            | Self::PurposeNotAllowed
+            | Self::ContractExpired
+            | Self::CaseRequired
+            | Self::OrderRequired
+            | Self::QueryNotCatalogued
+            | Self::QueryOnWithheldField
+            | Self::TransferNotCovered
+            | Self::NothingGranted
+            | Self::ConsentMissing
+            | Self::ConsentStale
+            | Self::NoticeMissing
+            | Self::Restricted
+            | Self::Erased
+            | Self::Objected
+            | Self::Minor
+            | Self::NotAParty
+            | Self::TransferOfSubject
+            | Self::NotFound
+            | Self::RequestBody => Fault::Client,
+        }
+    }
+}
