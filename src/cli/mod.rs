@@ -1,9 +1,64 @@
-//! Commands, one file each.
+//! Commands, one file each. Exit codes: 0 done, 1 failed, 2 usage, 64 configuration or rules rejected.
+
+mod certs;
+mod check;
+mod consent;
+mod demo;
+mod explain;
+mod ledger;
+mod minimize;
+mod rewrite;
+mod run;
 
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Configuration or rules were rejected. Source: sysexits.h `EX_USAGE`, as architecture names it.
+pub(crate) const REJECTED: u8 = 64;
+
+/// Reverse-proxy data-minimization gateway.
+#[derive(Parser)]
+#[command(name = "tamis", version, about, long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Run(run::Run),
+    /// Start a backend with invented people behind a gateway and print a tour.
+    Demo(demo::Demo),
+    /// Check rules and print every finding.
+    Check(check::Check),
+    /// Say what a recipient gets of a route, field by field, and which rule line decided.
+    Explain(explain::Explain),
+    /// Minimize a JSON document on standard input by a policy.
+    Minimize(minimize::Minimize),
+    /// Rewrite a JSON document on standard input by rules on the command line.
+    Rewrite(rewrite::Rewrite),
+    /// Give, withdraw and show consents and other statements of data subjects.
+    Consent(consent::Consent),
+    /// Verify the ledger.
+    Ledger(ledger::Ledger),
+    /// Make a development authority and certificates.
+    Certs(certs::Certs),
+}
 
 /// Reads the arguments and runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
-    ExitCode::from(2)
+    match Arguments::parse().command {
+        Command::Run(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Minimize(command) => command.run(),
+        Command::Rewrite(command) => command.run(),
+        Command::Consent(command) => command.run(),
+        Command::Ledger(command) => command.run(),
+        Command::Certs(command) => command.run(),
+    }
 }

@@ -1,1 +1,158 @@
-//! tamis.yaml → Config, all errors at once.
+//! tamis.yaml → [`Config`], all errors at once.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::minimize::JsonLimits;
+use crate::policy::Diagnostics;
+use crate::terms::{Digest, UpstreamId};
+
+/// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
+#[derive(Debug)]
+pub struct Config {
+    /// The file that it was read from.
+    pub file: PathBuf,
+    /// The rules file.
+    pub rules: PathBuf,
+    /// The node's name in the ledger.
+    pub node: String,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Server certificates; the first is used without SNI.
+    pub certificates: Vec<CertificateFiles>,
+    /// Authorities that client certificates must come from; `None`: none are asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Backends by name.
+    pub upstreams: BTreeMap<UpstreamId, UpstreamConfig>,
+    /// Token issuers by `iss`.
+    pub issuers: BTreeMap<String, IssuerConfig>,
+    /// SHA-256 of API keys by reference.
+    pub api_keys: BTreeMap<String, Digest>,
+    /// The key ring's file.
+    pub key_ring: PathBuf,
+    /// The embedded registers' file.
+    pub registers: PathBuf,
+    /// The ledger's directory.
+    pub ledger: PathBuf,
+    /// Where access-log lines go.
+    pub access_log: LogTarget,
+    /// SHA-256 of the admin API's bearer tokens, by the name of who holds them.
+    pub admin_tokens: BTreeMap<String, Digest>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Addresses to listen on. Port 0 picks a free one, which is printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen {
+    /// HTTPS.
+    pub https: SocketAddr,
+    /// Plaintext, which only redirects; `None`: closed.
+    pub http: Option<SocketAddr>,
+    /// Admin API, HTTPS; `None`: closed.
+    pub admin: Option<SocketAddr>,
+    /// Metrics and health, plaintext; `None`: closed.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    /// The chain, end entity first.
+    pub chain: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// A backend.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// `http://host:port` or `https://host:port`; no path.
+    pub url: http::Uri,
+    /// Authorities that its certificate must come from; `None`: the public ones.
+    pub ca: Option<PathBuf>,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest wait for the head of an answer, and between two pieces of its body.
+    pub response_timeout: Duration,
+}
+
+/// A token issuer.
+#[derive(Clone, Debug)]
+pub struct IssuerConfig {
+    /// Where its keys are.
+    pub jwks: JwksSource,
+    /// The `aud` that tokens must carry.
+    pub audience: String,
+    /// JOSE algorithm names that are accepted: `RS256`, `ES256`, `EdDSA`.
+    pub algorithms: Vec<String>,
+}
+
+/// Where the keys of an issuer come from.
+#[derive(Clone, Debug)]
+pub enum JwksSource {
+    /// A JWK Set file.
+    File(PathBuf),
+    /// An https URL.
+    Url {
+        /// Where.
+        url: http::Uri,
+        /// Authorities that its certificate must come from; `None`: the public ones.
+        ca: Option<PathBuf>,
+    },
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Standard output.
+    Stdout,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+/// Bounds on what clients and backends may ask of the gateway.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bounds of one JSON body.
+    pub json: JsonLimits,
+    /// Largest body of a backend after decoding, in bytes.
+    pub response_body_bytes: u64,
+    /// Largest request body, in bytes.
+    pub request_body_bytes: u64,
+    /// Largest ratio of decoded to encoded bytes.
+    pub decompression_ratio: u32,
+    /// Longest wait for a request's head.
+    pub head_timeout: Duration,
+    /// Longest wait for a client to take or send the next piece.
+    pub idle_timeout: Duration,
+    /// How long requests in flight may go on after a signal to stop.
+    pub drain_timeout: Duration,
+    /// Most connections at once.
+    pub connections: usize,
+}
+
+/// Why a configuration was rejected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {}", .0.display())]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    /// The file says what it must not; all findings at once.
+    #[error("the configuration is rejected")]
+    Rejected(Diagnostics),
+}
+
+impl Config {
+    /// Reads and checks a configuration file. Relative paths in it are taken from its directory.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        file::load(path)
+    }
+}

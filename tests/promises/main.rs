@@ -1,0 +1,14 @@
+//! The promises that Tamis keeps, tested from outside: one binary, a module a topic.
+
+mod canary;
+mod chunks;
+mod cli;
+mod gateway;
+mod identity;
+mod json_suite;
+mod jsonpath_suite;
+mod ledger;
+mod registers;
+mod rules;
+mod tour;
+mod vectors;
