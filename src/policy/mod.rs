@@ -13,7 +13,7 @@ pub mod path;
 pub mod plan;
 pub mod syntax;
 
-pub use automaton::{Automaton, CellId, Mark, RoleIndex};
+pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use model::Policy;
 pub use path::Selector;
