@@ -17,7 +17,7 @@ pub mod plan;
 mod plans;
 mod syntax;
 
-pub use automaton::{Automaton, CellId, Mark, RoleIndex};
+pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use diagnostic::{Diagnostic, Diagnostics, Look, Place, Severity, render};
 pub use matching::Matched;
 pub use model::Policy;

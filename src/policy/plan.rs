@@ -201,7 +201,11 @@ fn marks(
         if live(cell) || touches_a_live_one() {
             let bound = usize::from(u16::MAX);
             let id = u16::try_from(at).map_err(|_| TooLarge { bound })?;
-            rules.push((selector.clone(), Mark::Cell { cell: CellId(id), subtree: *subtree }));
+            let mark = match cell.derived {
+                Some(Derivation::CountEach) => Mark::Count(CellId(id)),
+                None => Mark::Cell { cell: CellId(id), subtree: *subtree },
+            };
+            rules.push((selector.clone(), mark));
         }
     }
     for (at, subject) in route.subjects.iter().enumerate() {
