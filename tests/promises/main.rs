@@ -3,6 +3,7 @@
 mod canary;
 mod chunks;
 mod cli;
+mod engine;
 mod gateway;
 mod identity;
 mod json_suite;
