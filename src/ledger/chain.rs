@@ -91,10 +91,7 @@ mod tests {
     #[test]
     fn the_chain_gives_the_published_vectors() {
         let first = link(&GENESIS, br#"{"recipient":"help-desk","seq":1,"v":1}"#);
-        assert_eq!(
-            first.hex(),
-            "25512ad166892fe12e2a004b26e08445a3935d5dc81d61c0c64c4318d2f0bb4a"
-        );
+        assert_eq!(first.hex(), "25512ad166892fe12e2a004b26e08445a3935d5dc81d61c0c64c4318d2f0bb4a");
         let second = link(&first, br#"{"recipient":"soc","seq":2,"v":1}"#);
         assert_eq!(
             second.hex(),

@@ -77,7 +77,8 @@ fn a_failed_write_or_sync_loses_and_doubles_nothing() {
                 (0..12).filter_map(|_| tail.commit(vec![omission(1)]).ok()).collect();
             drop(tail);
             let verified = verify(directory.path(), None).expect("the chain is whole");
-            let text = std::fs::read_to_string(directory.path().join("000001.jsonl")).expect("text");
+            let text =
+                std::fs::read_to_string(directory.path().join("000001.jsonl")).expect("text");
             let entered: Vec<u64> = text
                 .lines()
                 .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
@@ -148,8 +149,11 @@ fn a_file_that_is_removed_replaced_or_cut_stops_entries_until_it_is_back() {
     std::fs::write(&path, &text).expect("ours");
     assert_eq!(tail.commit(vec![omission(4)]).ok(), Some(4), "whole again");
 
-    std::fs::write(&path, [&std::fs::read(&path).expect("ours")[..], b"written by another"].concat())
-        .expect("ours");
+    std::fs::write(
+        &path,
+        [&std::fs::read(&path).expect("ours")[..], b"written by another"].concat(),
+    )
+    .expect("ours");
     assert_eq!(tail.commit(vec![omission(5)]).ok(), Some(6), "after a recovery record");
     drop(tail);
     assert_eq!(verify(directory.path(), None).expect("whole").records, 6);
@@ -162,11 +166,8 @@ fn what_nobody_waits_for_survives_a_disk_that_is_away() {
     let ledger = FileLedger::start(open(directory.path(), SEGMENT_BYTES, mount), None)
         .expect("threads can be started");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-    let note = super::Note::Policy {
-        id: "demo".into(),
-        revision: "1".into(),
-        digest: super::GENESIS,
-    };
+    let note =
+        super::Note::Policy { id: "demo".into(), revision: "1".into(), digest: super::GENESIS };
     let receipt = super::Receipt { sequence: 1, decision: "d_1".into() };
     let outcome = super::Outcome {
         complete: true,

@@ -239,8 +239,11 @@ impl Writer {
 
     fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
         let started = Instant::now();
-        let result =
-            if bodies.is_empty() { self.tail.revive().map(|()| 0) } else { self.tail.commit(bodies) };
+        let result = if bodies.is_empty() {
+            self.tail.revive().map(|()| 0)
+        } else {
+            self.tail.commit(bodies)
+        };
         if let (Ok(_), Some(metrics)) = (&result, &self.metrics) {
             metrics.ledger_commit(started.elapsed());
         }

@@ -252,8 +252,7 @@ fn lock(directory: &Path) -> Result<File, LedgerUnavailable> {
 fn create(directory: &Path, number: u32) -> io::Result<PathBuf> {
     let path = path_of(directory, number);
     // Not `create_new`: an empty file left by a rotation that failed half-way is taken over.
-    let file =
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
     if file.metadata()?.len() > 0 {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
@@ -296,8 +295,8 @@ fn sound_length(
     let (head, valid, end) = walk(path, start, &mut |_| {}).map_err(io)?;
     let Some(end) = end else { return Ok((head, valid, 0)) };
     // Only a write that was cut off leaves no record at all at the end, and nothing sound after it.
-    let torn = end.fault == Fault::NotARecord
-        && sound_after(path, end.offset).map_err(io)?.is_empty();
+    let torn =
+        end.fault == Fault::NotARecord && sound_after(path, end.offset).map_err(io)?.is_empty();
     if !torn {
         return Err(LedgerUnavailable(format!(
             "the chain is broken after record {}; see `tamis ledger verify`",

@@ -73,7 +73,9 @@ pub enum VerifyError {
         line: u64,
     },
     /// The record was changed.
-    #[error("record {sequence} (segment {segment}): its content gives {expected}, it states {found}")]
+    #[error(
+        "record {sequence} (segment {segment}): its content gives {expected}, it states {found}"
+    )]
     Edited {
         /// See the type.
         sequence: u64,

@@ -134,9 +134,7 @@ fn openings_that_wait_together_are_each_entered_once() {
         .collect();
     let mut sequences: Vec<u64> = openings
         .into_iter()
-        .map(|opening| {
-            runtime.block_on(opening).expect("no panic").expect("durable").sequence
-        })
+        .map(|opening| runtime.block_on(opening).expect("no panic").expect("durable").sequence)
         .collect();
     sequences.sort_unstable();
     assert_eq!(sequences, (1..=300).collect::<Vec<u64>>());
