@@ -215,8 +215,7 @@ impl EmbeddedRegisters {
 impl Registers for EmbeddedRegisters {
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
         self.place.in_place().map_err(unavailable)?;
-        // The remainder is smaller than READERS, so that it fits whatever the width of a word.
-        let reader = (self.hasher.hash_one(subject) % READERS as u64) as usize;
+        let reader = usize::try_from(self.hasher.hash_one(subject) % READERS as u64).unwrap_or(0);
         let mut reader = self.readers[reader].lock().unwrap_or_else(PoisonError::into_inner);
         reader.statements(subject).map_err(unavailable)
     }

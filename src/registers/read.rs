@@ -231,13 +231,16 @@ fn age(row: &Row<'_>) -> Result<AgeClass, StoreError> {
     }
 }
 
-/// Id and recipients of each consent of `subject` that is valid at `now`, for counting what a
+/// The id of a consent and the recipients it names.
+pub(super) type ValidConsent = (Arc<str>, Vec<RecipientId>);
+
+/// Each consent of `subject` that is valid at `now`, for counting what a
 /// withdrawal ends.
 pub(super) fn valid_consents(
     transaction: &Connection,
     subject: &str,
     now: Timestamp,
-) -> Result<Vec<(Arc<str>, Vec<RecipientId>)>, StoreError> {
+) -> Result<Vec<ValidConsent>, StoreError> {
     let consents = within(transaction, subject)?.consents.into_iter();
     Ok(consents
         .filter(|consent| consent.status(now).is_valid())

@@ -15,6 +15,7 @@ use crate::terms::{
 
 /// A record of any register.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "most records are consents, and few are held at once")]
 pub enum Record {
     /// A consent, or a change of one.
     Consent(ConsentRecord),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::{age_word, members};
-use crate::terms::{Consent, Digest, RecipientId, Statements};
+use crate::terms::{CategoryId, Consent, Digest, PurposePattern, RecipientId, Statements};
 
 /// `statements` as they stand at `now`.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
         ])
     });
     let erasure = statements.erasure.as_ref().map(|erasure| {
-        let except: Vec<&str> = erasure.except.iter().map(|except| except.as_str()).collect();
+        let except: Vec<&str> = erasure.except.iter().map(PurposePattern::as_str).collect();
         json!({"effective_at": erasure.effective_at.to_string(), "except": except})
     });
     Value::Object(members([
@@ -50,7 +50,7 @@ fn consent(consent: &Consent, now: Timestamp) -> Value {
         .iter()
         .map(|event| json!({"at": event.at.to_string(), "status": event.status.as_str()}));
     let recipients: Vec<&str> = consent.recipients.iter().map(RecipientId::as_str).collect();
-    let categories: Vec<&str> = consent.categories.iter().map(|id| id.as_str()).collect();
+    let categories: Vec<&str> = consent.categories.iter().map(CategoryId::as_str).collect();
     Value::Object(members([
         ("id", Some(consent.id.as_ref().into())),
         ("purpose", Some(consent.purpose.as_str().into())),

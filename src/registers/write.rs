@@ -11,7 +11,10 @@ use super::record::{
 };
 use super::schema::StoreError;
 use super::{RecordError, Recorded};
-use crate::terms::{ConsentEvent, ConsentStatus, Digest, PurposePattern, RecipientId};
+use crate::terms::{
+    CategoryId, CategoryPattern, ConsentEvent, ConsentStatus, Country, Digest, PurposePattern,
+    RecipientId,
+};
 
 /// Why a row was not written.
 #[derive(Debug)]
@@ -135,8 +138,8 @@ impl<'t> Writer<'t> {
                     ":subject": record.subject.expose(),
                     ":purpose": record.purpose.as_str(),
                     ":digest": record.purpose_text_digest.map(|digest| digest.to_string()),
-                    ":recipients": sorted(record.recipients.iter().map(|id| id.as_str())),
-                    ":categories": sorted(record.categories.iter().map(|id| id.as_str())),
+                    ":recipients": sorted(record.recipients.iter().map(RecipientId::as_str)),
+                    ":categories": sorted(record.categories.iter().map(CategoryId::as_str)),
                     ":explicit": record.explicit,
                 },
                 |row| row.get::<_, bool>(0),
@@ -167,8 +170,8 @@ impl<'t> Writer<'t> {
                 record.subject.expose(),
                 record.purpose.as_str(),
                 record.purpose_text_digest.map(|digest| digest.to_string()),
-                sorted(record.recipients.iter().map(|id| id.as_str())),
-                sorted(record.categories.iter().map(|id| id.as_str())),
+                sorted(record.recipients.iter().map(RecipientId::as_str)),
+                sorted(record.categories.iter().map(CategoryId::as_str)),
                 record.explicit,
                 record.expires_at.map(|at| at.to_string()),
                 stated_at.to_string(),
@@ -248,7 +251,7 @@ impl<'t> Writer<'t> {
     fn restriction(&self, record: &RestrictionRecord) -> Result<bool, WriteError> {
         let since = record.since.min(self.now).to_string();
         let until = record.until.map(|at| at.to_string());
-        let categories = sorted(record.categories.iter().map(|pattern| pattern.as_str()));
+        let categories = sorted(record.categories.iter().map(CategoryPattern::as_str));
         let subject = record.subject.expose();
         let stated = record.since.to_string();
         let content = json!(["restriction", subject, categories, stated, until]);
@@ -288,7 +291,7 @@ impl<'t> Writer<'t> {
             params![
                 record.subject.expose(),
                 record.age.map(age_word),
-                record.region.as_ref().map(|region| region.as_str())
+                record.region.as_ref().map(Country::as_str)
             ],
         )?;
         Ok(count > 0)
