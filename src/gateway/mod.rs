@@ -5,6 +5,7 @@ mod body;
 mod decode;
 mod fault;
 mod headers;
+pub mod minimizing;
 mod purpose;
 mod respond;
 mod route;

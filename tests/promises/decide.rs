@@ -535,10 +535,8 @@ fn an_order_shows_each_party_their_own_lines() {
         let whole = judge(&mut court, Part::Document, &document, &said);
         assert_eq!(matches!(whole, Gate::Release(_)), sees_order, "{person}");
         if sees_order {
-            assert!(
-                matches!(judge(&mut court, Part::Element, &line(person), &said), Gate::Release(_))
-                    || person == "buyer"
-            );
+            let first = judge(&mut court, Part::Element, &line("seller-1"), &said);
+            assert!(matches!(first, Gate::Release(_)), "{person}");
             let second = judge(&mut court, Part::Element, &line("seller-2"), &said);
             assert_eq!(matches!(second, Gate::Release(_)), sees_second_line, "{person}");
         }
