@@ -9,3 +9,6 @@ pub mod minimizing;
 mod purpose;
 mod respond;
 mod route;
+mod strict;
+mod tls;
+mod upstream;
