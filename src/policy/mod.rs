@@ -14,7 +14,7 @@ pub mod plan;
 mod plans;
 pub mod syntax;
 
-pub use automaton::{Automaton, CellId, Mark, RoleIndex};
+pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use model::Policy;
 pub use path::Selector;
