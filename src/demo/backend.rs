@@ -26,7 +26,6 @@ pub enum BackendKind {
 
 impl BackendKind {
     /// The backend's routes.
-    #[must_use]
     pub fn router(self, people: Arc<People>) -> Router {
         match self {
             Self::Payments => payments::router(people),

@@ -94,7 +94,7 @@ async fn payments(State(people): State<Arc<People>>, Path(id): Path<String>) -> 
     let Some(payer) = people.by_id(CUSTOMER, &id) else { return no_such("customer", &id) };
     let mut dice = people.dice("payments", payer.number);
     let payments = (1..=4_u32).filter_map(|nth| {
-        let payee = people.anyone(u64::from(dice.below(1_000_000)))?;
+        let counterparty = people.anyone(u64::from(dice.below(1_000_000)))?;
         let method = if nth % 2 == 1 {
             let card = Object::new()
                 .text("number", &payer.card_number)
@@ -104,8 +104,9 @@ async fn payments(State(people): State<Arc<People>>, Path(id): Path<String>) -> 
         } else {
             Object::new().text("type", "transfer").text("bank_account", &payer.bank_account)
         };
-        let counterparty =
-            Object::new().text("name", &payee.name()).text("customer_id", &customer_id(payee));
+        let other_side = Object::new()
+            .text("name", &counterparty.name())
+            .text("customer_id", &customer_id(counterparty));
         let device = Object::new()
             .text("ip", &payer.ip)
             .text("fingerprint", &format!("fp-{}", dice.digits(12)));
@@ -117,11 +118,11 @@ async fn payments(State(people): State<Arc<People>>, Path(id): Path<String>) -> 
             .text("created_at", &format!("2026-08-{:02}T10:00:00Z", 3 * nth))
             .text("state", "settled")
             .raw("method", &method.finish())
-            .raw("counterparty", &counterparty.finish())
+            .raw("counterparty", &other_side.finish())
             .raw("device", &device.finish())
             .text_or_null("note", (nth == 1).then_some("rent, call +44 20 7946 0999"))
             .raw("risk_score", &format!("0.{}", dice.digits(20)));
-        Some(payment.text("reconciliation_memo", &payee.bank_account).finish())
+        Some(payment.text("reconciliation_memo", &counterparty.bank_account).finish())
     });
     let payments = array(payments.collect::<Vec<_>>());
     answer(Object::new().raw("payments", &payments).raw("next", "null").finish(), Some(payer))

@@ -263,7 +263,7 @@ fn person(seed: u64, number: usize) -> Person {
 /// Oddities come in a fixed order, so that a test can name one by its number.
 fn corner(number: usize) -> Corner {
     let place = number - FIRST_NUMBER;
-    if place < 10 || place % 10 != 0 {
+    if place < 10 || !place.is_multiple_of(10) {
         return Corner::Plain;
     }
     match (place / 10) % 6 {
