@@ -46,15 +46,6 @@ pub struct KnownSubject {
     pub statements: Arc<Statements>,
 }
 
-/// One question about subjects inside a body, with what they have said.
-#[derive(Debug)]
-pub struct Asked<'a> {
-    /// Position in the route's subjects, ids, and one set of statements for each id.
-    pub subjects: &'a [(usize, SubjectIds, Vec<Arc<Statements>>)],
-    /// Whether the question is about the whole document.
-    pub whole_document: bool,
-}
-
 /// All that a decision rests on.
 #[derive(Debug)]
 pub struct Facts<'a> {

@@ -1,12 +1,21 @@
-//! Subject gates: what one person's statements permit. Asked once for subjects known from the
-//! request, and again for every element of a list, at the moment of release.
+//! The gates over one part of a body: every subject of it, each with their own statements.
+//!
+//! Asked once for what is known from the request, and again for every element of a list at the
+//! moment of release, so that a withdrawal takes effect on the next element.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::subject::{self, SubjectGate};
+use super::{Permit, SubjectIds};
 use crate::action::Action;
-use crate::policy::CellId;
-use crate::terms::RefusalReason;
+use crate::policy::model::Locator;
+use crate::policy::{CellId, Plan};
+use crate::terms::{DataSubject, RefusalReason, Role, Statements};
 
 /// A cell that the gates tightened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Adjustment {
     /// Which.
     pub cell: CellId,
@@ -17,8 +26,213 @@ pub struct Adjustment {
 /// The gates' answer for one part of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// It leaves, with these cells tightened.
+    /// It leaves, with these cells tightened; sorted by cell, each at most once.
     Release(Vec<Adjustment>),
     /// It does not leave.
     Drop(RefusalReason),
+}
+
+/// The part of a body that is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What is known from the request alone, before the backend is asked.
+    Request,
+    /// The whole document, with every id of every role in it.
+    Document,
+    /// One element of the list.
+    Element,
+}
+
+/// Answers for one response: remembers whom its document is about.
+#[derive(Debug)]
+pub struct Judge {
+    permit: Arc<Permit>,
+    /// By role: ids known from the request or the document, in force for every element.
+    known: Vec<Option<SubjectIds>>,
+}
+
+impl Judge {
+    /// A judge for one response under `permit`.
+    #[must_use]
+    pub fn new(permit: Arc<Permit>) -> Self {
+        let known = permit.known.clone();
+        Self { permit, known }
+    }
+
+    /// What becomes of `part`, in which these ids were found. `statements` looks up what a subject
+    /// has said, as of now.
+    ///
+    /// # Errors
+    /// Whatever `statements` failed with: nothing may be released then.
+    pub fn gate<E>(
+        &mut self,
+        part: Part,
+        located: Vec<(usize, SubjectIds)>,
+        statements: impl FnMut(&DataSubject) -> Result<Arc<Statements>, E>,
+        now: Timestamp,
+    ) -> Result<Gate, E> {
+        let mut ids = self.known.clone();
+        for (role, found) in located {
+            let Some(slot) = ids.get_mut(role) else { continue };
+            *slot = Some(found);
+        }
+        if part == Part::Document {
+            let route = &self.permit.policy.routes[self.permit.plan.route_index];
+            for (role, subject) in route.subjects.iter().enumerate() {
+                if matches!(subject.locator, Locator::Document(_)) {
+                    self.known[role].clone_from(&ids[role]);
+                }
+            }
+        }
+        gate(&self.permit, part, &ids, statements, now)
+    }
+}
+
+/// The gates for subjects known from the request; used by `decide` itself.
+pub(super) fn gate<E>(
+    permit: &Permit,
+    part: Part,
+    ids: &[Option<SubjectIds>],
+    mut statements: impl FnMut(&DataSubject) -> Result<Arc<Statements>, E>,
+    now: Timestamp,
+) -> Result<Gate, E> {
+    if let Some(reason) = not_theirs(permit, part, ids) {
+        return Ok(Gate::Drop(reason));
+    }
+    let mut tightened = Tightened::new(&permit.plan);
+    for (role, subject) in permit.policy.routes[permit.plan.route_index].subjects.iter().enumerate()
+    {
+        let located_here = match (part, &subject.locator) {
+            (_, Locator::Path(_) | Locator::Query(_)) => true,
+            (Part::Request, _) | (Part::Document, Locator::Element(_)) => false,
+            (Part::Document, Locator::Document(_) | Locator::Header(_)) | (Part::Element, _) => {
+                true
+            }
+        };
+        if !located_here {
+            continue;
+        }
+        let principal = role == 0;
+        match ids[role].as_ref().unwrap_or(&SubjectIds::Unresolved) {
+            // Nobody can say whose data these are, so nobody can have agreed to anything. A part
+            // whose principal is not known stays away whole.
+            SubjectIds::Unresolved if principal => {
+                return Ok(Gate::Drop(RefusalReason::ConsentMissing));
+            }
+            SubjectIds::Unresolved => tightened.withhold_role(role),
+            SubjectIds::One(id) => {
+                let said = statements(id)?;
+                match subject::gate(permit, role, id, &said, now) {
+                    SubjectGate::Drop(reason) => return Ok(Gate::Drop(reason)),
+                    SubjectGate::Withhold(_) => tightened.withhold_role(role),
+                    SubjectGate::Release(adjustments) => tightened.add(adjustments),
+                }
+            }
+            // Several people at one place cannot be told apart field by field: the strictest of
+            // their gates holds for all of them, but does not take the others' part away.
+            SubjectIds::Many(people) => {
+                for id in people {
+                    let said = statements(id)?;
+                    match subject::gate(permit, role, id, &said, now) {
+                        SubjectGate::Drop(_) | SubjectGate::Withhold(_) => {
+                            tightened.withhold_role(role);
+                        }
+                        SubjectGate::Release(adjustments) => tightened.add(adjustments),
+                    }
+                }
+            }
+        }
+    }
+    Ok(Gate::Release(tightened.into_adjustments()))
+}
+
+/// Whether the part is kept from a person who is not one of its parties.
+fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option<RefusalReason> {
+    let route = &permit.policy.routes[permit.plan.route_index];
+    let person = permit.person.as_ref();
+    let is_party = |role: usize| match (ids.get(role).and_then(Option::as_ref), person) {
+        (Some(SubjectIds::One(id)), Some(person)) => id == person,
+        (Some(SubjectIds::Many(people)), Some(person)) => people.contains(person),
+        (Some(SubjectIds::One(_) | SubjectIds::Many(_) | SubjectIds::Unresolved) | None, _) => {
+            false
+        }
+    };
+    let any_party = || (0..route.subjects.len()).any(is_party);
+    let complete = part != Part::Request
+        || route.subjects.iter().all(|subject| known_from_request(&subject.locator));
+    if complete && permit.plan.only_own && !any_party() {
+        return Some(RefusalReason::NotAParty);
+    }
+    if part == Part::Document
+        && permit.role() == Role::User
+        && !route.parties_only.is_empty()
+        && !route.parties_only.iter().copied().any(is_party)
+    {
+        return Some(RefusalReason::NotAParty);
+    }
+    if part == Part::Element && shows_own_lines(&permit.plan) && !any_party() {
+        return Some(RefusalReason::NotAParty);
+    }
+    None
+}
+
+fn known_from_request(locator: &Locator) -> bool {
+    matches!(locator, Locator::Path(_) | Locator::Query(_))
+}
+
+fn shows_own_lines(plan: &Plan) -> bool {
+    plan.cells.iter().any(|cell| cell.action == Action::OwnLines)
+}
+
+/// Actions of a plan as the gates tighten them.
+struct Tightened<'a> {
+    plan: &'a Plan,
+    /// Sorted by cell.
+    adjustments: Vec<Adjustment>,
+}
+
+impl<'a> Tightened<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self { plan, adjustments: Vec::new() }
+    }
+
+    fn add(&mut self, adjustments: Vec<Adjustment>) {
+        for Adjustment { cell, action } in adjustments {
+            self.tighten(cell, action);
+        }
+    }
+
+    fn withhold_role(&mut self, role: usize) {
+        for cell in cells_of(self.plan, role) {
+            self.tighten(cell, Action::Remove);
+        }
+    }
+
+    fn tighten(&mut self, cell: CellId, action: Action) {
+        match self.adjustments.binary_search_by_key(&cell, |adjustment| adjustment.cell) {
+            Ok(at) => {
+                let adjustment = &mut self.adjustments[at];
+                adjustment.action = adjustment.action.clone().join(action);
+            }
+            Err(at) => {
+                let action = self.plan.cell(cell).action.clone().join(action);
+                self.adjustments.insert(at, Adjustment { cell, action });
+            }
+        }
+    }
+
+    fn into_adjustments(mut self) -> Vec<Adjustment> {
+        self.adjustments
+            .retain(|adjustment| adjustment.action != self.plan.cell(adjustment.cell).action);
+        self.adjustments
+    }
+}
+
+/// The personal cells of one role. A cell that names no role belongs to the principal.
+pub(super) fn cells_of(plan: &Plan, role: usize) -> impl Iterator<Item = CellId> {
+    plan.cells.iter().enumerate().filter_map(move |(at, cell)| {
+        let whose = cell.of.map_or(0, |role| usize::from(role.0));
+        let id = CellId(u16::try_from(at).ok()?);
+        (cell.category.is_some() && whose == role).then_some(id)
+    })
 }

@@ -9,8 +9,9 @@ mod gate;
 mod permit;
 mod query;
 mod request;
+mod subject;
 
-pub use facts::{Asked, Caller, Facts, KnownSubject, RouteMatch, SubjectIds};
-pub use gate::{Adjustment, Gate};
+pub use facts::{Caller, Facts, KnownSubject, RouteMatch, SubjectIds};
+pub use gate::{Adjustment, Gate, Judge, Part};
 pub use permit::{Permit, Refusal};
 pub use request::decide;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::policy::{Plan, Policy};
 use crate::terms::{DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason, Role};
 
+use super::SubjectIds;
 use super::gate::Adjustment;
 
 /// The right to fetch, minimize, enter and release one answer.
@@ -21,7 +22,7 @@ pub struct Permit {
     pub(super) person: Option<DataSubject>,
     pub(super) gpc: bool,
     pub(super) case: Option<String>,
-    pub(super) known: Vec<(usize, DataSubject)>,
+    pub(super) known: Vec<Option<SubjectIds>>,
     pub(super) adjustments: Vec<Adjustment>,
 }
 

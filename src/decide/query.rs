@@ -1,1 +1,44 @@
-//! Query predicates: filtering on a withheld field would be an oracle.
+//! Query predicates: who may filter, sort or search on a field learns it. So a parameter must be
+//! declared, and one that speaks of a category is only for recipients who get that category in clear.
+
+use crate::policy::Plan;
+use crate::policy::model::{QueryParameter, Route};
+use crate::terms::RefusalReason;
+
+/// Checks the names of a query's parameters.
+pub(super) fn check(
+    route: &Route,
+    plan: &Plan,
+    names: &[String],
+) -> Result<(), (RefusalReason, String)> {
+    for name in names {
+        match route.query.get(name) {
+            // An undeclared name is the client's own text: it is not repeated anywhere.
+            None => {
+                return Err((
+                    RefusalReason::QueryNotCatalogued,
+                    "a query parameter is not declared".into(),
+                ));
+            }
+            Some(QueryParameter::Open) => {}
+            Some(QueryParameter::Sealed(unenforced)) => {
+                return Err((RefusalReason::NotEnforced, unenforced.what.clone()));
+            }
+            Some(QueryParameter::Category(category)) => {
+                let mut cells = plan
+                    .cells
+                    .iter()
+                    .filter(|cell| cell.category.as_ref() == Some(category))
+                    .peekable();
+                let in_clear =
+                    cells.peek().is_some() && cells.all(|cell| cell.action.may_be_queried());
+                if !in_clear {
+                    let detail =
+                        format!("the query filters on {category}, which is not released in clear");
+                    return Err((RefusalReason::QueryOnWithheldField, detail));
+                }
+            }
+        }
+    }
+    Ok(())
+}

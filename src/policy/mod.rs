@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod model;
 pub mod path;
 pub mod plan;
+mod plans;
 pub mod syntax;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex};
@@ -18,3 +19,4 @@ pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use model::Policy;
 pub use path::Selector;
 pub use plan::Plan;
+pub use plans::Plans;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::path::Selector;
+use super::plans::Plans;
 use super::{Diagnostic, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
@@ -57,6 +58,8 @@ pub struct Policy {
     pub unenforced: Vec<Unenforced>,
     /// Warnings of the load.
     pub warnings: Vec<Diagnostic>,
+    /// Plans made so far.
+    pub plans: Plans,
 }
 
 /// What an outsider gets instead of "no consent".

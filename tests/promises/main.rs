@@ -3,6 +3,7 @@
 mod canary;
 mod chunks;
 mod cli;
+mod decide;
 mod gateway;
 mod identity;
 mod json_suite;

@@ -1,0 +1,314 @@
+//! What one person's statements permit, gate by gate, in the order of precedence: erasure,
+//! restriction, objection, age, transfer, notice and consent.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::gate::cells_of;
+use super::{Adjustment, Permit};
+use crate::action::Action;
+use crate::policy::model::{Limit, Mechanism, Need, Purpose, Transfers};
+use crate::terms::{
+    AgeClass, Consent, ConsentStatus, Country, DataSubject, Objectable, PurposeId, PurposePattern,
+    RefusalReason, Role, Statements,
+};
+
+/// What one person's statements permit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SubjectGate {
+    /// Their part leaves, tightened.
+    Release(Vec<Adjustment>),
+    /// Their members are taken out, the rest goes on.
+    Withhold(RefusalReason),
+    /// The whole part stays away.
+    Drop(RefusalReason),
+}
+
+/// Gates one subject in one role.
+pub(super) fn gate(
+    permit: &Permit,
+    role: usize,
+    id: &DataSubject,
+    said: &Statements,
+    now: Timestamp,
+) -> SubjectGate {
+    // Other people in an answer to the data subject stay hidden (GDPR Art. 15(4)).
+    if permit.plan.only_own && permit.person.as_ref() != Some(id) {
+        return SubjectGate::Withhold(RefusalReason::NotAParty);
+    }
+    let purposes =
+        || permit.purposes().iter().map(|purpose| (purpose, &permit.policy.purposes[purpose]));
+
+    let erased = said.erasure.as_ref().filter(|erasure| erasure.effective_at <= now);
+    if let Some(erasure) = erased {
+        let goes_on = |(id, purpose): (&PurposeId, &Purpose)| {
+            purpose.survives_erasure || erasure.except.iter().any(|except| except.covers(id))
+        };
+        if !purposes().all(goes_on) {
+            return SubjectGate::Drop(RefusalReason::Erased);
+        }
+    }
+
+    let mut adjustments = Vec::new();
+    if let Some(reason) = restricted(permit, role, said, now, &mut adjustments) {
+        return SubjectGate::Drop(reason);
+    }
+
+    let objected = purposes().any(|(id, purpose)| match purpose.objectable {
+        Objectable::Never => false,
+        Objectable::OnGrounds | Objectable::Always => {
+            said.objections
+                .iter()
+                .any(|objection| objection.since <= now && objection.purpose.covers(id))
+                || (permit.gpc && covered(&permit.policy.registers.gpc_objects_to, id))
+        }
+    });
+    if objected {
+        return SubjectGate::Drop(RefusalReason::Objected);
+    }
+
+    let adults_only = purposes().any(|(id, purpose)| {
+        purpose.min_age.is_some()
+            || permit.policy.limits.iter().any(|limit| match limit {
+                Limit::Minors { purposes, .. } => covered(purposes, id),
+                Limit::AtLeast { .. }
+                | Limit::ThirdParties { .. }
+                | Limit::Sensitive { .. }
+                | Limit::Withheld { .. } => false,
+            })
+    });
+    if adults_only && said.age != AgeClass::Adult {
+        return SubjectGate::Drop(RefusalReason::Minor);
+    }
+
+    match transfer(permit, said.region.as_ref(), now) {
+        Transfer::Uncovered => return SubjectGate::Drop(RefusalReason::TransferOfSubject),
+        Transfer::Covered(None) => {}
+        Transfer::Covered(Some(mechanism)) => measure(permit, role, mechanism, &mut adjustments),
+    }
+
+    if let Err(reason) = meets(permit, role, &permit.plan.needs, said, now, &mut adjustments) {
+        return SubjectGate::Drop(reason);
+    }
+    for cell in cells_of(&permit.plan, role) {
+        let needs = &permit.plan.cell(cell).needs;
+        let mut narrowed = Vec::new();
+        if !needs.is_empty() && meets(permit, role, needs, said, now, &mut narrowed).is_err() {
+            adjustments.push(Adjustment { cell, action: Action::Remove });
+        }
+        adjustments.extend(narrowed.into_iter().filter(|adjustment| adjustment.cell == cell));
+    }
+    SubjectGate::Release(adjustments)
+}
+
+/// A restriction of everything takes the part away; one of some categories takes those out.
+fn restricted(
+    permit: &Permit,
+    role: usize,
+    said: &Statements,
+    now: Timestamp,
+    adjustments: &mut Vec<Adjustment>,
+) -> Option<RefusalReason> {
+    let stopped = |purpose: &&PurposeId| {
+        !permit.policy.purposes[*purpose].survives_restriction
+            && consent_for(permit, purpose, Need::ExplicitConsent, said, now).is_err()
+    };
+    permit.purposes().iter().find(stopped)?;
+    let active = || {
+        said.restrictions.iter().filter(|restriction| {
+            restriction.since <= now && restriction.until.is_none_or(|until| now < until)
+        })
+    };
+    if active()
+        .flat_map(|restriction| &restriction.categories)
+        .any(|pattern| pattern.as_str() == "*")
+        || active().any(|restriction| restriction.categories.is_empty())
+    {
+        return Some(RefusalReason::Restricted);
+    }
+    for cell in cells_of(&permit.plan, role) {
+        let Some(category) = &permit.plan.cell(cell).category else { continue };
+        let covers = active()
+            .flat_map(|restriction| &restriction.categories)
+            .any(|pattern| pattern.covers(category));
+        if covers {
+            adjustments.push(Adjustment { cell, action: Action::Remove });
+        }
+    }
+    None
+}
+
+/// Whether every need is met for every purpose; consents that name categories narrow the cells.
+fn meets(
+    permit: &Permit,
+    role: usize,
+    needs: &[Need],
+    said: &Statements,
+    now: Timestamp,
+    adjustments: &mut Vec<Adjustment>,
+) -> Result<(), RefusalReason> {
+    for purpose in permit.purposes() {
+        let text_digest = permit.policy.purposes[purpose].text_digest;
+        for need in needs {
+            match need {
+                Need::Notice => {
+                    let told = said.notices.iter().any(|notice| {
+                        notice.purpose == *purpose
+                            && notice.shown_at <= now
+                            && notice.purpose_text_digest == Some(text_digest)
+                    });
+                    if !told {
+                        return Err(RefusalReason::NoticeMissing);
+                    }
+                }
+                Need::Consent | Need::ExplicitConsent => {
+                    let consent = consent_for(permit, purpose, *need, said, now)?;
+                    if consent.categories.is_empty() {
+                        continue;
+                    }
+                    adjustments.extend(
+                        cells_of(&permit.plan, role)
+                            .filter(|cell| {
+                                let category = permit.plan.cell(*cell).category.as_ref();
+                                category
+                                    .is_some_and(|category| !consent.categories.contains(category))
+                            })
+                            .map(|cell| Adjustment { cell, action: Action::Remove }),
+                    );
+                }
+                // There is no register of grants that are used up.
+                Need::OneTimeGrant => return Err(RefusalReason::ConsentMissing),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The consent that covers this purpose and recipient now, or why there is none.
+fn consent_for<'a>(
+    permit: &Permit,
+    purpose: &PurposeId,
+    need: Need,
+    said: &'a Statements,
+    now: Timestamp,
+) -> Result<&'a Consent, RefusalReason> {
+    let rules = &permit.policy.purposes[purpose];
+    // Disclosure to a third party is approved recipient by recipient.
+    let must_name = rules.consent_names_recipient || permit.role() == Role::ThirdParty;
+    let mut missing = RefusalReason::ConsentMissing;
+    if !permit.policy.registers.consent {
+        return Err(missing);
+    }
+    for consent in said.consents.iter().filter(|consent| consent.purpose == *purpose) {
+        let names_recipient = consent.recipients.contains(permit.recipient());
+        let covers_recipient = names_recipient || (!must_name && consent.recipients.is_empty());
+        if !consent.status(now).is_valid()
+            || !covers_recipient
+            || (need == Need::ExplicitConsent && !consent.explicit)
+            || withdrawn_above(consent, said, now)
+        {
+            continue;
+        }
+        if consent.purpose_text_digest == Some(rules.text_digest) {
+            return Ok(consent);
+        }
+        missing = RefusalReason::ConsentStale;
+    }
+    Err(missing)
+}
+
+/// Withdrawal flows down the tree of purposes: whoever takes back `marketing` takes back
+/// `marketing.email`, unless they gave that one afresh later.
+fn withdrawn_above(consent: &Consent, said: &Statements, now: Timestamp) -> bool {
+    let given = consent
+        .events
+        .iter()
+        .filter(|event| event.at <= now && event.status.is_valid())
+        .map(|event| event.at)
+        .max();
+    said.consents
+        .iter()
+        .filter(|above| {
+            above.purpose != consent.purpose
+                && PurposePattern::new(above.purpose.as_str()).covers(&consent.purpose)
+        })
+        .flat_map(|above| &above.events)
+        .any(|event| {
+            matches!(event.status, ConsentStatus::Withdrawn | ConsentStatus::Revoked)
+                && event.at <= now
+                && given.is_none_or(|given| event.at >= given)
+        })
+}
+
+/// Whether a region's data may go to the recipient's country.
+#[derive(Debug)]
+pub(super) enum Transfer<'a> {
+    /// They may, by this mechanism; `None` where no transfer takes place.
+    Covered(Option<&'a Mechanism>),
+    /// They may not.
+    Uncovered,
+}
+
+/// The mechanism for one subject. A subject whose region is not known has the rules' `unknown` one.
+pub(super) fn transfer<'a>(
+    permit: &'a Permit,
+    region: Option<&Country>,
+    now: Timestamp,
+) -> Transfer<'a> {
+    let Some(transfers) = &permit.policy.transfers else { return Transfer::Covered(None) };
+    // People see their own data and each other's public card wherever they are: no export by the
+    // controller to a recipient's country.
+    if permit.role().is_person() {
+        return Transfer::Covered(None);
+    }
+    let Some(country) = &permit.policy.recipients[permit.recipient()].country else {
+        return Transfer::Uncovered;
+    };
+    mechanism(transfers, region.unwrap_or(&transfers.unknown_region), country, today(now))
+}
+
+/// The first mechanism in force without a supplementary measure, else the first in force.
+pub(super) fn mechanism<'a>(
+    transfers: &'a Transfers,
+    region: &Country,
+    country: &Country,
+    today: Date,
+) -> Transfer<'a> {
+    let is_within = |country: &Country, of: &Country| {
+        country == of || transfers.regions.get(of).is_some_and(|members| members.contains(country))
+    };
+    if !transfers.allowed.iter().any(|allowed| is_within(country, allowed)) {
+        return Transfer::Uncovered;
+    }
+    let in_force = || {
+        transfers.table.iter().filter(|mechanism| {
+            mechanism.refuses.is_none()
+                && mechanism.until.is_none_or(|until| today <= until)
+                && mechanism.from.iter().any(|from| is_within(region, from))
+                && (mechanism.to.is_empty() || mechanism.to.iter().any(|to| is_within(country, to)))
+        })
+    };
+    match in_force().find(|mechanism| mechanism.measure.is_empty()).or_else(|| in_force().next()) {
+        Some(mechanism) => Transfer::Covered(Some(mechanism)),
+        None => Transfer::Uncovered,
+    }
+}
+
+fn measure(permit: &Permit, role: usize, mechanism: &Mechanism, adjustments: &mut Vec<Adjustment>) {
+    for cell in cells_of(&permit.plan, role) {
+        let Some(category) = &permit.plan.cell(cell).category else { continue };
+        for measure in mechanism.measure.iter().filter(|measure| measure.pattern.covers(category)) {
+            adjustments.push(Adjustment { cell, action: measure.action.clone() });
+        }
+    }
+}
+
+fn covered(patterns: &[PurposePattern], purpose: &PurposeId) -> bool {
+    patterns.iter().any(|pattern| pattern.covers(purpose))
+}
+
+/// The calendar day of a decision, in UTC.
+pub(super) fn today(now: Timestamp) -> Date {
+    now.to_zoned_datetime(TimeZone::UTC).date()
+}

@@ -1,0 +1,153 @@
+//! One body under one permit: the minimizer, the judge it asks, and what the judge asks in turn.
+//!
+//! Synchronous and without sockets, so that the gateway and `tamis minimize` run the same code. It
+//! never writes a byte that the minimizer has not decided. In come pieces of a decoded body, out go
+//! minimized bytes; a failure means that nothing more may be written.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::decide::{Gate, Judge, Part, Permit, SubjectIds};
+use crate::keys::KeyRing;
+use crate::minimize::{
+    Finish, JsonLimits, JsonMinimizer, Located, Malformed, Minimizer, Need, Question, Scope, Tally,
+    Treatments, Verdict,
+};
+use crate::registers::{Registers, RegistersUnavailable};
+use crate::terms::RefusalReason;
+
+/// A body that is being minimized.
+pub struct Minimizing {
+    permit: Arc<Permit>,
+    judge: Judge,
+    minimizer: Box<dyn Minimizer>,
+    registers: Arc<dyn Registers>,
+    keys: Arc<KeyRing>,
+    /// The treatments that hold where no gate tightened anything inside the body.
+    base: Treatments,
+    /// Why the whole answer was refused, once it was.
+    refused: Option<RefusalReason>,
+}
+
+/// Why a body ended as failed. Nothing in it comes from the body.
+#[derive(Debug, thiserror::Error)]
+pub enum MinimizingError {
+    /// The backend sent what cannot be minimized.
+    #[error("the body cannot be minimized")]
+    Malformed(#[source] Malformed),
+    /// The gates refuse the whole answer.
+    #[error("the answer is refused: {}", .0.code())]
+    Refused(RefusalReason),
+    /// Nobody can say what the subjects have permitted.
+    #[error("the registers do not answer")]
+    Registers(#[source] RegistersUnavailable),
+}
+
+impl Minimizing {
+    /// Prepares one body. `now` dates the pseudonyms and the gates known from the request.
+    #[must_use]
+    pub fn json(
+        permit: Arc<Permit>,
+        registers: Arc<dyn Registers>,
+        keys: Arc<KeyRing>,
+        limits: JsonLimits,
+        now: Timestamp,
+    ) -> Self {
+        let plan = permit.plan();
+        let base = keys.treatments(permit.policy(), plan, permit.adjustments(), now);
+        let minimizer = JsonMinimizer::new(
+            Arc::clone(&plan.automaton),
+            Arc::clone(&base),
+            plan.holds_document,
+            limits,
+        );
+        let judge = Judge::new(Arc::clone(&permit));
+        Self { permit, judge, minimizer: Box::new(minimizer), registers, keys, base, refused: None }
+    }
+
+    /// Takes a piece of the body and appends what may leave to `out`.
+    ///
+    /// # Errors
+    /// See [`MinimizingError`]; what is in `out` by then has been decided, the rest never comes.
+    pub fn feed(
+        &mut self,
+        mut piece: &[u8],
+        out: &mut Vec<u8>,
+        now: Timestamp,
+    ) -> Result<(), MinimizingError> {
+        loop {
+            let fed = self.minimizer.feed(piece, out).map_err(|fault| self.failed(fault))?;
+            piece = &piece[fed.consumed..];
+            match fed.need {
+                Need::Input => return Ok(()),
+                Need::Verdict(question) => self.answer(question, now)?,
+            }
+        }
+    }
+
+    /// The body is complete.
+    ///
+    /// # Errors
+    /// See [`MinimizingError`].
+    pub fn finish(&mut self, out: &mut Vec<u8>, now: Timestamp) -> Result<(), MinimizingError> {
+        loop {
+            match self.minimizer.finish(out).map_err(|fault| self.failed(fault))? {
+                Finish::Done => return Ok(()),
+                Finish::Verdict(question) => self.answer(question, now)?,
+            }
+        }
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        self.minimizer.tally()
+    }
+
+    fn answer(&mut self, question: Question, now: Timestamp) -> Result<(), MinimizingError> {
+        let part = match question.scope {
+            Scope::Document => Part::Document,
+            Scope::Element(_) => Part::Element,
+        };
+        let located = question
+            .subjects
+            .into_iter()
+            .map(|(role, found)| {
+                let ids = match found {
+                    Located::Nothing | Located::Ambiguous => SubjectIds::Unresolved,
+                    Located::One(id) => SubjectIds::One(id),
+                    Located::Many(ids) => SubjectIds::Many(ids),
+                };
+                (usize::from(role.0), ids)
+            })
+            .collect();
+        let registers = &self.registers;
+        let gate = self
+            .judge
+            .gate(part, located, |subject| registers.statements(subject), now)
+            .map_err(MinimizingError::Registers)?;
+        let verdict = match gate {
+            Gate::Release(adjustments) if adjustments == self.permit.adjustments() => {
+                Verdict::Release(Arc::clone(&self.base))
+            }
+            Gate::Release(adjustments) => {
+                let (policy, plan) = (self.permit.policy(), self.permit.plan());
+                Verdict::Release(self.keys.treatments(policy, plan, &adjustments, now))
+            }
+            Gate::Drop(reason) => {
+                if part == Part::Document {
+                    self.refused = Some(reason);
+                }
+                Verdict::Drop(reason)
+            }
+        };
+        self.minimizer.answer(verdict);
+        Ok(())
+    }
+
+    /// A refused document shows as a fault of the minimizer; its reason is known here.
+    fn failed(&self, fault: Malformed) -> MinimizingError {
+        self.refused.map_or(MinimizingError::Malformed(fault), MinimizingError::Refused)
+    }
+}
