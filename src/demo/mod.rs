@@ -5,7 +5,9 @@
 //! They are for the demo and the tests; nothing below this layer may use them.
 
 mod backend;
+mod client;
 mod dice;
+mod indent;
 mod json_text;
 mod locks;
 mod marketplace;
@@ -13,4 +15,5 @@ mod payments;
 mod people;
 
 pub use backend::{Backend, BackendKind};
+pub use client::{Answer, Client, ClientError};
 pub use people::{Corner, DEMO_COUNT, DEMO_SEED, FIRST_NUMBER, People, Person};
