@@ -117,6 +117,7 @@ const LARGEST_STEP: u64 = 1_000_000_000_000_000;
 impl Action {
     /// The stricter of two actions: the least action that satisfies both.
     #[must_use]
+    #[allow(clippy::match_same_arms, reason = "the arms are read in the order of strictness")]
     pub fn join(self, other: Self) -> Self {
         use Action::{
             AgentFamily, Blank, Drop, FirstWord, Fpe, Generalise, Initials, IpPrefix, Keep, Mask,
@@ -198,6 +199,7 @@ impl Action {
 }
 
 impl Mask {
+    #[allow(clippy::match_same_arms, reason = "the arms are read in the order of strictness")]
     fn join(self, other: Self) -> Self {
         use Mask::{BinAndLast4, First, Last, Length, Redact};
         match (self, other) {
