@@ -69,8 +69,11 @@ impl Disclosure {
     }
 }
 
+/// A category and a word about it.
+type Pairs = Vec<(String, String)>;
+
 /// Category → action of all that may leave, and category → reason of what may not at any place.
-fn categories(plan: &Plan) -> (Vec<(String, String)>, Vec<(String, String)>) {
+fn categories(plan: &Plan) -> (Pairs, Pairs) {
     let mut released = BTreeMap::<&str, &Action>::new();
     let mut withheld = BTreeMap::<&str, &str>::new();
     for cell in &plan.cells {

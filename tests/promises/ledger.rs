@@ -151,10 +151,13 @@ fn a_second_gateway_on_the_same_ledger_is_refused() {
     assert!(FileLedger::open(directory.path(), "gw-2").is_ok());
 }
 
+/// What happens to the lines of a ledger.
+type Edit = fn(&mut Vec<String>);
+
 /// One way to tamper with a ledger of eight records, and what `verify` must say of it.
 struct Tampering {
     what: &'static str,
-    how: fn(&mut Vec<String>),
+    how: Edit,
     sequence: u64,
     finds: fn(&VerifyError) -> bool,
 }
@@ -360,7 +363,7 @@ fn any_byte_that_is_changed_is_found_in_its_record() {
         let mut bytes = whole.clone();
         // Case is flipped where there is one, which the hexadecimal digits must not survive either.
         bytes[at] ^= 0x20;
-        let record = whole[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let record = whole[..at].split(|byte| *byte == b'\n').count() as u64;
         fs::write(segment(directory.path()), &bytes).expect("ours");
         let error = verify(directory.path(), None).expect_err("a byte was changed");
         assert_eq!(sequence(&error), Some(record), "byte {at}: {error}");
@@ -408,12 +411,12 @@ fn zeros_after_a_power_cut_are_a_torn_tail() {
 fn a_ledger_broken_before_its_tail_does_not_open() {
     let directory = ledger(4);
     let whole = fs::read_to_string(segment(directory.path())).expect("readable");
-    let broken: [&dyn Fn(&mut Vec<String>); 4] = [
-        &|lines| lines[1].truncate(20),
-        &|lines| drop(lines.remove(1)),
-        &|lines| lines[1] = lines[1].replace("loyalty-partner", "courier"),
+    let broken: [Edit; 4] = [
+        |lines| lines[1].truncate(20),
+        |lines| drop(lines.remove(1)),
+        |lines| lines[1] = lines[1].replace("loyalty-partner", "courier"),
         // Edited, not torn: a write that was cut off cannot leave a whole record.
-        &|lines| lines[3] = lines[3].replace("loyalty-partner", "courier"),
+        |lines| lines[3] = lines[3].replace("loyalty-partner", "courier"),
     ];
     for how in broken {
         let mut lines: Vec<String> = whole.lines().map(str::to_owned).collect();
