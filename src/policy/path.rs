@@ -1,5 +1,15 @@
-//! JSONPath selectors (RFC 9535): text → our own syntax tree. Parsed by jsonpath-rust, whose known
-//! faults are caught here; what a streaming engine cannot decide is refused with the reason.
+//! JSONPath selectors (RFC 9535): text → our own syntax tree.
+//!
+//! Two parsers read every selector and must agree: jsonpath-rust, and the strict scanner in
+//! [`scan`]. jsonpath-rust alone takes blanks inside member names (`$.a b`), functions that the RFC
+//! does not know and ill-typed comparisons; such a rule would match nothing and leak in silence.
+//! What a streaming engine cannot decide is refused with the reason, and so is a selector that can
+//! never select anything: a rule that cannot work is an error, not a rule that never matches.
+
+mod scan;
+
+use jsonpath_rust::parser::model::{Segment as TheirSegment, Selector as TheirSelector};
+use jsonpath_rust::parser::parse_json_path;
 
 /// A selector that can be compiled into an automaton.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +25,7 @@ pub struct Selector {
 pub struct PathSegment {
     /// `..`: any depth beneath.
     pub descendant: bool,
-    /// What is selected there, as a union.
+    /// What is selected there, as a union; at least one.
     pub steps: Vec<Step>,
 }
 
@@ -28,7 +38,7 @@ pub enum Step {
     Wildcard,
     /// The element at this position.
     Index(u64),
-    /// Elements `start, start+step, …` below `end`.
+    /// Elements `start, start+step, …` below `end`; never empty.
     Slice {
         /// First.
         start: u64,
@@ -55,8 +65,7 @@ impl Selector {
     /// # Errors
     /// Not RFC 9535, or not decidable while the document streams by; the message says which.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
-        let _ = text;
-        todo!("engine")
+        Self::parse_within(text, None)
     }
 
     /// Parses `@…` as continuing `each`, or `$…` by itself.
@@ -64,7 +73,230 @@ impl Selector {
     /// # Errors
     /// As [`parse`](Self::parse); also `@` where there is no list.
     pub fn parse_within(text: &str, each: Option<&Self>) -> Result<Self, SelectorError> {
-        let _ = (text, each);
-        todo!("engine")
+        refuse_wrapper(text)?;
+        let (prefix, absolute) = match (text.strip_prefix('@'), each) {
+            (Some(rest), Some(each)) => (each.segments.clone(), format!("${rest}")),
+            (Some(_), None) => {
+                return Err(SelectorError {
+                    message: "`@` stands for an element of `each`, and there is no `each` here"
+                        .to_owned(),
+                    column: Some(0),
+                });
+            }
+            (None, _) => (Vec::new(), text.to_owned()),
+        };
+        let own = scan::segments(&absolute)?;
+        agree(&absolute, &own)?;
+        Ok(Self { segments: [prefix, own].concat(), text: text.to_owned() })
+    }
+
+    /// Whether it selects at most one place in any document: names and single indices only.
+    #[must_use]
+    pub fn is_singular(&self) -> bool {
+        self.segments.iter().all(PathSegment::is_singular)
+    }
+
+    /// Whether everything it selects lies beneath what `outer` selects, by the letter of both.
+    #[must_use]
+    pub fn continues(&self, outer: &Self) -> bool {
+        self.segments.starts_with(&outer.segments)
+    }
+}
+
+impl PathSegment {
+    /// Whether it leads from one place to at most one other.
+    #[must_use]
+    pub fn is_singular(&self) -> bool {
+        !self.descendant && matches!(self.steps.as_slice(), [Step::Name(_) | Step::Index(_)])
+    }
+}
+
+/// The rules language has two wrappers that RFC 9535 lacks.
+fn refuse_wrapper(text: &str) -> Result<(), SelectorError> {
+    let meaning = if text.starts_with("keys(") {
+        "`keys(…)`, identifiers used as member names,"
+    } else if text.starts_with("url(") {
+        "`url(…)`, identifiers inside links,"
+    } else {
+        return Ok(());
+    };
+    Err(SelectorError { message: format!("{meaning} is not enforced yet"), column: Some(0) })
+}
+
+/// Refuses what jsonpath-rust does not read in the same way.
+fn agree(text: &str, own: &[PathSegment]) -> Result<(), SelectorError> {
+    let refusal = |message: &str| SelectorError { message: message.to_owned(), column: None };
+    let theirs =
+        parse_json_path(text).map_err(|_| refusal("this is not a selector by RFC 9535"))?;
+    let converted: Option<Vec<PathSegment>> = theirs.segments.iter().map(segment).collect();
+    if converted.as_deref() == Some(own) {
+        Ok(())
+    } else {
+        Err(refusal(
+            "two readers of RFC 9535 understand this selector differently; write it plainer",
+        ))
+    }
+}
+
+/// A segment of jsonpath-rust in our words; `None` where ours have none for it.
+fn segment(theirs: &TheirSegment) -> Option<PathSegment> {
+    match theirs {
+        TheirSegment::Descendant(inner) => {
+            let inner = segment(inner)?;
+            (!inner.descendant).then_some(PathSegment { descendant: true, ..inner })
+        }
+        TheirSegment::Selector(one) => {
+            Some(PathSegment { descendant: false, steps: vec![step(one)?] })
+        }
+        TheirSegment::Selectors(many) => Some(PathSegment {
+            descendant: false,
+            steps: many.iter().map(step).collect::<Option<_>>()?,
+        }),
+    }
+}
+
+fn step(theirs: &TheirSelector) -> Option<Step> {
+    Some(match theirs {
+        TheirSelector::Name(name) => Step::Name(name.clone()),
+        TheirSelector::Wildcard => Step::Wildcard,
+        TheirSelector::Index(index) => Step::Index(u64::try_from(*index).ok()?),
+        TheirSelector::Slice(start, end, step) => Step::Slice {
+            start: u64::try_from(start.unwrap_or(0)).ok()?,
+            end: end.map(u64::try_from).transpose().ok()?,
+            step: u64::try_from(step.unwrap_or(1)).ok()?,
+        },
+        TheirSelector::Filter(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let each = Selector::parse("$.data[*]").expect("a selector");
+        let found = Selector::parse_within(text, Some(&each));
+        match expected {
+            Ok(debug) => {
+                let segments = found.unwrap_or_else(|e| panic!("{text}: {e}")).segments;
+                assert_eq!(spelled(&segments), debug, "{text}");
+            }
+            Err(part) => {
+                let message = found.expect_err(text).message;
+                assert!(message.contains(part), "{text}: {message}");
+            }
+        }
+    }
+
+    /// One unambiguous spelling, so that the cases read as data.
+    fn spelled(segments: &[PathSegment]) -> String {
+        let mut out = String::new();
+        for segment in segments {
+            let steps: Vec<String> = segment
+                .steps
+                .iter()
+                .map(|step| match step {
+                    Step::Name(name) => format!("'{name}'"),
+                    Step::Wildcard => "*".to_owned(),
+                    Step::Index(index) => index.to_string(),
+                    Step::Slice { start, end, step } => {
+                        format!("{start}:{}:{step}", end.map_or(String::new(), |e| e.to_string()))
+                    }
+                })
+                .collect();
+            out.push_str(if segment.descendant { "..[" } else { "[" });
+            out.push_str(&steps.join(","));
+            out.push(']');
+        }
+        out
+    }
+
+    #[test]
+    fn selectors_that_stream_are_read_as_the_rfc_says() {
+        for (text, expected) in [
+            ("$", ""),
+            ("$.email", "['email']"),
+            ("$['e mail']", "['e mail']"),
+            (r#"$["\u0065mail"]"#, "['email']"),
+            (r"$['it\'s']", "['it's']"),
+            ("$.größe", "['größe']"),
+            ("$..email", "..['email']"),
+            ("$..*", "..[*]"),
+            ("$..[1]", "..[1]"),
+            ("$.a[*].b", "['a'][*]['b']"),
+            ("$['a','b', 3]", "['a','b',3]"),
+            ("$[2:]", "[2::1]"),
+            ("$[ 1 : 7 : 3 ]", "[1:7:3]"),
+            ("$[::2]", "[0::2]"),
+            ("$ .a [0]", "['a'][0]"),
+            ("@.id", "['data'][*]['id']"),
+            ("@", "['data'][*]"),
+            ("@..id", "['data'][*]..['id']"),
+        ] {
+            check(text, Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_decided_while_streaming_is_refused_with_its_reason() {
+        for (text, reason) in [
+            ("$[?@.a==1]", "filters are not enforced yet"),
+            ("$.a[-1]", "counts from the end"),
+            ("$.a[-2:]", "counts from the end"),
+            ("$.a[::-1]", "counts from the end"),
+            ("$.a[2:2]", "selects nothing"),
+            ("$.a[1:2:0]", "selects nothing"),
+            ("keys($.by_user)", "not enforced yet"),
+            ("url($.link, \"/v1/{account.id}\")", "not enforced yet"),
+        ] {
+            check(text, Err(reason));
+        }
+    }
+
+    #[test]
+    fn what_is_no_selector_is_refused() {
+        for text in [
+            "",
+            "a",
+            "$.a b",
+            "$.a\nb",
+            "$. a",
+            "$.",
+            "$..",
+            "$...a",
+            "$[",
+            "$[]",
+            "$[0 1]",
+            "$[01]",
+            "$['a",
+            "$['a\\x']",
+            "$[\"\\ud800\"]",
+            "$.a ",
+            " $.a",
+            "$.1a",
+            "$.a-b",
+            "$a",
+            "$[-0]",
+            "$[9007199254740992]",
+            "$['a' 'b']",
+            "$[+1]",
+            "@",
+            "$.a,$.b",
+            "$[?count(@..*)]",
+            "$[?@.x in ['a']]",
+            "$$",
+            "$.$",
+            "$[$]",
+        ] {
+            assert!(Selector::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_in_which_column() {
+        let error = Selector::parse("$.a b").expect_err("a blank in a name");
+        assert_eq!(error.column, Some(4));
+        let error = Selector::parse("$.ä[-1]").expect_err("an index from the end");
+        assert_eq!(error.column, Some(4));
     }
 }
