@@ -1,5 +1,9 @@
 //! The key ring: root keys by version, and the domain keys derived from them.
+//!
+//! A key never appears in an error, a log or a `Debug` text. A ring that cannot be read, that others
+//! can read, or that has no key is refused: there is no default key to fall back to.
 
 mod ring;
+mod treatments;
 
-pub use ring::{KeyRing, KeyRingError};
+pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};
