@@ -13,3 +13,4 @@ pub use lattice::Action;
 pub use lattice::{Generalisation, Mask, Period};
 pub use transform::{Applied, Scalar, Treatment};
 pub use words::UnknownAction;
+pub(crate) use words::distance;

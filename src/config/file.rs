@@ -1,10 +1,347 @@
-//! The file as written.
+//! The file as written: tree → [`Config`], all findings at once, secure defaults for what is not said.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{Config, ConfigError};
+use http::Uri;
+
+use super::node::Node;
+use super::read::{Code, Findings, Section};
+use super::{
+    CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
+    UpstreamConfig,
+};
+use crate::policy::Diagnostics;
+use crate::terms::{Digest, UpstreamId};
+
+/// Signature algorithms that an issuer may be given; anything symmetric is out by construction.
+const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
 pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let _ = path;
-    todo!("config")
+    let text =
+        fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;
+    parse(path, &text)
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let mut findings = Findings::new(path);
+    let config = match serde_saphyr::from_str::<Node>(text) {
+        Ok(root) => config(path, &root, &mut findings),
+        Err(error) => {
+            let location = error.location().unwrap_or(serde_saphyr::Location::UNKNOWN);
+            findings.note(Code::Yaml, location, format!("not YAML: {}", first_line(&error)), None);
+            None
+        }
+    };
+    let findings = findings.into_vec();
+    match config {
+        Some(config) if findings.is_empty() => Ok(config),
+        Some(_) | None => Err(ConfigError::Rejected(Diagnostics { findings, source: text.into() })),
+    }
+}
+
+fn first_line(error: &serde_saphyr::Error) -> String {
+    error.without_snippet().to_string().lines().next().unwrap_or("malformed").to_owned()
+}
+
+fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
+    let mut loosenings = Vec::new();
+    let mut top = Section::new("configuration", root, findings);
+    let rules = top.required("rules", findings).and_then(|node| findings.path(node));
+    let node = top.optional("node").map_or(Some("tamis".into()), |node| findings.text(node));
+    let listen = listen(top.optional("listen"), findings);
+    let certificates =
+        top.required("certificates", findings).map(|node| certificates(node, findings));
+    let client_ca = optional_path(top.optional("client_ca"), findings);
+    let upstreams = top
+        .required("upstreams", findings)
+        .map(|node| upstreams(node, &mut loosenings, findings))
+        .unwrap_or_default();
+    let issuers = named(top.optional("issuers"), "issuers", findings, issuer);
+    let api_keys = digests(top.optional("api_keys"), findings);
+    let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
+    let registers = path_or(top.optional("registers"), "registers.sqlite", findings);
+    let ledger = path_or(top.optional("ledger"), "ledger", findings);
+    let access_log = match top.optional("access_log") {
+        None => Some(LogTarget::Stdout),
+        Some(node) => findings.text(node).map(|text| match text.as_str() {
+            "stdout" => LogTarget::Stdout,
+            file => LogTarget::File(findings.beside(file)),
+        }),
+    };
+    let admin_tokens = digests(top.optional("admin_tokens"), findings);
+    let limits = limits(top.optional("limits"), findings);
+    top.close(findings);
+    Some(Config {
+        file: path.into(),
+        rules: rules?,
+        node: node?,
+        listen,
+        certificates: certificates?,
+        client_ca,
+        upstreams,
+        issuers,
+        api_keys,
+        key_ring: key_ring?,
+        registers: registers?,
+        ledger: ledger?,
+        access_log: access_log?,
+        admin_tokens,
+        limits,
+        loosenings,
+    })
+}
+
+fn listen(node: Option<&Node>, findings: &mut Findings) -> Listen {
+    let on = |address: Ipv4Addr, port| SocketAddr::new(IpAddr::V4(address), port);
+    let mut listen = Listen {
+        https: on(Ipv4Addr::UNSPECIFIED, 8443),
+        http: Some(on(Ipv4Addr::UNSPECIFIED, 8080)),
+        // Whoever reaches these two is inside already; opening them further has to be written down.
+        admin: Some(on(Ipv4Addr::LOCALHOST, 9443)),
+        metrics: Some(on(Ipv4Addr::LOCALHOST, 9464)),
+    };
+    let Some(node) = node else { return listen };
+    let mut section = Section::new("listen", node, findings);
+    if let Some(node) = section.optional("https") {
+        match findings.address(node) {
+            Some(Some(address)) => listen.https = address,
+            Some(None) => {
+                let message = "the HTTPS listener cannot be off".into();
+                findings.note(Code::Value, node.location, message, None);
+            }
+            None => {}
+        }
+    }
+    for (key, slot) in
+        [("http", &mut listen.http), ("admin", &mut listen.admin), ("metrics", &mut listen.metrics)]
+    {
+        if let Some(address) = section.optional(key).and_then(|node| findings.address(node)) {
+            *slot = address;
+        }
+    }
+    section.close(findings);
+    listen
+}
+
+fn certificates(node: &Node, findings: &mut Findings) -> Vec<CertificateFiles> {
+    let entries = findings.list(node);
+    if entries.is_empty() {
+        let message = "certificates: at least one is needed".into();
+        findings.note(Code::Missing, node.location, message, None);
+    }
+    let mut files = Vec::new();
+    for entry in entries {
+        let mut section = Section::new("certificates", entry, findings);
+        let chain = section.required("chain", findings).and_then(|node| findings.path(node));
+        let key = section.required("key", findings).and_then(|node| findings.path(node));
+        section.close(findings);
+        files.extend(chain.zip(key).map(|(chain, key)| CertificateFiles { chain, key }));
+    }
+    files
+}
+
+fn upstreams(
+    node: &Node,
+    loosenings: &mut Vec<String>,
+    findings: &mut Findings,
+) -> BTreeMap<UpstreamId, UpstreamConfig> {
+    let mut upstreams = BTreeMap::new();
+    for (key, node) in findings.map(node) {
+        let name = format!("upstreams.{}", key.name);
+        let mut section = Section::new(&name, node, findings);
+        let url_node = section.required("url", findings);
+        let url = url_node.and_then(|node| origin(node, &["http", "https"], findings));
+        let ca = optional_path(section.optional("ca"), findings);
+        let mut duration = |key, default| {
+            section
+                .optional(key)
+                .and_then(|node| findings.duration(node))
+                .unwrap_or(Duration::from_secs(default))
+        };
+        let connect_timeout = duration("connect_timeout", 2);
+        let response_timeout = duration("response_timeout", 15);
+        let plaintext = section
+            .optional("dangerous_plaintext")
+            .and_then(|node| findings.boolean(node))
+            .unwrap_or(false);
+        section.close(findings);
+        let Some(url) = url else { continue };
+        if url.scheme_str() == Some("http") && !is_loopback(&url) {
+            if plaintext {
+                loosenings.push(format!("{name}: personal data cross a network in plaintext"));
+            } else if let Some(node) = url_node {
+                let message = format!("{name}: plaintext to another machine");
+                let help = "use https, or write dangerous_plaintext: true beside it";
+                findings.note(Code::Value, node.location, message, Some(help.into()));
+            }
+        }
+        let upstream = UpstreamConfig { url, ca, connect_timeout, response_timeout };
+        upstreams.insert(UpstreamId::from(key.name.as_str()), upstream);
+    }
+    upstreams
+}
+
+/// Whether the name can only mean this machine.
+fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// `scheme://host[:port]`, without path, query or credentials.
+fn origin(node: &Node, schemes: &[&str], findings: &mut Findings) -> Option<Uri> {
+    let text = findings.text(node)?;
+    let uri = text.parse::<Uri>().ok().filter(|uri| {
+        let scheme = uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme));
+        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let host = uri.host().is_some_and(|host| !host.is_empty());
+        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        scheme && bare && host && !user && !text.contains('#')
+    });
+    if uri.is_none() {
+        let help = Some(format!("write {}://host:port, without a path", schemes.join(" or ")));
+        findings.note(Code::Value, node.location, "not the address of a backend".into(), help);
+    }
+    uri
+}
+
+fn issuer(name: &str, node: &Node, findings: &mut Findings) -> Option<IssuerConfig> {
+    let mut section = Section::new(name, node, findings);
+    let jwks = section.required("jwks", findings).and_then(|node| jwks(name, node, findings));
+    let audience = section.required("audience", findings).and_then(|node| findings.text(node));
+    let mut algorithms = Vec::new();
+    if let Some(node) = section.required("algorithms", findings) {
+        for entry in findings.list(node) {
+            let Some(word) = findings.text(entry) else { continue };
+            if ALGORITHMS.contains(&word.as_str()) {
+                algorithms.push(word);
+            } else {
+                let help = Some(format!("one of {}", ALGORITHMS.join(", ")));
+                let message = "not an algorithm that is accepted".into();
+                findings.note(Code::Value, entry.location, message, help);
+            }
+        }
+        if algorithms.is_empty() {
+            let message = format!("{name}: no algorithm is accepted");
+            findings.note(Code::Missing, node.location, message, None);
+        }
+    }
+    section.close(findings);
+    Some(IssuerConfig { jwks: jwks?, audience: audience?, algorithms })
+}
+
+fn jwks(name: &str, node: &Node, findings: &mut Findings) -> Option<JwksSource> {
+    let mut section = Section::new(&format!("{name}.jwks"), node, findings);
+    let file = section.optional("file");
+    let url = section.optional("url");
+    let ca = section.optional("ca");
+    section.close(findings);
+    match (file, url) {
+        (Some(file), None) => findings.path(file).map(JwksSource::File),
+        (None, Some(url)) => {
+            let ca = optional_path(ca, findings);
+            let text = findings.text(url)?;
+            let parsed = text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https"));
+            if parsed.is_none() {
+                let help = Some("keys are fetched over https only".into());
+                findings.note(Code::Value, url.location, "not an https URL".into(), help);
+            }
+            Some(JwksSource::Url { url: parsed?, ca })
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            let message = format!("{name}.jwks: needs `file` or `url`, one of them");
+            findings.note(Code::Missing, node.location, message, None);
+            None
+        }
+    }
+}
+
+fn limits(node: Option<&Node>, findings: &mut Findings) -> Limits {
+    let mut limits = Limits::default();
+    let Some(node) = node else { return limits };
+    let mut section = Section::new("limits", node, findings);
+    let json = &mut limits.json;
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    if let Some(n) = section.optional("json_depth").and_then(|node| findings.count(node, 1024)) {
+        json.depth = u16::try_from(n).unwrap_or(u16::MAX);
+    }
+    if let Some(n) = section.optional("member_name").and_then(|node| findings.bytes(node)) {
+        json.member_name_bytes = size(n);
+    }
+    if let Some(n) = section.optional("element").and_then(|node| findings.bytes(node)) {
+        json.element_bytes = size(n);
+    }
+    if let Some(n) = section.optional("scalar").and_then(|node| findings.bytes(node)) {
+        json.scalar_bytes = size(n);
+    }
+    if let Some(n) = section.optional("members").and_then(|node| findings.count(node, u64::MAX)) {
+        json.members = n;
+    }
+    for (key, slot) in [
+        ("response_body", &mut limits.response_body_bytes),
+        ("request_body", &mut limits.request_body_bytes),
+    ] {
+        if let Some(n) = section.optional(key).and_then(|node| findings.bytes(node)) {
+            *slot = n;
+        }
+    }
+    let ratio = section.optional("decompression_ratio");
+    if let Some(n) = ratio.and_then(|node| findings.count(node, 10_000)) {
+        limits.decompression_ratio = u32::try_from(n).unwrap_or(u32::MAX);
+    }
+    for (key, slot) in [
+        ("head_timeout", &mut limits.head_timeout),
+        ("idle_timeout", &mut limits.idle_timeout),
+        ("drain_timeout", &mut limits.drain_timeout),
+        ("concealed_after", &mut limits.concealed_after),
+    ] {
+        if let Some(duration) = section.optional(key).and_then(|node| findings.duration(node)) {
+            *slot = duration;
+        }
+    }
+    let connections = section.optional("connections");
+    if let Some(n) = connections.and_then(|node| findings.count(node, 1_000_000)) {
+        limits.connections = size(n);
+    }
+    section.close(findings);
+    limits
+}
+
+fn digests(node: Option<&Node>, findings: &mut Findings) -> BTreeMap<String, Digest> {
+    let mut digests = BTreeMap::new();
+    let Some(node) = node else { return digests };
+    for (key, node) in findings.map(node) {
+        digests.extend(findings.digest(node).map(|digest| (key.name.clone(), digest)));
+    }
+    digests
+}
+
+fn named<T>(
+    node: Option<&Node>,
+    section: &str,
+    findings: &mut Findings,
+    read: impl Fn(&str, &Node, &mut Findings) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let mut named = BTreeMap::new();
+    let Some(node) = node else { return named };
+    for (key, node) in findings.map(node) {
+        let name = format!("{section}.{}", key.name);
+        named.extend(read(&name, node, findings).map(|value| (key.name.clone(), value)));
+    }
+    named
+}
+
+fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {
+    node.and_then(|node| findings.path(node))
+}
+
+fn path_or(node: Option<&Node>, default: &str, findings: &mut Findings) -> Option<PathBuf> {
+    match node {
+        Some(node) => findings.path(node),
+        None => Some(findings.beside(default)),
+    }
 }

@@ -1,6 +1,10 @@
 //! tamis.yaml → [`Config`], all errors at once.
 
 mod file;
+mod node;
+mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -44,6 +48,8 @@ pub struct Config {
     pub admin_tokens: BTreeMap<String, Digest>,
     /// Bounds.
     pub limits: Limits,
+    /// What the file loosens with keys that begin with `dangerous_`, in words; logged at start.
+    pub loosenings: Vec<String>,
 }
 
 /// Addresses to listen on. Port 0 picks a free one, which is printed.
@@ -134,6 +140,27 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Most connections at once.
     pub connections: usize,
+    /// How long after its request an answer that conceals its reason is sent at the earliest, so
+    /// that a refusal out of the registers takes as long as a backend that has no such thing.
+    pub concealed_after: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            json: JsonLimits::default(),
+            // A backend that answers with more should page; operators may say otherwise.
+            response_body_bytes: 256 << 20,
+            request_body_bytes: 1 << 20,
+            // JSON compresses 5 to 20 times; a hundred is a bomb or a very dull document.
+            decompression_ratio: 100,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15),
+            drain_timeout: Duration::from_secs(30),
+            connections: 4096,
+            concealed_after: Duration::from_millis(50),
+        }
+    }
 }
 
 /// Why a configuration was rejected.

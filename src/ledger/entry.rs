@@ -1,6 +1,11 @@
 //! Records of the ledger: never a value, never a raw subject id.
 
-use crate::terms::{DecisionId, Digest, RefusalReason};
+use std::collections::BTreeMap;
+
+use crate::action::Action;
+use crate::decide::{Permit, Refusal};
+use crate::policy::{Plan, Policy};
+use crate::terms::{DecisionId, Digest, RefusalReason, RouteId};
 
 /// An opening record: this is about to be disclosed.
 #[derive(Clone, Debug)]
@@ -31,6 +36,65 @@ pub struct Disclosure {
     pub withheld: Vec<(String, String)>,
 }
 
+impl Disclosure {
+    /// What `permit` allows to leave. A category that stands at several places is entered with the
+    /// most open of its actions as released, since that is what the recipient learns.
+    #[must_use]
+    pub fn of(permit: &Permit) -> Self {
+        let policy = permit.policy();
+        let plan = permit.plan();
+        let recipient = policy.recipients.get(permit.recipient());
+        let (released, withheld) = categories(plan);
+        Self {
+            decision: permit.decision().clone(),
+            policy: (policy.id.to_string(), policy.revision.clone(), policy.digest),
+            route: plan.route.to_string(),
+            recipient: permit.recipient().to_string(),
+            role: permit.role().as_str(),
+            category_of_recipient: recipient.and_then(|recipient| recipient.category.clone()),
+            country: recipient
+                .and_then(|recipient| recipient.country.as_ref())
+                .map(ToString::to_string),
+            purposes: permit.purposes().iter().map(ToString::to_string).collect(),
+            basis: permit
+                .purposes()
+                .iter()
+                .filter_map(|purpose| policy.purposes.get(purpose))
+                .map(|purpose| purpose.basis.as_str())
+                .collect(),
+            case: permit.case().map(str::to_owned),
+            released,
+            withheld,
+        }
+    }
+}
+
+/// A category and a word about it.
+type Pairs = Vec<(String, String)>;
+
+/// Category → action of all that may leave, and category → reason of what may not at any place.
+fn categories(plan: &Plan) -> (Pairs, Pairs) {
+    let mut released = BTreeMap::<&str, &Action>::new();
+    let mut withheld = BTreeMap::<&str, &str>::new();
+    for cell in &plan.cells {
+        let Some(category) = &cell.category else { continue };
+        if cell.action.releases() {
+            let shown = released.entry(category.as_str()).or_insert(&cell.action);
+            if shown.at_least(&cell.action) {
+                *shown = &cell.action;
+            }
+        } else {
+            withheld.entry(category.as_str()).or_insert(&cell.because);
+        }
+    }
+    withheld.retain(|category, _| !released.contains_key(category));
+    let text = |(name, word): (&str, String)| (name.to_owned(), word);
+    (
+        released.into_iter().map(|(name, action)| (name, action.to_string())).map(text).collect(),
+        withheld.into_iter().map(|(name, why)| (name, why.to_owned())).map(text).collect(),
+    )
+}
+
 /// How a disclosure ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -55,4 +119,78 @@ pub struct Receipt {
     pub sequence: u64,
     /// The decision it belongs to.
     pub decision: DecisionId,
+}
+
+/// A request that was refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The decision's id.
+    pub decision: DecisionId,
+    /// Why, as it truly is: the ledger is not read by outsiders.
+    pub reason: RefusalReason,
+    /// The policy's digest.
+    pub policy: Digest,
+    /// The route, where one matched.
+    pub route: Option<String>,
+    /// The recipient, where known.
+    pub recipient: Option<String>,
+    /// Its role, where known.
+    pub role: Option<&'static str>,
+    /// What for, as far as it was established.
+    pub purposes: Vec<String>,
+}
+
+impl Refused {
+    /// What `refusal` says, without its words for operators.
+    #[must_use]
+    pub fn of(refusal: &Refusal, route: Option<&RouteId>, policy: &Policy) -> Self {
+        Self {
+            decision: refusal.decision.clone(),
+            reason: refusal.reason,
+            policy: policy.digest,
+            route: route.map(ToString::to_string),
+            recipient: refusal.recipient.as_ref().map(ToString::to_string),
+            role: refusal.role.map(crate::terms::Role::as_str),
+            purposes: refusal.purposes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Something besides a request that bears on what may be disclosed.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// A statement in the registers changed. Whose it is stays in the registers.
+    Register {
+        /// The change's number in the registers; a number entered twice is one change.
+        number: u64,
+        /// When it was recorded there.
+        recorded_at: String,
+        /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
+        register: String,
+        /// `recorded`, `withdrawn` or `lifted`.
+        change: String,
+        /// The purpose or pattern, where the statement has one.
+        purpose: Option<String>,
+    },
+    /// From here on disclosures rest on this policy.
+    Policy {
+        /// Its id.
+        id: String,
+        /// Its revision.
+        revision: String,
+        /// Its digest.
+        digest: Digest,
+    },
+}
+
+impl Note {
+    /// The activation of `policy`.
+    #[must_use]
+    pub fn activation(policy: &Policy) -> Self {
+        Self::Policy {
+            id: policy.id.to_string(),
+            revision: policy.revision.clone(),
+            digest: policy.digest,
+        }
+    }
 }

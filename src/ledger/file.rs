@@ -1,24 +1,124 @@
-//! The ledger in a directory of append-only files.
+//! The ledger in a directory of append-only files, written by one thread.
+//!
+//! Openings queue up while the disk is busy and are made durable together: one write and one sync
+//! for whatever waits, at most [`BATCH_RECORDS`]. While the disk fails, openings are refused one by
+//! one; entries that nobody waits for are kept, up to a bound, and what is beyond it is counted and
+//! the count entered.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
 
-use super::{Disclosure, Ledger, LedgerUnavailable, Outcome, Receipt};
+use tokio::sync::oneshot;
+
+use super::record::{self, Body};
+use super::tail::{Mount, Position, SEGMENT_BYTES, Tail};
+use super::{Disclosure, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused};
+use crate::observe::Metrics;
+
+/// Most records of one sync: a longer batch only adds to the wait of its first opening.
+const BATCH_RECORDS: usize = 256;
+
+/// Most entries kept that nobody waits for, about 32 MiB. Refusals come at the pace of whoever sends
+/// requests, so that there must be a bound.
+const WAITING_ENTRIES: usize = 65_536;
 
 /// A ledger of one gateway; a second process on the same directory is refused.
 pub struct FileLedger {
-    _private: (),
+    queue: Option<mpsc::Sender<Job>>,
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What the callers and the writer both see.
+struct Shared {
+    state: Mutex<State>,
+    /// Entries queued or kept that nobody waits for.
+    waiting: AtomicUsize,
+    /// Entries that were beyond the bound and are not entered yet.
+    omitted: AtomicU64,
+}
+
+struct State {
+    trouble: Option<LedgerUnavailable>,
+    position: Position,
+}
+
+enum Job {
+    /// Somebody waits for this one.
+    Awaited(Body, oneshot::Sender<Result<u64, LedgerUnavailable>>),
+    /// Nobody waits for this one.
+    Unawaited(Body),
+    /// See whether the disk is back.
+    Probe,
 }
 
 impl FileLedger {
-    /// Opens or makes the ledger in `directory`, recovering a torn tail.
+    /// Opens or makes the ledger in `directory`, recovering a torn tail. `node` is this gateway's
+    /// name in each record.
+    ///
+    /// The last segment is checked record by record, and that it follows the one before; the whole
+    /// chain is [`verify`](super::verify)'s business, so that a start does not read years.
     ///
     /// # Errors
     /// The directory cannot be used, is locked, or its chain is broken.
     pub fn open(directory: &Path, node: &str) -> Result<Self, LedgerUnavailable> {
-        let _ = (directory, node);
-        todo!("ledger")
+        Self::start(Tail::open(directory, node, SEGMENT_BYTES, plain())?, None)
+    }
+
+    /// As [`open`](Self::open), with the time of each commit in `metrics`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_observed(
+        directory: &Path,
+        node: &str,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, LedgerUnavailable> {
+        Self::start(Tail::open(directory, node, SEGMENT_BYTES, plain())?, Some(metrics))
+    }
+
+    pub(super) fn start(
+        tail: Tail,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Result<Self, LedgerUnavailable> {
+        let (queue, jobs) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { trouble: None, position: tail.position().clone() }),
+            waiting: AtomicUsize::new(0),
+            omitted: AtomicU64::new(0),
+        });
+        let writer = Writer { tail, shared: Arc::clone(&shared), kept: VecDeque::new(), metrics };
+        let writer = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || writer.run(&jobs))
+            .map_err(|error| LedgerUnavailable(format!("thread: {}", error.kind())))?;
+        Ok(Self { queue: Some(queue), shared, writer: Some(writer) })
+    }
+
+    async fn await_entry(&self, body: Body) -> Result<u64, LedgerUnavailable> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Awaited(body, answer))?;
+        // A writer that is gone drops the answer: no entry, no disclosure.
+        answered.await.unwrap_or_else(|_| Err(writer_gone()))
+    }
+
+    fn add(&self, body: Body) {
+        let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        if waiting >= WAITING_ENTRIES || self.send(Job::Unawaited(body)).is_err() {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.shared.omitted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn send(&self, job: Job) -> Result<(), LedgerUnavailable> {
+        let queue = self.queue.as_ref().ok_or_else(writer_gone)?;
+        queue.send(job).map_err(|_| writer_gone())
     }
 }
 
@@ -27,16 +127,137 @@ impl Ledger for FileLedger {
         &'a self,
         disclosure: &'a Disclosure,
     ) -> Pin<Box<dyn Future<Output = Result<Receipt, LedgerUnavailable>> + Send + 'a>> {
-        let _ = disclosure;
-        todo!("ledger")
+        Box::pin(async move {
+            let sequence = self.await_entry(record::disclosure(disclosure)).await?;
+            Ok(Receipt { sequence, decision: disclosure.decision.clone() })
+        })
     }
 
     fn close(&self, receipt: Receipt, outcome: Outcome) {
-        let _ = (receipt, outcome);
-        todo!("ledger")
+        self.add(record::outcome(&receipt, &outcome));
+    }
+
+    fn refuse(&self, refused: Refused) {
+        self.add(record::refused(&refused));
+    }
+
+    fn note<'a>(
+        &'a self,
+        note: &'a Note,
+    ) -> Pin<Box<dyn Future<Output = Result<u64, LedgerUnavailable>> + Send + 'a>> {
+        Box::pin(self.await_entry(record::note(note)))
     }
 
     fn writable(&self) -> Result<(), LedgerUnavailable> {
-        todo!("ledger")
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match &state.trouble {
+            Some(trouble) => Err(trouble.clone()),
+            None => state.position.in_place().map(|_| ()),
+        };
+        drop(state);
+        if self.writer.as_ref().is_none_or(JoinHandle::is_finished) {
+            return Err(writer_gone());
+        }
+        if found.is_err() {
+            // A gateway that is not ready gets no requests, and so no opening would ever try again.
+            self.send(Job::Probe)?;
+        }
+        found
     }
+}
+
+impl Drop for FileLedger {
+    /// Ends the writer and waits for it: whatever was queued is durable, if the disk lets it.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+struct Writer {
+    tail: Tail,
+    shared: Arc<Shared>,
+    /// Entries of failed batches that nobody waits for, oldest first.
+    kept: VecDeque<Body>,
+    metrics: Option<Arc<Metrics>>,
+}
+
+impl Writer {
+    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            let more = jobs.try_iter().take(BATCH_RECORDS - 1);
+            let batch: Vec<Job> = std::iter::once(job).chain(more).collect();
+            self.enter(batch);
+        }
+        if !self.kept.is_empty() {
+            self.enter(Vec::new());
+        }
+    }
+
+    fn enter(&mut self, batch: Vec<Job>) {
+        let mut bodies: Vec<Body> = Vec::with_capacity(batch.len() + self.kept.len() + 1);
+        let omitted = self.shared.omitted.swap(0, Ordering::Relaxed);
+        if omitted > 0 {
+            bodies.push(record::omission(omitted));
+        }
+        // In the order in which things happened: first what earlier batches could not enter.
+        let earlier = self.kept.len().min(BATCH_RECORDS);
+        let mut unawaited: Vec<Body> = self.kept.drain(..earlier).collect();
+        let mut awaited = Vec::new();
+        for job in batch {
+            match job {
+                Job::Awaited(body, answer) => awaited.push((body, answer)),
+                Job::Unawaited(body) => unawaited.push(body),
+                Job::Probe => {}
+            }
+        }
+        bodies.extend(unawaited.iter().cloned());
+        let before = bodies.len() as u64;
+        let (opening, answers): (Vec<Body>, Vec<_>) = awaited.into_iter().unzip();
+        bodies.extend(opening);
+        match self.commit(bodies) {
+            Ok(first) => {
+                self.shared.waiting.fetch_sub(unawaited.len(), Ordering::Relaxed);
+                for (sequence, answer) in (first + before..).zip(answers) {
+                    // Whoever asked may be gone; the entry stands all the same.
+                    let _ = answer.send(Ok(sequence));
+                }
+            }
+            Err(trouble) => {
+                self.shared.omitted.fetch_add(omitted, Ordering::Relaxed);
+                for body in unawaited.into_iter().rev() {
+                    self.kept.push_front(body);
+                }
+                for answer in answers {
+                    let _ = answer.send(Err(trouble.clone()));
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
+        let started = Instant::now();
+        let result = if bodies.is_empty() {
+            self.tail.revive().map(|()| 0)
+        } else {
+            self.tail.commit(bodies)
+        };
+        if let (Ok(_), Some(metrics)) = (&result, &self.metrics) {
+            metrics.ledger_commit(started.elapsed());
+        }
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.trouble = result.as_ref().err().cloned();
+        state.position = self.tail.position().clone();
+        result
+    }
+}
+
+fn writer_gone() -> LedgerUnavailable {
+    LedgerUnavailable("the writer ended".into())
+}
+
+pub(super) fn plain() -> Mount {
+    Box::new(|file| Box::new(file))
 }

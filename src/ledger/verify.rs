@@ -1,27 +1,249 @@
 //! Reads a ledger again and checks every link.
+//!
+//! What a chain cannot show: that records are missing from its very end, or that the whole of it was
+//! computed anew. For that, compare with an [`Anchor`] that was kept elsewhere.
 
+use std::fmt;
+use std::fs::File;
 use std::path::Path;
+use std::str::FromStr;
+
+use super::record::Head;
+use super::segment::{Break, Fault, numbers, path_of, sound_after, walk};
+use crate::terms::Digest;
+
+/// A record's number and hash, noted somewhere the gateway cannot write. Reads and prints as
+/// `17:5f…`, the number and 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The record's number.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.sequence, self.hash.hex())
+    }
+}
+
+impl FromStr for Anchor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once(':');
+        parts
+            .and_then(|(number, hash)| Some((number.parse().ok()?, Digest::parse(hash)?)))
+            .filter(|(number, _)| *number > 0)
+            .map(|(sequence, hash)| Self { sequence, hash })
+            .ok_or("an anchor is a record's number, a colon and 64 hexadecimal digits")
+    }
+}
 
 /// A ledger that verifies.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verification {
     /// Records read.
     pub records: u64,
+    /// The last one: note it elsewhere. Number 0 where there is none.
+    pub head: Anchor,
+    /// Bytes of a record that the running gateway is writing just now.
+    pub unfinished_bytes: u64,
 }
 
-/// What is wrong with a ledger.
+/// What is wrong with a ledger. `sequence` is the number of the first record that is not as it must
+/// be, `segment` the number of its file.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// It cannot be read.
     #[error("cannot read the ledger")]
     Io(#[from] std::io::Error),
+    /// No segment at all: the wrong directory, or everything was removed.
+    #[error("no ledger here")]
+    Empty,
+    /// The line is no record in canonical form.
+    #[error("record {sequence} (segment {segment}, line {line}): not a record")]
+    NotARecord {
+        /// See the type.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+        /// The line in the segment, from 1.
+        line: u64,
+    },
+    /// The record was changed.
+    #[error(
+        "record {sequence} (segment {segment}): its content gives {expected}, it states {found}"
+    )]
+    Edited {
+        /// See the type.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+        /// The hash that its content gives.
+        expected: Digest,
+        /// The hash that it states.
+        found: String,
+    },
+    /// The record follows another one than the one before it.
+    #[error("record {sequence} (segment {segment}): follows {found}, the one before is {expected}")]
+    Unlinked {
+        /// See the type.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+        /// The hash of the record before.
+        expected: Digest,
+        /// The hash that it says it follows.
+        found: String,
+    },
+    /// The record stands in another place: swapped, repeated, or moved.
+    #[error("record {sequence} (segment {segment}): record {found} stands in its place")]
+    OutOfOrder {
+        /// See the type.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+        /// The record that stands here.
+        found: u64,
+    },
+    /// Records are missing.
+    #[error("record {sequence} (segment {segment}): missing, the next is {found}")]
+    Gap {
+        /// See the type.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+        /// The next record that is there.
+        found: u64,
+    },
+    /// A whole segment is missing, and with it the records from `sequence` on.
+    #[error("record {sequence}: segment {segment} is missing")]
+    SegmentMissing {
+        /// See the type.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+    },
+    /// The last write was cut off. Opening the ledger recovers it and enters how much was cut.
+    #[error("record {sequence} (segment {segment}): cut off, {bytes} bytes of it")]
+    TornTail {
+        /// See the type.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+        /// Bytes after the last whole record.
+        bytes: u64,
+    },
+    /// The anchored record has another hash: the chain was computed anew.
+    #[error("record {sequence}: anchored as {expected}, here it is {found}")]
+    Rewritten {
+        /// See the type.
+        sequence: u64,
+        /// The anchored hash.
+        expected: Digest,
+        /// The hash it has here.
+        found: Digest,
+    },
+    /// The ledger ends before the anchored record.
+    #[error("record {sequence}: anchored, but the ledger ends at {last}")]
+    EndsBeforeAnchor {
+        /// The anchored record.
+        sequence: u64,
+        /// The last record that is there.
+        last: u64,
+    },
 }
 
-/// Verifies the ledger in `directory`.
+impl VerifyError {
+    /// Whether records are missing, rather than wrong.
+    #[must_use]
+    pub const fn is_gap(&self) -> bool {
+        match self {
+            Self::Gap { .. } | Self::SegmentMissing { .. } | Self::EndsBeforeAnchor { .. } => true,
+            Self::Io(_)
+            | Self::Empty
+            | Self::NotARecord { .. }
+            | Self::Edited { .. }
+            | Self::Unlinked { .. }
+            | Self::OutOfOrder { .. }
+            | Self::TornTail { .. }
+            | Self::Rewritten { .. } => false,
+        }
+    }
+}
+
+/// Verifies the ledger in `directory`, and that it holds `anchor`. Reads line by line; memory does
+/// not grow with the ledger. May run while a gateway writes.
 ///
 /// # Errors
 /// The first record that is wrong.
-pub fn verify(directory: &Path) -> Result<Verification, VerifyError> {
-    let _ = directory;
-    todo!("ledger")
+pub fn verify(directory: &Path, anchor: Option<Anchor>) -> Result<Verification, VerifyError> {
+    let segments = numbers(directory)?;
+    let last = *segments.last().ok_or(VerifyError::Empty)?;
+    let live = written_now(directory);
+    let mut head = Head::START;
+    let mut unfinished_bytes = 0;
+    let mut anchored = None;
+    for (expected, segment) in (1..).zip(segments) {
+        if expected != segment {
+            let sequence = head.sequence + 1;
+            return Err(VerifyError::SegmentMissing { sequence, segment: expected });
+        }
+        let path = path_of(directory, segment);
+        let (reached, valid, end) = walk(&path, head, &mut |passed| {
+            if anchor.is_some_and(|anchor| anchor.sequence == passed.sequence) {
+                anchored = Some(passed.hash);
+            }
+        })?;
+        head = reached;
+        let Some(end) = end else { continue };
+        let later = sound_after(&path, end.offset)?;
+        if segment != last || end.fault != Fault::NotARecord || !later.is_empty() {
+            return Err(explain(head, segment, end, &later));
+        }
+        unfinished_bytes = std::fs::metadata(&path)?.len().saturating_sub(valid);
+        if !live {
+            let sequence = head.sequence + 1;
+            return Err(VerifyError::TornTail { sequence, segment, bytes: unfinished_bytes });
+        }
+    }
+    match (anchor, anchored) {
+        (Some(Anchor { sequence, .. }), None) => {
+            Err(VerifyError::EndsBeforeAnchor { sequence, last: head.sequence })
+        }
+        (Some(Anchor { sequence, hash: expected }), Some(found)) if expected != found => {
+            Err(VerifyError::Rewritten { sequence, expected, found })
+        }
+        _ => {
+            let head_anchor = Anchor { sequence: head.sequence, hash: head.hash };
+            Ok(Verification { records: head.sequence, head: head_anchor, unfinished_bytes })
+        }
+    }
+}
+
+/// Whether a gateway holds the lock, so that the last line may be in the making.
+fn written_now(directory: &Path) -> bool {
+    let Ok(lock) = File::open(directory.join(super::LOCK_FILE)) else { return false };
+    matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+}
+
+/// The error for a break after `head`; `later` are the sound records from the break on.
+fn explain(head: Head, segment: u32, end: Break, later: &[u64]) -> VerifyError {
+    let sequence = head.sequence + 1;
+    match end.fault {
+        Fault::NotARecord => VerifyError::NotARecord { sequence, segment, line: end.line },
+        Fault::Edited { computed, stated } => {
+            VerifyError::Edited { sequence, segment, expected: computed, found: stated }
+        }
+        Fault::Unlinked { stated } => {
+            VerifyError::Unlinked { sequence, segment, expected: head.hash, found: stated }
+        }
+        // A number ahead is a gap only if the record that belongs here is not further down.
+        Fault::OutOfOrder { found } if found > sequence && !later.contains(&sequence) => {
+            VerifyError::Gap { sequence, segment, found }
+        }
+        Fault::OutOfOrder { found } => VerifyError::OutOfOrder { sequence, segment, found },
+    }
 }

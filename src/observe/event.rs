@@ -1,17 +1,273 @@
 //! Everything that is counted or logged besides the access log.
 
-use crate::terms::{RefusalReason, Role};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::metrics::{Metrics, outward_code};
+use crate::minimize::{MalformedKind, Tally};
+use crate::policy::{CellId, Plan, Policy};
+use crate::terms::{DecisionId, PurposeId, RefusalReason, Role, RouteId, UpstreamId};
 
 /// Something that happened. Emitting it writes at most one log line and moves its metrics.
+///
+/// A variant's fields are names of the policy, closed enums, numbers, and texts of our own code that
+/// hold no value of a request or an answer.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The gateway takes connections.
+    Started {
+        /// Its version.
+        version: &'static str,
+        /// What listens: `https`, `http`, `admin`, `metrics`, each with its address.
+        listeners: &'a [(&'static str, SocketAddr)],
+    },
+    /// The gateway takes no more connections and finishes what is in flight.
+    Stopping,
+    /// The gateway has ended; `unfinished` requests were cut off by the drain time-out.
+    Stopped {
+        /// How many.
+        unfinished: usize,
+    },
+    /// A loosening of the configuration is on: the name of its `dangerous_` key.
+    Dangerous {
+        /// The key.
+        key: &'a str,
+    },
+    /// Decisions rest on this policy from here on.
+    PolicyActivated {
+        /// The policy.
+        policy: &'a Policy,
+    },
+    /// New rules were rejected; the old ones stay in force.
+    PolicyRejected {
+        /// How many findings there are.
+        findings: usize,
+    },
     /// A request was decided.
     Decided {
         /// Role of the recipient, where known.
         role: Option<Role>,
-        /// The purpose, where exactly one is known and declared by the policy.
-        purpose: Option<&'a str>,
-        /// `None`: released.
+        /// The purposes, as far as they were established; all are names of the policy.
+        purposes: &'a [PurposeId],
+        /// `None`: permitted.
         refusal: Option<RefusalReason>,
     },
+    /// A request was answered, with whatever status.
+    Answered {
+        /// The route, where one matched.
+        route: Option<&'a RouteId>,
+        /// The status sent.
+        status: u16,
+    },
+    /// A body was minimized to its end.
+    Minimized {
+        /// What was meant to leave.
+        plan: &'a Plan,
+        /// What did.
+        tally: &'a Tally,
+        /// Time spent on minimizing, without waiting for the backend or the client.
+        took: Duration,
+    },
+    /// A body could not be minimized; the answer ended as failed.
+    Malformed {
+        /// The route.
+        route: &'a RouteId,
+        /// The decision, so that operators can find the entry.
+        decision: &'a DecisionId,
+        /// What was wrong.
+        kind: MalformedKind,
+        /// Where, in bytes of the decoded body.
+        offset: u64,
+    },
+    /// A body was not even tried: media type, charset, coding, size.
+    Unfilterable {
+        /// The route.
+        route: &'a RouteId,
+        /// The decision, so that operators can find the entry.
+        decision: &'a DecisionId,
+        /// Which of them.
+        kind: &'static str,
+    },
+    /// A backend sent the head of its answer.
+    UpstreamAnswered {
+        /// The backend.
+        upstream: &'a UpstreamId,
+        /// Time from the request to the head.
+        took: Duration,
+    },
+    /// A backend failed.
+    UpstreamFailed {
+        /// The backend.
+        upstream: &'a UpstreamId,
+        /// How: `connect`, `tls`, `timeout`, `reset`, `length`, `status` …
+        kind: &'static str,
+    },
+    /// The ledger took no entry; the disclosure was refused.
+    LedgerUnavailable {
+        /// Why, in the ledger's words.
+        why: &'a str,
+    },
+    /// The registers did not answer; what rests on them was refused.
+    RegistersUnavailable,
+    /// A statement of a data subject changed. Whose it is stays in the registers.
+    RegisterChanged {
+        /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
+        register: &'a str,
+        /// `recorded`, `withdrawn` or `lifted`.
+        change: &'a str,
+    },
+    /// A TLS handshake failed.
+    TlsFailed {
+        /// How: `timeout`, `alert`, `certificate`, `protocol`, `io`.
+        kind: &'static str,
+    },
+    /// A connection beyond the limit was closed.
+    ConnectionRefused,
+    /// An access-log line was dropped, since its writer was behind.
+    LogLineDropped,
+    /// A defect of our own: a task panicked, an invariant did not hold.
+    Internal {
+        /// A word of our code for the place.
+        kind: &'static str,
+    },
+}
+
+impl Event<'_> {
+    /// Writes the line and moves the metrics.
+    pub fn emit(&self, metrics: &Metrics) {
+        match self {
+            Self::Started { version, listeners } => {
+                info!(version, ?listeners, "started");
+            }
+            Self::Stopping => info!("stopping"),
+            Self::Stopped { unfinished } => info!(unfinished, "stopped"),
+            Self::Dangerous { key } => warn!(key, "a safeguard is switched off"),
+            Self::PolicyActivated { policy } => {
+                let digest = policy.digest.to_string();
+                metrics.policy.reset();
+                metrics.policy.with_label_values(&[policy.id.as_ref(), digest.as_str()]).set(1);
+                metrics.reloads.with_label_values(&["activated"]).inc();
+                info!(policy = &*policy.id, revision = policy.revision, digest, "policy activated");
+            }
+            Self::PolicyRejected { findings } => {
+                metrics.reloads.with_label_values(&["rejected"]).inc();
+                error!(findings, "new rules rejected, the old ones stay in force");
+            }
+            Self::Decided { role, purposes, refusal } => {
+                let role = role.map_or("unknown", Role::as_str);
+                let outcome = if refusal.is_some() { "refused" } else { "permitted" };
+                let reason = refusal.map_or("none", outward_code);
+                let labels = [role, purpose_label(purposes), outcome, reason];
+                metrics.decisions.with_label_values(&labels).inc();
+            }
+            Self::Answered { route, status } => {
+                let route = route.map_or("-", |route| route.as_str());
+                metrics.requests.with_label_values(&[route, status.to_string().as_str()]).inc();
+            }
+            Self::Minimized { plan, tally, took } => minimized(metrics, plan, tally, *took),
+            Self::Malformed { route, decision, kind, offset } => {
+                metrics.malformed.with_label_values(&[route.as_str(), kind.code()]).inc();
+                let (route, decision) = (route.as_str(), decision.as_str());
+                warn!(route, decision, kind = kind.code(), offset, "body not minimized");
+            }
+            Self::Unfilterable { route, decision, kind } => {
+                metrics.malformed.with_label_values(&[route.as_str(), kind]).inc();
+                let (route, decision) = (route.as_str(), decision.as_str());
+                warn!(route, decision, kind, "body cannot be minimized");
+            }
+            Self::UpstreamAnswered { upstream, took } => {
+                let seconds = took.as_secs_f64();
+                metrics.upstream.with_label_values(&[upstream.as_str()]).observe(seconds);
+            }
+            Self::UpstreamFailed { upstream, kind } => {
+                metrics.upstream_errors.with_label_values(&[upstream.as_str(), kind]).inc();
+                warn!(upstream = upstream.as_str(), kind, "backend failed");
+            }
+            Self::LedgerUnavailable { why } => {
+                metrics.ledger_refusals.inc();
+                error!(why, "ledger unavailable, nothing personal is disclosed");
+            }
+            Self::RegistersUnavailable => {
+                metrics.register_errors.inc();
+                error!("registers unavailable, what rests on them is refused");
+            }
+            Self::RegisterChanged { register, change } => {
+                metrics.register_changes.with_label_values(&[register, change]).inc();
+                info!(register, change, "register changed");
+            }
+            Self::TlsFailed { kind } => {
+                metrics.tls_failures.with_label_values(&[kind]).inc();
+                tracing::debug!(kind, "TLS handshake failed");
+            }
+            Self::ConnectionRefused => metrics.connections_refused.inc(),
+            Self::LogLineDropped => metrics.log_lines_dropped.inc(),
+            Self::Internal { kind } => {
+                metrics.internal_errors.with_label_values(&[kind]).inc();
+                error!(kind, "internal error");
+            }
+        }
+    }
+}
+
+/// One label for a set of purposes, so that its values stay as few as the policy's purposes.
+fn purpose_label(purposes: &[PurposeId]) -> &str {
+    match purposes {
+        [] => "none",
+        [purpose] => purpose.as_str(),
+        [_, _, ..] => "several",
+    }
+}
+
+fn minimized(metrics: &Metrics, plan: &Plan, tally: &Tally, took: Duration) {
+    let route = [plan.route.as_str()];
+    for (at, count) in (0_u16..).zip(&tally.cells).filter(|(_, count)| **count > 0) {
+        if usize::from(at) >= plan.cells.len() {
+            break;
+        }
+        let cell = plan.cell(CellId(at));
+        if let Some(category) = &cell.category {
+            let action = cell.action.to_string();
+            metrics.fields.with_label_values(&[category.as_str(), &action]).inc_by(*count);
+        }
+    }
+    for (reason, count) in &tally.elements_dropped {
+        metrics.elements_dropped.with_label_values(&[outward_code(*reason)]).inc_by(*count);
+    }
+    metrics.elements_released.with_label_values(&route).inc_by(tally.elements_released);
+    metrics.blanked.with_label_values(&route).inc_by(tally.blanked);
+    metrics.unlisted.with_label_values(&route).inc_by(tally.unlisted);
+    metrics.filter.with_label_values(&route).observe(took.as_secs_f64());
+    #[allow(clippy::cast_precision_loss, reason = "bytes of one body are far below 2^53")]
+    metrics.body.with_label_values(&route).observe(tally.bytes_out as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Metrics};
+    use crate::terms::{PurposeId, RefusalReason, Role};
+
+    #[test]
+    fn a_refusal_for_a_person_s_state_does_not_say_which() {
+        let metrics = Metrics::new();
+        let purposes = [PurposeId::from("share.partner")];
+        for reason in [RefusalReason::Restricted, RefusalReason::ConsentMissing] {
+            let (role, refusal) = (Some(Role::ThirdParty), Some(reason));
+            Event::Decided { role, purposes: &purposes, refusal }.emit(&metrics);
+        }
+        let text = metrics.text();
+        let line = "tamis_decisions_total{outcome=\"refused\",purpose=\"share.partner\",\
+                    reason=\"not-available\",recipient_role=\"third-party\"} 2";
+        assert!(text.contains(line), "{text}");
+        assert!(!text.contains("restricted"));
+    }
+
+    #[test]
+    fn several_purposes_are_one_label() {
+        let metrics = Metrics::new();
+        let purposes = [PurposeId::from("a"), PurposeId::from("b")];
+        Event::Decided { role: None, purposes: &purposes, refusal: None }.emit(&metrics);
+        assert!(metrics.text().contains("purpose=\"several\",reason=\"none\""));
+    }
 }

@@ -1,6 +1,295 @@
 //! Every metric's name, once. Labels are closed sets or names of the policy.
+//!
+//! A label never holds what a client or a backend sent. A small counter is itself a disclosure ("one
+//! refusal: restricted"), so that reasons which concern a data subject share one code here.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::terms::RefusalReason;
+
+/// From 50 µs, what a commit on a fast disk takes, to 13 s, beyond any time-out of ours.
+const SECONDS: [f64; 10] =
+    [0.000_05, 0.000_2, 0.000_8, 0.003_2, 0.012_8, 0.05, 0.2, 0.8, 3.2, 12.8];
+
+/// From 256 B to 64 MiB.
+const BYTES: [f64; 10] = [
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
 
 /// The registry of this process.
 pub struct Metrics {
-    _private: (),
+    registry: Registry,
+    registers_seen: Mutex<Option<Instant>>,
+    register_age: Gauge,
+    pub(super) decisions: IntCounterVec,
+    pub(super) requests: IntCounterVec,
+    pub(super) fields: IntCounterVec,
+    pub(super) blanked: IntCounterVec,
+    pub(super) elements_released: IntCounterVec,
+    pub(super) elements_dropped: IntCounterVec,
+    pub(super) unlisted: IntCounterVec,
+    pub(super) filter: HistogramVec,
+    pub(super) body: HistogramVec,
+    pub(super) malformed: IntCounterVec,
+    pub(super) upstream: HistogramVec,
+    pub(super) upstream_errors: IntCounterVec,
+    pub(super) ledger_commit: Histogram,
+    pub(super) ledger_refusals: IntCounter,
+    pub(super) register_errors: IntCounter,
+    pub(super) register_changes: IntCounterVec,
+    pub(super) policy: IntGaugeVec,
+    pub(super) reloads: IntCounterVec,
+    pub(super) connections: IntGauge,
+    pub(super) connections_refused: IntCounter,
+    pub(super) tls_failures: IntCounterVec,
+    pub(super) log_lines_dropped: IntCounter,
+    pub(super) internal_errors: IntCounterVec,
+}
+
+/// Registers what it makes. Its names and labels are constants, each given once, so that neither
+/// making nor registering can fail; a test makes the registry.
+struct Maker(Registry);
+
+impl Maker {
+    fn add<T: Collector + Clone + 'static>(&self, made: prometheus::Result<T>) -> T {
+        let made = made.expect("names and labels below are constants in Prometheus' grammar");
+        self.0.register(Box::new(made.clone())).expect("each name below is given once");
+        made
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(IntCounter::new(name, help))
+    }
+
+    fn histograms(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> HistogramVec {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add(HistogramVec::new(options, &[label]))
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let maker = Maker(Registry::new());
+        Self {
+            registers_seen: Mutex::new(None),
+            register_age: maker.add(Gauge::new(
+                "tamis_register_age_seconds",
+                "Since the registers last answered; what they answer is never older than a commit",
+            )),
+            decisions: maker.counters(
+                "tamis_decisions_total",
+                "Decisions; reasons that concern a data subject are one",
+                &["recipient_role", "purpose", "outcome", "reason"],
+            ),
+            requests: maker.counters(
+                "tamis_requests_total",
+                "Requests answered, by route template and status",
+                &["route", "status"],
+            ),
+            fields: maker.counters(
+                "tamis_fields_total",
+                "Personal members met in released parts, by what the plan does to them",
+                &["category", "action"],
+            ),
+            blanked: maker.counters(
+                "tamis_blanked_members_total",
+                "Values replaced because their action was not made for them",
+                &["route"],
+            ),
+            elements_released: maker.counters(
+                "tamis_elements_released_total",
+                "Elements of lists released",
+                &["route"],
+            ),
+            elements_dropped: maker.counters(
+                "tamis_elements_dropped_total",
+                "Elements of lists dropped",
+                &["reason"],
+            ),
+            unlisted: maker.counters(
+                "tamis_unlisted_members_total",
+                "Members removed because nobody catalogued them",
+                &["route"],
+            ),
+            filter: maker.histograms(
+                "tamis_filter_seconds",
+                "Time spent on minimizing one body",
+                "route",
+                &SECONDS,
+            ),
+            body: maker.histograms(
+                "tamis_body_bytes",
+                "Bytes of one minimized body",
+                "route",
+                &BYTES,
+            ),
+            malformed: maker.counters(
+                "tamis_malformed_bodies_total",
+                "Bodies of backends that could not be minimized",
+                &["route", "kind"],
+            ),
+            upstream: maker.histograms(
+                "tamis_upstream_seconds",
+                "Time to the head of a backend's answer",
+                "upstream",
+                &SECONDS,
+            ),
+            upstream_errors: maker.counters(
+                "tamis_upstream_errors_total",
+                "Backends that failed",
+                &["upstream", "kind"],
+            ),
+            ledger_commit: maker.add(Histogram::with_opts(
+                HistogramOpts::new(
+                    "tamis_ledger_commit_seconds",
+                    "Time to make one batch of entries durable",
+                )
+                .buckets(SECONDS.to_vec()),
+            )),
+            ledger_refusals: maker.counter(
+                "tamis_ledger_unavailable_total",
+                "Disclosures refused because the ledger took no entry",
+            ),
+            register_errors: maker.counter(
+                "tamis_register_errors_total",
+                "Questions that the registers did not answer",
+            ),
+            register_changes: maker.counters(
+                "tamis_register_changes_total",
+                "Statements of data subjects that changed",
+                &["register", "change"],
+            ),
+            policy: maker.add(IntGaugeVec::new(
+                Opts::new("tamis_policy_info", "The policy in force"),
+                &["policy", "digest"],
+            )),
+            reloads: maker.counters(
+                "tamis_reloads_total",
+                "Attempts to load rules anew",
+                &["outcome"],
+            ),
+            connections: maker.add(IntGauge::new("tamis_connections", "Open client connections")),
+            connections_refused: maker
+                .counter("tamis_connections_refused_total", "Connections beyond the limit"),
+            tls_failures: maker.counters(
+                "tamis_tls_failures_total",
+                "TLS handshakes that failed",
+                &["kind"],
+            ),
+            log_lines_dropped: maker.counter(
+                "tamis_access_log_dropped_total",
+                "Access-log lines dropped because their writer was behind",
+            ),
+            internal_errors: maker.counters(
+                "tamis_internal_errors_total",
+                "Defects of our own",
+                &["kind"],
+            ),
+            registry: maker.0,
+        }
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let seen = self.registers_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Never seen is infinitely old, so that an alert on the age also finds a start that failed.
+        self.register_age.set(seen.map_or(f64::INFINITY, |at| at.elapsed().as_secs_f64()));
+        drop(seen);
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// The registers have answered just now.
+    pub fn registers_answered(&self) {
+        let mut seen =
+            self.registers_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *seen = Some(Instant::now());
+    }
+
+    /// A batch of entries became durable in this time.
+    pub fn ledger_commit(&self, took: Duration) {
+        self.ledger_commit.observe(took.as_secs_f64());
+    }
+
+    /// A client connection is open until the guard is dropped.
+    #[must_use]
+    pub fn connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Counts one open connection for as long as it lives.
+pub struct OpenConnection(IntGauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The code under which a reason is counted and logged where outsiders might look: reasons that
+/// concern a data subject are one.
+#[must_use]
+pub const fn outward_code(reason: RefusalReason) -> &'static str {
+    if reason.concerns_a_subject() { "not-available" } else { reason.code() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Metrics, outward_code};
+    use crate::terms::RefusalReason;
+
+    #[test]
+    fn the_registry_can_be_made_and_read() {
+        let metrics = Metrics::new();
+        assert!(metrics.text().contains("tamis_register_age_seconds inf"));
+        metrics.registers_answered();
+        assert!(!metrics.text().contains("tamis_register_age_seconds inf"));
+    }
+
+    #[test]
+    fn open_connections_are_counted_until_they_close() {
+        let metrics = Metrics::new();
+        let open = metrics.connection();
+        assert!(metrics.text().contains("tamis_connections 1"));
+        drop(open);
+        assert!(metrics.text().contains("tamis_connections 0"));
+    }
+
+    #[test]
+    fn reasons_that_concern_a_person_are_one_code() {
+        for reason in RefusalReason::ALL {
+            let code = outward_code(reason);
+            assert_eq!(code == "not-available", reason.concerns_a_subject(), "{code}");
+        }
+    }
 }

@@ -1,12 +1,18 @@
 //! What the operator sees: one [`Event`] is one log line and its metrics, in one place.
 //!
 //! Nothing here can take a personal value: fields of an event are names of the policy, closed enums
-//! and numbers.
+//! and numbers. The one exception is [`AccessLine`], which takes the client's address and two of its
+//! headers, and writes a network, a family and an origin.
 
 mod access_log;
+mod agent;
 mod event;
+mod log;
+mod log_writer;
 mod metrics;
 
-pub use access_log::{AccessLine, AccessLog};
+pub use access_log::{AccessDecision, AccessLine, TlsVersion};
 pub use event::Event;
-pub use metrics::Metrics;
+pub use log::{FILTER_VARIABLE, LogFormat, init_tracing};
+pub use log_writer::AccessLog;
+pub use metrics::{Metrics, OpenConnection, outward_code};

@@ -6,16 +6,20 @@
 //! a policy or all of its errors come out.
 
 pub mod automaton;
+mod cell;
 pub mod compile;
 pub mod diagnostic;
+mod matching;
 pub mod model;
+mod overlap;
 pub mod path;
 pub mod plan;
 mod plans;
-pub mod syntax;
+mod syntax;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
-pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Look, Place, Severity, render};
+pub use matching::Matched;
 pub use model::Policy;
 pub use path::Selector;
 pub use plan::Plan;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::automaton::{Automaton, CellId, RoleIndex};
-use super::model::{Derivation, Need};
-use super::{Place, Policy};
+use super::automaton::{Automaton, CellId, Mark, RoleIndex, TooLarge, Unlisted};
+use super::cell;
+use super::model::{Derivation, Limit, Locator, Need, Route};
+use super::overlap::may_touch;
+use super::{Place, Policy, Selector};
 use crate::action::Action;
-use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
+use crate::terms::{CategoryId, LegalBasis, PurposeId, RecipientId, Role, RouteId};
 
 /// What one recipient gets of one route for one set of purposes, before any subject was asked about.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ pub struct Cell {
     pub decided_by: Place,
     /// In words, why: `release`, `limit`, `no grant`, or what is not enforced.
     pub because: String,
+    /// Where it is, as it was written.
+    pub selector: String,
 }
 
 impl Plan {
@@ -64,9 +68,45 @@ impl Plan {
         route_index: usize,
         recipient: &RecipientId,
         purposes: &[PurposeId],
-    ) -> Result<Self, super::automaton::TooLarge> {
-        let _ = (policy, route_index, recipient, purposes);
-        todo!("rules")
+    ) -> Result<Self, TooLarge> {
+        let route = &policy.routes[route_index];
+        let grants = cell::grants_for(policy, route, recipient, purposes);
+        let needs = needs(policy, recipient, purposes, &grants);
+        let only_own = grants.iter().any(|grant| grant.only_own);
+        let asked = cell::Asked { policy, recipient, purposes, grants: &grants, only_own };
+
+        let mut cells = Vec::new();
+        let mut places: Vec<(Selector, bool)> = Vec::new();
+        for field in &route.fields {
+            let mut decided = cell::decide(&asked, field);
+            decided.needs.retain(|need| !needs.contains(need));
+            cells.push(decided);
+            places.push((field.selector.clone(), field.subtree));
+        }
+        for open in &route.open {
+            cells.push(beside(&open.selector, &open.place, "open", None));
+            places.push((open.selector.clone(), open.subtree));
+        }
+        for derived in &route.derive {
+            cells.push(beside(&derived.selector, &derived.place, "derived", Some(derived.how)));
+            places.push((derived.selector.clone(), false));
+        }
+
+        let rules = marks(route, &cells, &places)?;
+        let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
+        let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
+        Ok(Self {
+            route: route.id.clone(),
+            route_index,
+            recipient: recipient.clone(),
+            purposes: purposes.to_vec(),
+            cells,
+            automaton,
+            holds_document: !route.parties_only.is_empty()
+                || route.subjects.iter().any(|subject| at_document(&subject.locator)),
+            needs,
+            only_own,
+        })
     }
 
     /// The cell at `id`.
@@ -80,4 +120,102 @@ impl Plan {
     pub fn releases_personal_data(&self) -> bool {
         self.cells.iter().any(|cell| cell.category.is_some() && cell.action.releases())
     }
+}
+
+/// A place that says nothing about a person.
+fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Derivation>) -> Cell {
+    Cell {
+        category: None,
+        of: None,
+        action: Action::Keep,
+        needs: Vec::new(),
+        derived,
+        sensitive: false,
+        decided_by: place.clone(),
+        because: because.to_owned(),
+        selector: selector.text.clone(),
+    }
+}
+
+/// What every purpose of this disclosure needs. A disclosure to a third party, or for a purpose
+/// that rests on consent, leaves the whole subject out where it is missing.
+fn needs(
+    policy: &Policy,
+    recipient: &RecipientId,
+    purposes: &[PurposeId],
+    grants: &[cell::Applicable<'_>],
+) -> Vec<Need> {
+    let mut needs = Vec::new();
+    let third_party = policy
+        .recipients
+        .get(recipient)
+        .is_none_or(|recipient| matches!(recipient.role, Role::ThirdParty | Role::Public));
+    for limit in &policy.limits {
+        match limit {
+            Limit::ThirdParties { needs: needed, except_for, .. } => {
+                if third_party && !purposes.iter().all(|purpose| except_for.contains(purpose)) {
+                    needs.extend_from_slice(needed);
+                }
+            }
+            Limit::AtLeast { .. }
+            | Limit::Sensitive { .. }
+            | Limit::Minors { .. }
+            | Limit::Withheld { .. } => {}
+        }
+    }
+    for purpose in purposes.iter().filter_map(|id| policy.purposes.get(id)) {
+        match purpose.basis {
+            LegalBasis::Consent => needs.push(Need::Consent),
+            LegalBasis::ExplicitConsent => needs.push(Need::ExplicitConsent),
+            LegalBasis::Contract
+            | LegalBasis::LegalObligation
+            | LegalBasis::Vital
+            | LegalBasis::PublicTask
+            | LegalBasis::LegitimateInterests => {}
+        }
+    }
+    for grant in grants.iter().filter(|grant| grant.rests_on_consent(policy)) {
+        needs.extend_from_slice(&grant.needs);
+    }
+    needs.sort_unstable();
+    needs.dedup();
+    needs
+}
+
+/// The selectors with what each place is for. A cell that releases nothing stays out, so that the
+/// branch is dead; unless its place can meet one that is released, where the stricter must win.
+fn marks(
+    route: &Route,
+    cells: &[Cell],
+    places: &[(Selector, bool)],
+) -> Result<Vec<(Selector, Mark)>, TooLarge> {
+    let mut rules = Vec::new();
+    let live = |cell: &Cell| cell.action != Action::Remove;
+    for (at, (cell, (selector, subtree))) in cells.iter().zip(places).enumerate() {
+        let touches_a_live_one = || {
+            cells
+                .iter()
+                .zip(places)
+                .any(|(other, (place, _))| live(other) && may_touch(selector, place))
+        };
+        if live(cell) || touches_a_live_one() {
+            let bound = usize::from(u16::MAX);
+            let id = u16::try_from(at).map_err(|_| TooLarge { bound })?;
+            let mark = match cell.derived {
+                Some(Derivation::CountEach) => Mark::Count(CellId(id)),
+                None => Mark::Cell { cell: CellId(id), subtree: *subtree },
+            };
+            rules.push((selector.clone(), mark));
+        }
+    }
+    for (at, subject) in route.subjects.iter().enumerate() {
+        let (Locator::Document(selector) | Locator::Element(selector)) = &subject.locator else {
+            continue;
+        };
+        let bound = usize::from(u8::MAX);
+        let role = u8::try_from(at).map_err(|_| TooLarge { bound })?;
+        rules.push((selector.clone(), Mark::Subject(RoleIndex(role))));
+    }
+    rules.extend(route.each.iter().map(|each| (each.clone(), Mark::Each)));
+    Ok(rules)
 }

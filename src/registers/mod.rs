@@ -1,14 +1,30 @@
 //! What each person has said: consents, notices, objections, restrictions, erasures.
+//!
+//! The registers know subjects by the controller's own ids: they are the one store here that must.
+//! Their file is for its owner only, and nothing of it goes into logs, metrics or the ledger but the
+//! kind of a statement and its purpose.
 
+mod change;
 mod embedded;
+mod fields;
+mod read;
 mod record;
+mod schema;
+mod show;
+mod strict;
+mod write;
 
 use std::sync::Arc;
 
 use crate::terms::{DataSubject, Statements};
 
+pub use change::RegisterChange;
 pub use embedded::EmbeddedRegisters;
-pub use record::{ConsentRecord, Record, RecordError};
+pub use record::{
+    ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
+    RestrictionRecord, ShownNotice, SubjectRecord,
+};
+pub use show::statements_to_json;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {
@@ -24,3 +40,12 @@ pub trait Registers: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("registers unavailable")]
 pub struct RegistersUnavailable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// What a record did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It said something new, which is in force.
+    New,
+    /// All of it was known.
+    Known,
+}

@@ -74,15 +74,15 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Its state at `now`: a terminal event at any time before wins over every later one, so that
-    /// an event delivered out of order cannot revive what was withdrawn.
+    /// Its state at `now`: a terminal event wins over every other, whatever their times, so that
+    /// neither an event delivered out of order nor a clock that steps back can revive what was
+    /// withdrawn.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> ConsentStatus {
-        let past = self.events.iter().filter(|event| event.at <= now);
-        if let Some(ended) = past.clone().find(|event| event.status.is_terminal()) {
+        if let Some(ended) = self.events.iter().find(|event| event.status.is_terminal()) {
             return ended.status;
         }
-        let last = past.max_by_key(|event| event.at);
+        let last = self.events.iter().filter(|event| event.at <= now).max_by_key(|event| event.at);
         match last {
             None => ConsentStatus::Unknown,
             Some(event)
@@ -196,6 +196,7 @@ mod tests {
             (vec![(20, Withdrawn), (10, Given)], None, Withdrawn),
             (vec![(20, Withdrawn), (30, Renewed)], None, Withdrawn),
             (vec![(20, Given), (20, Withdrawn)], None, Withdrawn),
+            (vec![(10, Given), (200, Withdrawn)], None, Withdrawn),
             (vec![(200, Given)], None, Unknown),
             (vec![(10, Given)], Some(50), Expired),
             (vec![], None, Unknown),

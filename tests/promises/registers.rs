@@ -1,1 +1,535 @@
+//! The registers: what a person has said counts at once, in whatever order it is delivered, and
+//! saying it twice changes nothing.
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tamis::registers::{EmbeddedRegisters, Record, RecordError, Recorded, Registers};
+use tamis::terms::{
+    AgeClass, ConsentStatus, DataSubject, Personal, PurposeId, PurposePattern, RecipientId,
+    Statements,
+};
+
+struct Store {
+    directory: tempfile::TempDir,
+    registers: EmbeddedRegisters,
+}
+
+impl Store {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let registers =
+            EmbeddedRegisters::open(&directory.path().join("registers.db")).expect("opens");
+        Self { directory, registers }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("registers.db")
+    }
+
+    fn take(&self, json: &str) -> Recorded {
+        let record = Record::parse(json.as_bytes()).expect("a record");
+        self.registers.record(&record).expect("taken")
+    }
+
+    fn of(&self, subject: &str) -> Arc<Statements> {
+        self.registers.statements(&person(subject)).expect("available")
+    }
+
+    /// The state of the consent with this id, now.
+    fn status(&self, subject: &str, id: &str) -> ConsentStatus {
+        let statements = self.of(subject);
+        let consent = statements.consents.iter().find(|consent| &*consent.id == id);
+        consent.expect("there").status(Timestamp::now())
+    }
+}
+
+fn person(id: &str) -> DataSubject {
+    Personal::new(id.into())
+}
+
+/// A consent of u1 for `share.partner`, to loyalty-partner and courier.
+fn consent(id: &str, events: &[(&str, &str)]) -> String {
+    let events: Vec<_> = events
+        .iter()
+        .map(|(at, status)| format!(r#"{{"at":"{at}","status":"{status}"}}"#))
+        .collect();
+    format!(
+        r#"{{"id":"{id}","subject":"u1","purpose":"share.partner",
+            "recipients":["loyalty-partner","courier"],"events":[{}]}}"#,
+        events.join(",")
+    )
+}
+
+const GIVEN: (&str, &str) = ("2026-01-01T00:00:00Z", "given");
+const WITHDRAWN: (&str, &str) = ("2026-02-01T00:00:00Z", "withdrawn");
+const RENEWED: (&str, &str) = ("2026-03-01T00:00:00Z", "renewed");
+const REFUSED: (&str, &str) = ("2026-04-01T00:00:00Z", "refused");
+
+#[test]
+fn a_person_never_heard_of_has_said_nothing() {
+    assert_eq!(*Store::new().of("nobody"), Statements::default());
+}
+
+#[test]
+fn every_kind_of_record_reads_back() {
+    let store = Store::new();
+    let digest = tamis::terms::Digest::of(b"the text");
+    for json in [
+        format!(
+            r#"{{"id":"con_1","subject":"u1","purpose":"share.partner",
+                "purpose_text_digest":"{digest}","recipients":["loyalty-partner"],
+                "categories":["contact.email"],"status":"given","explicit":true,
+                "given_at":"2026-01-01T09:00:00Z","expires_at":"2999-01-01T09:00:00Z",
+                "notice":{{"ref":"notice-12","revision":"2026-10-01","language":"en",
+                "shown_at":"2026-01-01T08:59:40Z"}},"method":"web-form","jurisdiction":"MY",
+                "evidence":"{digest}","source":"consent-app",
+                "events":[{{"at":"2026-01-01T09:00:00Z","status":"given"}}]}}"#
+        ),
+        r#"{"kind":"objection","subject":"u1","purpose":"marketing.*","channel":"email",
+            "since":"2026-01-02T00:00:00Z","source":"unsubscribe"}"#
+            .into(),
+        r#"{"kind":"restriction","subject":"u1","categories":["*"],
+            "ground":"accuracy-contested","since":"2026-01-02T00:00:00Z","until":null}"#
+            .into(),
+        r#"{"kind":"erasure","subject":"u1","requested_at":"2026-01-02T00:00:00Z",
+            "effective_at":"2026-01-03T00:00:00Z","except":["legal.claims"]}"#
+            .into(),
+        format!(
+            r#"{{"kind":"notice","subject":"u1","purpose":"share.partner",
+                "purpose_text_digest":"{digest}","shown_at":"2026-01-01T08:59:40Z"}}"#
+        ),
+        r#"{"kind":"subject","subject":"u1","age":"adult","region":"DE"}"#.into(),
+    ] {
+        assert_eq!(store.take(&json), Recorded::New);
+        assert_eq!(store.take(&json), Recorded::Known, "twice changes nothing: {json}");
+    }
+    let said = store.of("u1");
+    let [consent] = said.consents.as_slice() else { panic!("one consent") };
+    assert_eq!(consent.status(Timestamp::now()), ConsentStatus::Given);
+    assert_eq!(consent.purpose_text_digest, Some(digest));
+    assert!(consent.explicit);
+    assert_eq!(consent.recipients, [RecipientId::from("loyalty-partner")]);
+    assert_eq!(said.notices[0].purpose_text_digest, Some(digest));
+    assert!(said.objections[0].purpose.covers(&PurposeId::from("marketing.email")));
+    assert_eq!(said.restrictions[0].until, None);
+    let erasure = said.erasure.as_ref().expect("erased");
+    assert_eq!(erasure.effective_at.to_string(), "2026-01-03T00:00:00Z");
+    assert_eq!(erasure.except, [PurposePattern::new("legal.claims")]);
+    assert_eq!(
+        (said.age, said.region.as_ref().map(ToString::to_string)),
+        (AgeClass::Adult, Some("DE".into()))
+    );
+    assert_eq!(*store.of("u2"), Statements::default(), "nobody else has said it");
+}
+
+#[test]
+fn no_order_of_delivery_revives_a_withdrawn_consent() {
+    let deliveries: [[&[(&str, &str)]; 3]; 4] = [
+        [&[GIVEN], &[WITHDRAWN], &[RENEWED]],
+        [&[WITHDRAWN], &[GIVEN], &[RENEWED]],
+        [&[RENEWED], &[GIVEN, WITHDRAWN], &[GIVEN]],
+        [&[GIVEN, WITHDRAWN, RENEWED], &[RENEWED], &[GIVEN]],
+    ];
+    for delivery in deliveries {
+        let store = Store::new();
+        for events in delivery {
+            store.take(&consent("con_1", events));
+        }
+        assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn, "{delivery:?}");
+    }
+}
+
+#[test]
+fn the_latest_word_counts_whatever_came_first() {
+    for (events, expected) in [
+        (vec![GIVEN, REFUSED], ConsentStatus::Refused),
+        (vec![REFUSED, GIVEN], ConsentStatus::Refused),
+        (vec![RENEWED, GIVEN], ConsentStatus::Renewed),
+        (vec![GIVEN, (GIVEN.0, "refused")], ConsentStatus::Refused),
+        (vec![(GIVEN.0, "refused"), GIVEN], ConsentStatus::Refused),
+    ] {
+        let store = Store::new();
+        for event in &events {
+            store.take(&consent("con_1", &[*event]));
+        }
+        assert_eq!(store.status("u1", "con_1"), expected, "{events:?}");
+    }
+}
+
+#[test]
+fn a_withdrawal_dated_ahead_counts_at_once_and_a_consent_dated_ahead_not_yet() {
+    let store = Store::new();
+    store.take(&consent("con_1", &[GIVEN, ("2999-01-01T00:00:00Z", "withdrawn")]));
+    assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
+    store.take(&consent("con_2", &[("2999-01-01T00:00:00Z", "given")]));
+    assert_eq!(store.status("u1", "con_2"), ConsentStatus::Unknown);
+    store.take(
+        r#"{"kind":"objection","subject":"u1","purpose":"marketing","since":"2999-01-01T00:00:00Z"}"#,
+    );
+    assert!(store.of("u1").objections[0].since <= Timestamp::now());
+}
+
+#[test]
+fn withdrawing_a_purpose_ends_what_lies_beneath_it_and_nothing_beside_it() {
+    let store = Store::new();
+    for (id, purpose) in
+        [("a", "marketing"), ("b", "marketing.email"), ("c", "marketing.sms.de"), ("d", "share")]
+    {
+        store.take(&format!(
+            r#"{{"id":"{id}","subject":"u1","purpose":"{purpose}","status":"given",
+                "given_at":"2026-01-01T00:00:00Z"}}"#
+        ));
+    }
+    let ended = store
+        .registers
+        .withdraw(&person("u1"), &PurposePattern::new("marketing"), None)
+        .expect("taken");
+    assert_eq!(ended, 3);
+    for (id, expected) in [
+        ("a", ConsentStatus::Withdrawn),
+        ("b", ConsentStatus::Withdrawn),
+        ("c", ConsentStatus::Withdrawn),
+        ("d", ConsentStatus::Given),
+    ] {
+        assert_eq!(store.status("u1", id), expected, "{id}");
+    }
+    let again = store.registers.withdraw(&person("u1"), &PurposePattern::new("marketing"), None);
+    assert_eq!(again.expect("taken"), 0, "harmless twice");
+}
+
+#[test]
+fn withdrawing_from_one_recipient_leaves_the_others() {
+    let store = Store::new();
+    store.take(&consent("con_1", &[GIVEN]));
+    let purpose = PurposePattern::new("share.partner");
+    let withdraw = |recipient: &str| {
+        let recipient = RecipientId::from(recipient);
+        store.registers.withdraw(&person("u1"), &purpose, Some(&recipient)).expect("taken")
+    };
+    assert_eq!(withdraw("stranger"), 0);
+    assert_eq!(withdraw("loyalty-partner"), 1);
+    assert_eq!(store.of("u1").consents[0].recipients, [RecipientId::from("courier")]);
+    assert_eq!(store.status("u1", "con_1"), ConsentStatus::Given);
+    assert_eq!(withdraw("courier"), 1);
+    // With nobody left it must not read as a consent that names nobody, which covers everybody.
+    assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
+}
+
+#[test]
+fn a_consent_delivered_after_its_withdrawal_arrives_withdrawn() {
+    let store = Store::new();
+    store.registers.withdraw(&person("u1"), &PurposePattern::new("share.*"), None).expect("taken");
+    store.take(&consent("con_1", &[GIVEN]));
+    assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
+
+    let at = Timestamp::now();
+    assert_eq!(store.registers.withdraw_consent("con_2", at).expect("taken"), Recorded::New);
+    assert_eq!(store.registers.withdraw_consent("con_2", at).expect("taken"), Recorded::Known);
+    store.take(&consent("con_2", &[GIVEN]));
+    assert_eq!(store.status("u1", "con_2"), ConsentStatus::Withdrawn);
+
+    // Asked again and given again: a new consent with a new id.
+    let now = Timestamp::now().to_string();
+    store.take(&consent("con_3", &[(&now, "given")]));
+    assert_eq!(store.status("u1", "con_3"), ConsentStatus::Given);
+}
+
+#[test]
+fn what_a_consent_covers_never_changes_under_its_id() {
+    let store = Store::new();
+    let given = consent("con_1", &[GIVEN]);
+    store.take(&given);
+    for (from, to) in [
+        ("\"u1\"", "\"u2\""),
+        ("share.partner", "marketing"),
+        ("courier", "stranger"),
+        ("\"id\"", "\"explicit\":true,\"id\""),
+        ("\"id\"", "\"categories\":[\"contact.email\"],\"id\""),
+    ] {
+        let record = Record::parse(given.replacen(from, to, 1).as_bytes()).expect("a record");
+        let error = store.registers.record(&record).expect_err(to);
+        assert!(matches!(error, RecordError::Invalid("id")), "{to}: {error}");
+    }
+    // The same recipients in another order are the same consent.
+    let swapped =
+        given.replace(r#"["loyalty-partner","courier"]"#, r#"["courier","loyalty-partner"]"#);
+    assert_eq!(store.take(&swapped), Recorded::Known);
+}
+
+#[test]
+fn another_statement_under_a_known_id_is_not_lost_in_silence() {
+    let store = Store::new();
+    store.take(
+        r#"{"kind":"objection","id":"o1","subject":"u1","purpose":"a","since":"2026-01-01T00:00:00Z"}"#,
+    );
+    let other = Record::parse(
+        br#"{"kind":"objection","id":"o1","subject":"u2","purpose":"a","since":"2026-01-01T00:00:00Z"}"#,
+    )
+    .expect("a record");
+    assert!(matches!(store.registers.record(&other), Err(RecordError::Invalid("id"))));
+}
+
+#[test]
+fn the_newest_history_says_when_a_consent_expires() {
+    let with_expiry = |event: (&str, &str), expires: &str| {
+        consent("con_1", &[event]).replacen('{', &format!(r#"{{"expires_at":"{expires}","#), 1)
+    };
+    let (old, new) = ("2026-01-02T00:00:00Z", "2999-01-01T00:00:00Z");
+    for (order, expected) in [
+        ([with_expiry(GIVEN, old), with_expiry(RENEWED, new)], ConsentStatus::Renewed),
+        ([with_expiry(RENEWED, new), with_expiry(GIVEN, old)], ConsentStatus::Renewed),
+        ([with_expiry(GIVEN, new), with_expiry(GIVEN, old)], ConsentStatus::Expired),
+        ([with_expiry(GIVEN, old), with_expiry(GIVEN, new)], ConsentStatus::Expired),
+    ] {
+        let store = Store::new();
+        for json in &order {
+            store.take(json);
+        }
+        assert_eq!(store.status("u1", "con_1"), expected, "{order:?}");
+    }
+}
+
+#[test]
+fn several_erasures_are_the_strictest() {
+    let store = Store::new();
+    for (at, except) in [
+        ("2026-03-01T00:00:00Z", r#"["legal.claims","tax"]"#),
+        ("2026-01-01T00:00:00Z", r#"["tax","other"]"#),
+    ] {
+        store.take(&format!(
+            r#"{{"kind":"erasure","subject":"u1","requested_at":"{at}","except":{except}}}"#
+        ));
+    }
+    let erasure = store.of("u1").erasure.clone().expect("erased");
+    assert_eq!(erasure.effective_at.to_string(), "2026-01-01T00:00:00Z");
+    assert_eq!(erasure.except, [PurposePattern::new("tax")]);
+}
+
+#[test]
+fn restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again() {
+    let store = Store::new();
+    let restriction = r#"{"kind":"restriction","subject":"u1","categories":["*"],
+                          "since":"2026-01-01T00:00:00Z"}"#;
+    let objection = r#"{"kind":"objection","subject":"u1","purpose":"marketing.*",
+                        "since":"2026-01-01T00:00:00Z"}"#;
+    store.take(restriction);
+    store.take(objection);
+    let marketing = PurposePattern::new("marketing.*");
+    assert_eq!(store.registers.lift_restrictions(&person("u1")).expect("taken"), 1);
+    assert_eq!(store.registers.lift_objection(&person("u1"), &marketing).expect("taken"), 1);
+    for json in [restriction, objection] {
+        assert_eq!(store.take(json), Recorded::Known);
+    }
+    assert_eq!(*store.of("u1"), Statements::default());
+}
+
+#[test]
+fn a_change_by_another_process_counts_at_the_next_lookup() {
+    let gateway = Store::new();
+    let command = EmbeddedRegisters::open(&gateway.path()).expect("opens beside");
+    for round in 0..20 {
+        let id = format!("con_{round}");
+        let now = Timestamp::now().to_string();
+        let given = Record::parse(consent(&id, &[(&now, "given")]).as_bytes()).expect("a record");
+        command.record(&given).expect("taken");
+        assert_eq!(gateway.status("u1", &id), ConsentStatus::Given);
+        assert_eq!(gateway.status("u1", &id), ConsentStatus::Given, "from the cache");
+        command
+            .withdraw(&person("u1"), &PurposePattern::new("share.partner"), None)
+            .expect("taken");
+        assert_eq!(gateway.status("u1", &id), ConsentStatus::Withdrawn);
+    }
+}
+
+#[test]
+fn lookups_and_changes_from_many_threads_agree() {
+    let store = Arc::new(Store::new());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = Arc::clone(&store);
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let (subject, id) = (format!("u{thread}"), format!("con_{thread}_{round}"));
+                    store.take(&format!(
+                        r#"{{"id":"{id}","subject":"{subject}","purpose":"share.partner",
+                            "status":"given","given_at":"2026-01-01T00:00:00Z"}}"#
+                    ));
+                    assert_eq!(store.of(&subject).consents.len(), round + 1);
+                    store.of("u0");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn an_import_is_taken_whole_or_not_at_all() {
+    let store = Store::new();
+    let good = Record::parse(consent("con_1", &[GIVEN]).as_bytes()).expect("a record");
+    let other = consent("con_1", &[GIVEN]).replace("courier", "stranger");
+    let bad = Record::parse(other.as_bytes()).expect("a record");
+    let (at, error) =
+        store.registers.record_all(&[good.clone(), bad]).expect_err("the second contradicts");
+    assert_eq!(at, 1);
+    assert!(matches!(error, RecordError::Invalid("id")), "{error}");
+    assert_eq!(*store.of("u1"), Statements::default(), "nothing half done");
+    assert_eq!(store.registers.record_all(&[good.clone(), good]).expect("taken"), 1);
+}
+
+#[test]
+fn records_that_say_what_cannot_be_are_rejected_by_the_field_and_without_its_value() {
+    let base = consent("con_1", &[GIVEN]);
+    let with = |from: &str, to: &str| base.replacen(from, to, 1);
+    let long = "x".repeat(1025);
+    for (json, field) in [
+        ("[]".into(), "not an object"),
+        ("{".into(), "not JSON, or a member twice"),
+        (with("\"id\"", "\"subject\":\"CANARY\",\"id\""), "not JSON, or a member twice"),
+        (with("\"at\"", "\"at\":\"CANARY\",\"at\""), "not JSON, or a member twice"),
+        (with("\"id\"", "\"CANARY\":1,\"id\""), "unknown member"),
+        (with("\"at\"", "\"CANARY\":1,\"at\""), "unknown member"),
+        (with("\"subject\":\"u1\",", ""), "subject"),
+        (with("\"u1\"", "\"\""), "subject"),
+        (with("\"u1\"", "7"), "subject"),
+        (with("\"u1\"", &format!("\"{long}\"")), "subject"),
+        (with("\"con_1\"", "{\"CANARY\":1}"), "id"),
+        (with("share.partner", "share.*"), "purpose"),
+        (with("share.partner", "CANARY@example.invalid"), "purpose"),
+        (with("share.partner", ""), "purpose"),
+        (with("[\"loyalty-partner\",\"courier\"]", "\"CANARY\""), "recipients"),
+        (with("given", "CANARY"), "events.status"),
+        (with("2026-01-01T00:00:00Z", "CANARY"), "at"),
+        (with("\"id\"", "\"status\":\"withdrawn\",\"id\""), "status"),
+        (with("\"id\"", "\"explicit\":\"CANARY\",\"id\""), "explicit"),
+        (with("\"id\"", "\"purpose_text_digest\":\"CANARY\",\"id\""), "purpose_text_digest"),
+        (with("\"id\"", "\"expires_at\":\"CANARY\",\"id\""), "expires_at"),
+        (with("\"id\"", "\"notice\":{\"CANARY\":1,\"ref\":\"n\"},\"id\""), "unknown member"),
+        (r#"{"kind":"CANARY"}"#.into(), "kind"),
+        (r#"{"kind":"order","id":"ord-7"}"#.into(), "kind"),
+        (r#"{"id":"c","subject":"u1","purpose":"p"}"#.into(), "status"),
+        (r#"{"id":"c","subject":"u1","purpose":"p","status":"given"}"#.into(), "given_at"),
+        (
+            r#"{"kind":"restriction","subject":"u1","since":"2026-01-01T00:00:00Z"}"#.into(),
+            "categories",
+        ),
+        (
+            r#"{"kind":"restriction","subject":"u1","categories":["*"],
+                "since":"2026-01-02T00:00:00Z","until":"2026-01-01T00:00:00Z"}"#
+                .into(),
+            "until",
+        ),
+        (r#"{"kind":"subject","subject":"u1","age":"CANARY"}"#.into(), "age"),
+        (r#"{"kind":"objection","subject":"u1","purpose":"a..b","since":"2026-01-01T00:00:00Z"}"#.into(), "purpose"),
+    ] {
+        let error = Record::parse(json.as_bytes()).expect_err(&json);
+        assert!(matches!(error, RecordError::Invalid(found) if found == field), "{json}: {error}");
+        assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_statement_does_not_print_whose_it_is() {
+    let record = Record::parse(consent("con_1", &[GIVEN]).replace("u1", "CANARY").as_bytes());
+    assert!(!format!("{record:?}").contains("CANARY"));
+}
+
+#[test]
+fn changes_are_listed_by_kind_and_purpose_and_not_by_person() {
+    let store = Store::new();
+    store.take(&consent("con_1", &[GIVEN]).replace("u1", "CANARY"));
+    store.take(&consent("con_1", &[GIVEN]).replace("u1", "CANARY"));
+    store
+        .registers
+        .withdraw(&person("CANARY"), &PurposePattern::new("share.*"), None)
+        .expect("taken");
+    store.registers.lift_restrictions(&person("CANARY")).expect("nothing to lift is no error");
+    let changes = store.registers.changes_since(0, 100).expect("available");
+    let listed: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            (change.number, &*change.register, &*change.change, change.purpose.as_deref())
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            (1, "consent", "recorded", Some("share.partner")),
+            (2, "consent", "withdrawn", Some("share.*")),
+        ]
+    );
+    assert!(!format!("{changes:?}").contains("CANARY"));
+    assert_eq!(store.registers.changes_since(1, 100).expect("available").len(), 1);
+
+    store.registers.mark_entered(2).expect("taken");
+    store.registers.mark_entered(1).expect("taken");
+    assert_eq!(store.registers.entered().expect("available"), 2, "it only moves on");
+}
+
+#[test]
+fn the_file_is_for_its_owner_only() {
+    let store = Store::new();
+    store.take(&consent("con_1", &[GIVEN]));
+    for file in std::fs::read_dir(store.directory.path()).expect("readable") {
+        let file = file.expect("readable");
+        let mode = file.metadata().expect("there").mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.path().display());
+    }
+    let path = store.path();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("ours");
+    assert!(EmbeddedRegisters::open(&path).is_err(), "readable by everybody");
+}
+
+#[test]
+fn a_file_that_is_gone_replaced_foreign_or_newer_is_no_register() {
+    let store = Store::new();
+    store.take(&consent("con_1", &[GIVEN]));
+    assert!(store.registers.available().is_ok());
+    let aside = store.directory.path().join("aside");
+    std::fs::rename(store.path(), &aside).expect("ours");
+    assert!(store.registers.statements(&person("u1")).is_err(), "gone");
+    assert!(store.registers.available().is_err());
+    std::fs::copy(&aside, store.path()).expect("ours");
+    assert!(store.registers.statements(&person("u1")).is_err(), "replaced");
+    let withdrawn = store.registers.withdraw_consent("con_1", Timestamp::now());
+    assert!(matches!(withdrawn, Err(RecordError::Unavailable(_))), "not into a file nobody reads");
+    std::fs::rename(&aside, store.path()).expect("ours");
+    assert_eq!(store.status("u1", "con_1"), ConsentStatus::Given, "back");
+
+    let other = |name: &str, prepare: &str| {
+        let path = store.directory.path().join(name);
+        let connection = rusqlite::Connection::open(&path).expect("opens");
+        connection.execute_batch(prepare).expect("prepared");
+        drop(connection);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
+        EmbeddedRegisters::open(&path).is_err()
+    };
+    assert!(other("foreign.db", "CREATE TABLE people (name TEXT)"));
+    assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 2"));
+    let path = store.directory.path().join("garbage.db");
+    std::fs::write(&path, "this is no database, and long enough to be seen as none").expect("ours");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    assert!(EmbeddedRegisters::open(&path).is_err());
+}
+
+#[test]
+fn a_row_that_cannot_be_read_makes_the_answer_fail() {
+    for damage in [
+        "UPDATE consent_events SET status = 'CANARY'",
+        "UPDATE consent_events SET at = 'CANARY'",
+        "UPDATE consents SET recipients = 'CANARY'",
+        "UPDATE consents SET expires_at = 'CANARY'",
+        "DROP TABLE withdrawals",
+    ] {
+        let store = Store::new();
+        store.take(&consent("con_1", &[GIVEN]));
+        store.of("u1");
+        let connection = rusqlite::Connection::open(store.path()).expect("opens");
+        connection.execute_batch(damage).expect("damaged");
+        let error = store.registers.statements(&person("u1")).expect_err(damage);
+        let chain = format!("{error:?} {}", error.0);
+        assert!(!chain.contains("CANARY"), "{chain}");
+    }
+}

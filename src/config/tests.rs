@@ -1,0 +1,172 @@
+//! Configuration files: a short one is enough, and a misspelt key anywhere is an error with a place.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Config, ConfigError, JwksSource, LogTarget, file};
+
+const MINIMAL: &str = "\
+rules: rules.yaml
+certificates: [{chain: server.pem, key: server.key}]
+upstreams: {people: {url: 'http://127.0.0.1:9000'}}
+key_ring: keys.yaml
+";
+
+const FULL: &str = "\
+rules: rules.yaml
+node: gate-1
+listen: {https: '[::1]:0', http: off, admin: '127.0.0.1:0', metrics: '127.0.0.1:0'}
+certificates:
+  - {chain: server.pem, key: server.key}
+client_ca: /etc/tamis/ca.pem
+upstreams:
+  people: {url: 'https://people.example.invalid:9443', ca: ca.pem, connect_timeout: 500ms, response_timeout: 5s}
+  orders: {url: 'http://orders.example.invalid', dangerous_plaintext: true}
+issuers:
+  https://id.example.invalid:
+    jwks: {file: jwks.json}
+    audience: tamis
+    algorithms: [ES256, EdDSA]
+  https://other.example.invalid:
+    jwks: {url: 'https://other.example.invalid/jwks', ca: ca.pem}
+    audience: tamis
+    algorithms: [RS256]
+api_keys: {crm: 'sha-256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}
+key_ring: keys.yaml
+registers: state/registers.sqlite
+ledger: state/ledger
+access_log: access.log
+admin_tokens: {dpo: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'}
+limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, drain_timeout: 1m, concealed_after: 10ms, connections: 100}
+";
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    file::parse(Path::new("/etc/tamis/tamis.yaml"), text)
+}
+
+/// Findings as `line:column message`.
+fn findings(text: &str) -> Vec<String> {
+    match parse(text) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Rejected(diagnostics)) => diagnostics
+            .findings
+            .iter()
+            .map(|found| format!("{}:{} {}", found.place.line, found.place.column, found.message))
+            .collect(),
+        Err(error @ ConfigError::Unreadable(..)) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_minimal_file_has_secure_defaults() {
+    let config = parse(MINIMAL).unwrap_or_else(|_| panic!("{:?}", findings(MINIMAL)));
+    assert_eq!(config.rules, Path::new("/etc/tamis/rules.yaml"));
+    assert!(config.listen.admin.is_some_and(|address| address.ip().is_loopback()));
+    assert!(config.listen.metrics.is_some_and(|address| address.ip().is_loopback()));
+    assert_eq!(config.access_log, LogTarget::Stdout);
+    assert_eq!(config.limits.json.depth, 128);
+    assert!(config.loosenings.is_empty());
+}
+
+#[test]
+fn a_full_file_is_read() {
+    let config = parse(FULL).unwrap_or_else(|_| panic!("{:?}", findings(FULL)));
+    assert_eq!(config.listen.http, None);
+    assert_eq!(config.client_ca.as_deref(), Some(Path::new("/etc/tamis/ca.pem")));
+    assert_eq!(config.upstreams["people"].connect_timeout, Duration::from_millis(500));
+    assert_eq!(config.limits.json.element_bytes, 1 << 20);
+    assert_eq!(config.limits.drain_timeout, Duration::from_secs(60));
+    assert_eq!(config.access_log, LogTarget::File("/etc/tamis/access.log".into()));
+    assert!(matches!(config.issuers["https://id.example.invalid"].jwks, JwksSource::File(_)));
+    assert_eq!(config.loosenings.len(), 1, "a loosening is told: {:?}", config.loosenings);
+}
+
+#[test]
+fn a_misspelt_key_is_an_error_in_every_section() {
+    let typos = [
+        ("node:", "nod:"),
+        ("https: '", "htps: '"),
+        ("chain:", "chains:"),
+        ("connect_timeout", "connect_time"),
+        ("dangerous_plaintext", "dangerous_plain"),
+        ("audience: tamis\n    algorithms: [ES", "audiance: tamis\n    algorithms: [ES"),
+        ("{file: jwks", "{fil: jwks"),
+        ("json_depth", "depth"),
+        ("client_ca", "client_cas"),
+    ];
+    for (key, typo) in typos {
+        let text = FULL.replacen(key, typo, 1);
+        assert_ne!(text, FULL, "{key} is in the file");
+        let found = findings(&text);
+        assert!(found.iter().any(|line| line.contains("unknown key")), "{typo}: {found:?}");
+    }
+}
+
+#[test]
+fn all_findings_come_at_once_with_their_places() {
+    let text = "\
+rules: rules.yaml
+listen: {https: nowhere}
+certificates: []
+upstream: {}
+upstreams:
+  people: {url: 'ftp://x', connect_timeout: 10}
+  orders: {url: 'http://orders.example.invalid'}
+key_ring: 7
+limits: {connections: 0, element: 1MB}
+";
+    assert_eq!(
+        findings(text),
+        [
+            "2:17 not an address to listen on",
+            "3:15 certificates: at least one is needed",
+            "4:1 configuration: unknown key `upstream`",
+            "6:17 not the address of a backend",
+            "6:45 not a duration",
+            "7:17 upstreams.orders: plaintext to another machine",
+            "8:11 expected a text, found a whole number",
+            "9:23 expected a whole number from 1 to 1000000",
+            "9:35 not a size",
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_yaml_is_one_finding() {
+    for text in ["rules: [", "rules: a\nrules: b\n", "\tx: 1", "- 1", "", "7"] {
+        assert!(!findings(text).is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn values_beyond_their_bounds_are_refused() {
+    let cases = [
+        ("connections: 100", "connections: -1"),
+        ("connections: 100", "connections: 9223372036854775808"),
+        ("json_depth: 64", "json_depth: 0"),
+        ("head_timeout: 5s", "head_timeout: ''"),
+        ("algorithms: [RS256]", "algorithms: [HS256]"),
+        ("algorithms: [RS256]", "algorithms: [none]"),
+        ("jwks: {url: 'https:", "jwks: {url: 'http:"),
+        ("jwks: {file: jwks.json}", "jwks: {}"),
+        ("sha-256:aaaa", "sha-256:zzzz"),
+        ("https://people.example.invalid:9443", "https://a:b@people.example.invalid"),
+        ("https://people.example.invalid:9443", "https://people.example.invalid/path"),
+        ("https: '[::1]:0'", "https: off"),
+        ("dangerous_plaintext: true", "dangerous_plaintext: 1"),
+    ];
+    for (right, wrong) in cases {
+        let text = FULL.replacen(right, wrong, 1);
+        assert_ne!(text, FULL, "{right} is in the file");
+        assert!(!findings(&text).is_empty(), "{wrong}");
+    }
+}
+
+#[test]
+fn the_example_loads_and_shows_the_defaults() {
+    let text = include_str!("../../deploy/tamis.yaml");
+    let config = parse(text).unwrap_or_else(|_| panic!("{:?}", findings(text)));
+    let defaults = super::Limits::default();
+    assert_eq!(format!("{:?}", config.limits.json), format!("{:?}", super::JsonLimits::default()));
+    assert_eq!(format!("{:?}", config.limits), format!("{defaults:?}"));
+}

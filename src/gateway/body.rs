@@ -1,0 +1,139 @@
+//! The only bodies that a client can get: minimized, a problem document of our own, or none.
+//!
+//! A backend's body is of another type and has no way in here.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+/// A piece on its way to the client.
+pub(super) enum Piece {
+    /// Minimized bytes.
+    Minimized(Bytes),
+    /// All of it was written. Without this the answer ends as broken.
+    End,
+}
+
+/// What a client gets.
+pub(super) enum ClientBody {
+    /// Nothing.
+    Empty,
+    /// A problem document.
+    Problem(Option<Bytes>),
+    /// A minimized body.
+    Minimized(MinimizedBody),
+}
+
+impl ClientBody {
+    /// A problem document's text.
+    pub(super) fn problem(text: String) -> Self {
+        Self::Problem(Some(Bytes::from(text)))
+    }
+}
+
+/// Bytes that a minimizer wrote, the first of them at hand, the rest on their way.
+pub(super) struct MinimizedBody {
+    first: Option<Bytes>,
+    rest: Option<mpsc::Receiver<Piece>>,
+}
+
+impl MinimizedBody {
+    /// A body that is complete already.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self { first: Some(bytes), rest: None }
+    }
+
+    /// A body of which `first` is at hand; `rest` must end with [`Piece::End`].
+    pub(super) fn begun(first: Bytes, rest: mpsc::Receiver<Piece>) -> Self {
+        Self { first: Some(first), rest: Some(rest) }
+    }
+}
+
+/// The answer broke off. HTTP/1.1 closes without the last chunk, HTTP/2 resets the stream.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer could not be completed")]
+pub(super) struct Broken;
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Problem(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Minimized(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Problem(text) => text.is_none(),
+            Self::Minimized(body) => body.first.is_none() && body.rest.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Problem(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+            // Never exact, even when it is known: no `Content-Length` tells how much was removed.
+            Self::Minimized(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl MinimizedBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(first) = self.first.take().filter(|first| !first.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        match rest.poll_recv(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Piece::Minimized(bytes))) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Poll::Ready(Some(Piece::End)) => {
+                self.rest = None;
+                Poll::Ready(None)
+            }
+            // The writer is gone and has not said that it was done.
+            Poll::Ready(None) => {
+                self.rest = None;
+                Poll::Ready(Some(Err(Broken)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::BodyExt as _;
+    use tokio::sync::mpsc;
+
+    use super::{ClientBody, MinimizedBody, Piece};
+
+    #[tokio::test]
+    async fn a_body_without_its_end_is_broken() {
+        for (ends, expected) in [(true, Some("{}")), (false, None)] {
+            let (pieces, rest) = mpsc::channel(4);
+            let body = ClientBody::Minimized(MinimizedBody::begun(Bytes::from("{"), rest));
+            pieces.send(Piece::Minimized(Bytes::from("}"))).await.ok().expect("room");
+            if ends {
+                pieces.send(Piece::End).await.ok().expect("room");
+            }
+            drop(pieces);
+            let collected = body.collect().await.ok().map(|body| body.to_bytes());
+            assert_eq!(collected.as_deref(), expected.map(str::as_bytes));
+        }
+    }
+}

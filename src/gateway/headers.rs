@@ -1,0 +1,170 @@
+//! Headers in both directions, by allow-list: what is not named here does not pass.
+//!
+//! Towards the backend: the gateway writes its own head and lets only a few of the client's fields
+//! through, so credentials, hop-by-hop fields, forwarding claims, ranges, conditions and method
+//! overrides of a client never arrive. Towards the client: fields of the backend describe a body
+//! that no longer exists (`ETag`, `Digest`, `Content-Length`, `Content-Range`), carry URLs
+//! (`Location`, `Link`) or say who the backend is; all of that stays behind.
+//! Source: RFC 9110 §7.6, RFC 6265 §4, docs/LIFE_OF_A_REQUEST.md.
+
+use std::net::IpAddr;
+
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, COOKIE, HeaderName, SET_COOKIE,
+};
+use http::{HeaderMap, HeaderValue};
+
+use super::purpose;
+use crate::policy::Policy;
+
+/// The client's address, shortened.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Fresh for every request; the decision's id, so that the backend's log can be joined by operators.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest value of a client's or backend's field that passes.
+const LONGEST: usize = 256;
+
+/// What the backend is sent of, and besides, a client's headers.
+pub(super) fn towards_upstream(
+    client: &HeaderMap,
+    policy: &Policy,
+    address: IpAddr,
+    request_id: &str,
+) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    // A backend that answers encoded all the same is decoded; see `decode`.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    let prefix = shorten(address, policy.access_log.ip_prefix).to_string();
+    insert(&mut headers, X_FORWARDED_FOR, &prefix);
+    insert(&mut headers, X_REQUEST_ID, request_id);
+    if let Some(languages) = single(client, &ACCEPT_LANGUAGE, is_language_byte) {
+        headers.insert(ACCEPT_LANGUAGE, languages.clone());
+    }
+    if purpose::gpc(client) {
+        headers.insert(purpose::SEC_GPC, HeaderValue::from_static("1"));
+    }
+    let cookies: Vec<&str> = client
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .map(str::trim)
+        .filter(|cookie| cookie_name(cookie).is_some_and(|name| is_essential(policy, name)))
+        .collect();
+    if !cookies.is_empty() {
+        insert(&mut headers, COOKIE, &cookies.join("; "));
+    }
+    headers
+}
+
+/// What the client is sent of a backend's headers; the gateway's own are added in `respond`.
+pub(super) fn towards_client(upstream: &HeaderMap, policy: &Policy) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(languages) = single(upstream, &CONTENT_LANGUAGE, is_language_byte) {
+        headers.insert(CONTENT_LANGUAGE, languages.clone());
+    }
+    for cookie in upstream.get_all(SET_COOKIE) {
+        let name = cookie.to_str().ok().and_then(cookie_name);
+        if name.is_some_and(|name| is_essential(policy, name)) {
+            headers.append(SET_COOKIE, cookie.clone());
+        }
+    }
+    headers
+}
+
+/// A field that came exactly once, not too long, of expected bytes only.
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    expected: impl Fn(u8) -> bool,
+) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    let bytes = value.as_bytes();
+    let fits = bytes.len() <= LONGEST && bytes.iter().all(|byte| expected(*byte));
+    (fits && values.next().is_none()).then_some(value)
+}
+
+fn is_language_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-,;=.* ".contains(&byte)
+}
+
+/// The name of `name=value…`; `None` for what is none.
+fn cookie_name(cookie: &str) -> Option<&str> {
+    let (name, _) = cookie.split_once('=')?;
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    (!name.is_empty() && name.bytes().all(is_token)).then_some(name)
+}
+
+/// Only what the rules class as essential, and what nobody has to agree to first.
+fn is_essential(policy: &Policy, name: &str) -> bool {
+    policy
+        .cookies
+        .get(name)
+        .is_some_and(|cookie| cookie.class == "essential" && cookie.consent.is_none())
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Values are addresses, ids of our own and checked cookies; one that is no header value is left
+    // out, which withholds.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The network of an address: its first bits, the rest zero. An IPv4 address in IPv6 clothes is IPv4.
+pub(super) fn shorten(address: IpAddr, (v4, v6): (u8, u8)) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(u32::from(32 - v4.min(32))).unwrap_or(0);
+            IpAddr::V4((address.to_bits() & mask).into())
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(u32::from(128 - v6.min(128))).unwrap_or(0);
+            IpAddr::V6((address.to_bits() & mask).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::{cookie_name, shorten};
+
+    #[test]
+    fn addresses_are_shortened_to_their_network() {
+        let cases = [
+            ("203.0.113.77", (24, 48), "203.0.113.0"),
+            ("::ffff:203.0.113.77", (24, 48), "203.0.113.0"),
+            ("2001:db8:1:2:3::4", (24, 48), "2001:db8:1::"),
+            ("203.0.113.77", (0, 0), "0.0.0.0"),
+            ("2001:db8::1", (0, 0), "::"),
+            ("203.0.113.77", (32, 128), "203.0.113.77"),
+            ("203.0.113.77", (255, 255), "203.0.113.77"),
+        ];
+        for (address, bits, expected) in cases {
+            let address: IpAddr = address.parse().expect("address");
+            assert_eq!(shorten(address, bits).to_string(), expected, "{address} {bits:?}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_known_by_an_exact_name() {
+        let cases = [
+            ("session=1", Some("session")),
+            ("session=a=b", Some("session")),
+            ("session", None),
+            ("=1", None),
+            ("ses sion=1", None),
+            ("sess\"ion=1", None),
+        ];
+        for (cookie, name) in cases {
+            assert_eq!(cookie_name(cookie), name, "{cookie}");
+        }
+    }
+}

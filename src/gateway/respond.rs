@@ -1,0 +1,343 @@
+//! Answers that are the gateway's own, and the status of everything: the only place with status codes.
+//!
+//! A refusal is an RFC 9457 problem document. What outsiders get when a person's statements, or the
+//! absence of the person, are the reason is one and the same document whatever the reason was; only
+//! internal recipients learn it.
+
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use jiff::civil;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use super::body::{ClientBody, MinimizedBody};
+use super::fault::RequestFault;
+use crate::decide::{Permit, Refusal};
+use crate::minimize::Tally;
+use crate::policy::Policy;
+use crate::policy::model::Conceal;
+use crate::terms::{DecisionId, RefusalReason, Role};
+
+const TAMIS_DECISION: HeaderName = HeaderName::from_static("tamis-decision");
+const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
+const TAMIS_TERMS: HeaderName = HeaderName::from_static("tamis-terms");
+
+/// Where the documentation of a problem lives, relative to the gateway. Source: RFC 9457 §3.1.1.
+const PROBLEMS: &str = "/.well-known/tamis/problems/";
+
+/// What outsiders read for every reason that concerns a person.
+const NOT_AVAILABLE: (&str, &str) = ("not-available", "There is no such thing for you.");
+
+/// How long a client should wait after a fault of the gateway's own stores, in seconds.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+/// The answer to a request that is not understood.
+pub(super) fn fault(
+    policy: &Policy,
+    fault: RequestFault,
+    decision: &DecisionId,
+) -> Response<ClientBody> {
+    let status = match fault {
+        RequestFault::Path | RequestFault::Query | RequestFault::Host | RequestFault::Header => {
+            StatusCode::BAD_REQUEST
+        }
+        RequestFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        RequestFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        RequestFault::Body => StatusCode::PAYLOAD_TOO_LARGE,
+    };
+    let reason = reason_of(fault);
+    let document = problem(reason.code(), &fault.to_string(), status, decision);
+    let mut response = with_problem(policy, status, &document);
+    // What follows on this connection may be a body that nobody reads, or worse.
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The reason under which a fault is counted and logged.
+pub(super) const fn reason_of(fault: RequestFault) -> RefusalReason {
+    match fault {
+        RequestFault::Body => RefusalReason::RequestBody,
+        RequestFault::Path
+        | RequestFault::Query
+        | RequestFault::Host
+        | RequestFault::Misdirected
+        | RequestFault::Header
+        | RequestFault::Version => RefusalReason::RequestMalformed,
+    }
+}
+
+/// The answer to a request that is refused.
+pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody> {
+    let reason = refusal.reason;
+    let is_told = refusal.role.is_some_and(Role::may_learn_reasons);
+    if is_concealed(refusal) {
+        let status = match policy.conceal_as {
+            Conceal::NotFound => StatusCode::NOT_FOUND,
+            Conceal::Forbidden => StatusCode::FORBIDDEN,
+        };
+        let (code, title) = NOT_AVAILABLE;
+        return with_problem(policy, status, &problem(code, title, status, &refusal.decision));
+    }
+    let status = status_of(reason);
+    let mut document = problem(reason.code(), title_of(reason), status, &refusal.decision);
+    if is_told {
+        if let Some(detail) = &refusal.detail {
+            document.insert("detail".into(), json!(detail));
+        }
+        let purposes: Vec<&str> = refusal.purposes.iter().map(|purpose| purpose.as_str()).collect();
+        if !purposes.is_empty() {
+            document.insert("purpose".into(), json!(purposes));
+        }
+    }
+    let mut response = with_problem(policy, status, &document);
+    let headers = response.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    if is_told {
+        insert(headers, TAMIS_DECISION, refusal.decision.as_str());
+    }
+    response
+}
+
+/// Whether the reason of a refusal must not be told apart from others.
+pub(super) fn is_concealed(refusal: &Refusal) -> bool {
+    refusal.reason.concerns_a_subject() && !refusal.role.is_some_and(Role::may_learn_reasons)
+}
+
+/// The status of a refusal whose reason may be told.
+fn status_of(reason: RefusalReason) -> StatusCode {
+    match reason {
+        RefusalReason::RecipientUnknown => StatusCode::UNAUTHORIZED,
+        RefusalReason::RequestMalformed => StatusCode::BAD_REQUEST,
+        RefusalReason::RouteNotCatalogued
+        | RefusalReason::PurposeRequired
+        | RefusalReason::PurposeNotAllowed
+        | RefusalReason::ContractExpired
+        | RefusalReason::CaseRequired
+        | RefusalReason::OrderRequired
+        | RefusalReason::QueryNotCatalogued
+        | RefusalReason::QueryOnWithheldField
+        | RefusalReason::TransferNotCovered
+        | RefusalReason::NotEnforced
+        | RefusalReason::NothingGranted
+        | RefusalReason::ConsentMissing
+        | RefusalReason::ConsentStale
+        | RefusalReason::NoticeMissing
+        | RefusalReason::Restricted
+        | RefusalReason::Erased
+        | RefusalReason::Objected
+        | RefusalReason::Minor
+        | RefusalReason::NotAParty
+        | RefusalReason::TransferOfSubject => StatusCode::FORBIDDEN,
+        RefusalReason::NotFound => StatusCode::NOT_FOUND,
+        RefusalReason::Unfilterable
+        | RefusalReason::UpstreamUnavailable
+        | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
+        RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        RefusalReason::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalReason::LedgerUnavailable
+        | RefusalReason::RegisterStale
+        | RefusalReason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalReason::PolicyInvalid => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// One sentence for people. Source: RFC 9457 §3.1.3: it does not change between occurrences.
+const fn title_of(reason: RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::RecipientUnknown => "The caller is not known.",
+        RefusalReason::RequestMalformed => "The request is not understood.",
+        RefusalReason::RouteNotCatalogued => "No such route.",
+        RefusalReason::PurposeRequired => "Say what the data are for.",
+        RefusalReason::PurposeNotAllowed => "The caller may not use data for this purpose here.",
+        RefusalReason::ContractExpired => "There is no contract in date.",
+        RefusalReason::CaseRequired => "The purpose needs a case.",
+        RefusalReason::OrderRequired => "The caller needs a registered order.",
+        RefusalReason::QueryNotCatalogued => "A query parameter is not known.",
+        RefusalReason::QueryOnWithheldField => "A query parameter is not for this caller.",
+        RefusalReason::TransferNotCovered => "Data may not go to the caller's country.",
+        RefusalReason::NotEnforced => "The rules ask for what this version does not enforce.",
+        RefusalReason::NothingGranted => "Nothing is released to this caller for this purpose.",
+        RefusalReason::ConsentMissing => "The data subject has not consented.",
+        RefusalReason::ConsentStale => "The data subject consented to an earlier text.",
+        RefusalReason::NoticeMissing => "The data subject was not told.",
+        RefusalReason::Restricted => "Processing is restricted.",
+        RefusalReason::Erased => "The data subject was erased.",
+        RefusalReason::Objected => "The data subject objected.",
+        RefusalReason::Minor => "The data subject is not known to be of age.",
+        RefusalReason::NotAParty => "The caller is no party.",
+        RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
+        RefusalReason::NotFound => "The backend has no such thing.",
+        RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
+        RefusalReason::UpstreamUnavailable => "The backend is not available.",
+        RefusalReason::UpstreamTimeout => "The backend took too long.",
+        RefusalReason::UpstreamError => "The backend reported an error.",
+        RefusalReason::RequestBody => "A request body is not accepted here.",
+        RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
+        RefusalReason::RegisterStale => "The registers are not available.",
+        RefusalReason::Overloaded => "Too many requests at once.",
+        RefusalReason::PolicyInvalid => "The gateway has a fault.",
+    }
+}
+
+/// The answer that releases: minimized, or without a body.
+pub(super) fn released(
+    permit: &Permit,
+    passed: HeaderMap,
+    tally: Option<&Tally>,
+    body: Released,
+) -> Response<ClientBody> {
+    let policy = permit.policy();
+    let (status, body) = match body {
+        Released::Body(body) => (StatusCode::OK, ClientBody::Minimized(body)),
+        Released::HeadOnly => (StatusCode::OK, ClientBody::Empty),
+        Released::NoContent => (StatusCode::NO_CONTENT, ClientBody::Empty),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.extend(passed);
+    if status == StatusCode::OK {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if permit.role().may_learn_reasons() {
+        insert(headers, TAMIS_DECISION, permit.decision().as_str());
+        // Only where the whole body was minimized before the head: counts of a part mislead.
+        if let Some(tally) = tally {
+            let dropped: u64 = tally.elements_dropped.values().sum();
+            let counts =
+                format!("removed={}, blanked={}, dropped={dropped}", tally.unlisted, tally.blanked);
+            insert(headers, TAMIS_MINIMIZED, &counts);
+        }
+    }
+    if policy.terms_header_roles.contains(&permit.role()) {
+        let purposes: Vec<&str> =
+            permit.purposes().iter().map(|purpose| purpose.as_str()).collect();
+        let terms =
+            format!("purposes=({}), policy=\"{}\"", purposes.join(" "), policy.digest.hex());
+        insert(headers, TAMIS_TERMS, &terms);
+    }
+    own_headers(headers, policy);
+    response
+}
+
+/// What a released answer carries.
+pub(super) enum Released {
+    /// A minimized body.
+    Body(MinimizedBody),
+    /// The head alone, for `HEAD`.
+    HeadOnly,
+    /// The backend had nothing to say.
+    NoContent,
+}
+
+fn problem(
+    code: &str,
+    title: &str,
+    status: StatusCode,
+    decision: &DecisionId,
+) -> Map<String, Value> {
+    let mut document = Map::new();
+    document.insert("type".into(), json!(format!("{PROBLEMS}{code}")));
+    document.insert("title".into(), json!(title));
+    document.insert("status".into(), json!(status.as_u16()));
+    document.insert("instance".into(), json!(decision.as_str()));
+    document
+}
+
+fn with_problem(
+    policy: &Policy,
+    status: StatusCode,
+    document: &Map<String, Value>,
+) -> Response<ClientBody> {
+    let text = Value::Object(document.clone()).to_string();
+    let mut response = Response::new(ClientBody::problem(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    own_headers(headers, policy);
+    response
+}
+
+/// Fields that every answer carries.
+fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
+    // What one recipient gets is not for the next one.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(
+        VARY,
+        HeaderValue::from_static(
+            "Authorization, Tamis-Api-Key, Tamis-Purpose, Tamis-Case, Sec-GPC, Accept-Language",
+        ),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
+    if let Some(seconds) = policy.hsts.and_then(seconds) {
+        insert(
+            headers,
+            STRICT_TRANSPORT_SECURITY,
+            &format!("max-age={seconds}; includeSubDomains"),
+        );
+    }
+}
+
+/// A span in seconds; a year is one from the start of 2026.
+fn seconds(span: jiff::Span) -> Option<i64> {
+    let start = civil::date(2026, 1, 1).at(0, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).ok()?;
+    let end = start.checked_add(span).ok()?;
+    Some(end.timestamp().as_second() - start.timestamp().as_second()).filter(|seconds| *seconds > 0)
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Values are ids of our own and names of the rules; one that is no header value is left out.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The answer of the plaintext listener: the same place over TLS. Keeps the method (308).
+pub(super) fn moved(location: &str) -> Option<Response<ClientBody>> {
+    let mut response = Response::new(ClientBody::Empty);
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let location = HeaderValue::from_str(location).ok()?;
+    let headers = response.headers_mut();
+    headers.insert(http::header::LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    Some(response)
+}
+
+/// The answer of the plaintext listener to everything that it does not redirect.
+pub(super) fn plaintext_refused() -> Response<ClientBody> {
+    let status = StatusCode::FORBIDDEN;
+    let document = json!({
+        "type": format!("{PROBLEMS}plaintext"),
+        "title": "Only HTTPS is answered.",
+        "status": status.as_u16(),
+    });
+    let mut response = Response::new(ClientBody::problem(document.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The answer when an exchange ended in a defect of our own.
+pub(super) fn defect(policy: &Policy) -> Response<ClientBody> {
+    let reason = RefusalReason::PolicyInvalid;
+    let status = status_of(reason);
+    let document = json!({
+        "type": format!("{PROBLEMS}{}", reason.code()),
+        "title": title_of(reason),
+        "status": status.as_u16(),
+    });
+    let document = document.as_object().cloned().unwrap_or_default();
+    with_problem(policy, status, &document)
+}

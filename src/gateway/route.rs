@@ -1,0 +1,241 @@
+//! The request's target: judged once, and forwarded byte for byte as it was judged.
+//!
+//! Nothing is normalised, because what one reader normalises another reads differently: a target
+//! that could be read in two ways is refused. Source: RFC 3986 §2.2–2.4, §6; RFC 9110 §17.3.
+
+use std::sync::Arc;
+
+use http::{Method, Uri};
+use percent_encoding::percent_decode_str;
+
+use super::fault::RequestFault;
+use crate::decide::RouteMatch;
+use crate::policy::Policy;
+use crate::policy::model::{Locator, Route, Segment};
+use crate::terms::{DataSubject, Personal};
+
+/// Longest path and query, each, in bytes. Longer ones are refused before they are looked at.
+const LONGEST: usize = 8 * 1024;
+
+/// A target that can be read in one way only. It holds personal values, so it does not print.
+pub(super) struct Target {
+    /// As it came; ASCII.
+    path: String,
+    /// The path's segments, decoded.
+    segments: Vec<String>,
+    /// As it came, where there is one; ASCII.
+    query: Option<String>,
+    /// Names and values of the query, decoded, in order.
+    parameters: Vec<(String, DataSubject)>,
+}
+
+impl Target {
+    /// Judges a request's target.
+    pub(super) fn judge(uri: &Uri) -> Result<Self, RequestFault> {
+        let path = uri.path();
+        let query = uri.query().filter(|query| !query.is_empty());
+        if path.len() > LONGEST || query.is_some_and(|query| query.len() > LONGEST) {
+            return Err(RequestFault::Path);
+        }
+        let rest = path.strip_prefix('/').ok_or(RequestFault::Path)?;
+        let mut segments = Vec::new();
+        if !rest.is_empty() {
+            let mut raw = rest.split('/').peekable();
+            while let Some(segment) = raw.next() {
+                // One empty segment at the end is a trailing slash: another path, and no ambiguity.
+                if segment.is_empty() && raw.peek().is_some() {
+                    return Err(RequestFault::Path);
+                }
+                segments.push(decode(segment, is_segment_byte).ok_or(RequestFault::Path)?);
+            }
+        }
+        if segments.iter().any(|segment| segment == "." || segment == "..") {
+            return Err(RequestFault::Path);
+        }
+        let mut parameters = Vec::new();
+        for pair in query.iter().flat_map(|query| query.split('&')) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name, is_query_byte).filter(|name| !name.is_empty());
+            let value = decode(value, is_query_byte).ok_or(RequestFault::Query)?;
+            let name = name.ok_or(RequestFault::Query)?;
+            parameters.push((name, Personal::new(Arc::from(value))));
+        }
+        Ok(Self { path: path.to_owned(), segments, query: query.map(str::to_owned), parameters })
+    }
+
+    /// What is forwarded: the path and query that were judged.
+    pub(super) fn path_and_query(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        }
+    }
+
+    /// The path alone. Holds personal values.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Names of the query's parameters, in order, with repetitions.
+    pub(super) fn parameter_names(&self) -> Vec<String> {
+        self.parameters.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The route that method and path match. A `HEAD` is judged as the `GET` it asks about.
+    pub(super) fn matches(&self, policy: &Policy, method: &Method) -> Option<RouteMatch> {
+        let method = if method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
+        let (index, route) = policy
+            .routes
+            .iter()
+            .enumerate()
+            .filter(|(_, route)| route.method == method && self.fits(route))
+            // Of `/users/me` and `/users/{id}` the literal one is meant: the first segment in which
+            // they differ decides, so that the order of the file has no meaning.
+            .max_by_key(|(_, route)| specificity(route))?;
+        let parameters = route
+            .template
+            .iter()
+            .zip(&self.segments)
+            .filter_map(|(segment, value)| match segment {
+                Segment::Literal(_) => None,
+                Segment::Parameter(name) => {
+                    Some((name.clone(), Personal::new(Arc::from(value.as_str()))))
+                }
+            })
+            .collect();
+        Some(RouteMatch { index, parameters })
+    }
+
+    fn fits(&self, route: &Route) -> bool {
+        route.template.len() == self.segments.len()
+            && route.template.iter().zip(&self.segments).all(|(segment, value)| match segment {
+                Segment::Literal(literal) => literal == value,
+                Segment::Parameter(_) => !value.is_empty(),
+            })
+    }
+
+    /// The ids that path and query name, by role of the route. A role may come several times.
+    pub(super) fn subjects(
+        &self,
+        route: &Route,
+        matched: &RouteMatch,
+    ) -> Vec<(usize, DataSubject)> {
+        let mut found = Vec::new();
+        for (role, subject) in route.subjects.iter().enumerate() {
+            let (named, wanted) = match &subject.locator {
+                Locator::Path(name) => (&matched.parameters, name),
+                Locator::Query(name) => (&self.parameters, name),
+                Locator::Header(_) | Locator::Document(_) | Locator::Element(_) => continue,
+            };
+            let ids = named.iter().filter(|(name, id)| name == wanted && !id.expose().is_empty());
+            found.extend(ids.map(|(_, id)| (role, id.clone())));
+        }
+        found
+    }
+}
+
+fn specificity(route: &Route) -> Vec<bool> {
+    route.template.iter().map(|segment| matches!(segment, Segment::Literal(_))).collect()
+}
+
+/// Decodes one segment, name or value; `None` where it could be read in two ways.
+fn decode(raw: &str, is_plain: impl Fn(u8) -> bool) -> Option<String> {
+    let bytes = raw.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'%' {
+            let hex =
+                raw.get(at + 1..at + 3).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            let decoded = u8::from_str_radix(hex, 16).ok()?;
+            if !may_be_encoded(decoded) {
+                return None;
+            }
+            at += 3;
+        } else if is_plain(byte) {
+            at += 1;
+        } else {
+            return None;
+        }
+    }
+    percent_decode_str(raw).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// Bytes that have one meaning when they come percent-encoded. A letter needs no encoding, and who
+/// encodes one wants two readers to disagree; a separator or a percent sign that is decoded twice
+/// changes the path; control characters end up in logs and headers.
+fn may_be_encoded(byte: u8) -> bool {
+    !byte.is_ascii_control() && !byte.is_ascii_alphanumeric() && !b"-._~/\\%;?#".contains(&byte)
+}
+
+/// Bytes of a path segment that stand for themselves. Source: RFC 3986 §3.3, without `;`, which
+/// some backends read as the start of a parameter.
+fn is_segment_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+}
+
+/// Bytes of a name or value that stand for themselves. Without `;`, an old separator, and `+`,
+/// which is a blank to some readers and a plus to others.
+fn is_query_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$'()*,:@/?[]".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::{RequestFault, Target};
+
+    #[test]
+    fn a_target_with_two_readings_is_refused() {
+        let cases = [
+            ("/users/7", true),
+            ("/users/7/", true),
+            ("/users/7?", true),
+            ("/", true),
+            ("/users/a%40example.invalid", true),
+            ("/users/M%C3%BCller", true),
+            ("/users/two%20words", true),
+            ("//users/7", false),
+            ("/users//7", false),
+            ("/users/7//", false),
+            ("/users/./7", false),
+            ("/users/../7", false),
+            ("/users/%2e%2e/7", false),
+            ("/users/.%2e/7", false),
+            ("/%75sers/7", false),
+            ("/users%2f7", false),
+            ("/users%2F7", false),
+            ("/users%5C7", false),
+            ("/users;v=1/7", false),
+            ("/users%3B/7", false),
+            ("/users/7%00", false),
+            ("/users/7%0d%0aX:1", false),
+            ("/users/%c0%ae", false),
+            ("/users/%ff", false),
+            ("/users/%252e", false),
+            ("/users/%", false),
+            ("/users/%4", false),
+            ("/users/%zz", false),
+            ("/users/7%3Fa=b", false),
+            ("/users/7%23", false),
+            ("/users?a=1&b=2", true),
+            ("/users?a", true),
+            ("/users?filter[name]=x", true),
+            ("/users?a=1&&b=2", false),
+            ("/users?=1", false),
+            ("/users?a=1;b=2", false),
+            ("/users?a=b+c", false),
+            ("/users?%61=1", false),
+            ("/users?a=%00", false),
+        ];
+        for (target, accepted) in cases {
+            let judged = target.parse::<Uri>().map_err(|_| RequestFault::Path);
+            let judged = judged.and_then(|uri| Target::judge(&uri));
+            assert_eq!(judged.is_ok(), accepted, "{target}");
+            if let Ok(judged) = judged {
+                let forwarded = judged.path_and_query();
+                assert_eq!(forwarded, target.trim_end_matches('?'), "forwarded as judged");
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Backends: a pool of kept connections each, asked only with a [`Permit`].
+//!
+//! One attempt, HTTP/1.1. A connection goes back to the pool only after an answer that ended cleanly;
+//! hyper closes it when anything else is read from it. What a backend answers is never handed to a
+//! client from here: [`Answer`] gives bytes to the minimizer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Request, StatusCode, Uri, Version};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::route::Target;
+use super::tls::{self, TlsError};
+use crate::config::UpstreamConfig;
+use crate::decide::Permit;
+use crate::terms::{RefusalReason, UpstreamId};
+
+/// Requests to one backend at once. Beyond it the gateway refuses instead of queueing without end.
+const AT_ONCE: usize = 256;
+
+/// Kept connections are closed before most backends close theirs, so that a request seldom meets a
+/// connection that is going away.
+const KEPT_FOR: Duration = Duration::from_secs(4);
+
+/// Largest head, and piece of a body, read at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// All backends.
+pub(super) struct Upstreams(BTreeMap<UpstreamId, Upstream>);
+
+struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    origin: Uri,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    slots: Arc<Semaphore>,
+}
+
+/// Why a backend gave no usable answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UpstreamFault {
+    /// The route names none, or one that is not configured.
+    #[error("no such backend")]
+    Unknown,
+    /// Too many requests at once.
+    #[error("backend is busy")]
+    Busy,
+    /// No connection.
+    #[error("cannot connect to the backend")]
+    Connect,
+    /// Too slow.
+    #[error("backend took too long")]
+    Timeout,
+    /// It broke off, or did not speak HTTP.
+    #[error("backend broke off")]
+    Broken,
+    /// Its answer has two lengths, or one that nobody can tell.
+    #[error("backend's answer has an unclear length")]
+    Framing,
+}
+
+impl UpstreamFault {
+    /// The stable code for logs and metrics.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Busy => "busy",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Framing => "framing",
+        }
+    }
+
+    /// The reason of the refusal that follows.
+    pub(super) const fn reason(self) -> RefusalReason {
+        match self {
+            Self::Unknown => RefusalReason::PolicyInvalid,
+            Self::Busy => RefusalReason::Overloaded,
+            Self::Connect | Self::Broken => RefusalReason::UpstreamUnavailable,
+            Self::Timeout => RefusalReason::UpstreamTimeout,
+            Self::Framing => RefusalReason::Unfilterable,
+        }
+    }
+}
+
+/// An answer whose body has not been read yet.
+pub(super) struct Answer {
+    /// Its status.
+    pub(super) status: StatusCode,
+    /// Its headers.
+    pub(super) headers: HeaderMap,
+    /// From the request to its head.
+    pub(super) took: Duration,
+    /// Its body.
+    pub(super) body: UpstreamBody,
+}
+
+/// A body as it comes from a backend; for the minimizer only.
+pub(super) struct UpstreamBody {
+    incoming: Incoming,
+    patience: Duration,
+    /// Held until the body was read or dropped.
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Upstreams {
+    /// Prepares the pools. Nothing is connected yet.
+    pub(super) fn new(config: &BTreeMap<UpstreamId, UpstreamConfig>) -> Result<Self, TlsError> {
+        let mut upstreams = BTreeMap::new();
+        for (id, config) in config {
+            upstreams.insert(id.clone(), Upstream::new(config)?);
+        }
+        Ok(Self(upstreams))
+    }
+
+    /// Whether there is one of this name.
+    pub(super) fn contains(&self, id: &UpstreamId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// Asks the backend of the permitted route for what was judged.
+    pub(super) async fn fetch(
+        &self,
+        permit: &Permit,
+        target: &Target,
+        headers: HeaderMap,
+    ) -> Result<Answer, UpstreamFault> {
+        let route = &permit.policy().routes[permit.plan().route_index];
+        let upstream = route.upstream.as_ref().and_then(|id| self.0.get(id));
+        let upstream = upstream.ok_or(UpstreamFault::Unknown)?;
+        upstream.fetch(target, headers).await
+    }
+}
+
+impl Upstream {
+    fn new(config: &UpstreamConfig) -> Result<Self, TlsError> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(config.connect_timeout));
+        let builder = ClientConfig::builder_with_provider(tls::provider())
+            .with_protocol_versions(tls::VERSIONS)
+            .map_err(TlsError::Versions)?;
+        let builder = match &config.ca {
+            Some(file) => HttpsConnectorBuilder::new().with_tls_config(
+                builder.with_root_certificates(tls::roots(file)?).with_no_client_auth(),
+            ),
+            None => HttpsConnectorBuilder::new()
+                .with_provider_and_webpki_roots(tls::provider())
+                .map_err(TlsError::Versions)?,
+        };
+        let connector = builder.https_or_http().enable_http1().wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(KEPT_FOR)
+            .http1_max_buf_size(BUFFER)
+            .build(connector);
+        Ok(Self {
+            client,
+            origin: config.url.clone(),
+            connect_timeout: config.connect_timeout,
+            response_timeout: config.response_timeout,
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+        })
+    }
+
+    async fn fetch(&self, target: &Target, headers: HeaderMap) -> Result<Answer, UpstreamFault> {
+        let slot = timeout(self.connect_timeout, Arc::clone(&self.slots).acquire_owned())
+            .await
+            .map_err(|_| UpstreamFault::Busy)?
+            .map_err(|_| UpstreamFault::Busy)?;
+        let mut uri = self.origin.clone().into_parts();
+        let path = PathAndQuery::try_from(target.path_and_query());
+        uri.path_and_query = Some(path.map_err(|_| UpstreamFault::Unknown)?);
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| UpstreamFault::Unknown)?;
+        *request.headers_mut() = headers;
+
+        let asked = Instant::now();
+        let patience = self.connect_timeout.saturating_add(self.response_timeout);
+        let response = timeout(patience, self.client.request(request))
+            .await
+            .map_err(|_| UpstreamFault::Timeout)?
+            .map_err(|error| {
+                if error.is_connect() { UpstreamFault::Connect } else { UpstreamFault::Broken }
+            })?;
+        let (head, incoming) = response.into_parts();
+        if !has_one_length(head.version, &head.headers) {
+            return Err(UpstreamFault::Framing);
+        }
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            took: asked.elapsed(),
+            body: UpstreamBody { incoming, patience: self.response_timeout, _slot: slot },
+        })
+    }
+}
+
+/// One length, or none, or chunks: two ways to find the end are two different bodies.
+/// Source: RFC 9112 §6.3.
+fn has_one_length(version: Version, headers: &HeaderMap) -> bool {
+    let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    match encodings.next() {
+        None => lengths <= 1,
+        Some(encoding) => {
+            lengths == 0
+                && version == Version::HTTP_11
+                && encoding.as_bytes().eq_ignore_ascii_case(b"chunked")
+                && encodings.next().is_none()
+        }
+    }
+}
+
+impl UpstreamBody {
+    /// The next piece; `None` when the body is complete. Trailers are dropped.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamFault> {
+        loop {
+            let frame = timeout(self.patience, self.incoming.frame())
+                .await
+                .map_err(|_| UpstreamFault::Timeout)?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|_| UpstreamFault::Broken)?;
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
+    use http::{HeaderMap, HeaderValue, Version};
+
+    use super::has_one_length;
+
+    #[test]
+    fn an_answer_with_two_ends_is_refused() {
+        let cases: [(Version, &[(HeaderName, &'static str)], bool); 8] = [
+            (Version::HTTP_11, &[], true),
+            (Version::HTTP_11, &[(CONTENT_LENGTH, "2")], true),
+            (Version::HTTP_11, &[(TRANSFER_ENCODING, "chunked")], true),
+            (Version::HTTP_11, &[(TRANSFER_ENCODING, "chunked"), (CONTENT_LENGTH, "2")], false),
+            (Version::HTTP_11, &[(CONTENT_LENGTH, "2"), (CONTENT_LENGTH, "2")], false),
+            (Version::HTTP_11, &[(TRANSFER_ENCODING, "gzip, chunked")], false),
+            (Version::HTTP_11, &[(TRANSFER_ENCODING, "xchunked")], false),
+            (Version::HTTP_10, &[(TRANSFER_ENCODING, "chunked")], false),
+        ];
+        for (version, fields, expected) in cases {
+            let headers: HeaderMap = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+                .collect();
+            assert_eq!(has_one_length(version, &headers), expected, "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Entries as JSON records. Each body here gets `v`, `seq`, `at`, `node`, `prev` and `hash` from the
+//! writer, which alone knows what came before.
+//!
+//! Members that are not known are left out; `null` is no member of any record.
+
+use serde_json::{Map, Value};
+
+use super::chain::{FIRST_INEXACT, canonical, link};
+use super::{Disclosure, Note, Outcome, Receipt, Refused};
+use crate::terms::Digest;
+
+/// The version of the record format.
+const VERSION: u64 = 1;
+
+/// Longest case id that is entered. The header it comes from is written by the client, so that
+/// whatever does not look like an id is not entered.
+const CASE_CHARACTERS: usize = 64;
+
+/// The members that say what happened.
+pub(super) type Body = Map<String, Value>;
+
+/// The last record of a chain so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Its number; 0 before the first.
+    pub(super) sequence: u64,
+    /// Its hash.
+    pub(super) hash: Digest,
+}
+
+impl Head {
+    /// Before the first record.
+    pub(super) const START: Self = Self { sequence: 0, hash: super::GENESIS };
+
+    /// Makes `body` the next record: appends its line to `lines` and moves on. The body must come
+    /// from this file, whose members are all canonical.
+    pub(super) fn append(&mut self, mut body: Body, node: &str, lines: &mut Vec<u8>) {
+        let sequence = self.sequence + 1;
+        body.insert("v".into(), VERSION.into());
+        body.insert("seq".into(), whole(sequence));
+        body.insert("node".into(), node.into());
+        let mut record = Value::Object(body);
+        let hash = link(&self.hash, &canonical(&record).unwrap_or_default());
+        record["prev"] = self.hash.hex().into();
+        record["hash"] = hash.hex().into();
+        lines.extend(canonical(&record).unwrap_or_default());
+        lines.push(b'\n');
+        *self = Self { sequence, hash };
+    }
+}
+
+pub(super) fn disclosure(entry: &Disclosure) -> Body {
+    let (id, revision, digest) = &entry.policy;
+    let mut body = body("disclosure");
+    body.insert("id".into(), entry.decision.as_str().into());
+    body.insert("policy".into(), policy(id, revision, digest));
+    body.insert("route".into(), entry.route.as_str().into());
+    body.insert("recipient".into(), entry.recipient.as_str().into());
+    body.insert("role".into(), entry.role.into());
+    optional(&mut body, "category_of_recipient", entry.category_of_recipient.as_deref());
+    optional(&mut body, "country", entry.country.as_deref());
+    body.insert("purposes".into(), entry.purposes.as_slice().into());
+    body.insert("basis".into(), entry.basis.as_slice().into());
+    optional(&mut body, "case", entry.case.as_deref().map(case_id));
+    body.insert("released".into(), pairs(&entry.released));
+    body.insert("withheld".into(), pairs(&entry.withheld));
+    body
+}
+
+pub(super) fn outcome(receipt: &Receipt, outcome: &Outcome) -> Body {
+    let mut body = body("outcome");
+    body.insert("id".into(), receipt.decision.as_str().into());
+    body.insert("opening".into(), whole(receipt.sequence));
+    body.insert("complete".into(), outcome.complete.into());
+    optional(&mut body, "refusal", outcome.refusal.map(crate::terms::RefusalReason::code));
+    body.insert("status".into(), u64::from(outcome.status).into());
+    body.insert("bytes".into(), whole(outcome.bytes));
+    if let Some((released, dropped)) = outcome.elements {
+        let mut elements = Map::new();
+        elements.insert("released".into(), whole(released));
+        elements.insert("dropped".into(), whole(dropped));
+        body.insert("elements".into(), elements.into());
+    }
+    body.insert("unlisted".into(), whole(outcome.unlisted));
+    body
+}
+
+pub(super) fn refused(entry: &Refused) -> Body {
+    let mut body = body("refusal");
+    body.insert("id".into(), entry.decision.as_str().into());
+    body.insert("reason".into(), entry.reason.code().into());
+    body.insert("policy".into(), entry.policy.to_string().into());
+    optional(&mut body, "route", entry.route.as_deref());
+    optional(&mut body, "recipient", entry.recipient.as_deref());
+    optional(&mut body, "role", entry.role);
+    body.insert("purposes".into(), entry.purposes.as_slice().into());
+    body
+}
+
+pub(super) fn note(entry: &Note) -> Body {
+    match entry {
+        Note::Register { number, recorded_at, register, change, purpose } => {
+            let mut body = body("register");
+            body.insert("number".into(), whole(*number));
+            body.insert("recorded_at".into(), recorded_at.as_str().into());
+            body.insert("register".into(), register.as_str().into());
+            body.insert("change".into(), change.as_str().into());
+            optional(&mut body, "purpose", purpose.as_deref());
+            body
+        }
+        Note::Policy { id, revision, digest } => {
+            let mut body = body("policy");
+            body.insert("policy".into(), policy(id, revision, digest));
+            body
+        }
+    }
+}
+
+/// After a crash or a failed write: `bytes` that never were a whole, acknowledged record are gone.
+pub(super) fn recovery(bytes: u64) -> Body {
+    let mut body = body("recovery");
+    body.insert("bytes_cut".into(), whole(bytes));
+    body
+}
+
+/// `count` entries that nobody waited for could not be kept while the ledger could not be written.
+pub(super) fn omission(count: u64) -> Body {
+    let mut body = body("omission");
+    body.insert("entries".into(), whole(count));
+    body
+}
+
+fn body(kind: &str) -> Body {
+    let mut body = Map::new();
+    body.insert("kind".into(), kind.into());
+    body.insert("at".into(), format!("{:.3}", jiff::Timestamp::now()).into());
+    body
+}
+
+fn policy(id: &str, revision: &str, digest: &Digest) -> Value {
+    let mut policy = Map::new();
+    policy.insert("id".into(), id.into());
+    policy.insert("rev".into(), revision.into());
+    policy.insert("digest".into(), digest.to_string().into());
+    policy.into()
+}
+
+fn optional(body: &mut Body, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        body.insert(name.into(), value.into());
+    }
+}
+
+fn pairs(pairs: &[(String, String)]) -> Value {
+    pairs
+        .iter()
+        .map(|(name, word)| (name.clone(), Value::from(word.as_str())))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// Counts beyond 2⁵³ − 1 are entered as that number; nothing that is counted here gets there.
+fn whole(count: u64) -> Value {
+    count.min(FIRST_INEXACT - 1).into()
+}
+
+fn case_id(case: &str) -> &str {
+    let id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/#-".contains(&byte);
+    if case.len() <= CASE_CHARACTERS && case.bytes().all(id) { case } else { "not-an-id" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Head, case_id, omission};
+
+    #[test]
+    fn a_case_that_is_no_id_is_not_entered() {
+        assert_eq!(case_id("C-2026/114"), "C-2026/114");
+        for text in ["testina@example.invalid", "Testina Musterfrau", "a\nb", &"9".repeat(65)] {
+            assert_eq!(case_id(text), "not-an-id");
+        }
+    }
+
+    #[test]
+    fn each_record_names_the_one_before() {
+        let mut head = Head::START;
+        let mut lines = Vec::new();
+        head.append(omission(1), "gw-1", &mut lines);
+        let first = head;
+        head.append(omission(2), "gw-1", &mut lines);
+        let text = String::from_utf8(lines).expect("JSON is UTF-8");
+        let second = text.lines().nth(1).expect("two lines");
+        assert!(second.contains(&format!("\"prev\":\"{}\"", first.hash.hex())));
+        assert!(second.contains("\"seq\":2"));
+    }
+}

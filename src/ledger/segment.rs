@@ -1,0 +1,164 @@
+//! Segment files: their names, their lines, and the walk along the chain in one of them.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::chain::{canonical, link};
+use super::record::Head;
+use crate::terms::Digest;
+
+/// No record is longer: its names come from one policy. It bounds the search for a segment's last line.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// The file of segment `number`, counted from 1.
+pub(super) fn path_of(directory: &Path, number: u32) -> PathBuf {
+    directory.join(format!("{number:06}.jsonl"))
+}
+
+/// The numbers of the segments in `directory`, ascending. Other files are not looked at.
+pub(super) fn numbers(directory: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let number: Option<u32> = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".jsonl"))
+            .filter(|digits| digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is not a whole record in canonical form: cut off, or touched by an editor.
+    NotARecord,
+    /// It is a record whose content does not give its hash.
+    Edited {
+        /// The hash its content gives.
+        computed: Digest,
+        /// The hash it states.
+        stated: String,
+    },
+    /// It is a sound record with another number than the next.
+    OutOfOrder {
+        /// The number it has.
+        found: u64,
+    },
+    /// It is a sound record that follows another one than the last.
+    Unlinked {
+        /// The hash it says it follows.
+        stated: String,
+    },
+}
+
+/// Where a chain stops being one.
+#[derive(Debug)]
+pub(super) struct Break {
+    /// Bytes of the segment before the bad line.
+    pub(super) offset: u64,
+    /// The number of the bad line in the segment, from 1.
+    pub(super) line: u64,
+    /// What is wrong with it.
+    pub(super) fault: Fault,
+}
+
+/// A record that is sound in itself.
+struct Sound {
+    sequence: u64,
+    previous: String,
+    hash: Digest,
+}
+
+/// Reads one line with its line feed.
+fn read(line: &[u8]) -> Result<Sound, Fault> {
+    let text = line.strip_suffix(b"\n").ok_or(Fault::NotARecord)?;
+    let mut record: Value = serde_json::from_slice(text).map_err(|_| Fault::NotARecord)?;
+    if canonical(&record).as_deref() != Some(text) {
+        return Err(Fault::NotARecord);
+    }
+    let members = record.as_object_mut().ok_or(Fault::NotARecord)?;
+    let mut take = |name| match members.remove(name) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(Fault::NotARecord),
+    };
+    let (previous, stated) = (take("prev")?, take("hash")?);
+    let sequence = members.get("seq").and_then(Value::as_u64).ok_or(Fault::NotARecord)?;
+    // Compared as text: a digest in capitals is the same digest, but not the same ledger.
+    let parsed = Digest::parse(&previous).filter(|digest| digest.hex() == previous);
+    let content = canonical(&record).ok_or(Fault::NotARecord)?;
+    let hash = link(&parsed.ok_or(Fault::NotARecord)?, &content);
+    if hash.hex() != stated {
+        return Err(Fault::Edited { computed: hash, stated });
+    }
+    Ok(Sound { sequence, previous, hash })
+}
+
+/// Follows the chain from `head` to the segment's end or to the first break, and tells `passed` of
+/// every record. Gives the head at that place, the bytes up to it, and the break.
+pub(super) fn walk(
+    path: &Path,
+    mut head: Head,
+    passed: &mut dyn FnMut(Head),
+) -> io::Result<(Head, u64, Option<Break>)> {
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let (mut offset, mut number, mut line) = (0, 1, Vec::new());
+    loop {
+        line.clear();
+        let length = reader.read_until(b'\n', &mut line)?;
+        if length == 0 {
+            return Ok((head, offset, None));
+        }
+        match follow(&line, head) {
+            Ok(next) => head = next,
+            Err(fault) => return Ok((head, offset, Some(Break { offset, line: number, fault }))),
+        }
+        passed(head);
+        offset += length as u64;
+        number += 1;
+    }
+}
+
+fn follow(line: &[u8], head: Head) -> Result<Head, Fault> {
+    let Sound { sequence, previous, hash } = read(line)?;
+    if sequence != head.sequence + 1 {
+        return Err(Fault::OutOfOrder { found: sequence });
+    }
+    if previous != head.hash.hex() {
+        return Err(Fault::Unlinked { stated: previous });
+    }
+    Ok(Head { sequence, hash })
+}
+
+/// The numbers of all records from `offset` on that are sound in themselves.
+pub(super) fn sound_after(path: &Path, offset: u64) -> io::Result<Vec<u64>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let (mut found, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            return Ok(found);
+        }
+        found.extend(read(&line).ok().map(|sound| sound.sequence));
+    }
+}
+
+/// The head that a finished segment ends with; `None` where its last line is no sound record.
+pub(super) fn last(path: &Path) -> io::Result<Option<Head>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_LINE)))?;
+    let mut tail = Vec::new();
+    file.take(LONGEST_LINE).read_to_end(&mut tail)?;
+    let Some(text) = tail.strip_suffix(b"\n") else { return Ok(None) };
+    let start = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    Ok(read(&tail[start..]).ok().map(|sound| Head { sequence: sound.sequence, hash: sound.hash }))
+}

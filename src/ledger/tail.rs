@@ -1,0 +1,326 @@
+//! The end of the chain on disk: the only place that writes.
+//!
+//! A record counts once `sync` has returned. A write or sync that fails makes the handle dead, since
+//! after a failed `fsync` the kernel may call pages clean that never reached the disk. The next
+//! opening takes a new handle, cuts the file back to the last byte known to be durable, and goes on
+//! from there. Bytes that were cut were never acknowledged.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::LedgerUnavailable;
+use super::record::{Body, Head, recovery};
+use super::segment::{Fault, last, numbers, path_of, sound_after, walk};
+
+/// A segment that has reached this size is followed by a new one.
+pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// What the writer needs of a file; tests put one in between that fails.
+pub(super) trait Medium: Send {
+    /// Writes all of `bytes` at the end, or fails with any part of them written.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns once everything written is on the disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Medium for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// Makes a medium of an opened segment.
+pub(super) type Mount = Box<dyn Fn(File) -> Box<dyn Medium> + Send>;
+
+/// Where the last segment is and how much of it counts.
+#[derive(Clone, Debug)]
+pub(super) struct Position {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
+    durable: u64,
+}
+
+impl Position {
+    /// The length of the file at the path, if it is still the one that is written and no shorter
+    /// than what counts. A file removed or replaced under a running gateway would take entries to
+    /// nowhere.
+    pub(super) fn in_place(&self) -> Result<u64, LedgerUnavailable> {
+        let metadata = std::fs::metadata(&self.path)
+            .map_err(|error| LedgerUnavailable(format!("segment: {}", error.kind())))?;
+        if (metadata.dev(), metadata.ino()) != self.device_and_inode {
+            return Err(LedgerUnavailable("the segment was replaced".into()));
+        }
+        if metadata.len() < self.durable {
+            return Err(LedgerUnavailable("the segment was cut".into()));
+        }
+        Ok(metadata.len())
+    }
+}
+
+/// The end of the chain.
+pub(super) struct Tail {
+    directory: PathBuf,
+    node: String,
+    mount: Mount,
+    segment_bytes: u64,
+    number: u32,
+    /// `None` while the handle is dead.
+    medium: Option<Box<dyn Medium>>,
+    position: Position,
+    head: Head,
+    /// Bytes cut since the last recovery record.
+    cut: u64,
+    /// Held for as long as this is the ledger's writer.
+    _lock: File,
+}
+
+impl Tail {
+    /// Opens or makes the ledger. Recovers a torn tail; a break before it is refused.
+    pub(super) fn open(
+        directory: &Path,
+        node: &str,
+        segment_bytes: u64,
+        mount: Mount,
+    ) -> Result<Self, LedgerUnavailable> {
+        let what = |what: &'static str| {
+            move |error: io::Error| LedgerUnavailable(format!("{what}: {}", error.kind()))
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(what("directory"))?;
+        let lock = lock(directory)?;
+        let mut segments = numbers(directory).map_err(what("directory"))?;
+        if segments.is_empty() {
+            create(directory, 1).map_err(what("segment"))?;
+            segments.push(1);
+        }
+        let number = contiguous(&segments)?;
+        let start = match number {
+            1 => Head::START,
+            _ => last(&path_of(directory, number - 1))
+                .map_err(what("segment"))?
+                .ok_or_else(|| broken(number - 1))?,
+        };
+        let path = path_of(directory, number);
+        let (head, valid, cut) = sound_length(&path, start, number)?;
+        let file = append_to(&path).map_err(what("segment"))?;
+        if cut > 0 {
+            file.set_len(valid).map_err(what("segment"))?;
+        }
+        // Records that a killed process wrote may be in the page cache only.
+        file.sync_all().map_err(what("segment"))?;
+        let position = position(&path, &file, valid).map_err(what("segment"))?;
+        let mut tail = Self {
+            directory: directory.to_owned(),
+            node: node.to_owned(),
+            medium: Some(mount(file)),
+            mount,
+            segment_bytes,
+            number,
+            position,
+            head,
+            cut,
+            _lock: lock,
+        };
+        tail.enter_recovery()?;
+        Ok(tail)
+    }
+
+    /// Where the tail is now.
+    pub(super) fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Enters `bodies` and returns the number of the first, once all are durable.
+    pub(super) fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
+        self.revive()?;
+        if self.position.durable >= self.segment_bytes {
+            self.rotate()?;
+        }
+        let first = self.head.sequence + 1;
+        self.write(bodies)?;
+        Ok(first)
+    }
+
+    /// Makes sure of a live handle on the file at its path.
+    pub(super) fn revive(&mut self) -> Result<(), LedgerUnavailable> {
+        match self.position.in_place() {
+            Ok(length) if length == self.position.durable => {}
+            // Somebody else wrote behind the last record, or a write of ours failed half-way.
+            Ok(_) => self.medium = None,
+            Err(trouble) => {
+                self.medium = None;
+                return Err(trouble);
+            }
+        }
+        if self.medium.is_some() {
+            return Ok(());
+        }
+        let path = self.position.path.clone();
+        let mut reopen = || -> io::Result<File> {
+            let file = append_to(&path)?;
+            let length = file.metadata()?.len();
+            if length > self.position.durable {
+                file.set_len(self.position.durable)?;
+                self.cut += length - self.position.durable;
+            }
+            file.sync_all()?;
+            Ok(file)
+        };
+        let file = reopen().map_err(|error| LedgerUnavailable(error.kind().to_string()))?;
+        let expected = match (self.position.durable, self.number) {
+            (0, 1) => Some(Head::START),
+            (0, number) => last(&path_of(&self.directory, number - 1)).ok().flatten(),
+            _ => last(&path).ok().flatten(),
+        };
+        if expected != Some(self.head) {
+            return Err(broken(self.number));
+        }
+        self.medium = Some((self.mount)(file));
+        self.enter_recovery()
+    }
+
+    fn enter_recovery(&mut self) -> Result<(), LedgerUnavailable> {
+        if self.cut > 0 {
+            self.write(vec![recovery(self.cut)])?;
+            self.cut = 0;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bodies: Vec<Body>) -> Result<(), LedgerUnavailable> {
+        let Some(medium) = self.medium.as_mut() else {
+            return Err(LedgerUnavailable("no live handle".into()));
+        };
+        let (mut head, mut lines) = (self.head, Vec::with_capacity(bodies.len() * 1024));
+        for body in bodies {
+            head.append(body, &self.node, &mut lines);
+        }
+        let written = medium.append(&lines).and_then(|()| medium.sync());
+        if let Err(error) = written {
+            self.medium = None;
+            return Err(LedgerUnavailable(error.kind().to_string()));
+        }
+        self.position.durable += lines.len() as u64;
+        self.head = head;
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> Result<(), LedgerUnavailable> {
+        let made = create(&self.directory, self.number + 1).and_then(|path| {
+            let file = append_to(&path)?;
+            let position = position(&path, &file, 0)?;
+            Ok((file, position))
+        });
+        let (file, position) =
+            made.map_err(|error| LedgerUnavailable(format!("segment: {}", error.kind())))?;
+        self.medium = Some((self.mount)(file));
+        self.position = position;
+        self.number += 1;
+        Ok(())
+    }
+}
+
+/// One gateway writes a ledger. The lock goes away with the process, however it ends.
+fn lock(directory: &Path) -> Result<File, LedgerUnavailable> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(directory.join(super::LOCK_FILE))
+        .map_err(|error| LedgerUnavailable(format!("lock: {}", error.kind())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(LedgerUnavailable("another process writes this ledger".into()))
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(LedgerUnavailable(format!("lock: {}", error.kind())))
+        }
+    }
+}
+
+fn create(directory: &Path, number: u32) -> io::Result<PathBuf> {
+    let path = path_of(directory, number);
+    // Not `create_new`: an empty file left by a rotation that failed half-way is taken over.
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+    if file.metadata()?.len() > 0 {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    file.sync_all()?;
+    // The name of a new file is durable only once its directory is.
+    File::open(directory)?.sync_all()?;
+    Ok(path)
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).read(true).open(path)
+}
+
+fn position(path: &Path, file: &File, durable: u64) -> io::Result<Position> {
+    let metadata = file.metadata()?;
+    Ok(Position {
+        path: path.to_owned(),
+        device_and_inode: (metadata.dev(), metadata.ino()),
+        durable,
+    })
+}
+
+/// The number of the last segment, if none before it is missing.
+fn contiguous(segments: &[u32]) -> Result<u32, LedgerUnavailable> {
+    for (expected, found) in (1..).zip(segments) {
+        if expected != *found {
+            return Err(LedgerUnavailable(format!("segment {expected} is missing")));
+        }
+    }
+    Ok(segments[segments.len() - 1])
+}
+
+/// The head and length of the part of the last segment that counts, and how many bytes come after.
+fn sound_length(
+    path: &Path,
+    start: Head,
+    number: u32,
+) -> Result<(Head, u64, u64), LedgerUnavailable> {
+    let io = |error: io::Error| LedgerUnavailable(format!("segment: {}", error.kind()));
+    let (head, valid, end) = walk(path, start, &mut |_| {}).map_err(io)?;
+    let Some(end) = end else { return Ok((head, valid, 0)) };
+    // Only a write that was cut off leaves no record at all at the end, and nothing sound after it.
+    let torn =
+        end.fault == Fault::NotARecord && sound_after(path, end.offset).map_err(io)?.is_empty();
+    if !torn {
+        return Err(LedgerUnavailable(format!(
+            "the chain is broken after record {}; see `tamis ledger verify`",
+            head.sequence
+        )));
+    }
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    keep_cut_bytes(path, valid, number).map_err(io)?;
+    Ok((head, valid, length - valid))
+}
+
+/// Nothing is destroyed: what is cut off is kept beside the segment for whoever wants to look.
+fn keep_cut_bytes(path: &Path, offset: u64, number: u32) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let kept = path.with_file_name(format!("{number:06}.cut-at-{offset}"));
+    let mut copy =
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(kept)?;
+    copy.write_all(&bytes)?;
+    copy.sync_all()
+}
+
+fn broken(number: u32) -> LedgerUnavailable {
+    LedgerUnavailable(format!("segment {number} is broken; see `tamis ledger verify`"))
+}

@@ -1,0 +1,258 @@
+//! `policy:` and the small sections that stand beside it: `tls`, `terms_header`, `ledger`,
+//! `policy_link`, `roles_as_processor`, `html_headers`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Compiler, no_text};
+use crate::policy::model::{Conceal, Recipient};
+use crate::policy::syntax::Node;
+use crate::terms::{RecipientId, Role};
+
+/// The policy's head.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) id: Arc<str>,
+    pub(super) title: String,
+    pub(super) revision: String,
+    pub(super) conceal_as: Conceal,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            id: no_text(),
+            title: String::new(),
+            revision: String::new(),
+            conceal_as: Conceal::NotFound,
+        }
+    }
+}
+
+/// `tls:`.
+#[derive(Debug, Default)]
+pub(super) struct Tls {
+    pub(super) hsts: Option<jiff::Span>,
+}
+
+/// The words for roles, as rules use them.
+pub(super) const ROLES: [(&str, Role); 9] = [
+    ("self", Role::Own),
+    ("user", Role::User),
+    ("internal", Role::Internal),
+    ("processor", Role::Processor),
+    ("joint", Role::Joint),
+    ("third-party", Role::ThirdParty),
+    ("authority", Role::Authority),
+    ("successor", Role::Successor),
+    ("public", Role::Public),
+];
+
+impl Compiler<'_> {
+    pub(super) fn head(&mut self, node: &Node) -> Head {
+        let mut fields = node.fields(self.findings, "`policy`");
+        let mut head = Head::default();
+        if let Some(node) = fields.require(self.findings, "id")
+            && let Some(text) = node.text(self.findings, "the policy's id")
+        {
+            self.declared_name(text, &node.place);
+            head.id = text.into();
+        }
+        if let Some(node) = fields.require(self.findings, "title") {
+            head.title = node.text(self.findings, "a title").unwrap_or_default().to_owned();
+        }
+        if let Some(node) = fields.require(self.findings, "source") {
+            let mut source = node.fields(self.findings, "`policy.source`");
+            for key in ["file", "promises"] {
+                if let Some(node) = source.take(key) {
+                    node.text(self.findings, "a file name");
+                }
+            }
+            if let Some(node) = source.require(self.findings, "revision") {
+                head.revision =
+                    node.text(self.findings, "a revision").unwrap_or_default().to_owned();
+            }
+            source.finish(self.findings);
+        }
+        if let Some(node) = fields.require(self.findings, "controller") {
+            let mut controller = node.fields(self.findings, "`policy.controller`");
+            if let Some(node) = controller.require(self.findings, "name") {
+                node.text(self.findings, "the controller's name");
+            }
+            if let Some(node) = controller.require(self.findings, "seat") {
+                self.country(node);
+            }
+            if let Some(node) = controller.take("contact") {
+                node.text(self.findings, "a contact");
+            }
+            controller.finish(self.findings);
+        }
+        if let Some(node) = fields.take("profiles") {
+            for item in node.list(self.findings, "a list of profiles") {
+                let known = [("gdpr", ()), ("hk-pdpo", ()), ("pdpa-my", ())];
+                item.word(self.findings, "a profile", &known);
+            }
+        }
+        if let Some(node) = fields.require(self.findings, "default") {
+            // Anything else would make the rules a list of what is forbidden.
+            node.word(self.findings, "an accepted default", &[("remove", ())]);
+        }
+        if let Some(node) = fields.take("conceal_as") {
+            let words = [("404", Conceal::NotFound), ("403", Conceal::Forbidden)];
+            let word = node.word(self.findings, "a status to conceal by", &words);
+            head.conceal_as = word.unwrap_or(head.conceal_as);
+        }
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+        head
+    }
+
+    pub(super) fn tls(&mut self, node: &Node) -> Tls {
+        let mut fields = node.fields(self.findings, "`tls`");
+        let mut tls = Tls::default();
+        if let Some(node) = fields.take("min") {
+            let at_least = node.word(self.findings, "a TLS version", &[("1.2", 2), ("1.3", 3)]);
+            if at_least == Some(3) {
+                let effect = "TLS 1.2 stays possible; close it in the gateway's configuration";
+                self.refuse(&node.place, "tls.min 1.3", effect);
+            }
+        }
+        tls.hsts = fields.take("hsts").and_then(|node| self.period(node));
+        if let Some(node) = fields.take("plaintext") {
+            let words = [("redirect-get-only", ())];
+            node.word(self.findings, "what the plaintext listener may do", &words);
+        }
+        if let Some(node) = fields.take("upstream") {
+            node.word(self.findings, "a rule for backends", &[("required", ())]);
+            let effect =
+                "whether a backend is reached by TLS is set in the gateway's configuration";
+            self.refuse(&node.place, "tls.upstream required", effect);
+        }
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+        tls
+    }
+
+    pub(super) fn terms_header(&mut self, node: &Node) -> Vec<Role> {
+        let mut fields = node.fields(self.findings, "`terms_header`");
+        let roles = fields.require(self.findings, "to_roles").map(|node| self.roles(node));
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+        roles.unwrap_or_default()
+    }
+
+    pub(super) fn roles(&mut self, node: &Node) -> Vec<Role> {
+        let items = node.list(self.findings, "a list of roles");
+        items.iter().filter_map(|item| item.word(self.findings, "a role", &ROLES)).collect()
+    }
+
+    pub(super) fn ledger(&mut self, node: &Node) {
+        let mut fields = node.fields(self.findings, "`ledger`");
+        if let Some(node) = fields.take("subject_index") {
+            node.word(self.findings, "a form of the index", &[("encrypted", ())]);
+            let effect = "the ledger holds no index of data subjects, encrypted or not";
+            self.refuse(&node.place, "ledger.subject_index", effect);
+        }
+        if let Some(node) = fields.take("keep") {
+            self.period(node);
+            self.refuse(&node.place, "ledger.keep", "no entry is ever deleted");
+        }
+        if let Some(node) = fields.take("checkpoint") {
+            self.period(node);
+            self.refuse(&node.place, "ledger.checkpoint", "no signed checkpoints are written");
+        }
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+    }
+
+    /// A link to the policy that some recipients must be sent: without it they are sent nothing.
+    pub(super) fn policy_link(
+        &mut self,
+        node: &Node,
+        recipients: &mut BTreeMap<RecipientId, Recipient>,
+    ) {
+        let mut fields = node.fields(self.findings, "`policy_link`");
+        if let Some(node) = fields.require(self.findings, "to_categories") {
+            for item in node.list(self.findings, "a list of categories of recipients") {
+                let Some(category) = item.text(self.findings, "a category of recipients") else {
+                    continue;
+                };
+                let bound = recipients
+                    .iter_mut()
+                    .filter(|(_, recipient)| recipient.category.as_deref() == Some(category));
+                let mut bound = bound.peekable();
+                if bound.peek().is_none() {
+                    let message = format!("no recipient is of the category `{category}`");
+                    self.findings.error("T101", &item.place, message);
+                }
+                for (id, recipient) in bound {
+                    let what = format!("policy_link to {category}");
+                    let unenforced = self.refuse(&item.place, what, format!("{id} is refused"));
+                    recipient.refuses.get_or_insert(unenforced);
+                }
+            }
+        }
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+    }
+
+    pub(super) fn roles_as_processor(&mut self, node: &Node) {
+        let mut fields = node.fields(self.findings, "`roles_as_processor`");
+        if let Some(routes) = fields.require(self.findings, "routes") {
+            for item in routes.list(self.findings, "a list of path patterns") {
+                let Some(pattern) = item.text(self.findings, "a path pattern") else { continue };
+                let what = format!("roles_as_processor on {pattern}");
+                let effect = "no route is answered with another controller's contact";
+                self.refuse(&item.place, what, effect);
+            }
+        }
+        if let Some(node) = fields.take("controller_contact") {
+            node.text(self.findings, "a contact");
+        }
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+    }
+
+    pub(super) fn html_headers(&mut self, node: &Node) {
+        let mut fields = node.fields(self.findings, "`html_headers`");
+        for key in ["referrer_policy", "permissions_policy"] {
+            if let Some(node) = fields.take(key) {
+                node.text(self.findings, "a header's value");
+            }
+        }
+        if let Some(node) = fields.take("csp_embeds") {
+            for (_, value) in node.entries(self.findings, "embeds with what each needs") {
+                value.text(self.findings, "what an embed needs");
+            }
+        }
+        self.keeps(fields.take("keeps"));
+        self.refuse(fields.place(), "html_headers", "answers in HTML are refused");
+        fields.finish(self.findings);
+    }
+
+    /// A period such as `60s`, `5m`, `24h`, `30d`, `13mo`, `7y`.
+    pub(super) fn period(&mut self, node: &Node) -> Option<jiff::Span> {
+        let text = node.text(self.findings, "a period such as `5m` or `7y`")?;
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (count, unit) = text.split_at(digits);
+        let count: Option<i32> = count.parse().ok().filter(|count| (1..=10_000).contains(count));
+        let span = count.and_then(|count| {
+            let span = jiff::Span::new();
+            match unit {
+                "s" => span.try_seconds(count).ok(),
+                "m" => span.try_minutes(count).ok(),
+                "h" => span.try_hours(count).ok(),
+                "d" => span.try_days(count).ok(),
+                "mo" => span.try_months(count).ok(),
+                "y" => span.try_years(count).ok(),
+                _ => None,
+            }
+        });
+        if span.is_none() {
+            let help = Some("a number and one of `s`, `m`, `h`, `d`, `mo`, `y`".to_owned());
+            let message = format!("`{text}` is not a period");
+            self.findings.error_with("T102", &node.place, message, help);
+        }
+        span
+    }
+}

@@ -1,0 +1,254 @@
+//! `limits:`, which can only tighten, and `retention:`.
+
+use super::Compiler;
+use crate::policy::model::{Limit, Retention};
+use crate::policy::syntax::{Fields, Node};
+use crate::terms::CategoryPattern;
+
+/// The kinds of limit, by the key that says which it is.
+const KINDS: [&str; 9] = [
+    "limit",
+    "third_parties",
+    "sensitive",
+    "minors",
+    "together_never",
+    "alone_never",
+    "disputed_data",
+    "aggregate_routes",
+    "purpose_text_changed",
+];
+
+impl Compiler<'_> {
+    pub(super) fn limits(&mut self, node: &Node) -> Vec<Limit> {
+        let items = node.list(self.findings, "a list of limits");
+        items.iter().filter_map(|item| self.one_limit(item)).collect()
+    }
+
+    fn one_limit(&mut self, node: &Node) -> Option<Limit> {
+        let mut fields = node.fields(self.findings, "a limit");
+        let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| fields.has(kind)).collect();
+        if kinds.len() > 1 {
+            let message = format!("a limit is of one kind, not {}", kinds.join(" and "));
+            self.findings.error("T102", fields.place(), message);
+        }
+        let limit = match kinds.first().copied() {
+            Some("limit") => self.at_least(&mut fields),
+            Some("third_parties") => self.third_parties(&mut fields),
+            Some("sensitive") => self.sensitive(&mut fields),
+            Some("minors") => self.minors(&mut fields),
+            Some("together_never") => self.together_never(&mut fields),
+            Some("alone_never") => self.alone(&mut fields),
+            Some("disputed_data") => self.disputed_data(&mut fields),
+            Some("aggregate_routes") => self.aggregate_routes(&mut fields),
+            Some("purpose_text_changed") => self.purpose_text_changed(&mut fields),
+            Some(_) | None => {
+                // So that a misspelt kind is answered with the kind that was meant.
+                for kind in KINDS {
+                    fields.take(kind);
+                }
+                for key in ["to", "except_to", "except_for", "when", "for", "then", "to_roles"] {
+                    fields.take(key);
+                }
+                self.findings.error("T102", fields.place(), "a limit that limits nothing");
+                None
+            }
+        };
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+        limit
+    }
+
+    fn at_least(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let (key, node) = fields.take_entry("limit")?;
+        let categories = self.category_patterns(node);
+        let mut to = Vec::new();
+        if let Some(node) = fields.require(self.findings, "to") {
+            for item in node.one_or_many(self.findings, "actions") {
+                to.extend(self.action(item));
+            }
+            if let Some(action) =
+                to.iter().find(|action| super::release::instead_of(action).is_some())
+            {
+                let what = format!("action `{action}`");
+                let names: Vec<&str> = categories.iter().map(CategoryPattern::as_str).collect();
+                let effect =
+                    format!("{} is withheld or blanked where it decides", names.join(", "));
+                self.refuse(&node.place, what, effect);
+            }
+        }
+        let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
+        let only_for = fields.take("when").map(|node| {
+            let mut when = node.fields(self.findings, "`when`");
+            let purposes =
+                when.require(self.findings, "for").map(|node| self.purpose_patterns(node));
+            when.finish(self.findings);
+            purposes.unwrap_or_default()
+        });
+        (!to.is_empty()).then(|| Limit::AtLeast {
+            categories,
+            to,
+            except_to: except_to.unwrap_or_default(),
+            only_for: only_for.unwrap_or_default(),
+            place: key.clone(),
+        })
+    }
+
+    fn third_parties(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let (key, node) = fields.take_entry("third_parties")?;
+        let mut inner = node.fields(self.findings, "`third_parties`");
+        let needs = inner.require(self.findings, "needs").map(|node| self.needs(node));
+        inner.finish(self.findings);
+        let except_for = fields.take("except_for").map(|node| self.purpose_list(node));
+        Some(Limit::ThirdParties {
+            needs: needs.unwrap_or_default(),
+            except_for: except_for.unwrap_or_default(),
+            place: key.clone(),
+        })
+    }
+
+    fn sensitive(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let (key, node) = fields.take_entry("sensitive")?;
+        let mut inner = node.fields(self.findings, "`sensitive`");
+        let needs = inner.require(self.findings, "needs").map(|node| self.needs(node));
+        if let Some(node) = inner.take("withhold") {
+            node.word(self.findings, "something to withhold", &[("field", ())]);
+        }
+        inner.finish(self.findings);
+        Some(Limit::Sensitive { needs: needs.unwrap_or_default(), place: key.clone() })
+    }
+
+    fn minors(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let (key, node) = fields.take_entry("minors")?;
+        node.word(self.findings, "a treatment of minors", &[("drop", ())]);
+        let purposes = fields.require(self.findings, "for").map(|node| self.purpose_patterns(node));
+        if let Some(node) = fields.take("unknown_age") {
+            node.word(self.findings, "a reading of an unknown age", &[("minor", ())]);
+        }
+        Some(Limit::Minors { purposes: purposes.unwrap_or_default(), place: key.clone() })
+    }
+
+    /// Which members survive an element is not known before it is over. Without the category that
+    /// `then` takes out, the others never meet it; where it takes out nothing, all stay away.
+    fn together_never(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let (key, node) = fields.take_entry("together_never")?;
+        let together = self.category_patterns(node);
+        let then = fields.take("then").and_then(|node| {
+            let text = node.text(self.findings, "`drop`, `remove` or `remove <category>`")?;
+            match text.strip_prefix("remove ") {
+                Some(category) => self.category_pattern_at(category, &node.place),
+                None => {
+                    node.word(self.findings, "a consequence", &[("drop", ()), ("remove", ())]);
+                    None
+                }
+            }
+        });
+        let categories = then.map_or_else(|| together.clone(), |category| vec![category]);
+        let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
+        let list = |patterns: &[CategoryPattern]| {
+            patterns.iter().map(CategoryPattern::as_str).collect::<Vec<_>>().join(", ")
+        };
+        let what = format!("together_never {}", list(&together));
+        let because = self.refuse(key, what, format!("{} is withheld", list(&categories)));
+        Some(Limit::Withheld {
+            categories,
+            except_to: except_to.unwrap_or_default(),
+            roles: Vec::new(),
+            because,
+        })
+    }
+
+    fn alone(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let (key, node) = fields.take_entry("alone_never")?;
+        let categories = self.category_patterns(node);
+        if let Some(node) = fields.take("then") {
+            node.word(self.findings, "a consequence", &[("drop", ()), ("remove", ())]);
+        }
+        let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
+        let names: Vec<&str> = categories.iter().map(CategoryPattern::as_str).collect();
+        let names = names.join(", ");
+        let what = format!("alone_never {names}");
+        let because = self.refuse(key, what, format!("{names} is withheld"));
+        Some(Limit::Withheld {
+            categories,
+            except_to: except_to.unwrap_or_default(),
+            roles: Vec::new(),
+            because,
+        })
+    }
+
+    /// There is no mark for disputed data of its own. A dispute is a restriction of the category
+    /// (GDPR Art. 18(1)(a)), which is enforced, and for everybody.
+    fn disputed_data(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let (key, node) = fields.take_entry("disputed_data")?;
+        node.word(self.findings, "a treatment of disputed data", &[("remove", ())]);
+        if let Some(node) = fields.take("to_roles") {
+            self.roles(node);
+        }
+        let effect = "a mark for disputed data cannot be entered; enter a restriction of the \
+                      category, which withholds it from everybody";
+        self.refuse(key, "disputed_data", effect);
+        None
+    }
+
+    /// Aggregate routes refuse, so nothing on them is left to be limited.
+    fn aggregate_routes(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let node = fields.take("aggregate_routes")?;
+        let mut inner = node.fields(self.findings, "`aggregate_routes`");
+        if let Some(node) = inner.require(self.findings, "limit") {
+            self.category_patterns(node);
+        }
+        if let Some(node) = inner.require(self.findings, "to") {
+            for item in node.one_or_many(self.findings, "actions") {
+                self.action(item);
+            }
+        }
+        inner.finish(self.findings);
+        None
+    }
+
+    /// What is always so: a consent is bound to the digest of the text that was shown.
+    fn purpose_text_changed(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
+        let node = fields.take("purpose_text_changed")?;
+        node.word(self.findings, "an effect of a changed text", &[("consent stale", ())]);
+        None
+    }
+
+    pub(super) fn retention(&mut self, node: &Node) -> Vec<Retention> {
+        let items = node.list(self.findings, "a list of periods");
+        items.iter().filter_map(|item| self.one_period(item)).collect()
+    }
+
+    fn one_period(&mut self, node: &Node) -> Option<Retention> {
+        let mut fields = node.fields(self.findings, "a retention period");
+        let category = fields.require(self.findings, "category");
+        let categories = category.and_then(|node| self.category_pattern(node));
+        let after = fields.require(self.findings, "after");
+        let period = after.and_then(|node| self.period(node).and(node.scalar()));
+        if let Some(node) = fields.require(self.findings, "start")
+            && let Some(text) = node.text(self.findings, "the selector of a date")
+        {
+            // Relative to whatever list the route has: only its form can be checked here.
+            let element = crate::policy::Selector { segments: Vec::new(), text: "@".to_owned() };
+            self.selector(text, &node.place, node.is_quoted(), Some(&element));
+        }
+        if let Some(node) = fields.take("then") {
+            let words = [("remove", ()), ("drop", ()), ("pseudonymise", ())];
+            node.word(self.findings, "a consequence", &words);
+        }
+        let except_for = fields.take("except_for").map(|node| self.purpose_list(node));
+        let except_for = except_for.unwrap_or_default();
+        self.keeps(fields.take("keeps"));
+        let place = category.map_or_else(|| fields.place().clone(), |node| node.place.clone());
+        fields.finish(self.findings);
+        let categories = categories?;
+        let what = format!("retention of {categories} after {}", period.unwrap_or("a period"));
+        let names: Vec<&str> = except_for.iter().map(crate::terms::PurposeId::as_str).collect();
+        let effect = if names.is_empty() {
+            format!("{categories} is withheld")
+        } else {
+            format!("{categories} is withheld for every purpose but {}", names.join(", "))
+        };
+        let because = self.refuse(&place, what, effect);
+        Some(Retention { categories, except_for, because })
+    }
+}

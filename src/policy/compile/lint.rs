@@ -1,0 +1,212 @@
+//! Findings that need the whole policy: what is declared and never used, granted and never
+//! reachable, or lawful only at first sight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::action::Action;
+use crate::policy::model::{Grant, Limit, Need, Policy, Show};
+use crate::policy::overlap::may_meet;
+use crate::policy::syntax::Findings;
+use crate::policy::{Place, Selector};
+use crate::terms::{CategoryId, LegalBasis, RecipientId, Role};
+
+/// What the rules declare and the policy does not hold.
+pub(super) struct Declared<'a> {
+    pub(super) consent_register: bool,
+    pub(super) order_register: bool,
+    pub(super) category_places: &'a BTreeMap<CategoryId, Place>,
+    /// Bound in a way that this version refuses, such as a whole body.
+    pub(super) bound_elsewhere: &'a [CategoryId],
+    pub(super) withheld_on_purpose: &'a [CategoryId],
+}
+
+/// All findings about a policy as a whole.
+pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
+    categories(policy, declared, findings);
+    grants(policy, declared, findings);
+    unused_purposes(policy, findings);
+    sensitive_in_clear(policy, findings);
+    meeting_selectors(policy, findings);
+    countries(policy, findings);
+    authorities(policy, declared, findings);
+}
+
+/// T110, T111.
+fn categories(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
+    let bound: BTreeSet<&CategoryId> =
+        policy.routes.iter().flat_map(|route| &route.fields).map(|field| &field.category).collect();
+    for (category, place) in declared.category_places {
+        if !bound.contains(category) && !declared.bound_elsewhere.contains(category) {
+            let message = format!("category `{category}` is bound to no field");
+            findings.warn("T111", place, message, None);
+            continue;
+        }
+        let granted = policy.grants.iter().any(|grant| mentions(grant, category));
+        if !granted && !declared.withheld_on_purpose.contains(category) {
+            let message = format!("category `{category}` is released to nobody");
+            let help = Some("list it under `withheld_on_purpose` if that is meant".to_owned());
+            findings.warn("T110", place, message, help);
+        }
+    }
+}
+
+fn mentions(grant: &Grant, category: &CategoryId) -> bool {
+    match &grant.show {
+        Show::Cells(cells) => cells.iter().any(|cell| cell.pattern.covers(category)),
+        Show::ByOrder => true,
+        Show::ByConsent(among) => among.contains(category),
+    }
+}
+
+/// T120.
+fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
+    for grant in &policy.grants {
+        for id in &grant.to {
+            let Some(recipient) = policy.recipients.get(id) else { continue };
+            for purpose in &grant.purposes {
+                if !recipient.purposes.contains(purpose) {
+                    let message =
+                        format!("`{id}` may not use `{purpose}`: the grant is never reached");
+                    let help =
+                        format!("add `{purpose}` to `purposes` of `{id}`, or take it out here");
+                    findings.error_with("T120", &grant.place, message, Some(help));
+                }
+            }
+            if let Some(phase) = &grant.phase
+                && recipient.phase.as_ref() != Some(phase)
+            {
+                let message = format!("`{id}` is not in the phase `{phase}`");
+                findings.warn("T120", &grant.place, message, None);
+            }
+        }
+        let on_consent = grant.purposes.iter().find(|purpose| {
+            policy.purposes.get(*purpose).is_some_and(|purpose| purpose.basis.rests_on_consent())
+        });
+        let needs_consent =
+            grant.needs.iter().any(|need| matches!(need, Need::Consent | Need::ExplicitConsent));
+        if (on_consent.is_some() || needs_consent) && !declared.consent_register {
+            let message = "it rests on consent, and there is no consent register";
+            let help = Some("write `registers: {consent: {from: api}}`".to_owned());
+            findings.error_with("T120", &grant.place, message, help);
+        }
+    }
+}
+
+/// T121.
+fn unused_purposes(policy: &Policy, findings: &mut Findings) {
+    for (id, recipient) in &policy.recipients {
+        for purpose in &recipient.purposes {
+            let granted = policy
+                .grants
+                .iter()
+                .any(|grant| grant.to.contains(id) && grant.purposes.contains(purpose));
+            if !granted {
+                let message = format!("`{id}` may use `{purpose}` and is granted nothing for it");
+                findings.warn("T121", &recipient.place, message, None);
+            }
+        }
+    }
+}
+
+/// T205.
+fn sensitive_in_clear(policy: &Policy, findings: &mut Findings) {
+    let asked_for_all = policy.limits.iter().any(|limit| match limit {
+        Limit::Sensitive { needs, .. } => needs.contains(&Need::ExplicitConsent),
+        Limit::AtLeast { .. }
+        | Limit::ThirdParties { .. }
+        | Limit::Minors { .. }
+        | Limit::Withheld { .. } => false,
+    });
+    if asked_for_all {
+        return;
+    }
+    for grant in &policy.grants {
+        let Show::Cells(cells) = &grant.show else { continue };
+        let own = grant.only_own || all_own(policy, &grant.to);
+        let lawful = grant.purposes.iter().all(|purpose| {
+            policy.purposes.get(purpose).is_some_and(|purpose| {
+                matches!(purpose.basis, LegalBasis::ExplicitConsent | LegalBasis::LegalObligation)
+            })
+        });
+        if own || lawful || grant.needs.contains(&Need::ExplicitConsent) {
+            continue;
+        }
+        for cell in cells.iter().filter(|cell| cell.action == Action::Keep) {
+            let sensitive = policy
+                .categories
+                .iter()
+                .find(|(id, category)| category.sensitive && cell.pattern.covers(id));
+            if let Some((category, _)) = sensitive {
+                let message = format!("sensitive `{category}` is kept without explicit consent");
+                let help = "add `needs: [explicit-consent]`, mask it, or rest the purpose on a law";
+                findings.warn("T205", &cell.place, message, Some(help.to_owned()));
+            }
+        }
+    }
+}
+
+fn all_own(policy: &Policy, to: &[RecipientId]) -> bool {
+    to.iter().all(|id| policy.recipients.get(id).is_some_and(|to| to.role == Role::Own))
+}
+
+/// T211.
+fn meeting_selectors(policy: &Policy, findings: &mut Findings) {
+    for route in &policy.routes {
+        let fields =
+            route.fields.iter().map(|field| (&field.selector, Some(&field.category), &field.place));
+        let open = route.open.iter().map(|open| (&open.selector, None, &open.place));
+        let places: Vec<(&Selector, Option<&CategoryId>, &Place)> = fields.chain(open).collect();
+        for (at, (selector, category, place)) in places.iter().enumerate() {
+            for (other, other_category, _) in &places[..at] {
+                if category != other_category && may_meet(selector, other) {
+                    let name = |category: &Option<&CategoryId>| {
+                        category.map_or("not personal".to_owned(), ToString::to_string)
+                    };
+                    let message = format!(
+                        "`{}` ({}) and `{}` ({}) can select the same member",
+                        selector.text,
+                        name(category),
+                        other.text,
+                        name(other_category),
+                    );
+                    let help = Some("the stricter of both applies there".to_owned());
+                    findings.warn("T211", place, message, help);
+                }
+            }
+        }
+    }
+}
+
+/// T310 as far as it does not depend on the day.
+fn countries(policy: &Policy, findings: &mut Findings) {
+    let Some(transfers) = &policy.transfers else { return };
+    for (id, recipient) in &policy.recipients {
+        if recipient.role.is_person() {
+            continue;
+        }
+        let Some(country) = &recipient.country else {
+            let message = format!("`{id}` names no country, so nothing is transferred to it");
+            findings.warn("T310", &recipient.place, message, None);
+            continue;
+        };
+        let within = |of: &crate::terms::Country| {
+            of == country
+                || transfers.regions.get(of).is_some_and(|members| members.contains(country))
+        };
+        if !transfers.allowed.iter().any(within) {
+            let message = format!("`{id}` is in {country}, which is no allowed country");
+            findings.warn("T310", &recipient.place, message, None);
+        }
+    }
+}
+
+/// T302 for authorities.
+fn authorities(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
+    for (id, recipient) in &policy.recipients {
+        if recipient.role == Role::Authority && !declared.order_register {
+            let message = format!("authority `{id}` and no register of orders");
+            let help = Some("write `registers: {orders: {from: api}}`".to_owned());
+            findings.error_with("T302", &recipient.place, message, help);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Syntax → [`Policy`](super::Policy): names resolved, selectors compiled, every finding collected.
+//!
+//! One file a section of the rules. What is read and checked but not enforced by this version
+//! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
+
+mod categories;
+mod countries;
+mod due;
+mod head;
+mod limits;
+mod lint;
+mod log;
+mod names;
+mod purposes;
+mod recipients;
+mod registers;
+mod release;
+mod routes;
+mod transfers;
+
+use std::sync::Arc;
+
+use self::names::Names;
+pub(super) use self::release::instead_of;
+use super::diagnostic::{Diagnostics, Place, Severity};
+use super::model::{Limit, Policy, Unenforced};
+use super::plans::Plans;
+use super::syntax::{self, Findings, Node};
+use crate::terms::Digest;
+
+impl Policy {
+    /// Reads rules. `file` is the name used in findings.
+    ///
+    /// # Errors
+    /// All findings at once, if one of them is an error.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        let mut findings = Findings::default();
+        let root = syntax::parse(&file.into(), text, &mut findings);
+        let policy = root.map(|root| {
+            let names = Names::collect(&root);
+            let mut compiler = Compiler {
+                findings: &mut findings,
+                names,
+                unenforced: Vec::new(),
+                withheld: Vec::new(),
+            };
+            compiler.policy(&root, Digest::of(text.as_bytes()))
+        });
+        let findings = findings.into_sorted();
+        match policy {
+            Some(policy) if findings.iter().all(|one| one.severity != Severity::Error) => {
+                Ok(Self { warnings: findings, ..policy })
+            }
+            Some(_) | None => Err(Diagnostics { findings, source: text.into() }),
+        }
+    }
+}
+
+/// What all sections share while one file is compiled.
+struct Compiler<'f> {
+    findings: &'f mut Findings,
+    names: Names,
+    unenforced: Vec<Unenforced>,
+    /// Limits that follow from other sections than `limits`.
+    withheld: Vec<Limit>,
+}
+
+impl Compiler<'_> {
+    fn policy(&mut self, root: &Node, digest: Digest) -> Policy {
+        let mut fields = root.fields(self.findings, "the rules");
+        if let Some(version) = fields.require(self.findings, "tamis") {
+            version.word(self.findings, "a version of the rules language", &[("1", ())]);
+        }
+        let head = fields.require(self.findings, "policy").map(|node| self.head(node));
+        let head = head.unwrap_or_default();
+        let categories = fields.require(self.findings, "categories");
+        let categories = categories.map(|node| self.categories(node)).unwrap_or_default();
+        let purposes = fields.require(self.findings, "purposes");
+        let purposes = purposes.map(|node| self.purposes(node)).unwrap_or_default();
+        let recipients = fields.require(self.findings, "recipients");
+        let mut recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
+        let routes = fields.require(self.findings, "routes");
+        let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
+        let grants = fields.require(self.findings, "release");
+        let grants = grants.map(|node| self.release(node)).unwrap_or_default();
+        let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
+        limits.append(&mut self.withheld);
+        let registers = fields.take("registers").map(|node| self.registers(node));
+        let registers = registers.unwrap_or_default();
+        let transfers = fields.take("transfers").and_then(|node| self.transfers(node));
+        let retention = fields.take("retention").map(|node| self.retention(node));
+        let cookies = fields.take("cookies").map(|node| self.cookies(node)).unwrap_or_default();
+        let access_log = fields.take("access_log").map(|node| self.access_log(node));
+        let tls = fields.take("tls").map(|node| self.tls(node)).unwrap_or_default();
+        let terms = fields.take("terms_header").map(|node| self.terms_header(node));
+        if let Some(node) = fields.take("ledger") {
+            self.ledger(node);
+        }
+        if let Some(node) = fields.take("policy_link") {
+            self.policy_link(node, &mut recipients);
+        }
+        if let Some(node) = fields.take("roles_as_processor") {
+            self.roles_as_processor(node);
+        }
+        if let Some(node) = fields.take("html_headers") {
+            self.html_headers(node);
+        }
+        let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
+        for key in ["not_encoded", "beyond"] {
+            if let Some(node) = fields.take(key) {
+                self.promises_in_words(node);
+            }
+        }
+        fields.finish(self.findings);
+
+        let mut policy = Policy {
+            id: head.id,
+            title: head.title,
+            revision: head.revision,
+            digest,
+            conceal_as: head.conceal_as,
+            categories,
+            purposes,
+            recipients,
+            routes,
+            grants,
+            limits,
+            transfers,
+            retention: retention.unwrap_or_default(),
+            registers: registers.rules,
+            cookies,
+            access_log: access_log.unwrap_or_default(),
+            terms_header_roles: terms.unwrap_or_default(),
+            hsts: tls.hsts,
+            unenforced: std::mem::take(&mut self.unenforced),
+            warnings: Vec::new(),
+            plans: Plans::default(),
+        };
+        let declared = lint::Declared {
+            consent_register: registers.consent_declared,
+            order_register: registers.orders_declared,
+            category_places: &self.names.categories,
+            bound_elsewhere: &self.names.bound_elsewhere,
+            withheld_on_purpose: &withheld.unwrap_or_default(),
+        };
+        lint::lint(&policy, &declared, self.findings);
+        policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
+        policy
+    }
+
+    /// Notes that something is not enforced, and what is refused because of it.
+    fn refuse(
+        &mut self,
+        place: &Place,
+        what: impl Into<String>,
+        effect: impl Into<String>,
+    ) -> Unenforced {
+        let unenforced =
+            Unenforced { what: what.into(), effect: effect.into(), place: place.clone() };
+        self.unenforced.push(unenforced.clone());
+        unenforced
+    }
+
+    /// `keeps:` names the promises of the policy's text that a rule keeps.
+    fn keeps(&mut self, node: Option<&Node>) {
+        let Some(node) = node else { return };
+        for item in node.list(self.findings, "a list of promise ids") {
+            self.promise_id(item.scalar().unwrap_or_default(), &item.place);
+        }
+    }
+
+    fn promise_id(&mut self, id: &str, place: &Place) {
+        let well_formed = id.split_once('-').is_some_and(|(letters, digits)| {
+            !letters.is_empty()
+                && letters.bytes().all(|byte| byte.is_ascii_uppercase())
+                && !digits.is_empty()
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if !well_formed {
+            let message = format!("`{id}` is not a promise id such as `W-14`");
+            self.findings.error("T102", place, message);
+        }
+    }
+
+    /// `not_encoded` and `beyond`: promise id → why, in words.
+    fn promises_in_words(&mut self, node: &Node) {
+        for (key, value) in node.entries(self.findings, "promise ids with a text each") {
+            self.promise_id(&key.text, &key.place);
+            value.text(self.findings, "a text");
+        }
+    }
+}
+
+/// An `Arc<str>` that is empty: the id of a policy that was rejected for having none.
+fn no_text() -> Arc<str> {
+    Arc::from("")
+}

@@ -1,0 +1,161 @@
+//! `registers:` and `cookies:`.
+
+use std::collections::BTreeMap;
+
+use super::Compiler;
+use crate::policy::model::{Cookie, RegisterRules};
+use crate::policy::syntax::{Fields, Node};
+
+/// What the rules say of the registers.
+#[derive(Debug, Default)]
+pub(super) struct Registers {
+    pub(super) rules: RegisterRules,
+    /// Declared, whether or not this version can read it.
+    pub(super) consent_declared: bool,
+    pub(super) orders_declared: bool,
+}
+
+impl Compiler<'_> {
+    pub(super) fn registers(&mut self, node: &Node) -> Registers {
+        let mut fields = node.fields(self.findings, "`registers`");
+        let mut registers = Registers::default();
+        let rules = &mut registers.rules;
+        if let Some(node) = fields.take("consent") {
+            registers.consent_declared = true;
+            let mut consent = node.fields(self.findings, "`registers.consent`");
+            rules.consent = self.consent_source(&mut consent);
+            rules.max_staleness = consent.take("max_staleness").and_then(|node| self.period(node));
+            if let Some(node) = consent.take("withdrawal_effect") {
+                // A withdrawal takes effect on the next element released: sooner than any period.
+                self.period(node);
+            }
+            if let Some(node) = consent.take("bound_to") {
+                let words = [("purpose.text_digest", ())];
+                node.word(self.findings, "something a consent is bound to", &words);
+            }
+            self.keeps(consent.take("keeps"));
+            consent.finish(self.findings);
+        }
+        if let Some(node) = fields.take("notice") {
+            let mut notice = node.fields(self.findings, "`registers.notice`");
+            self.from_api(&mut notice);
+            rules.notice = true;
+            self.keeps(notice.take("keeps"));
+            notice.finish(self.findings);
+        }
+        if let Some(node) = fields.take("objection") {
+            let mut objection = node.fields(self.findings, "`registers.objection`");
+            self.from_api(&mut objection);
+            if let Some(node) = objection.take("gpc") {
+                let mut gpc = node.fields(self.findings, "`gpc`");
+                if let Some(node) = gpc.require(self.findings, "objects_to") {
+                    rules.gpc_objects_to = self.purpose_patterns(node);
+                }
+                gpc.finish(self.findings);
+            }
+            self.keeps(objection.take("keeps"));
+            objection.finish(self.findings);
+        }
+        if let Some(node) = fields.take("restriction") {
+            let mut restriction = node.fields(self.findings, "`registers.restriction`");
+            self.from_api(&mut restriction);
+            self.keeps(restriction.take("keeps"));
+            restriction.finish(self.findings);
+        }
+        if let Some(node) = fields.take("erasure") {
+            let mut erasure = node.fields(self.findings, "`registers.erasure`");
+            self.from_api(&mut erasure);
+            if let Some(node) = erasure.take("webhook") {
+                node.text(self.findings, "a URL");
+                let effect = "nobody is told of an erasure; the release stops all the same";
+                self.refuse(&node.place, "registers.erasure.webhook", effect);
+            }
+            self.keeps(erasure.take("keeps"));
+            erasure.finish(self.findings);
+        }
+        if let Some(node) = fields.take("orders") {
+            registers.orders_declared = true;
+            let mut orders = node.fields(self.findings, "`registers.orders`");
+            self.from_api(&mut orders);
+            if let Some(node) = orders.take("approvers") {
+                node.number::<u8>(self.findings, "a number of approvers");
+            }
+            self.keeps(orders.take("keeps"));
+            let effect = "no order can be entered; authorities are refused";
+            self.refuse(orders.place(), "registers.orders", effect);
+            orders.finish(self.findings);
+        }
+        fields.finish(self.findings);
+        registers
+    }
+
+    /// Whether consents come from the register that this version has.
+    fn consent_source(&mut self, fields: &mut Fields<'_>) -> bool {
+        let Some(node) = fields.require(self.findings, "from") else { return false };
+        if !node.is_map() {
+            return node.word(self.findings, "a source of consents", &[("api", ())]).is_some();
+        }
+        let mut source = node.fields(self.findings, "a source of consents");
+        let kinds: Vec<&str> =
+            ["kafka", "file"].into_iter().filter(|kind| source.has(kind)).collect();
+        for key in ["kafka", "file", "snapshot"] {
+            if let Some(node) = source.take(key) {
+                node.text(self.findings, "a name");
+            }
+        }
+        source.finish(self.findings);
+        let what = format!("consents from {}", kinds.join(" and "));
+        let effect = "every consent counts as unknown: what rests on consent is refused";
+        self.refuse(&node.place, what, effect);
+        false
+    }
+
+    /// A register that is not read would permit what a person has forbidden, so any other source
+    /// is an error and not a refusal.
+    fn from_api(&mut self, fields: &mut Fields<'_>) {
+        if let Some(node) = fields.require(self.findings, "from") {
+            node.word(self.findings, "a source that this version can read", &[("api", ())]);
+        }
+    }
+
+    pub(super) fn cookies(&mut self, node: &Node) -> BTreeMap<String, Cookie> {
+        let mut cookies = BTreeMap::new();
+        for (key, node) in node.entries(self.findings, "cookies with their class") {
+            if key.text == "other" {
+                node.word(self.findings, "a treatment of other cookies", &[("strip", ())]);
+                continue;
+            }
+            let mut fields = node.fields(self.findings, "a cookie");
+            let classes = [
+                ("essential", "essential"),
+                ("preference", "preference"),
+                ("analytics", "analytics"),
+                ("advertising", "advertising"),
+            ];
+            let class = fields
+                .require(self.findings, "class")
+                .and_then(|node| node.word(self.findings, "a class of cookies", &classes));
+            let consent = fields.take("consent").and_then(|node| {
+                let text = node.text(self.findings, "a purpose")?;
+                // Consent to cookies is asked for class by class, beside the purposes.
+                if text.starts_with("cookies.") { Some(text.into()) } else { self.purpose(node) }
+            });
+            let needs_consent =
+                consent.is_some() || class.is_some_and(|class| class != "essential");
+            if needs_consent {
+                let what = format!("consent to the cookie {}", key.text);
+                let effect = format!("the cookie {} is stripped", key.text);
+                self.refuse(&key.place, what, effect);
+            }
+            self.keeps(fields.take("keeps"));
+            fields.finish(self.findings);
+            if let Some(class) = class {
+                // A class that needs consent needs it whether or not a name for it is given.
+                let consent = consent
+                    .or_else(|| (class != "essential").then(|| format!("cookies.{class}").into()));
+                cookies.insert(key.text.clone(), Cookie { class: class.to_owned(), consent });
+            }
+        }
+        cookies
+    }
+}

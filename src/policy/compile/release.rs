@@ -1,0 +1,210 @@
+//! `release:`: the grants, and the action words that they, limits and measures share.
+
+use super::Compiler;
+use crate::action::{Action, Generalisation};
+use crate::policy::Place;
+use crate::policy::model::{Grant, Need, Show, ShowCell, Unenforced};
+use crate::policy::syntax::{Fields, Node};
+
+const NEEDS: [(&str, Need); 4] = [
+    ("consent", Need::Consent),
+    ("explicit-consent", Need::ExplicitConsent),
+    ("notice", Need::Notice),
+    ("one-time-grant", Need::OneTimeGrant),
+];
+
+/// What this version does with an action that it does not carry out.
+pub(in crate::policy) fn instead_of(action: &Action) -> Option<Action> {
+    match action {
+        Action::Scrub | Action::Fpe => Some(Action::Remove),
+        // The city of a free-text address is not to be had by cutting it.
+        Action::Generalise(Generalisation::City | Generalisation::Country) => Some(Action::Blank),
+        Action::Keep
+        | Action::Mask(_)
+        | Action::Initials
+        | Action::FirstWord
+        | Action::Generalise(_)
+        | Action::IpPrefix { .. }
+        | Action::AgentFamily
+        | Action::PathTemplate
+        | Action::Origin
+        | Action::Token
+        | Action::Pseudonym(_)
+        | Action::OwnLines
+        | Action::Blank
+        | Action::Remove
+        | Action::Drop
+        | Action::Refuse => None,
+    }
+}
+
+impl Compiler<'_> {
+    pub(super) fn release(&mut self, node: &Node) -> Vec<Grant> {
+        let items = node.list(self.findings, "a list of grants");
+        items.iter().filter_map(|item| self.one_grant(item)).collect()
+    }
+
+    fn one_grant(&mut self, node: &Node) -> Option<Grant> {
+        let mut fields = node.fields(self.findings, "a grant");
+        let to = fields.require(self.findings, "to").map(|node| self.recipient_list(node));
+        let to = to.unwrap_or_default();
+        let purposes = fields.require(self.findings, "for").map(|node| self.purpose_list(node));
+        let purposes = purposes.unwrap_or_default();
+        let mut place = fields.place().clone();
+        let names: Vec<&str> = to.iter().map(crate::terms::RecipientId::as_str).collect();
+        let to_whom = names.join(", ");
+        let mut refuses = None;
+        let show = self.show(&mut fields, &to_whom, &mut place, &mut refuses);
+        let needs = fields.take("needs").map(|node| self.needs(node)).unwrap_or_default();
+        if needs.contains(&Need::OneTimeGrant) {
+            let effect = format!("the grant to {to_whom} releases nothing");
+            refuses.get_or_insert(self.refuse(&place, "one-time-grant", effect));
+        }
+        let only_own = fields.take("only_subject").is_some_and(|node| {
+            // Whatever was meant, it narrows.
+            node.word(self.findings, "a subject", &[("self", true)]).unwrap_or(true)
+        });
+        let single_subject =
+            fields.take("single_subject").is_some_and(|node| node.flag(self.findings));
+        let aggregate_only = fields.take("aggregate_only").is_some_and(|node| {
+            let only = node.flag(self.findings);
+            if only {
+                let effect = format!("the grant to {to_whom} releases nothing");
+                refuses.get_or_insert(self.refuse(&node.place, "aggregate_only", effect));
+            }
+            only
+        });
+        let phase = fields.take("while").and_then(|node| {
+            let mut fields = node.fields(self.findings, "`while`");
+            let phase = fields
+                .require(self.findings, "phase")
+                .and_then(|node| node.text(self.findings, "a phase"));
+            fields.finish(self.findings);
+            phase
+        });
+        if let Some(node) = fields.take("resolves_tokens_of") {
+            for id in self.recipient_list(node) {
+                let what = format!("resolves_tokens_of {id}");
+                let effect = format!("a token of {id} in a request is not found");
+                self.refuse(&node.place, what, effect);
+            }
+        }
+        if let Some(node) = fields.take("pseudonym_scope") {
+            self.pseudonym_scope(node, &to_whom, &mut refuses);
+        }
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+        Some(Grant {
+            to,
+            purposes,
+            show: show?,
+            needs,
+            only_own,
+            single_subject,
+            aggregate_only,
+            phase: phase.map(str::to_owned),
+            refuses,
+            place,
+        })
+    }
+
+    fn show(
+        &mut self,
+        fields: &mut Fields<'_>,
+        to_whom: &str,
+        place: &mut Place,
+        refuses: &mut Option<Unenforced>,
+    ) -> Option<Show> {
+        let (key, node) = fields.take_entry("show").or_else(|| {
+            let message = "a grant has no `show`";
+            self.findings.error("T102", fields.place(), message);
+            None
+        })?;
+        place.clone_from(key);
+        let among = fields.take("among").map(|node| self.category_list(node));
+        let effect = format!("the grant to {to_whom} releases nothing");
+        match node.scalar() {
+            None => {
+                if among.is_some() {
+                    self.findings.error("T102", key, "`among` belongs to `show: by-consent`");
+                }
+                Some(Show::Cells(self.show_cells(node, to_whom)))
+            }
+            Some("by-order") => {
+                *refuses = Some(self.refuse(&node.place, "show: by-order", effect));
+                Some(Show::ByOrder)
+            }
+            Some("by-consent") => {
+                *refuses = Some(self.refuse(&node.place, "show: by-consent", effect));
+                Some(Show::ByConsent(among.unwrap_or_default()))
+            }
+            Some(text) => {
+                let help = Some("a mapping of categories, `by-order` or `by-consent`".to_owned());
+                let message = format!("`{text}` is nothing that can be shown");
+                self.findings.error_with("T102", &node.place, message, help);
+                None
+            }
+        }
+    }
+
+    /// Category pattern → action.
+    pub(super) fn show_cells(&mut self, node: &Node, to_whom: &str) -> Vec<ShowCell> {
+        let mut cells = Vec::new();
+        for (key, node) in node.entries(self.findings, "categories with an action each") {
+            let pattern = self.category_pattern_at(&key.text, &key.place);
+            let Some(action) = self.action(node) else { continue };
+            let Some(pattern) = pattern else { continue };
+            if instead_of(&action).is_some() {
+                let what = format!("action `{action}`");
+                let effect = match instead_of(&action) {
+                    Some(Action::Blank) => format!("{pattern} is blanked for {to_whom}"),
+                    _ => format!("{pattern} is withheld from {to_whom}"),
+                };
+                self.refuse(&node.place, what, effect);
+            }
+            cells.push(ShowCell { pattern, action, place: key.place.clone() });
+        }
+        cells
+    }
+
+    pub(super) fn action(&mut self, node: &Node) -> Option<Action> {
+        let text = node.text(self.findings, "an action such as `keep` or `mask last 4`")?;
+        match text.parse::<Action>() {
+            Ok(action) => Some(action),
+            Err(unknown) => {
+                let help = unknown.suggestion.map(|form| format!("did you mean `{form}`?"));
+                let message = format!("unknown action `{text}`");
+                self.findings.error_with("T107", &node.place, message, help);
+                None
+            }
+        }
+    }
+
+    pub(super) fn needs(&mut self, node: &Node) -> Vec<Need> {
+        let items = node.list(self.findings, "a list of needs");
+        items.iter().filter_map(|item| item.word(self.findings, "a need", &NEEDS)).collect()
+    }
+
+    fn pseudonym_scope(&mut self, node: &Node, to_whom: &str, refuses: &mut Option<Unenforced>) {
+        let scopes = [
+            ("recipient", "recipient"),
+            ("recipient+purpose", "recipient+purpose"),
+            ("recipient+period", "recipient+period"),
+            ("case", "case"),
+            ("response", "response"),
+            ("global", "global"),
+        ];
+        match node.word(self.findings, "a scope of pseudonyms", &scopes) {
+            None | Some("recipient") => {}
+            Some("global") => {
+                let message = "a pseudonym that is the same for everybody lets everybody join";
+                self.findings.error("T401", &node.place, message);
+            }
+            Some(scope) => {
+                let what = format!("pseudonym_scope {scope}");
+                let effect = format!("the grant to {to_whom} releases nothing");
+                refuses.get_or_insert(self.refuse(&node.place, what, effect));
+            }
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! `routes:`.
+
+use std::collections::BTreeMap;
+
+use super::Compiler;
+use crate::policy::model::{
+    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Subject,
+};
+use crate::policy::path::Step;
+use crate::policy::syntax::{Fields, Key, Node, closest};
+use crate::policy::{Place, Selector};
+use crate::terms::{RouteId, SubjectRole};
+
+const METHODS: [(&str, ()); 6] =
+    [("GET", ()), ("POST", ()), ("PUT", ()), ("PATCH", ()), ("DELETE", ()), ("QUERY", ())];
+
+impl Compiler<'_> {
+    pub(super) fn routes(&mut self, node: &Node) -> Vec<Route> {
+        let items = node.list(self.findings, "a list of routes");
+        let routes: Vec<Route> = items.iter().filter_map(|item| self.one_route(item)).collect();
+        for (at, route) in routes.iter().enumerate() {
+            let same = |other: &&Route| {
+                other.method == route.method && same_shape(&other.template, &route.template)
+            };
+            if let Some(earlier) = routes[..at].iter().find(same) {
+                let message =
+                    format!("`{}` matches the same requests as `{}`", route.id, earlier.id);
+                self.findings.error("T105", &route.place, message);
+            }
+        }
+        routes
+    }
+
+    fn one_route(&mut self, node: &Node) -> Option<Route> {
+        let mut fields = node.fields(self.findings, "a route");
+        let matched = fields.require(self.findings, "match");
+        let (id, method, template, place) = matched.and_then(|node| self.matched(node))?;
+        let upstream = fields
+            .take("upstream")
+            .and_then(|node| node.text(self.findings, "a backend's name"))
+            .map(|name| crate::terms::UpstreamId::from(name));
+        let each = fields.take("each").and_then(|node| self.each(node));
+        let subjects = fields.take("subjects");
+        let subjects =
+            subjects.map(|node| self.subjects(node, &template, each.as_ref())).unwrap_or_default();
+        let mut route = Route {
+            id,
+            method,
+            template,
+            upstream,
+            subjects,
+            each,
+            fields: Vec::new(),
+            open: Vec::new(),
+            query: BTreeMap::new(),
+            derive: Vec::new(),
+            parties_only: Vec::new(),
+            purposes: None,
+            refuses: None,
+            place,
+        };
+        self.what_refuses(&mut fields, &mut route);
+        if let Some(node) = fields.take("fields") {
+            self.fields_of(node, &mut route);
+        }
+        if let Some(node) = fields.take("open") {
+            self.open_of(node, &mut route);
+        }
+        if let Some(node) = fields.take("query") {
+            for (key, node) in node.entries(self.findings, "query parameters") {
+                if let Some(parameter) = self.query_parameter(key, node) {
+                    route.query.insert(key.text.clone(), parameter);
+                }
+            }
+        }
+        if let Some(node) = fields.take("derive") {
+            self.derive_of(node, &mut route);
+        }
+        if let Some(node) = fields.take("parties_only") {
+            for item in node.list(self.findings, "a list of subject roles") {
+                route.parties_only.extend(self.role_of(item, &route.subjects));
+            }
+        }
+        if let Some(node) = fields.take("age_of") {
+            for (key, node) in node.entries(self.findings, "subject roles") {
+                self.role_named(&key.text, &key.place, &route.subjects);
+                node.word(self.findings, "a source of ages", &[("directory", ())]);
+            }
+        }
+        if let Some(node) = fields.take("purpose") {
+            let purposes = node.one_or_many(self.findings, "a purpose");
+            route.purposes = Some(purposes.iter().filter_map(|node| self.purpose(node)).collect());
+        }
+        if let Some(node) = fields.take("rate_note") {
+            node.text(self.findings, "a note");
+        }
+        self.keeps(fields.take("keeps"));
+        self.whether_complete(&fields, &route);
+        fields.finish(self.findings);
+        Some(route)
+    }
+
+    fn matched(&mut self, node: &Node) -> Option<(RouteId, String, Vec<Segment>, Place)> {
+        let text = node.text(self.findings, "a method and a path")?;
+        let malformed = |compiler: &mut Self, message: String, help: Option<String>| {
+            compiler.findings.error_with("T104", &node.place, message, help);
+            None
+        };
+        let Some((method, path)) = text.split_once(' ') else {
+            let help = Some("write a method and a path, such as `GET /v2/users/{user_id}`".into());
+            return malformed(self, format!("`{text}` is no method and path"), help);
+        };
+        if !METHODS.iter().any(|(known, ())| *known == method) {
+            let help = closest(method, METHODS.iter().map(|(known, ())| *known));
+            return malformed(self, format!("`{method}` is no method that is routed"), help);
+        }
+        let Some(template) = template(path) else {
+            let help =
+                Some("segments are literal or `{name}`, without query, dots or blanks".into());
+            return malformed(self, format!("`{path}` is no path template"), help);
+        };
+        Some((RouteId::from(text), method.to_owned(), template, node.place.clone()))
+    }
+
+    fn each(&mut self, node: &Node) -> Option<Selector> {
+        let text = node.text(self.findings, "the selector of a list's elements")?;
+        let selector = self.selector(text, &node.place, node.is_quoted(), None)?;
+        let elements = selector
+            .segments
+            .last()
+            .is_some_and(|segment| !segment.descendant && segment.steps == [Step::Wildcard]);
+        if !elements || selector.segments.iter().any(|segment| segment.descendant) {
+            let message = format!("`{text}` does not select the elements of one list");
+            let help = Some("end it in `[*]`, such as `$.users[*]`".to_owned());
+            self.findings.error_with("T103", &node.place, message, help);
+        }
+        Some(selector)
+    }
+
+    fn subjects(
+        &mut self,
+        node: &Node,
+        template: &[Segment],
+        each: Option<&Selector>,
+    ) -> Vec<Subject> {
+        let mut subjects = Vec::new();
+        for (key, node) in node.entries(self.findings, "subject roles") {
+            self.declared_name(&key.text, &key.place);
+            let Some(locator) = self.locator(node, template, each) else { continue };
+            subjects.push(Subject {
+                role: SubjectRole::from(key.text.as_str()),
+                locator,
+                place: key.place.clone(),
+            });
+        }
+        subjects
+    }
+
+    fn locator(
+        &mut self,
+        node: &Node,
+        template: &[Segment],
+        each: Option<&Selector>,
+    ) -> Option<Locator> {
+        let text = node.text(self.findings, "where the subject's id stands")?;
+        if let Some(name) = text.strip_prefix("path:") {
+            let named = |segment: &Segment| *segment == Segment::Parameter(name.to_owned());
+            if !template.iter().any(named) {
+                let names = template.iter().filter_map(|segment| match segment {
+                    Segment::Parameter(name) => Some(name.as_str()),
+                    Segment::Literal(_) => None,
+                });
+                let help = closest(name, names);
+                let message = format!("the path has no parameter `{name}`");
+                self.findings.error_with("T101", &node.place, message, help);
+            }
+            return Some(Locator::Path(name.to_owned()));
+        }
+        if let Some(name) = text.strip_prefix("query:") {
+            return Some(Locator::Query(name.to_owned()));
+        }
+        if let Some(name) = text.strip_prefix("header:") {
+            return Some(Locator::Header(name.to_ascii_lowercase()));
+        }
+        let selector = self.selector(text, &node.place, node.is_quoted(), each)?;
+        let in_element = each.is_some_and(|each| begins_with(&selector, each));
+        Some(if in_element { Locator::Element(selector) } else { Locator::Document(selector) })
+    }
+
+    /// Keys of a route that this version answers with a refusal of the whole route.
+    fn what_refuses(&mut self, fields: &mut Fields<'_>, route: &mut Route) {
+        let effect = format!("{} is refused", route.id);
+        let mut refused = |compiler: &mut Self, place: &Place, what: &str| {
+            let unenforced = compiler.refuse(place, what, effect.clone());
+            route.refuses.get_or_insert(unenforced);
+        };
+        if let Some(node) = fields.take("region") {
+            if let Some(text) = node.text(self.findings, "the selector of a region") {
+                self.selector(text, &node.place, node.is_quoted(), route.each.as_ref());
+            }
+            refused(self, &node.place, "region of the subject from the body");
+        }
+        if let Some(node) = fields.take("request_fields") {
+            for (key, node) in node.entries(self.findings, "selectors with categories") {
+                self.selector_at(key, None);
+                let category = self.category(node);
+                self.names.bound_elsewhere.extend(category);
+            }
+            refused(self, &node.place, "request_fields");
+        }
+        if let Some(node) = fields.take("request_must") {
+            for (key, node) in node.entries(self.findings, "selectors with values") {
+                self.selector_at(key, None);
+                node.text(self.findings, "a value");
+            }
+            refused(self, &node.place, "request_must");
+        }
+        if let Some(node) = fields.take("media") {
+            for item in node.list(self.findings, "a list of media types") {
+                item.text(self.findings, "a media type");
+            }
+            refused(self, &node.place, "bodies other than JSON");
+        }
+        if let Some(node) = fields.take("body") {
+            let category = self.category(node);
+            self.names.bound_elsewhere.extend(category);
+            refused(self, &node.place, "a whole body as one category");
+        }
+        if let Some(node) = fields.take("aggregate") {
+            self.aggregate(node);
+            refused(self, &node.place, "aggregate routes");
+        }
+        if let Some(node) = fields.take("serve") {
+            let kinds = [
+                ("subject-report", "serve: subject-report"),
+                ("rights-inbox", "serve: rights-inbox"),
+                ("objection", "serve: objection"),
+                ("policy-document", "serve: policy-document"),
+            ];
+            let kind = node.word(self.findings, "something that the gateway serves", &kinds);
+            refused(self, &node.place, kind.unwrap_or("serve"));
+        }
+    }
+
+    /// Read and checked so that a route that is refused today cannot be wrong tomorrow.
+    fn aggregate(&mut self, node: &Node) {
+        let mut fields = node.fields(self.findings, "`aggregate`");
+        if let Some(node) = fields.require(self.findings, "k") {
+            let k: Option<u32> = node.number(self.findings, "the least size of a group");
+            if k.is_some_and(|k| k < 10) {
+                let message = "a group of fewer than 10 people can be recognised";
+                self.findings.error("T220", &node.place, message);
+            }
+        }
+        if let Some(node) = fields.take("l") {
+            for (key, node) in node.entries(self.findings, "categories with a number each") {
+                self.category_at(&key.text, &key.place);
+                node.number::<u32>(self.findings, "a number of different values");
+            }
+        }
+        if let Some(node) = fields.take("round") {
+            node.number::<u32>(self.findings, "a step");
+        }
+        let rows = fields.require(self.findings, "rows").and_then(|node| self.each(node));
+        if let Some(node) = fields.require(self.findings, "count")
+            && let Some(text) = node.text(self.findings, "the selector of a count")
+        {
+            self.selector(text, &node.place, node.is_quoted(), rows.as_ref());
+        }
+        if let Some(node) = fields.take("rare") {
+            node.word(self.findings, "a treatment of rare values", &[("other", ())]);
+        }
+        if let Some(node) = fields.take("forbid") {
+            self.category_patterns(node);
+        }
+        fields.finish(self.findings);
+    }
+
+    /// Elements of an aggregate are rows; of any other route, what `each` selects.
+    fn rows(&mut self, route: &Route) -> Option<Selector> {
+        let aggregate = route.refuses.as_ref().is_some_and(|why| why.what == "aggregate routes");
+        route
+            .each
+            .clone()
+            .or_else(|| aggregate.then(|| Selector { segments: Vec::new(), text: "@".to_owned() }))
+    }
+
+    fn fields_of(&mut self, node: &Node, route: &mut Route) {
+        let rows = self.rows(route);
+        for (key, node) in node.entries(self.findings, "selectors with categories") {
+            if key.text.starts_with("keys(") || key.text.starts_with("url(") {
+                let what = format!("selector {}", key.text);
+                let effect = format!("{} is refused", route.id);
+                let unenforced = self.refuse(&key.place, what, effect);
+                route.refuses.get_or_insert(unenforced);
+                self.category_of(node, route);
+                continue;
+            }
+            let selector = self.selector_at(key, rows.as_ref());
+            let Some((category, of, subtree)) = self.category_of(node, route) else { continue };
+            let Some(selector) = selector else { continue };
+            if subtree {
+                let message =
+                    format!("everything beneath `{}` is released as {category}", key.text);
+                let help = Some("name the members, so that new ones stay withheld".to_owned());
+                self.findings.warn("T212", &key.place, message, help);
+            }
+            route.fields.push(Field { selector, category, of, subtree, place: key.place.clone() });
+        }
+    }
+
+    fn category_of(
+        &mut self,
+        node: &Node,
+        route: &Route,
+    ) -> Option<(crate::terms::CategoryId, Option<usize>, bool)> {
+        if !node.is_map() {
+            let category = self.category(node)?;
+            return match route.subjects.len() {
+                0 => Some((category, None, false)),
+                1 => Some((category, Some(0), false)),
+                _ => {
+                    let roles: Vec<String> = route
+                        .subjects
+                        .iter()
+                        .map(|subject| format!("`{{is: {category}, of: {}}}`", subject.role))
+                        .collect();
+                    let message = "several people stand in this answer: whose is it";
+                    let help = Some(format!("write {}", roles.join(" or ")));
+                    self.findings.error_with("T106", &node.place, message, help);
+                    None
+                }
+            };
+        }
+        let mut fields = node.fields(self.findings, "a field");
+        let category = fields.require(self.findings, "is").and_then(|node| self.category(node));
+        let of = match fields.take("of") {
+            Some(node) => self.role_of(node, &route.subjects),
+            None if route.subjects.len() > 1 => {
+                let message = "several people stand in this answer: whose is it";
+                let help = Some("write `of: <role>`".to_owned());
+                self.findings.error_with("T106", &node.place, message, help);
+                None
+            }
+            None => (!route.subjects.is_empty()).then_some(0),
+        };
+        let subtree = fields.take("subtree").is_some_and(|node| node.flag(self.findings));
+        fields.finish(self.findings);
+        category.map(|category| (category, of, subtree))
+    }
+
+    fn open_of(&mut self, node: &Node, route: &mut Route) {
+        let rows = self.rows(route);
+        for item in node.list(self.findings, "a list of selectors") {
+            let (node, subtree) = if item.is_map() {
+                let mut fields = item.fields(self.findings, "an open member");
+                let node = fields.require(self.findings, "subtree");
+                fields.finish(self.findings);
+                let Some(node) = node else { continue };
+                let message = "everything beneath is released to everybody, new members too";
+                self.findings.warn("T212", &node.place, message, None);
+                (node, true)
+            } else {
+                (item, false)
+            };
+            let Some(text) = node.text(self.findings, "a selector") else { continue };
+            let selector = self.selector(text, &node.place, node.is_quoted(), rows.as_ref());
+            let Some(selector) = selector else { continue };
+            route.open.push(Open { selector, subtree, place: node.place.clone() });
+        }
+    }
+
+    fn query_parameter(&mut self, key: &Key, node: &Node) -> Option<QueryParameter> {
+        let text = node.text(self.findings, "`open`, `sealed` or a category")?;
+        match text {
+            "open" => Some(QueryParameter::Open),
+            "sealed" => {
+                let what = format!("sealed query parameter {}", key.text);
+                let effect = format!("a request with {} is refused", key.text);
+                Some(QueryParameter::Sealed(self.refuse(&key.place, what, effect)))
+            }
+            _ => self.category(node).map(QueryParameter::Category),
+        }
+    }
+
+    fn derive_of(&mut self, node: &Node, route: &mut Route) {
+        for (key, node) in node.entries(self.findings, "selectors with what is computed") {
+            let selector = self.selector_at(key, None);
+            let words = [("count(each)", Derivation::CountEach)];
+            let how = node.word(self.findings, "something that can be computed", &words);
+            if route.each.is_none() {
+                let message = "`count(each)` counts a list, and the route has no `each`";
+                self.findings.error("T104", &node.place, message);
+            }
+            if let (Some(selector), Some(how)) = (selector, how) {
+                route.derive.push(Derived { selector, how, place: key.place.clone() });
+            }
+        }
+    }
+
+    fn role_of(&mut self, node: &Node, subjects: &[Subject]) -> Option<usize> {
+        let text = node.text(self.findings, "a subject role")?;
+        self.role_named(text, &node.place, subjects)
+    }
+
+    fn role_named(&mut self, text: &str, place: &Place, subjects: &[Subject]) -> Option<usize> {
+        let role = subjects.iter().position(|subject| subject.role.as_str() == text);
+        if role.is_none() {
+            let help = closest(text, subjects.iter().map(|subject| subject.role.as_str()));
+            let message = format!("the route has no subject role `{text}`");
+            self.findings.error_with("T101", place, message, help);
+        }
+        role
+    }
+
+    /// What a route must have to release anything.
+    fn whether_complete(&mut self, fields: &Fields<'_>, route: &Route) {
+        if route.refuses.is_some() {
+            return;
+        }
+        if route.upstream.is_none() && !fields.has("upstream") {
+            let message = format!("`{}` names no `upstream`", route.id);
+            self.findings.error("T101", &route.place, message);
+        }
+        if route.subjects.is_empty() && !route.fields.is_empty() && !fields.has("subjects") {
+            let message = format!("`{}` has personal fields and names no `subjects`", route.id);
+            self.findings.error("T106", &route.place, message);
+        }
+    }
+
+    pub(super) fn selector_at(&mut self, key: &Key, each: Option<&Selector>) -> Option<Selector> {
+        self.selector(&key.text, &key.place, key.quoted, each)
+    }
+
+    pub(super) fn selector(
+        &mut self,
+        text: &str,
+        place: &Place,
+        quoted: bool,
+        each: Option<&Selector>,
+    ) -> Option<Selector> {
+        match Selector::parse_within(text, each) {
+            Ok(selector) => Some(selector),
+            Err(error) => {
+                let mut at = place.clone();
+                if let Some(column) = error.column {
+                    at.column += column + u32::from(quoted);
+                    at.length = 1;
+                }
+                self.findings.error("T103", &at, format!("selector `{text}`: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// The segments of a path template; `None` for what could match more than it says.
+fn template(path: &str) -> Option<Vec<Segment>> {
+    let rest = path.strip_prefix('/')?;
+    if rest.is_empty() {
+        return Some(Vec::new());
+    }
+    rest.split('/')
+        .map(|segment| {
+            if let Some(name) = segment.strip_prefix('{') {
+                let name = name.strip_suffix('}')?;
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+                return (!name.is_empty() && name.bytes().all(plain))
+                    .then(|| Segment::Parameter(name.to_owned()));
+            }
+            let plain = |byte: u8| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
+            };
+            let dots = matches!(segment, "." | "..");
+            (!segment.is_empty() && !dots && segment.bytes().all(plain))
+                .then(|| Segment::Literal(segment.to_owned()))
+        })
+        .collect()
+}
+
+/// Whether two templates match the same paths with the same precedence.
+fn same_shape(a: &[Segment], b: &[Segment]) -> bool {
+    a.len() == b.len()
+        && a.iter().zip(b).all(|(a, b)| match (a, b) {
+            (Segment::Literal(a), Segment::Literal(b)) => a == b,
+            (Segment::Parameter(_), Segment::Parameter(_)) => true,
+            (Segment::Literal(_), Segment::Parameter(_))
+            | (Segment::Parameter(_), Segment::Literal(_)) => false,
+        })
+}
+
+fn begins_with(selector: &Selector, each: &Selector) -> bool {
+    selector.segments.starts_with(&each.segments)
+}

@@ -1,0 +1,162 @@
+//! `transfers:`.
+
+use std::collections::BTreeMap;
+
+use super::Compiler;
+use super::countries::EEA;
+use super::release::instead_of;
+use crate::policy::model::{Mechanism, Transfers};
+use crate::policy::syntax::Node;
+use crate::terms::Country;
+
+/// Kinds of mechanism. Source: GDPR Art. 45, 46, 49.
+const KINDS: [(&str, Kind); 11] = [
+    ("same-region", Kind::Enforced),
+    ("home-law", Kind::Enforced),
+    ("adequacy", Kind::Enforced),
+    ("dpf", Kind::Enforced),
+    ("scc", Kind::Enforced),
+    ("bcr", Kind::Enforced),
+    ("code", Kind::Enforced),
+    ("certification", Kind::Enforced),
+    ("derogation-consent", Kind::Refused),
+    ("aggregate-only", Kind::Refused),
+    ("privacy-shield", Kind::Invalid),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Enforced,
+    /// This version lets nothing pass by it.
+    Refused,
+    /// The law lets nothing pass by it.
+    Invalid,
+}
+
+impl Compiler<'_> {
+    pub(super) fn transfers(&mut self, node: &Node) -> Option<Transfers> {
+        let mut fields = node.fields(self.findings, "`transfers`");
+        let mut unknown_region = None;
+        if let Some(node) = fields.require(self.findings, "region_of_subject") {
+            let mut region = node.fields(self.findings, "`region_of_subject`");
+            if let Some(node) = region.require(self.findings, "from") {
+                let sources = [("directory", false), ("route.region", true)];
+                for item in node.list(self.findings, "a list of sources") {
+                    if item.word(self.findings, "a source of regions", &sources) == Some(true) {
+                        let effect =
+                            "only the directory is asked; routes with `region` are refused";
+                        self.refuse(&item.place, "region_of_subject from route.region", effect);
+                    }
+                }
+            }
+            unknown_region = region
+                .require(self.findings, "unknown")
+                .and_then(|node| self.country_or_region(node));
+            region.finish(self.findings);
+        }
+        let mut regions: BTreeMap<Country, Vec<Country>> = BTreeMap::new();
+        regions.insert("EEA".into(), EEA.map(Country::from).to_vec());
+        if let Some(node) = fields.take("regions") {
+            for (key, node) in node.entries(self.findings, "regions with their countries") {
+                self.declared_name(&key.text, &key.place);
+                if node.scalar().is_some() {
+                    node.word(self.findings, "a list of countries", &[("builtin", ())]);
+                    if key.text != "EEA" {
+                        let message = "only `EEA` is built in";
+                        self.findings.error("T102", &node.place, message);
+                    }
+                    continue;
+                }
+                let items = node.list(self.findings, "a list of countries");
+                let members = items.iter().filter_map(|item| self.country(item)).collect();
+                regions.insert(key.text.as_str().into(), members);
+            }
+        }
+        let allowed = fields.require(self.findings, "allowed_countries").map(|node| {
+            let items = node.list(self.findings, "a list of countries");
+            items.iter().filter_map(|item| self.country_or_region(item)).collect::<Vec<_>>()
+        });
+        let table = fields.require(self.findings, "table").map(|node| {
+            let items = node.list(self.findings, "a list of mechanisms");
+            items.iter().filter_map(|item| self.mechanism(item)).collect::<Vec<_>>()
+        });
+        if let Some(node) = fields.require(self.findings, "otherwise") {
+            node.word(self.findings, "an answer to every other transfer", &[("refuse", ())]);
+        }
+        self.keeps(fields.take("keeps"));
+        fields.finish(self.findings);
+        Some(Transfers {
+            unknown_region: unknown_region?,
+            allowed: allowed?,
+            regions,
+            table: table?,
+        })
+    }
+
+    fn mechanism(&mut self, node: &Node) -> Option<Mechanism> {
+        let mut fields = node.fields(self.findings, "a mechanism");
+        let place = fields.place().clone();
+        let from = fields.require(self.findings, "from").map(|node| {
+            let items = node.one_or_many(self.findings, "regions");
+            items.iter().filter_map(|item| self.country_or_region(item)).collect::<Vec<_>>()
+        });
+        let to = fields.require(self.findings, "to").map(|node| {
+            if node.scalar() == Some("any-allowed") {
+                return Vec::new();
+            }
+            let items = node.one_or_many(self.findings, "countries");
+            let to: Vec<_> = items.iter().filter_map(|item| self.country_or_region(item)).collect();
+            if to.is_empty() {
+                let help = Some("write `any-allowed` for every allowed country".to_owned());
+                self.findings.error_with("T102", &node.place, "to nowhere", help);
+            }
+            to
+        });
+        let by = fields.require(self.findings, "by");
+        let kind = by.and_then(|node| node.word(self.findings, "a mechanism", &KINDS));
+        let by = by.and_then(Node::scalar).unwrap_or_default().to_owned();
+        let reference = fields
+            .take("ref")
+            .and_then(|node| node.text(self.findings, "a reference"))
+            .map(str::to_owned);
+        if let Some(node) = fields.take("module") {
+            let module: Option<u8> = node.number(self.findings, "a module of the clauses");
+            if module.is_some_and(|module| !(1..=4).contains(&module)) {
+                let message = "the standard contractual clauses have modules 1 to 4";
+                self.findings.error("T102", &node.place, message);
+            }
+        }
+        if let Some(node) = fields.take("tia") {
+            node.date(self.findings);
+        }
+        let until = fields.take("until").map(|node| node.date(self.findings));
+        let measure = fields.take("measure").map(|node| self.show_cells(node, "the recipient"));
+        let measure = measure.unwrap_or_default();
+        self.keeps(fields.take("keeps"));
+        let mut refuses = None;
+        match kind {
+            Some(Kind::Invalid) => {
+                let help = "invalidated on 2020-07-16 (CJEU C-311/18); check for `dpf`, else `scc`";
+                let message = format!("`{by}` is no mechanism any more");
+                self.findings.error_with("T310", &place, message, Some(help.to_owned()));
+            }
+            Some(Kind::Refused) => {
+                let what = format!("transfers by {by}");
+                refuses = Some(self.refuse(&place, what, "nothing passes by it"));
+            }
+            Some(Kind::Enforced) | None => {}
+        }
+        if measure.iter().any(|cell| instead_of(&cell.action).is_some()) {
+            let effect = "nothing passes by this mechanism";
+            refuses.get_or_insert(self.refuse(&place, "its measure", effect));
+        }
+        fields.finish(self.findings);
+        let until = match until {
+            // A date that cannot be read is no date that has not come yet.
+            Some(None) => return None,
+            Some(Some(date)) => Some(date),
+            None => None,
+        };
+        Some(Mechanism { from: from?, to: to?, by, reference, until, measure, refuses, place })
+    }
+}

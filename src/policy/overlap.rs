@@ -1,0 +1,45 @@
+//! Whether two selectors can select the same place in some document.
+
+use super::Selector;
+use super::path::{PathSegment, Step};
+
+/// Whether some document has a place that both select.
+pub(super) fn may_meet(a: &Selector, b: &Selector) -> bool {
+    meet(&a.segments, &b.segments, false)
+}
+
+/// Whether one of them can select a place at, above or beneath a place of the other.
+pub(super) fn may_touch(a: &Selector, b: &Selector) -> bool {
+    meet(&a.segments, &b.segments, true)
+}
+
+/// Both read a path from the root in step. A descendant segment may also stay where it is while
+/// the path goes one deeper.
+fn meet(a: &[PathSegment], b: &[PathSegment], prefix_counts: bool) -> bool {
+    let (Some((first_a, rest_a)), Some((first_b, rest_b))) = (a.split_first(), b.split_first())
+    else {
+        return prefix_counts || (a.is_empty() && b.is_empty());
+    };
+    let together = first_a.steps.iter().any(|x| first_b.steps.iter().any(|y| steps_meet(x, y)));
+    (together && meet(rest_a, rest_b, prefix_counts))
+        || (first_a.descendant && meet(a, rest_b, prefix_counts))
+        || (first_b.descendant && meet(rest_a, b, prefix_counts))
+}
+
+fn steps_meet(a: &Step, b: &Step) -> bool {
+    match (a, b) {
+        (Step::Wildcard, _) | (_, Step::Wildcard) => true,
+        (Step::Name(a), Step::Name(b)) => a == b,
+        (Step::Name(_), Step::Index(_) | Step::Slice { .. })
+        | (Step::Index(_) | Step::Slice { .. }, Step::Name(_)) => false,
+        (Step::Index(a), Step::Index(b)) => a == b,
+        (Step::Index(at), Step::Slice { start, end, step })
+        | (Step::Slice { start, end, step }, Step::Index(at)) => {
+            at >= start
+                && end.is_none_or(|end| *at < end)
+                && at.checked_sub(*start).is_some_and(|past| past.is_multiple_of((*step).max(1)))
+        }
+        // Whether two strides coincide is a question of arithmetic that no rule needs exact.
+        (Step::Slice { .. }, Step::Slice { .. }) => true,
+    }
+}

@@ -1,1 +1,0 @@
-//! The YAML as written: serde mirror with places. Unknown keys are errors everywhere.

@@ -1,0 +1,249 @@
+//! Rows → [`Statements`]. A row that cannot be read makes the whole answer fail: half of what a
+//! person has said is not what they have said.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row};
+
+use super::record::sort_events;
+use super::schema::StoreError;
+use crate::terms::{
+    AgeClass, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, Digest, Erasure,
+    Notice, Objection, PurposePattern, RecipientId, Restriction, Statements,
+};
+
+/// All that `subject` has said, as of the transaction that `connection` begins.
+pub(super) fn statements(connection: &Connection, subject: &str) -> Result<Statements, StoreError> {
+    // One snapshot for all tables: a consent and its withdrawal are seen together or not at all.
+    let snapshot = connection.unchecked_transaction()?;
+    within(&snapshot, subject)
+}
+
+/// As [`statements`], inside a transaction that is already there.
+pub(super) fn within(snapshot: &Connection, subject: &str) -> Result<Statements, StoreError> {
+    let withdrawals = rows(
+        snapshot,
+        "SELECT purpose, recipient, at, recorded FROM withdrawals WHERE subject = ?1",
+        subject,
+        |row| {
+            let recipient: String = row.get(1)?;
+            Ok(Withdrawal {
+                purpose: PurposePattern::new(&row.get::<_, String>(0)?),
+                recipient: (!recipient.is_empty()).then(|| recipient.into()),
+                at: time(row, 2)?,
+                recorded: row.get(3)?,
+            })
+        },
+    )?;
+    let (age, region) =
+        rows(snapshot, "SELECT age, region FROM subjects WHERE subject = ?1", subject, |row| {
+            Ok((age(row)?, row.get::<_, Option<String>>(1)?.map(Country::from)))
+        })?
+        .pop()
+        .unwrap_or_default();
+    Ok(Statements {
+        consents: consents(snapshot, subject, &withdrawals)?,
+        notices: rows(
+            snapshot,
+            "SELECT purpose, purpose_text_digest, shown_at FROM notices WHERE subject = ?1
+             ORDER BY shown_at, id",
+            subject,
+            |row| {
+                Ok(Notice {
+                    purpose: row.get::<_, String>(0)?.into(),
+                    purpose_text_digest: digest(row, 1)?,
+                    shown_at: time(row, 2)?,
+                })
+            },
+        )?,
+        objections: rows(
+            snapshot,
+            "SELECT purpose, since FROM objections WHERE subject = ?1 AND lifted_at IS NULL
+             ORDER BY since, id",
+            subject,
+            |row| {
+                let purpose = PurposePattern::new(&row.get::<_, String>(0)?);
+                Ok(Objection { purpose, since: time(row, 1)? })
+            },
+        )?,
+        restrictions: rows(
+            snapshot,
+            "SELECT categories, since, until FROM restrictions
+             WHERE subject = ?1 AND lifted_at IS NULL ORDER BY since, id",
+            subject,
+            |row| {
+                let categories = list(row, 0)?;
+                Ok(Restriction {
+                    categories: categories.iter().map(|text| CategoryPattern::new(text)).collect(),
+                    since: time(row, 1)?,
+                    until: maybe_time(row, 2)?,
+                })
+            },
+        )?,
+        erasure: erasure(snapshot, subject)?,
+        age,
+        region,
+    })
+}
+
+/// A withdrawal of everything for a purpose, which also ends consents that arrive after it.
+struct Withdrawal {
+    purpose: PurposePattern,
+    recipient: Option<RecipientId>,
+    at: Timestamp,
+    recorded: i64,
+}
+
+fn consents(
+    snapshot: &Connection,
+    subject: &str,
+    withdrawals: &[Withdrawal],
+) -> Result<Vec<Consent>, StoreError> {
+    let found = rows(
+        snapshot,
+        "SELECT id, purpose, purpose_text_digest, recipients, categories, explicit, expires_at,
+         recorded FROM consents WHERE subject = ?1 ORDER BY recorded, id",
+        subject,
+        |row| {
+            let consent = Consent {
+                id: row.get::<_, String>(0)?.into(),
+                purpose: row.get::<_, String>(1)?.into(),
+                purpose_text_digest: digest(row, 2)?,
+                recipients: list(row, 3)?.into_iter().map(Into::into).collect(),
+                categories: list(row, 4)?.into_iter().map(Into::into).collect(),
+                explicit: row.get(5)?,
+                expires_at: maybe_time(row, 6)?,
+                events: Vec::new(),
+            };
+            Ok((consent, row.get::<_, i64>(7)?))
+        },
+    )?;
+    found
+        .into_iter()
+        .map(|(mut consent, recorded)| {
+            consent.events = events(snapshot, &consent.id)?;
+            apply(withdrawals, &mut consent, recorded);
+            sort_events(&mut consent.events);
+            Ok(consent)
+        })
+        .collect()
+}
+
+fn events(snapshot: &Connection, consent: &str) -> Result<Vec<ConsentEvent>, StoreError> {
+    rows(
+        snapshot,
+        "SELECT at, status, recorded_at FROM consent_events WHERE consent = ?1",
+        consent,
+        |row| {
+            let status = ConsentStatus::parse(&row.get::<_, String>(1)?)
+                .ok_or(StoreError::Garbage("status of a consent"))?;
+            let (stated, recorded_at) = (time(row, 0)?, time(row, 2)?);
+            // What takes a consent away counts from when we heard of it at the latest: a sender
+            // whose clock is ahead must not put it off.
+            let at = if status.is_valid() { stated } else { stated.min(recorded_at) };
+            Ok(ConsentEvent { at, status })
+        },
+    )
+}
+
+/// Ends `consent` as far as `withdrawals` cover it: given before one of them, by the sender's clock
+/// or by the order in which we heard.
+fn apply(withdrawals: &[Withdrawal], consent: &mut Consent, recorded: i64) {
+    let given = consent.events.iter().filter(|event| event.status.is_valid()).map(|event| event.at);
+    let Some(given) = given.min() else { return };
+    for withdrawal in withdrawals {
+        let before = given <= withdrawal.at || recorded < withdrawal.recorded;
+        if !before || !withdrawal.purpose.covers(&consent.purpose) {
+            continue;
+        }
+        // A consent that names nobody cannot be narrowed, and ends.
+        let remaining = match &withdrawal.recipient {
+            Some(recipient) => {
+                consent.recipients.retain(|named| named != recipient);
+                !consent.recipients.is_empty()
+            }
+            None => false,
+        };
+        if !remaining {
+            let (at, status) = (withdrawal.at, ConsentStatus::Withdrawn);
+            consent.events.push(ConsentEvent { at, status });
+        }
+    }
+}
+
+/// Several erasures are one: from the earliest on, and only what all of them except goes on.
+fn erasure(snapshot: &Connection, subject: &str) -> Result<Option<Erasure>, StoreError> {
+    let all = rows(
+        snapshot,
+        "SELECT effective_at, except_for FROM erasures WHERE subject = ?1",
+        subject,
+        |row| Ok((time(row, 0)?, list(row, 1)?)),
+    )?;
+    let excepted = all.first().map(|(_, except)| except.clone()).unwrap_or_default();
+    let except = excepted
+        .into_iter()
+        .filter(|except| all.iter().all(|(_, others)| others.contains(except)))
+        .map(|except| PurposePattern::new(&except))
+        .collect();
+    Ok(all.iter().map(|(at, _)| *at).min().map(|effective_at| Erasure { effective_at, except }))
+}
+
+fn rows<T>(
+    snapshot: &Connection,
+    query: &str,
+    key: &str,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = snapshot.prepare_cached(query)?;
+    let mut found = statement.query([key])?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}
+
+fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
+    maybe_time(row, column)?.ok_or(StoreError::Garbage("no time"))
+}
+
+fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| text.parse().map_err(|_| StoreError::Garbage("time"))).transpose()
+}
+
+fn digest(row: &Row<'_>, column: usize) -> Result<Option<Digest>, StoreError> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| Digest::parse(&text).ok_or(StoreError::Garbage("digest"))).transpose()
+}
+
+fn list(row: &Row<'_>, column: usize) -> Result<Vec<String>, StoreError> {
+    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|_| StoreError::Garbage("list"))
+}
+
+fn age(row: &Row<'_>) -> Result<AgeClass, StoreError> {
+    match row.get::<_, Option<String>>(0)?.as_deref() {
+        Some("adult") => Ok(AgeClass::Adult),
+        Some("minor") => Ok(AgeClass::Minor),
+        Some("unknown") | None => Ok(AgeClass::Unknown),
+        Some(_) => Err(StoreError::Garbage("age")),
+    }
+}
+
+/// The id of a consent and the recipients it names.
+pub(super) type ValidConsent = (Arc<str>, Vec<RecipientId>);
+
+/// Each consent of `subject` that is valid at `now`, for counting what a
+/// withdrawal ends.
+pub(super) fn valid_consents(
+    transaction: &Connection,
+    subject: &str,
+    now: Timestamp,
+) -> Result<Vec<ValidConsent>, StoreError> {
+    let consents = within(transaction, subject)?.consents.into_iter();
+    Ok(consents
+        .filter(|consent| consent.status(now).is_valid())
+        .map(|consent| (consent.id, consent.recipients))
+        .collect())
+}

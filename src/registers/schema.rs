@@ -1,0 +1,189 @@
+//! The file: who may read it, how it is opened, which tables it has.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// Marks the file as ours, so that another program's database is never taken for registers.
+const APPLICATION_ID: i32 = 0x5461_6d69;
+
+/// The version of the tables that this program reads and writes.
+const VERSION: i32 = 1;
+
+/// How long a command waits for another one to finish writing.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a request waits for the registers before what rests on them is refused. Readers wait
+/// only while the file is being recovered after a crash.
+const READ_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Version 1. Times are RFC 3339 text and lists JSON text, so that an auditor can read the file with
+/// any SQLite tool. `recorded` is the number of the change that brought the row, `content` the digest
+/// of what its sender said.
+const TABLES: &str = "
+CREATE TABLE consents (
+  id TEXT PRIMARY KEY, subject TEXT NOT NULL, purpose TEXT NOT NULL, purpose_text_digest TEXT,
+  recipients TEXT NOT NULL, categories TEXT NOT NULL, explicit INTEGER NOT NULL,
+  expires_at TEXT, expires_stated_at TEXT NOT NULL, evidence TEXT NOT NULL, recorded INTEGER NOT NULL
+) STRICT;
+CREATE TABLE consent_events (
+  consent TEXT NOT NULL, at TEXT NOT NULL, status TEXT NOT NULL, recorded_at TEXT NOT NULL,
+  PRIMARY KEY (consent, at, status)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE withdrawals (
+  subject TEXT NOT NULL, purpose TEXT NOT NULL, recipient TEXT NOT NULL, at TEXT NOT NULL,
+  recorded INTEGER NOT NULL, PRIMARY KEY (subject, purpose, recipient, at)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE notices (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, subject TEXT NOT NULL, purpose TEXT NOT NULL,
+  purpose_text_digest TEXT, shown_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE objections (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, subject TEXT NOT NULL, purpose TEXT NOT NULL,
+  since TEXT NOT NULL, channel TEXT, source TEXT, lifted_at TEXT
+) STRICT;
+CREATE TABLE restrictions (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, subject TEXT NOT NULL, categories TEXT NOT NULL,
+  ground TEXT, since TEXT NOT NULL, until TEXT, lifted_at TEXT
+) STRICT;
+CREATE TABLE erasures (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, subject TEXT NOT NULL, requested_at TEXT NOT NULL,
+  effective_at TEXT NOT NULL, except_for TEXT NOT NULL
+) STRICT;
+CREATE TABLE subjects (subject TEXT PRIMARY KEY, age TEXT, region TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE changes (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, register TEXT NOT NULL,
+  change TEXT NOT NULL, purpose TEXT
+) STRICT;
+CREATE TABLE entered (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), number INTEGER NOT NULL) STRICT;
+INSERT INTO entered VALUES (1, 0);
+CREATE INDEX consents_by_subject ON consents (subject);
+CREATE INDEX notices_by_subject ON notices (subject);
+CREATE INDEX objections_by_subject ON objections (subject);
+CREATE INDEX restrictions_by_subject ON restrictions (subject);
+CREATE INDEX erasures_by_subject ON erasures (subject);
+";
+
+/// What is wrong with the file. None of it says what stands in it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// SQLite's own words, which name tables and columns.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file system's.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Something stands in a column that this program never writes there.
+    #[error("the registers hold what they cannot hold: {0}")]
+    Garbage(&'static str),
+    /// The path leads to another file than the one that was opened.
+    #[error("the file was replaced")]
+    Replaced,
+    /// Another program's database.
+    #[error("the file is no registers of Tamis")]
+    Foreign,
+    /// A later version of this program made it.
+    #[error("the file is of version {0}, newer than this program")]
+    Newer(i32),
+    /// Everybody on the machine can read or write it.
+    #[error("the file can be read or written by everybody: chmod o-rwx")]
+    Exposed,
+}
+
+/// Which file is open.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
+}
+
+impl Place {
+    /// Whether the path still leads to the file that is open. Otherwise commands would write into
+    /// one file while the gateway reads another, and a withdrawal would have no effect.
+    pub(super) fn in_place(&self) -> Result<(), StoreError> {
+        let metadata = std::fs::metadata(&self.path)?;
+        if (metadata.dev(), metadata.ino()) == self.device_and_inode {
+            Ok(())
+        } else {
+            Err(StoreError::Replaced)
+        }
+    }
+
+    /// A connection that only reads.
+    pub(super) fn reader(&self) -> Result<Connection, StoreError> {
+        let connection = connect(&self.path, READ_PATIENCE)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+}
+
+/// Opens or makes the file, with the tables of [`VERSION`], and gives the connection that writes.
+pub(super) fn open(path: &Path) -> Result<(Place, Connection), StoreError> {
+    // Made here and not by SQLite, so that it is never readable by others. SQLite gives the files
+    // beside it the same mode.
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.mode() & 0o007 != 0 {
+        return Err(StoreError::Exposed);
+    }
+    let place = Place { path: path.to_owned(), device_and_inode: (metadata.dev(), metadata.ino()) };
+    // Closing a descriptor of a file drops this process' locks on it (POSIX), so that it must happen
+    // before SQLite opens it.
+    drop::<File>(file);
+    let mut connection = connect(path, WRITE_PATIENCE)?;
+    migrate(&mut connection)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    place.in_place()?;
+    Ok((place, connection))
+}
+
+fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(patience)?;
+    // A statement is acknowledged only once it is on the disk.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let number = |pragma| transaction.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    let version = number("PRAGMA user_version")?;
+    let application = number("PRAGMA application_id")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    match (application, version) {
+        (0, 0) if tables == 0 => {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        (APPLICATION_ID, VERSION) => {}
+        (APPLICATION_ID, newer) if newer > VERSION => return Err(StoreError::Newer(newer)),
+        _ => return Err(StoreError::Foreign),
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Whether the tables are those of this version, for readiness.
+pub(super) fn usable(connection: &Connection) -> Result<(), StoreError> {
+    match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+        VERSION => {}
+        newer if newer > VERSION => return Err(StoreError::Newer(newer)),
+        _ => return Err(StoreError::Foreign),
+    }
+    connection.query_row("SELECT count(*) FROM entered", [], |row| row.get::<_, i64>(0))?;
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Statements as JSON, for commands and the admin API. The subject is not part of it: whoever asks
+//! knows whom they asked about.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::record::{age_word, members};
+use crate::terms::{CategoryId, Consent, Digest, PurposePattern, RecipientId, Statements};
+
+/// `statements` as they stand at `now`.
+#[must_use]
+pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
+    let consents = statements.consents.iter().map(|given| consent(given, now));
+    let notices = statements.notices.iter().map(|notice| {
+        members([
+            ("purpose", Some(notice.purpose.as_str().into())),
+            ("purpose_text_digest", digest(notice.purpose_text_digest)),
+            ("shown_at", Some(notice.shown_at.to_string().into())),
+        ])
+    });
+    let objections = statements.objections.iter().map(|objection| {
+        json!({"purpose": objection.purpose.as_str(), "since": objection.since.to_string()})
+    });
+    let restrictions = statements.restrictions.iter().map(|restriction| {
+        let categories = restriction.categories.iter().map(|pattern| pattern.as_str().into());
+        members([
+            ("categories", Some(Value::Array(categories.collect()))),
+            ("since", Some(restriction.since.to_string().into())),
+            ("until", restriction.until.map(|at| at.to_string().into())),
+        ])
+    });
+    let erasure = statements.erasure.as_ref().map(|erasure| {
+        let except: Vec<&str> = erasure.except.iter().map(PurposePattern::as_str).collect();
+        json!({"effective_at": erasure.effective_at.to_string(), "except": except})
+    });
+    Value::Object(members([
+        ("consents", Some(Value::Array(consents.collect()))),
+        ("notices", Some(Value::Array(notices.map(Value::Object).collect()))),
+        ("objections", Some(Value::Array(objections.collect()))),
+        ("restrictions", Some(Value::Array(restrictions.map(Value::Object).collect()))),
+        ("erasure", erasure),
+        ("age", Some(age_word(statements.age).into())),
+        ("region", statements.region.as_ref().map(|region| region.as_str().into())),
+    ]))
+}
+
+fn consent(consent: &Consent, now: Timestamp) -> Value {
+    let events = consent
+        .events
+        .iter()
+        .map(|event| json!({"at": event.at.to_string(), "status": event.status.as_str()}));
+    let recipients: Vec<&str> = consent.recipients.iter().map(RecipientId::as_str).collect();
+    let categories: Vec<&str> = consent.categories.iter().map(CategoryId::as_str).collect();
+    Value::Object(members([
+        ("id", Some(consent.id.as_ref().into())),
+        ("purpose", Some(consent.purpose.as_str().into())),
+        ("purpose_text_digest", digest(consent.purpose_text_digest)),
+        ("recipients", Some(recipients.into())),
+        ("categories", Some(categories.into())),
+        ("explicit", Some(consent.explicit.into())),
+        ("status", Some(consent.status(now).as_str().into())),
+        ("expires_at", consent.expires_at.map(|at| at.to_string().into())),
+        ("events", Some(Value::Array(events.collect()))),
+    ]))
+}
+
+fn digest(digest: Option<Digest>) -> Option<Value> {
+    digest.map(|digest| digest.to_string().into())
+}
