@@ -1,0 +1,38 @@
+# Two commands matter: `make run` shows Tamis at work, `make test` runs every test.
+# Both set up what is missing first; a machine with a Rust toolchain, make and a package manager
+# is enough. `make setup` does nothing, and needs no rights, where nothing is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# Arguments for `tamis demo`, such as `make run DEMO='--policy webllet'`.
+DEMO ?=
+
+.PHONY: help setup run test lint fmt clean
+
+help: ## Say what can be made.
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 10
+
+setup: ## Install what the build and the tour need, if it is missing.
+	@scripts/setup
+
+run: setup ## Build, start a backend of invented people behind the gateway, show a tour, stay up.
+	$(CARGO) build --release --locked
+	target/release/tamis demo $(DEMO)
+
+test: setup ## Run every test.
+	$(CARGO) test --locked
+
+lint: setup ## Format, lints and documentation, with warnings denied.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+
+fmt: ## Format the code.
+	$(CARGO) fmt --all
+
+clean: ## Remove what was built and what the demo wrote.
+	$(CARGO) clean
+	rm -rf .demo

@@ -1,0 +1,127 @@
+//! A client as recipients have one: HTTPS, the demo's authority, a certificate or a token.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Largest answer the client takes, in bytes.
+const ANSWER_LIMIT_BYTES: usize = 16 << 20;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a client has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Its certificate, key or token cannot be used.
+    #[error("the credential cannot be used")]
+    Credential(#[source] Fault),
+    /// The server was not reached, or is not who it should be.
+    #[error("no connection to {0}")]
+    Connection(SocketAddr, #[source] Fault),
+    /// The answer broke off or is too large.
+    #[error("the answer did not end as it should")]
+    Broken(#[source] Fault),
+}
+
+/// A complete answer.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text; what is not UTF-8 is replaced.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A client of the gateway.
+pub struct Client {
+    connector: TlsConnector,
+    headers: HeaderMap,
+}
+
+impl Client {
+    /// A client that trusts the authority in the PEM file `ca` and shows a certificate, if it has one.
+    ///
+    /// # Errors
+    /// A file cannot be read or used.
+    pub fn new(ca: &Path, certificate: Option<(&Path, &Path)>) -> Result<Self, ClientError> {
+        let config = tls(ca, certificate).map_err(ClientError::Credential)?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), headers: HeaderMap::new() })
+    }
+
+    /// The same client, which sends this header with every request.
+    ///
+    /// # Errors
+    /// The value holds what a header cannot.
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Result<Self, ClientError> {
+        let value =
+            HeaderValue::from_str(value).map_err(|error| ClientError::Credential(error.into()))?;
+        self.headers.append(name, value);
+        Ok(self)
+    }
+
+    /// Gets `path` from the server at `address`, which must prove to be `localhost`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. A refusal is an answer, not an error.
+    pub async fn fetch(&self, address: SocketAddr, path: &str) -> Result<Answer, ClientError> {
+        let connection = |error: Fault| ClientError::Connection(address, error);
+        let tcp = TcpStream::connect(address).await.map_err(|error| connection(error.into()))?;
+        let name = ServerName::try_from("localhost").map_err(|error| connection(error.into()))?;
+        let tls = self.connector.connect(name, tcp).await.map_err(|e| connection(e.into()))?;
+        let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(tls))
+            .await
+            .map_err(|error| connection(error.into()))?;
+        let driver = tokio::spawn(driver);
+        let mut request = Request::get(path)
+            .header(header::HOST, format!("localhost:{}", address.port()))
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| connection(error.into()))?;
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name.clone(), value.clone());
+        }
+        let broken = |error: Fault| ClientError::Broken(error);
+        let answer = sender.send_request(request).await.map_err(|error| broken(error.into()))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await.map_err(broken)?;
+        driver.abort();
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    }
+}
+
+fn tls(ca: &Path, certificate: Option<(&Path, &Path)>) -> Result<ClientConfig, Fault> {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_file_iter(ca)? {
+        roots.add(authority?)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    Ok(match certificate {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain = CertificateDer::pem_file_iter(chain)?.collect::<Result<Vec<_>, _>>()?;
+            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
+        }
+    })
+}
