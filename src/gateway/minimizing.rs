@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::decide::{Gate, Judge, Part, Permit, SubjectIds};
+use crate::decide::{Adjustment, Gate, Judge, Part, Permit, SubjectIds};
 use crate::keys::KeyRing;
 use crate::minimize::{
     Finish, JsonLimits, JsonMinimizer, Located, Malformed, Minimizer, Need, Question, Scope, Tally,
@@ -24,8 +24,12 @@ pub struct Minimizing {
     minimizer: Box<dyn Minimizer>,
     registers: Arc<dyn Registers>,
     keys: Arc<KeyRing>,
+    /// Ids that stood in the answer's head, by role; they hold for every part of the body.
+    stated: Vec<(usize, SubjectIds)>,
     /// The treatments that hold where no gate tightened anything inside the body.
     base: Treatments,
+    /// What the gates tightened in `base`.
+    tightened: Vec<Adjustment>,
     /// Why the whole answer was refused, once it was.
     refused: Option<RefusalReason>,
 }
@@ -45,25 +49,50 @@ pub enum MinimizingError {
 }
 
 impl Minimizing {
-    /// Prepares one body. `now` dates the pseudonyms and the gates known from the request.
-    #[must_use]
+    /// Prepares one body. `stated`: ids that stood in headers of the answer, by role. `now` dates
+    /// the pseudonyms and the gates known from request and head.
+    ///
+    /// # Errors
+    /// [`MinimizingError::Refused`] and [`MinimizingError::Registers`], for subjects in the head.
     pub fn json(
         permit: Arc<Permit>,
+        stated: Vec<(usize, SubjectIds)>,
         registers: Arc<dyn Registers>,
         keys: Arc<KeyRing>,
         limits: JsonLimits,
         now: Timestamp,
-    ) -> Self {
+    ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
-        let base = keys.treatments(permit.policy(), plan, permit.adjustments(), now);
+        let mut judge = Judge::new(Arc::clone(&permit));
+        let mut tightened = permit.adjustments().to_vec();
+        // A body that is not held asks nothing of its own about who stands in the head.
+        if !stated.is_empty() && !plan.holds_document {
+            let said = |subject: &_| registers.statements(subject);
+            let gate = judge.gate(Part::Document, stated.clone(), said, now);
+            match gate.map_err(MinimizingError::Registers)? {
+                Gate::Release(adjustments) => tightened = adjustments,
+                Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
+            }
+        }
+        let base = keys.treatments(permit.policy(), plan, &tightened, now);
         let minimizer = JsonMinimizer::new(
             Arc::clone(&plan.automaton),
             Arc::clone(&base),
             plan.holds_document,
             limits,
         );
-        let judge = Judge::new(Arc::clone(&permit));
-        Self { permit, judge, minimizer: Box::new(minimizer), registers, keys, base, refused: None }
+        let minimizer = Box::new(minimizer);
+        Ok(Self {
+            permit,
+            judge,
+            minimizer,
+            registers,
+            keys,
+            stated,
+            base,
+            tightened,
+            refused: None,
+        })
     }
 
     /// Takes a piece of the body and appends what may leave to `out`.
@@ -110,25 +139,22 @@ impl Minimizing {
             Scope::Document => Part::Document,
             Scope::Element(_) => Part::Element,
         };
-        let located = question
-            .subjects
-            .into_iter()
-            .map(|(role, found)| {
-                let ids = match found {
-                    Located::Nothing | Located::Ambiguous => SubjectIds::Unresolved,
-                    Located::One(id) => SubjectIds::One(id),
-                    Located::Many(ids) => SubjectIds::Many(ids),
-                };
-                (usize::from(role.0), ids)
-            })
-            .collect();
+        let mut located = self.stated.clone();
+        located.extend(question.subjects.into_iter().map(|(role, found)| {
+            let ids = match found {
+                Located::Nothing | Located::Ambiguous => SubjectIds::Unresolved,
+                Located::One(id) => SubjectIds::One(id),
+                Located::Many(ids) => SubjectIds::Many(ids),
+            };
+            (usize::from(role.0), ids)
+        }));
         let registers = &self.registers;
         let gate = self
             .judge
             .gate(part, located, |subject| registers.statements(subject), now)
             .map_err(MinimizingError::Registers)?;
         let verdict = match gate {
-            Gate::Release(adjustments) if adjustments == self.permit.adjustments() => {
+            Gate::Release(adjustments) if adjustments == self.tightened => {
                 Verdict::Release(Arc::clone(&self.base))
             }
             Gate::Release(adjustments) => {

@@ -73,7 +73,7 @@ pub(super) const fn reason_of(fault: RequestFault) -> RefusalReason {
 pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody> {
     let reason = refusal.reason;
     let is_told = refusal.role.is_some_and(Role::may_learn_reasons);
-    if reason.concerns_a_subject() && !is_told {
+    if is_concealed(refusal) {
         let status = match policy.conceal_as {
             Conceal::NotFound => StatusCode::NOT_FOUND,
             Conceal::Forbidden => StatusCode::FORBIDDEN,
@@ -104,6 +104,11 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
         insert(headers, TAMIS_DECISION, refusal.decision.as_str());
     }
     response
+}
+
+/// Whether the reason of a refusal must not be told apart from others.
+pub(super) fn is_concealed(refusal: &Refusal) -> bool {
+    refusal.reason.concerns_a_subject() && !refusal.role.is_some_and(Role::may_learn_reasons)
 }
 
 /// The status of a refusal whose reason may be told.
@@ -322,4 +327,17 @@ pub(super) fn plaintext_refused() -> Response<ClientBody> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// The answer when an exchange ended in a defect of our own.
+pub(super) fn defect(policy: &Policy) -> Response<ClientBody> {
+    let reason = RefusalReason::PolicyInvalid;
+    let status = status_of(reason);
+    let document = json!({
+        "type": format!("{PROBLEMS}{}", reason.code()),
+        "title": title_of(reason),
+        "status": status.as_u16(),
+    });
+    let document = document.as_object().cloned().unwrap_or_default();
+    with_problem(policy, status, &document)
 }

@@ -204,8 +204,9 @@ mod tests {
                     }
                 })
                 .collect();
-            out.push_str(if segment.descendant { ".." } else { "" });
-            out.push_str(&format!("[{}]", steps.join(",")));
+            out.push_str(if segment.descendant { "..[" } else { "[" });
+            out.push_str(&steps.join(","));
+            out.push(']');
         }
         out
     }

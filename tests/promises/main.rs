@@ -4,6 +4,7 @@ mod canary;
 mod chunks;
 mod cli;
 mod decide;
+mod engine;
 mod gateway;
 mod identity;
 mod json_suite;

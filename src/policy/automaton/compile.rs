@@ -92,6 +92,8 @@ impl Builder<'_> {
                 names: Names::new(std::iter::empty()),
                 other: StateId::DEAD,
                 stretches: Vec::new(),
+                leads_to_cells: false,
+                leads_to_subjects: false,
             });
             self.unbuilt.push((index, unfinished));
             table
@@ -142,7 +144,14 @@ impl Builder<'_> {
             names: Names::new(members.into_iter()),
             other,
             stretches: self.stretches(&anywhere, &placed)?,
+            // Every unfinished selector can be finished: none of its steps is empty.
+            leads_to_cells: self.leads_to(positions, |mark| !matches!(mark, Mark::Subject(_))),
+            leads_to_subjects: self.leads_to(positions, |mark| matches!(mark, Mark::Subject(_))),
         })
+    }
+
+    fn leads_to(&self, unfinished: &Positions, wanted: impl Fn(Mark) -> bool) -> bool {
+        unfinished.iter().any(|(rule, _)| wanted(self.rules[*rule as usize].1))
     }
 
     /// Element positions: between two ends of progressions the states repeat.

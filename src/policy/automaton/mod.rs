@@ -102,6 +102,8 @@ struct Table {
     other: StateId,
     /// Element positions as stretches: from a first index on, the states repeat in a cycle.
     stretches: Vec<Stretch>,
+    leads_to_cells: bool,
+    leads_to_subjects: bool,
 }
 
 #[derive(Debug)]
@@ -161,6 +163,20 @@ impl Automaton {
     #[inline]
     pub fn is_dead(&self, state: StateId) -> bool {
         self.states[state.0 as usize].table == 0
+    }
+
+    /// Whether a cell, a count or the list can be met beneath this place.
+    #[must_use]
+    #[inline]
+    pub fn leads_to_cells(&self, state: StateId) -> bool {
+        self.table(state).leads_to_cells
+    }
+
+    /// Whether a subject's id can be met beneath this place.
+    #[must_use]
+    #[inline]
+    pub fn leads_to_subjects(&self, state: StateId) -> bool {
+        self.table(state).leads_to_subjects
     }
 
     /// What becomes of places without a mark.

@@ -115,7 +115,7 @@ impl Scanner {
         if !self.take(':') {
             self.at = after_start;
             let index = start.ok_or_else(|| self.fault("an index expected"))?;
-            return Ok(Step::Index(self.forward(index, begin)?));
+            return Ok(Step::Index(Self::forward(index, begin)?));
         }
         self.blanks();
         let end = self.int()?;
@@ -132,21 +132,21 @@ impl Scanner {
         } else {
             self.at = after_end;
         }
-        let start = start.map_or(Ok(0), |int| self.forward(int, begin))?;
-        let end = end.map(|int| self.forward(int, begin)).transpose()?;
-        let step = step.map_or(Ok(1), |int| self.forward(int, begin))?;
+        let start = start.map_or(Ok(0), |int| Self::forward(int, begin))?;
+        let end = end.map(|int| Self::forward(int, begin)).transpose()?;
+        let step = step.map_or(Ok(1), |int| Self::forward(int, begin))?;
         if step == 0 || end.is_some_and(|end| end <= start) {
-            return Err(self.fault_at(begin, "this slice selects nothing"));
+            return Err(fault_at(begin, "this slice selects nothing"));
         }
         Ok(Step::Slice { start, end, step })
     }
 
     /// What counts from the array's end is unknown until the array has gone by.
-    fn forward(&self, int: Int, begin: usize) -> Result<u64, SelectorError> {
+    fn forward(int: Int, begin: usize) -> Result<u64, SelectorError> {
         if int.negative {
             let message = "this counts from the end of the array, which is not known while the \
                            document streams by";
-            return Err(self.fault_at(begin, message));
+            return Err(fault_at(begin, message));
         }
         Ok(int.magnitude)
     }
@@ -161,7 +161,7 @@ impl Scanner {
                 .checked_mul(10)
                 .and_then(|n| n.checked_add(u64::from(digit)))
                 .filter(|n| *n <= LARGEST)
-                .ok_or_else(|| self.fault_at(begin, "this number is too large"))?;
+                .ok_or_else(|| fault_at(begin, "this number is too large"))?;
             self.at += 1;
         }
         let digits = self.at - digits_at;
@@ -169,7 +169,7 @@ impl Scanner {
             return if negative { Err(self.fault("a digit expected")) } else { Ok(None) };
         }
         if self.characters[digits_at] == '0' && (digits > 1 || negative) {
-            return Err(self.fault_at(begin, "no leading zeros and no `-0`"));
+            return Err(fault_at(begin, "no leading zeros and no `-0`"));
         }
         Ok(Some(Int { negative, magnitude }))
     }
@@ -181,14 +181,14 @@ impl Scanner {
         let mut name = String::new();
         loop {
             let Some(c) = self.peek() else {
-                return Err(self.fault_at(begin, "this quote is never closed"));
+                return Err(fault_at(begin, "this quote is never closed"));
             };
             self.at += 1;
             match c {
                 _ if c == quote => return Ok(name),
                 '\\' => name.push(self.escape(quote)?),
                 '\0'..='\u{1f}' => {
-                    return Err(self.fault_at(self.at - 1, "a control character"));
+                    return Err(fault_at(self.at - 1, "a control character"));
                 }
                 _ => name.push(c),
             }
@@ -211,16 +211,16 @@ impl Scanner {
                 let mut units = vec![self.unit(at)?];
                 if (0xD800..0xDC00).contains(&units[0]) {
                     if !(self.take('\\') && self.take('u')) {
-                        return Err(self.fault_at(at, "half a surrogate pair"));
+                        return Err(fault_at(at, "half a surrogate pair"));
                     }
                     units.push(self.unit(at)?);
                 }
                 match char::decode_utf16(units).next() {
                     Some(Ok(c)) => c,
-                    _ => return Err(self.fault_at(at, "half a surrogate pair")),
+                    _ => return Err(fault_at(at, "half a surrogate pair")),
                 }
             }
-            _ => return Err(self.fault_at(at, "no such escape")),
+            _ => return Err(fault_at(at, "no such escape")),
         })
     }
 
@@ -228,12 +228,11 @@ impl Scanner {
         let mut unit: u32 = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|c| c.to_digit(16));
-            let digit =
-                digit.ok_or_else(|| self.fault_at(begin, "four hexadecimal digits expected"))?;
+            let digit = digit.ok_or_else(|| fault_at(begin, "four hexadecimal digits expected"))?;
             unit = unit << 4 | digit;
             self.at += 1;
         }
-        u16::try_from(unit).map_err(|_| self.fault_at(begin, "four hexadecimal digits expected"))
+        u16::try_from(unit).map_err(|_| fault_at(begin, "four hexadecimal digits expected"))
     }
 
     fn blanks(&mut self) {
@@ -253,10 +252,10 @@ impl Scanner {
     }
 
     fn fault(&self, message: &str) -> SelectorError {
-        self.fault_at(self.at, message)
+        fault_at(self.at, message)
     }
+}
 
-    fn fault_at(&self, at: usize, message: &str) -> SelectorError {
-        SelectorError { message: message.to_owned(), column: u32::try_from(at).ok() }
-    }
+fn fault_at(at: usize, message: &str) -> SelectorError {
+    SelectorError { message: message.to_owned(), column: u32::try_from(at).ok() }
 }

@@ -1,0 +1,162 @@
+//! What is told about one exchange when it ends: one access-log line and its metrics.
+//!
+//! An account writes its line when it is dropped, so that no exchange goes untold: not one that
+//! panics, and not one whose client has left.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use jiff::Timestamp;
+
+use crate::decide::Refusal;
+use crate::observe::{AccessDecision, AccessLine, AccessLog, Event, Metrics, TlsVersion};
+use crate::policy::Policy;
+use crate::terms::{DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId};
+
+/// Longest header that is looked at for the log; what is longer is no agent and no origin.
+const LONGEST: usize = 512;
+
+/// Accounts for one exchange.
+pub(super) struct Account {
+    pub(super) policy: Arc<Policy>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) decision: DecisionId,
+    pub(super) began: Instant,
+    log: Arc<AccessLog>,
+    at: Timestamp,
+    method: Method,
+    client: IpAddr,
+    tls: Option<TlsVersion>,
+    user_agent: Option<String>,
+    referrer: Option<String>,
+    pub(super) authority: Option<String>,
+    pub(super) route: Option<RouteId>,
+    recipient: Option<(RecipientId, Role)>,
+    purposes: Vec<PurposeId>,
+    outcome: AccessDecision,
+    status: Option<StatusCode>,
+    bytes: u64,
+}
+
+/// What is known of a request before it is read.
+pub(super) struct Opening<'a> {
+    pub(super) policy: Arc<Policy>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) log: Arc<AccessLog>,
+    pub(super) decision: DecisionId,
+    pub(super) method: &'a Method,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) client: IpAddr,
+    pub(super) tls: Option<TlsVersion>,
+}
+
+impl Account {
+    /// Opens the account of a request that has just come.
+    pub(super) fn open(opening: Opening<'_>) -> Self {
+        let text = |name: HeaderName| {
+            let value = opening.headers.get(name)?.to_str().ok()?;
+            (value.len() <= LONGEST).then(|| value.to_owned())
+        };
+        Self {
+            user_agent: text(header::USER_AGENT),
+            referrer: text(header::REFERER),
+            policy: opening.policy,
+            metrics: opening.metrics,
+            decision: opening.decision,
+            began: Instant::now(),
+            log: opening.log,
+            at: Timestamp::now(),
+            method: opening.method.clone(),
+            client: opening.client,
+            tls: opening.tls,
+            authority: None,
+            route: None,
+            recipient: None,
+            purposes: Vec::new(),
+            outcome: AccessDecision::Own,
+            status: None,
+            bytes: 0,
+        }
+    }
+
+    /// Who asks and what for, as far as it is established.
+    pub(super) fn established(&mut self, recipient: Option<(RecipientId, Role)>, purposes: &[PurposeId]) {
+        self.recipient = recipient;
+        self.purposes = purposes.to_vec();
+    }
+
+    /// The request was permitted, and its answer begins.
+    pub(super) fn released(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.outcome = AccessDecision::Released;
+        self.decided(None);
+    }
+
+    /// The answer was complete. `is_changed`: something was removed or changed.
+    pub(super) fn completed(&mut self, bytes: u64, is_changed: bool) {
+        self.bytes = bytes;
+        if is_changed {
+            self.outcome = AccessDecision::Minimized;
+        }
+    }
+
+    /// The answer broke off after `bytes`.
+    pub(super) fn broken_off(&mut self, reason: RefusalReason, bytes: u64) {
+        self.bytes = bytes;
+        self.outcome = AccessDecision::BrokenOff(reason);
+    }
+
+    /// The request was refused.
+    pub(super) fn refused(&mut self, refusal: &Refusal, status: StatusCode) {
+        let recipient = refusal.recipient.clone().zip(refusal.role);
+        self.established(recipient.or_else(|| self.recipient.take()), &refusal.purposes);
+        self.status = Some(status);
+        self.outcome = AccessDecision::Refused(refusal.reason);
+        self.decided(Some(refusal.reason));
+    }
+
+    /// Time since the request came.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn decided(&self, refusal: Option<RefusalReason>) {
+        let role = self.recipient.as_ref().map(|(_, role)| *role);
+        Event::Decided { role, purposes: &self.purposes, refusal }.emit(&self.metrics);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let status = match self.status {
+            Some(status) => status.as_u16(),
+            None if std::thread::panicking() => {
+                self.outcome = AccessDecision::Refused(RefusalReason::PolicyInvalid);
+                StatusCode::INTERNAL_SERVER_ERROR.as_u16()
+            }
+            // The client left before there was an answer.
+            None => 0,
+        };
+        Event::Answered { route: self.route.as_ref(), status }.emit(&self.metrics);
+        let line = AccessLine {
+            at: self.at,
+            method: &self.method,
+            route: self.route.as_ref(),
+            status,
+            bytes: self.bytes,
+            took: self.began.elapsed(),
+            recipient: self.recipient.as_ref().map(|(id, role)| (id, *role)),
+            purposes: &self.purposes,
+            client: self.client,
+            user_agent: self.user_agent.as_deref(),
+            referrer: self.referrer.as_deref(),
+            authority: self.authority.as_deref(),
+            decision: self.outcome,
+            decision_id: Some(&self.decision),
+            tls: self.tls,
+        };
+        self.log.write(&line, &self.policy.access_log);
+    }
+}

@@ -1,0 +1,496 @@
+//! One request, from top to bottom. START HERE.
+//!
+//! Who asks, which route, what for, whom about → [`decide`] → a permit. Only with it is the backend
+//! asked, the ledger opened and a byte released, in this order. Whatever fails on the way refuses;
+//! nothing is passed through. What leaves is a [`ClientBody`]: minimized, our own words, or nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::account::{Account, Opening};
+use super::body::{ClientBody, MinimizedBody};
+use super::decode::Decoder;
+use super::fault::RequestFault;
+use super::minimizing::Minimizing;
+use super::respond::{self, Released};
+use super::route::Target;
+use super::state::Gateway;
+use super::tls::Handshake;
+use super::transit::{HELD, Progress, Transit, TransitError, deliver};
+use super::upstream::Answer;
+use super::{authority, headers, purpose};
+use crate::decide::{Caller, Facts, KnownSubject, Permit, Refusal, RouteMatch, SubjectIds, decide};
+use crate::identity::Credentials;
+use crate::ledger::{Disclosure, Receipt, Refused};
+use crate::observe::Event;
+use crate::policy::Policy;
+use crate::policy::model::{Locator, Route};
+use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
+
+/// How many pieces wait for a client that is slower than the backend.
+const WAITING_PIECES: usize = 4;
+
+/// Longest id of a subject in a header of an answer, in bytes.
+const LONGEST_ID: usize = 512;
+
+/// The other end of a connection, as far as it is known.
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    pub(super) handshake: Handshake,
+}
+
+/// Answers one request.
+pub(super) async fn exchange(
+    gateway: Arc<Gateway>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Response<ClientBody> {
+    let mut account = Account::open(Opening {
+        policy: gateway.policy.load_full(),
+        metrics: Arc::clone(&gateway.metrics),
+        log: Arc::clone(&gateway.access_log),
+        decision: DecisionId::from(format!("d_{}", Uuid::now_v7().simple())),
+        method: request.method(),
+        headers: request.headers(),
+        client: peer.address,
+        tls: peer.handshake.version,
+    });
+    match walk(&gateway, &peer, request, &mut account).await {
+        Ok(ready) => release(&gateway, ready, account),
+        Err(NotReleased::Fault(fault)) => {
+            let refusal = not_understood(fault, &account.decision);
+            let response = respond::fault(&account.policy, fault, &account.decision);
+            account.refused(&refusal, response.status());
+            response
+        }
+        Err(NotReleased::Refused(refusal)) => refuse(&gateway, &refusal, account).await,
+    }
+}
+
+/// Why nothing is released.
+enum NotReleased {
+    /// The request is not understood.
+    Fault(RequestFault),
+    /// It is refused.
+    Refused(Box<Refusal>),
+}
+
+impl From<RequestFault> for NotReleased {
+    fn from(fault: RequestFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Refusal> for NotReleased {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// An answer that may begin to leave.
+struct Ready {
+    permit: Arc<Permit>,
+    passed: HeaderMap,
+    content: Content,
+}
+
+enum Content {
+    /// The backend had nothing to say.
+    None,
+    /// Its first bytes, entered in the ledger.
+    Entered { receipt: Receipt, transit: Box<Transit>, first: Vec<u8>, progress: Progress, head_only: bool },
+}
+
+/// Everything that has to be in order before the first byte leaves.
+async fn walk(
+    gateway: &Gateway,
+    peer: &Peer,
+    request: Request<Incoming>,
+    account: &mut Account,
+) -> Result<Ready, NotReleased> {
+    let policy = Arc::clone(&account.policy);
+
+    // What is asked, in one reading only.
+    let (head, body) = request.into_parts();
+    if head.version < Version::HTTP_11 {
+        return Err(RequestFault::Version.into());
+    }
+    let host = authority::host(&head.uri, &head.headers)?;
+    authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
+    account.authority = Some(host);
+    if has_body(&head.headers) || !body.is_end_stream() {
+        return Err(RequestFault::Body.into());
+    }
+    let target = Target::judge(&head.uri)?;
+    let declared_purposes = purpose::declared(&head.headers)?;
+    let case = purpose::case(&head.headers)?;
+
+    // Who asks.
+    let now = Timestamp::now();
+    let caller = identify(gateway, &policy, peer, &head.headers, &declared_purposes, now)
+        .ok_or_else(|| refusal(account, RefusalReason::RecipientUnknown, None))?;
+    let role = policy.recipients.get(&caller.recipient).map(|recipient| recipient.role);
+    account.established(role.map(|role| (caller.recipient.clone(), role)), &[]);
+
+    // Which route, and whom the request itself is about.
+    let matched = target
+        .matches(&policy, &head.method)
+        .ok_or_else(|| refusal(account, RefusalReason::RouteNotCatalogued, Some((&caller, role))))?;
+    let route = &policy.routes[matched.index];
+    account.route = Some(route.id.clone());
+    let known = known_subjects(gateway, &target, route, &matched)
+        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+
+    // May it be disclosed?
+    let facts = Facts {
+        caller: &caller,
+        declared_purposes: &declared_purposes,
+        route: &matched,
+        query: &target.parameter_names(),
+        case: case.as_deref(),
+        gpc: purpose::gpc(&head.headers),
+        known: &known,
+    };
+    let permit = Arc::new(decide(&policy, &facts, account.decision.clone(), now)?);
+    account.established(Some((permit.recipient().clone(), permit.role())), permit.purposes());
+
+    // The backend, asked for what was judged and told no more than it needs.
+    let towards = headers::towards_upstream(
+        &head.headers,
+        &policy,
+        peer.address,
+        permit.decision().as_str(),
+    );
+    let answer = gateway
+        .upstreams
+        .fetch(&permit, &target, towards)
+        .await
+        .map_err(|fault| failed(&permit, account, &fault.into()))?;
+    if let Some(upstream) = &route.upstream {
+        Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
+    }
+    let passed = headers::towards_client(&answer.headers, &policy);
+    if answer.status == StatusCode::NO_CONTENT && is_known_from_request(route) {
+        return Ok(Ready { permit, passed, content: Content::None });
+    }
+    fit(&permit, &answer, gateway.limits.response_body_bytes, account)?;
+
+    // Its body: minimized so far that what is wrong with a short one is known before the head.
+    let mut transit = transit(gateway, &permit, route, answer, now)
+        .map_err(|error| failed(&permit, account, &error))?;
+    let mut first = Vec::new();
+    let progress = loop {
+        let progress = transit
+            .advance(&mut first)
+            .await
+            .map_err(|error| failed(&permit, account, &error))?;
+        if progress == Progress::Ended || first.len() >= HELD {
+            break progress;
+        }
+    };
+
+    // No disclosure without its entry.
+    let receipt = gateway.ledger.open(&Disclosure::of(&permit)).await.map_err(|unavailable| {
+        Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
+        permitted_but(&permit, RefusalReason::LedgerUnavailable)
+    })?;
+    let head_only = head.method == Method::HEAD;
+    let content =
+        Content::Entered { receipt, transit: Box::new(transit), first, progress, head_only };
+    Ok(Ready { permit, passed, content })
+}
+
+/// Sends head and first bytes, and the rest behind them.
+fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
+    let Ready { permit, passed, content } = ready;
+    let (receipt, transit, first, progress, head_only) = match content {
+        Content::None => {
+            let response = respond::released(&permit, passed, None, Released::NoContent);
+            account.released(response.status());
+            return response;
+        }
+        Content::Entered { receipt, transit, first, progress, head_only } => {
+            (receipt, *transit, first, progress, head_only)
+        }
+    };
+    let ended = (progress == Progress::Ended).then(|| transit.tally().clone());
+    let length = first.len() as u64;
+    let ledger = Arc::clone(&gateway.ledger);
+
+    // A `HEAD` has gone the whole way of a `GET`, so that it tells nothing that a `GET` would not;
+    // its body ends here.
+    if head_only || progress == Progress::Ended {
+        let (released, length) = if head_only {
+            (Released::HeadOnly, 0)
+        } else {
+            (Released::Body(MinimizedBody::whole(first.into())), length)
+        };
+        let response = respond::released(&permit, passed, ended.as_ref(), released);
+        let status = response.status();
+        account.released(status);
+        transit.complete(account, &*ledger, receipt, status.as_u16(), length);
+        return response;
+    }
+
+    let (pieces, rest) = mpsc::channel(WAITING_PIECES);
+    let body = Released::Body(MinimizedBody::begun(first.into(), rest));
+    let response = respond::released(&permit, passed, None, body);
+    let status = response.status();
+    account.released(status);
+    let patience = gateway.limits.idle_timeout;
+    let so_far = (status.as_u16(), length);
+    tokio::spawn(deliver(transit, account, ledger, receipt, pieces, so_far, patience));
+    response
+}
+
+/// Sends a refusal. What is concealed takes as long as a backend that has no such thing.
+async fn refuse(gateway: &Gateway, refusal: &Refusal, mut account: Account) -> Response<ClientBody> {
+    if refusal.role.is_some() {
+        let refused = Refused::of(refusal, account.route.as_ref(), &account.policy);
+        gateway.ledger.refuse(refused);
+    }
+    let response = respond::refused(&account.policy, refusal);
+    account.refused(refusal, response.status());
+    if respond::is_concealed(refusal) {
+        let earliest = gateway.limits.concealed_after;
+        sleep(earliest.saturating_sub(account.elapsed()).max(Duration::ZERO)).await;
+    }
+    response
+}
+
+/// No route takes a request body; a length, or chunks, announce one.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0")
+}
+
+fn identify(
+    gateway: &Gateway,
+    policy: &Policy,
+    peer: &Peer,
+    headers: &HeaderMap,
+    declared_purposes: &[PurposeId],
+    now: Timestamp,
+) -> Option<Caller> {
+    let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
+    let credentials = Credentials {
+        certificate: peer.handshake.certificate.as_ref(),
+        authorization: all("authorization"),
+        api_keys: all("tamis-api-key"),
+    };
+    gateway.identifier.identify(policy, &credentials, declared_purposes, now).ok()
+}
+
+/// The subjects that path and query name, with what each has said.
+fn known_subjects(
+    gateway: &Gateway,
+    target: &Target,
+    route: &Route,
+    matched: &RouteMatch,
+) -> Result<Vec<KnownSubject>, RefusalReason> {
+    let mut known = Vec::new();
+    for (role, id) in target.subjects(route, matched) {
+        let statements = gateway.registers.statements(&id).map_err(|_| {
+            Event::RegistersUnavailable.emit(&gateway.metrics);
+            RefusalReason::RegisterStale
+        })?;
+        known.push(KnownSubject { role, id, statements });
+    }
+    Ok(known)
+}
+
+/// Whether the gates over everyone the answer is about were asked before the backend was.
+fn is_known_from_request(route: &Route) -> bool {
+    route
+        .subjects
+        .iter()
+        .all(|subject| matches!(subject.locator, Locator::Path(_) | Locator::Query(_)))
+}
+
+/// Whether an answer is one that can be minimized, by its head.
+fn fit(
+    permit: &Permit,
+    answer: &Answer,
+    most_bytes: u64,
+    account: &Account,
+) -> Result<(), NotReleased> {
+    let upstream = permit.policy().routes[permit.plan().route_index].upstream.as_ref();
+    let status = answer.status;
+    if status == StatusCode::NOT_FOUND || status == StatusCode::GONE {
+        return Err(permitted_but(permit, RefusalReason::NotFound).into());
+    }
+    if status.is_client_error() || status.is_server_error() {
+        if let Some(upstream) = upstream {
+            Event::UpstreamFailed { upstream, kind: "status" }.emit(&account.metrics);
+        }
+        return Err(permitted_but(permit, RefusalReason::UpstreamError).into());
+    }
+    let length = answer.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    let kind = if status != StatusCode::OK {
+        "status"
+    } else if !is_json(&answer.headers) {
+        "media-type"
+    } else if length.is_some_and(|length| length > most_bytes) {
+        "size"
+    } else {
+        return Ok(());
+    };
+    let (route, decision) = (&permit.plan().route, permit.decision());
+    Event::Unfilterable { route, decision, kind }.emit(&account.metrics);
+    Err(permitted_but(permit, RefusalReason::Unfilterable).into())
+}
+
+/// Exactly one `Content-Type`, of JSON, in UTF-8. Source: RFC 9110 §8.3, RFC 6839 §3.1.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(value) = value.to_str() else { return false };
+    let mut parts = value.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let structured = media_type
+        .strip_prefix("application/")
+        .and_then(|subtype| subtype.strip_suffix("+json"))
+        .is_some_and(|name| {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+!#$&^".contains(&byte);
+            !name.is_empty() && name.bytes().all(is_name)
+        });
+    let in_utf8 = |parameter: &str| {
+        let parameter = parameter.to_ascii_lowercase();
+        matches!(parameter.as_str(), "charset=utf-8" | "charset=\"utf-8\"")
+    };
+    // Any other parameter could change what the bytes mean.
+    (media_type == "application/json" || structured) && parts.all(in_utf8)
+}
+
+/// Prepares the way of a body.
+fn transit(
+    gateway: &Gateway,
+    permit: &Arc<Permit>,
+    route: &Route,
+    answer: Answer,
+    now: Timestamp,
+) -> Result<Transit, TransitError> {
+    let limits = &gateway.limits;
+    let decoder =
+        Decoder::of(&answer.headers, limits.response_body_bytes, limits.decompression_ratio)?;
+    let minimizing = Minimizing::json(
+        Arc::clone(permit),
+        stated(route, &answer.headers),
+        Arc::clone(&gateway.registers),
+        Arc::clone(&gateway.keys),
+        limits.json,
+        now,
+    )?;
+    Ok(Transit::new(Arc::clone(permit), answer.body, decoder, minimizing))
+}
+
+/// The subjects that headers of an answer name.
+fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectIds)> {
+    let id = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?.trim();
+        let fits = !value.is_empty() && value.len() <= LONGEST_ID && values.next().is_none();
+        fits.then(|| SubjectIds::One(Personal::new(value.into())))
+    };
+    let in_head = |(role, locator): (usize, &Locator)| match locator {
+        Locator::Header(name) => Some((role, id(name).unwrap_or(SubjectIds::Unresolved))),
+        Locator::Path(_) | Locator::Query(_) | Locator::Document(_) | Locator::Element(_) => None,
+    };
+    let locators = route.subjects.iter().map(|subject| &subject.locator);
+    locators.enumerate().filter_map(in_head).collect()
+}
+
+/// A refusal before there is a permit.
+fn refusal(
+    account: &Account,
+    reason: RefusalReason,
+    caller: Option<(&Caller, Option<Role>)>,
+) -> Refusal {
+    Refusal {
+        reason,
+        decision: account.decision.clone(),
+        recipient: caller.map(|(caller, _)| caller.recipient.clone()),
+        role: caller.and_then(|(_, role)| role),
+        purposes: Vec::new(),
+        detail: None,
+    }
+}
+
+fn not_understood(fault: RequestFault, decision: &DecisionId) -> Refusal {
+    Refusal {
+        reason: respond::reason_of(fault),
+        decision: decision.clone(),
+        recipient: None,
+        role: None,
+        purposes: Vec::new(),
+        detail: None,
+    }
+}
+
+/// A refusal although there was a permit.
+fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
+    Refusal {
+        reason,
+        decision: permit.decision().clone(),
+        recipient: Some(permit.recipient().clone()),
+        role: Some(permit.role()),
+        purposes: permit.purposes().to_vec(),
+        detail: None,
+    }
+}
+
+fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
+    error.tell(permit, account);
+    permitted_but(permit, error.reason())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::CONTENT_TYPE;
+    use http::{HeaderMap, HeaderValue};
+
+    use super::is_json;
+
+    #[test]
+    fn only_json_in_utf_8_is_json() {
+        let cases: [(&[&'static str], bool); 19] = [
+            (&["application/json"], true),
+            (&["Application/JSON; charset=UTF-8"], true),
+            (&["application/json;charset=\"utf-8\""], true),
+            (&["application/vnd.api+json"], true),
+            (&["application/problem+json"], true),
+            (&[], false),
+            (&[""], false),
+            (&["application/json", "application/json"], false),
+            (&["application/json, text/html"], false),
+            (&["application/json; charset=utf-16"], false),
+            (&["application/json; charset=utf-7"], false),
+            (&["application/json; charset=utf-8; charset=utf-16"], false),
+            (&["application/json; profile=x"], false),
+            (&["application/json-seq"], false),
+            (&["application/x-ndjson"], false),
+            (&["text/json"], false),
+            (&["text/html"], false),
+            (&["text/event-stream"], false),
+            (&["application/+json"], false),
+        ];
+        for (values, expected) in cases {
+            let headers: HeaderMap = values
+                .iter()
+                .map(|value| (CONTENT_TYPE, HeaderValue::from_static(value)))
+                .collect();
+            assert_eq!(is_json(&headers), expected, "{values:?}");
+        }
+    }
+}

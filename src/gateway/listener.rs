@@ -1,0 +1,187 @@
+//! Sockets: accepting, bounding and draining connections, and HTTP on each of them.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::pin;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::strict::Watched;
+use crate::config::Limits;
+use crate::observe::{Event, Metrics};
+
+/// Most header fields of a request.
+const HEADERS: usize = 100;
+
+/// Largest head of an HTTP/1.1 request.
+const HEAD: usize = 32 * 1024;
+
+/// Buffer of an HTTP/1.1 connection; a head must fit.
+const BUFFER: usize = 64 * 1024;
+
+/// Requests at once on one HTTP/2 connection, as Envoy has it at the edge.
+const STREAMS: u32 = 100;
+
+/// Streams that a client may open and reset before they are looked at, and streams that it may make
+/// us reset: beyond it the connection ends. Source: CVE-2023-44487, CVE-2025-8671.
+const RESETS: usize = 20;
+const FAULTS: usize = 256;
+
+/// Bytes of one stream and of one HTTP/2 connection that are read ahead. Requests have no bodies.
+const WINDOW: u32 = 64 * 1024;
+
+/// How often an idle HTTP/2 connection is asked whether anybody is there.
+const PING: Duration = Duration::from_secs(20);
+
+/// First and longest pause after the system refused a connection for want of something.
+const PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What all listeners share.
+#[derive(Clone)]
+pub(super) struct Door {
+    /// One for each connection of the gateway, over all listeners.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) limits: Limits,
+    pub(super) metrics: Arc<Metrics>,
+    /// Turns true once, when the gateway stops.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+impl Door {
+    /// Accepts connections until the gateway stops, then lets those that are open finish.
+    /// Returns how many did not finish in time.
+    pub(super) async fn accept<F>(
+        mut self,
+        listener: TcpListener,
+        serve: impl Fn(TcpStream, SocketAddr) -> F,
+    ) -> usize
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut connections = JoinSet::new();
+        let mut pause = PAUSE;
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.stopping.wait_for(|stopping| *stopping) => break,
+                Some(ended) = connections.join_next() => {
+                    if ended.is_err() {
+                        Event::Internal { kind: "connection" }.emit(&self.metrics);
+                    }
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => {
+                        pause = PAUSE;
+                        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+                            // Closed at once: descriptors are kept for ledger, registers and backends.
+                            Event::ConnectionRefused.emit(&self.metrics);
+                            continue;
+                        };
+                        let open = self.metrics.connection();
+                        let served = serve(stream, address);
+                        connections.spawn(async move {
+                            let _held = (slot, open);
+                            served.await;
+                        });
+                    }
+                    // The peer has gone already.
+                    Err(error) if is_of_the_peer(&error) => {}
+                    // No descriptors, no memory: accepting again at once would only spin.
+                    Err(_) => {
+                        Event::Internal { kind: "accept" }.emit(&self.metrics);
+                        sleep(pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
+                },
+            }
+        }
+        drop(listener);
+        let drained = timeout(self.limits.drain_timeout, async {
+            while connections.join_next().await.is_some() {}
+        });
+        if drained.await.is_ok() {
+            return 0;
+        }
+        let unfinished = connections.len();
+        connections.shutdown().await;
+        unfinished
+    }
+
+    /// Speaks HTTP/1.1 or HTTP/2 on a connection until it ends or the gateway stops.
+    pub(super) async fn http<S, V, B>(self, stream: S, is_http2: bool, service: V)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        V: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+        V::Future: Send + 'static,
+        V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let patience = self.limits.idle_timeout;
+        if is_http2 {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS)
+                .max_pending_accept_reset_streams(RESETS)
+                .max_local_error_reset_streams(FAULTS)
+                .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
+                .initial_stream_window_size(WINDOW)
+                .initial_connection_window_size(WINDOW)
+                .max_send_buf_size(BUFFER)
+                .keep_alive_interval(PING)
+                .keep_alive_timeout(PING)
+                .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
+            self.drive(connection).await;
+        } else {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(self.limits.head_timeout)
+                .max_headers(HEADERS)
+                .max_header_size(HEAD)
+                .max_buf_size(BUFFER)
+                .serve_connection(TokioIo::new(Watched::http1(stream, patience)), service);
+            self.drive(connection).await;
+        }
+    }
+
+    async fn drive<C: GracefulConnection>(mut self, connection: C) {
+        pin!(connection);
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                // How a client's connection ended is the client's affair; what was answered on it
+                // has been accounted for.
+                _ = connection.as_mut() => return,
+                _ = self.stopping.wait_for(|stopping| *stopping), if !is_stopping => {
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+fn is_of_the_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}

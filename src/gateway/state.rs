@@ -1,0 +1,31 @@
+//! What every exchange shares.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::authority::Names;
+use super::upstream::Upstreams;
+use crate::config::Limits;
+use crate::identity::Identifier;
+use crate::keys::KeyRing;
+use crate::ledger::Ledger;
+use crate::observe::{AccessLog, Metrics};
+use crate::policy::Policy;
+use crate::registers::Registers;
+
+/// A gateway that is set up. [`Gateway::start`] opens its listeners.
+pub struct Gateway {
+    /// The policy in force; an exchange keeps the one it began with.
+    pub(super) policy: ArcSwap<Policy>,
+    pub(super) identifier: Identifier,
+    pub(super) registers: Arc<dyn Registers>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) upstreams: Upstreams,
+    /// Hosts that are served.
+    pub(super) names: Names,
+    pub(super) limits: Limits,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) access_log: Arc<AccessLog>,
+}

@@ -1,0 +1,247 @@
+//! A backend's body on its way through decoder and minimizer.
+//!
+//! Bytes of the backend come in, minimized bytes come out; there is no other way through. Time-outs
+//! and limits hold for every piece.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::mpsc::Sender;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use super::account::Account;
+use super::body::Piece;
+use super::decode::{DecodeError, Decoder};
+use super::minimizing::{Minimizing, MinimizingError};
+use super::upstream::{UpstreamBody, UpstreamFault};
+use crate::action::Action;
+use crate::decide::Permit;
+use crate::ledger::{Ledger, Outcome, Receipt};
+use crate::minimize::Tally;
+use crate::observe::Event;
+use crate::policy::CellId;
+use crate::terms::RefusalReason;
+
+/// How much is minimized before other requests get their turn.
+const TURN: usize = 64 * 1024;
+
+/// How much of an answer is minimized before its head is sent. A body that fails within it is
+/// refused with a status; one that fails later can only break off.
+pub(super) const HELD: usize = 64 * 1024;
+
+/// One body on its way.
+pub(super) struct Transit {
+    body: UpstreamBody,
+    decoder: Decoder,
+    minimizing: Minimizing,
+    permit: Arc<Permit>,
+    /// A piece that was read and not minimized yet.
+    rest: Bytes,
+    /// Time spent on minimizing.
+    busy: Duration,
+}
+
+/// Whether there is more to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// There may be.
+    More,
+    /// The body is complete, and so is what was written.
+    Ended,
+}
+
+/// Why a body ends as failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransitError {
+    /// The backend.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamFault),
+    /// Its coding.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Its content.
+    #[error(transparent)]
+    Minimizing(#[from] MinimizingError),
+}
+
+impl TransitError {
+    /// The reason of the refusal.
+    pub(super) const fn reason(&self) -> RefusalReason {
+        match self {
+            Self::Upstream(fault) => fault.reason(),
+            Self::Decode(_) | Self::Minimizing(MinimizingError::Malformed(_)) => {
+                RefusalReason::Unfilterable
+            }
+            Self::Minimizing(MinimizingError::Refused(reason)) => *reason,
+            Self::Minimizing(MinimizingError::Registers(_)) => RefusalReason::RegisterStale,
+        }
+    }
+
+    /// Tells the operator.
+    pub(super) fn tell(&self, permit: &Permit, account: &Account) {
+        let (route, decision) = (&permit.plan().route, permit.decision());
+        let event = match self {
+            Self::Upstream(fault) => {
+                let routes = &permit.policy().routes;
+                let Some(upstream) = &routes[permit.plan().route_index].upstream else { return };
+                Event::UpstreamFailed { upstream, kind: fault.code() }
+            }
+            Self::Decode(error) => Event::Unfilterable { route, decision, kind: error.code() },
+            Self::Minimizing(MinimizingError::Malformed(fault)) => {
+                Event::Malformed { route, decision, kind: fault.kind, offset: fault.offset }
+            }
+            Self::Minimizing(MinimizingError::Registers(_)) => Event::RegistersUnavailable,
+            // A refusal is counted as one.
+            Self::Minimizing(MinimizingError::Refused(_)) => return,
+        };
+        event.emit(&account.metrics);
+    }
+}
+
+impl Transit {
+    pub(super) fn new(
+        permit: Arc<Permit>,
+        body: UpstreamBody,
+        decoder: Decoder,
+        minimizing: Minimizing,
+    ) -> Self {
+        let (rest, busy) = (Bytes::new(), Duration::ZERO);
+        Self { body, decoder, minimizing, permit, rest, busy }
+    }
+
+    /// Goes on by one turn and appends what may leave to `out`.
+    pub(super) async fn advance(&mut self, out: &mut Vec<u8>) -> Result<Progress, TransitError> {
+        if self.rest.is_empty() {
+            let Some(piece) = self.body.next().await? else {
+                return self.finish(out).map(|()| Progress::Ended);
+            };
+            self.rest = piece;
+        } else {
+            yield_now().await;
+        }
+        let turn = self.rest.split_to(self.rest.len().min(TURN));
+        let began = Instant::now();
+        let minimizing = &mut self.minimizing;
+        let fed = self.decoder.push(&turn, |decoded| {
+            minimizing.feed(decoded, out, Timestamp::now()).map_err(TransitError::from)
+        });
+        self.busy += began.elapsed();
+        fed.map(|()| Progress::More)
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), TransitError> {
+        let began = Instant::now();
+        let minimizing = &mut self.minimizing;
+        self.decoder.finish(|decoded| {
+            minimizing.feed(decoded, out, Timestamp::now()).map_err(TransitError::from)
+        })?;
+        let finished = minimizing.finish(out, Timestamp::now());
+        self.busy += began.elapsed();
+        Ok(finished?)
+    }
+
+    /// What has been counted so far.
+    pub(super) fn tally(&self) -> &Tally {
+        self.minimizing.tally()
+    }
+
+    /// The answer is complete: tells ledger, metrics and access log.
+    pub(super) fn complete(
+        &self,
+        mut account: Account,
+        ledger: &dyn Ledger,
+        receipt: Receipt,
+        status: u16,
+        bytes: u64,
+    ) {
+        let (plan, tally) = (self.permit.plan(), self.tally());
+        Event::Minimized { plan, tally, took: self.busy }.emit(&account.metrics);
+        account.completed(bytes, self.is_changed());
+        ledger.close(receipt, self.outcome(None, status, bytes));
+    }
+
+    /// The answer broke off: tells ledger and access log.
+    pub(super) fn break_off(
+        &self,
+        mut account: Account,
+        ledger: &dyn Ledger,
+        receipt: Receipt,
+        status: u16,
+        (reason, bytes): (RefusalReason, u64),
+    ) {
+        account.broken_off(reason, bytes);
+        ledger.close(receipt, self.outcome(Some(reason), status, bytes));
+    }
+
+    fn outcome(&self, refusal: Option<RefusalReason>, status: u16, bytes: u64) -> Outcome {
+        let tally = self.tally();
+        let is_list = self.permit.policy().routes[self.permit.plan().route_index].each.is_some();
+        let dropped = tally.elements_dropped.values().sum();
+        Outcome {
+            complete: refusal.is_none(),
+            refusal,
+            status,
+            bytes,
+            elements: is_list.then_some((tally.elements_released, dropped)),
+            unlisted: tally.unlisted,
+        }
+    }
+
+    /// Whether anything was removed or changed on the way.
+    fn is_changed(&self) -> bool {
+        let (plan, tally) = (self.permit.plan(), self.tally());
+        let changed = (0_u16..).zip(&tally.cells).any(|(at, met)| {
+            *met > 0
+                && usize::from(at) < plan.cells.len()
+                && plan.cell(CellId(at)).action != Action::Keep
+        });
+        changed
+            || tally.unlisted > 0
+            || tally.blanked > 0
+            || !tally.elements_dropped.is_empty()
+            || !self.permit.adjustments().is_empty()
+    }
+}
+
+/// Sends the rest of an answer whose head and first bytes are on their way, and accounts for it.
+pub(super) async fn deliver(
+    mut transit: Transit,
+    account: Account,
+    ledger: Arc<dyn Ledger>,
+    receipt: Receipt,
+    pieces: Sender<Piece>,
+    (status, mut bytes): (u16, u64),
+    patience: Duration,
+) {
+    let broken = loop {
+        let mut out = Vec::with_capacity(TURN);
+        let progress = match transit.advance(&mut out).await {
+            Ok(progress) => progress,
+            Err(error) => {
+                error.tell(&transit.permit, &account);
+                break error.reason();
+            }
+        };
+        if !out.is_empty() {
+            let length = out.len() as u64;
+            // A client that takes nothing, or has left, ends its answer.
+            let sent = timeout(patience, pieces.send(Piece::Minimized(out.into()))).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                break RefusalReason::RequestMalformed;
+            }
+            bytes += length;
+        }
+        if progress == Progress::Ended {
+            let sent = timeout(patience, pieces.send(Piece::End)).await;
+            if matches!(sent, Ok(Ok(()))) {
+                transit.complete(account, &*ledger, receipt, status, bytes);
+                return;
+            }
+            break RefusalReason::RequestMalformed;
+        }
+    };
+    transit.break_off(account, &*ledger, receipt, status, (broken, bytes));
+}

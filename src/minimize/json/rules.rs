@@ -1,0 +1,127 @@
+//! What governs a place: no rule, one cell's treatment, or the join of several.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use crate::action::pseudonym::Canonical;
+use crate::action::{Action, Applied, Mask, Scalar, Treatment};
+use crate::minimize::Treatments;
+use crate::policy::CellId;
+
+/// What governs a place. Small, so that it can stand in every frame of the walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rule {
+    /// Nobody catalogued it.
+    Unlisted,
+    /// Kept because what contains it is kept whole, or because unlisted places are kept.
+    Keep,
+    /// A cell.
+    Cell(CellId),
+    /// Several cells, joined: position in [`Rules::joined`].
+    Joined(u16),
+}
+
+/// The treatments of one document or element, and their joins as they are met.
+#[derive(Debug)]
+pub(super) struct Rules {
+    treatments: Treatments,
+    joined: Vec<Treatment>,
+    known: BTreeMap<(Rule, Rule), Rule>,
+    /// In force where the table of treatments is too short: withholds.
+    missing: Treatment,
+    blank: Treatment,
+}
+
+impl Rules {
+    pub(super) fn new(treatments: Treatments) -> Self {
+        Self {
+            treatments,
+            joined: Vec::new(),
+            known: BTreeMap::new(),
+            missing: bare(Action::Remove),
+            blank: bare(Action::Blank),
+        }
+    }
+
+    /// Goes on with another table.
+    pub(super) fn replace(&mut self, treatments: Treatments) {
+        if !Arc::ptr_eq(&self.treatments, &treatments) {
+            self.treatments = treatments;
+            self.joined.clear();
+            self.known.clear();
+        }
+    }
+
+    /// The stricter of two rules.
+    pub(super) fn join(&mut self, a: Rule, b: Rule) -> Rule {
+        match (a, b) {
+            (Rule::Unlisted | Rule::Keep, other) | (other, Rule::Unlisted | Rule::Keep) => other,
+            (Rule::Cell(_) | Rule::Joined(_), Rule::Cell(_) | Rule::Joined(_)) if a == b => a,
+            (Rule::Cell(_) | Rule::Joined(_), Rule::Cell(_) | Rule::Joined(_)) => {
+                if let Some(known) = self.known.get(&(a, b)) {
+                    return *known;
+                }
+                let joined = join(self.treatment(a), self.treatment(b));
+                let rule = u16::try_from(self.joined.len()).map(Rule::Joined);
+                // More joins than there are pairs of cells cannot be met; if they are, withhold.
+                let Ok(rule) = rule else { return Rule::Unlisted };
+                self.joined.push(joined);
+                self.known.insert((a, b), rule);
+                rule
+            }
+        }
+    }
+
+    /// The action in force. For [`Rule::Unlisted`] that is to remove.
+    #[inline]
+    pub(super) fn action(&self, rule: Rule) -> &Action {
+        match rule {
+            Rule::Keep => &Action::Keep,
+            Rule::Unlisted => &Action::Remove,
+            Rule::Cell(_) | Rule::Joined(_) => &self.treatment(rule).action,
+        }
+    }
+
+    /// Writes what a scalar becomes.
+    pub(super) fn apply(&self, rule: Rule, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
+        self.treatment(rule).apply(value, out)
+    }
+
+    /// Writes the placeholder for a scalar that could not be treated.
+    pub(super) fn blank(&self, value: Scalar<'_>, out: &mut Vec<u8>) {
+        self.blank.apply(value, out);
+    }
+
+    #[inline]
+    fn treatment(&self, rule: Rule) -> &Treatment {
+        match rule {
+            Rule::Cell(cell) => self.treatments.get(usize::from(cell.0)).unwrap_or(&self.missing),
+            Rule::Joined(index) => &self.joined[usize::from(index)],
+            Rule::Unlisted | Rule::Keep => &self.missing,
+        }
+    }
+}
+
+/// Whether an action's result is the same for every value of a type, so that none is captured.
+pub(super) fn needs_no_value(action: &Action) -> bool {
+    matches!(action, Action::Blank | Action::Mask(Mask::Redact))
+}
+
+/// The stricter action with the key, canonical form and groups of the treatment that asked for it.
+fn join(a: &Treatment, b: &Treatment) -> Treatment {
+    let action = a.action.clone().join(b.action.clone());
+    let source = if a.action != action && b.action == action { b } else { a };
+    Treatment { action, ..source.clone() }
+}
+
+fn bare(action: Action) -> Treatment {
+    Treatment {
+        action,
+        key: None,
+        canonical: Canonical::default(),
+        groups: None,
+        today: Date::default(),
+    }
+}

@@ -1,0 +1,175 @@
+//! Runs the JSON rewriter in the ways the tests need: any rules, any chunks, any verdicts.
+
+use std::sync::Arc;
+
+use tamis::action::pseudonym::Canonical;
+use tamis::action::{Action, Treatment};
+use tamis::minimize::{
+    Finish, JsonLimits, JsonMinimizer, Malformed, Minimizer, Need, Question, Tally, Verdict,
+};
+use tamis::policy::automaton::{Automaton, CellId, Mark, RoleIndex, Unlisted};
+use tamis::policy::path::Selector;
+
+/// A selector and what it is for: `keep`, `mask last 4`, …; `subtree keep`; `each`; `subject 0`;
+/// `count keep`.
+pub(crate) type RuleText<'a> = (&'a str, &'a str);
+
+/// Rules that can be run many times.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    automaton: Arc<Automaton>,
+    pub(crate) treatments: Arc<[Treatment]>,
+    pub(crate) holds_document: bool,
+    pub(crate) limits: JsonLimits,
+}
+
+/// Output, tally and the questions as they were asked, in a form that can be compared.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) text: String,
+    pub(crate) tally: Tally,
+    pub(crate) questions: Vec<String>,
+}
+
+pub(crate) fn treatment(action: &str) -> Treatment {
+    Treatment {
+        action: action.parse::<Action>().expect(action),
+        key: None,
+        canonical: Canonical::default(),
+        groups: None,
+        today: jiff::civil::date(2026, 11, 24),
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(rules: &[RuleText<'_>], unlisted: Unlisted) -> Self {
+        let mut marks = Vec::new();
+        let mut treatments = Vec::new();
+        let mut holds_document = false;
+        let each = rules
+            .iter()
+            .find(|(_, what)| *what == "each")
+            .map(|(selector, _)| Selector::parse(selector).expect("a list"));
+        for (selector, what) in rules {
+            let selector = Selector::parse_within(selector, each.as_ref()).expect(selector);
+            let mark = match what.split_once(' ') {
+                None if *what == "each" => Mark::Each,
+                Some(("subject", role)) => {
+                    holds_document |= !each.as_ref().is_some_and(|each| selector.continues(each));
+                    Mark::Subject(RoleIndex(role.parse().expect("a role")))
+                }
+                _ => {
+                    let cell = CellId(u16::try_from(treatments.len()).expect("few cells"));
+                    let (action, mark) = if let Some(action) = what.strip_prefix("subtree ") {
+                        (action, Mark::Cell { cell, subtree: true })
+                    } else if let Some(action) = what.strip_prefix("count ") {
+                        (action, Mark::Count(cell))
+                    } else {
+                        (*what, Mark::Cell { cell, subtree: false })
+                    };
+                    treatments.push(treatment(action));
+                    mark
+                }
+            };
+            marks.push((selector, mark));
+        }
+        Self {
+            automaton: Arc::new(Automaton::compile(&marks, unlisted).expect("small")),
+            treatments: treatments.into(),
+            holds_document,
+            limits: JsonLimits::default(),
+        }
+    }
+
+    /// Runs over chunks; `judge` answers questions.
+    pub(crate) fn run<'a>(
+        &self,
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+        mut judge: impl FnMut(&Question, &Self) -> Verdict,
+    ) -> Result<Outcome, (Malformed, Vec<u8>)> {
+        let mut minimizer = JsonMinimizer::new(
+            self.automaton.clone(),
+            self.treatments.clone(),
+            self.holds_document,
+            self.limits,
+        );
+        let mut out = Vec::new();
+        let mut questions = Vec::new();
+        let mut ask = |minimizer: &mut JsonMinimizer, question: Question| {
+            questions.push(spelled(&question));
+            minimizer.answer(judge(&question, self));
+        };
+        for chunk in chunks {
+            let mut rest = chunk;
+            loop {
+                let fed = minimizer.feed(rest, &mut out).map_err(|e| (e, out.clone()))?;
+                rest = &rest[fed.consumed..];
+                match fed.need {
+                    Need::Input => break,
+                    Need::Verdict(question) => ask(&mut minimizer, question),
+                }
+            }
+            assert!(rest.is_empty(), "all input is taken unless something is asked");
+        }
+        while let Finish::Verdict(question) =
+            minimizer.finish(&mut out).map_err(|e| (e, out.clone()))?
+        {
+            ask(&mut minimizer, question);
+        }
+        let tally = minimizer.tally().clone();
+        Ok(Outcome { text: String::from_utf8(out).expect("UTF-8 leaves"), tally, questions })
+    }
+
+    /// Runs over the whole input at once, releasing whatever is asked about.
+    pub(crate) fn whole(&self, input: &[u8]) -> Result<Outcome, (Malformed, Vec<u8>)> {
+        self.run([input], release)
+    }
+
+    /// Runs whole, byte by byte, and at every single split; all must agree. Returns the outcome.
+    pub(crate) fn everywhere(
+        &self,
+        input: &[u8],
+        judge: impl Fn(&Question, &Self) -> Verdict,
+    ) -> Result<Outcome, Malformed> {
+        let whole = self.run([input], &judge).map_err(|(malformed, _)| malformed);
+        let name = String::from_utf8_lossy(input);
+        for split in 0..=input.len() {
+            let (head, tail) = input.split_at(split);
+            let found = self.run([head, tail], &judge).map_err(|(malformed, _)| malformed);
+            assert_eq!(found, whole, "{name} split at {split}");
+        }
+        let bytes = self.run(input.chunks(1), &judge).map_err(|(malformed, _)| malformed);
+        assert_eq!(bytes, whole, "{name} byte by byte");
+        whole
+    }
+}
+
+pub(crate) fn release(_: &Question, engine: &Engine) -> Verdict {
+    Verdict::Release(engine.treatments.clone())
+}
+
+/// A question as text: ids are shown, since in tests they are invented.
+fn spelled(question: &Question) -> String {
+    use tamis::minimize::{Located, Scope};
+    let scope = match question.scope {
+        Scope::Document => "document".to_owned(),
+        Scope::Element(index) => format!("element {index}"),
+    };
+    let subjects: Vec<String> = question
+        .subjects
+        .iter()
+        .map(|(role, located)| {
+            let found = match located {
+                Located::Nothing => "nothing".to_owned(),
+                Located::Ambiguous => "ambiguous".to_owned(),
+                Located::One(id) => id.expose().to_string(),
+                Located::Many(ids) => {
+                    let ids: Vec<&str> = ids.iter().map(|id| id.expose().as_ref()).collect();
+                    ids.join("+")
+                }
+            };
+            format!("{}={found}", role.0)
+        })
+        .collect();
+    format!("{scope}: {}", subjects.join(" "))
+}
