@@ -1,1 +1,58 @@
-//! Admin listener and metrics listener.
+//! Admin API and metrics, as two services for listeners of their own.
+//!
+//! The API is for programs of the controller, never for browsers: whatever carries a sign of one is
+//! refused, and so is a host name that is not ours. It takes a bearer token on every request and puts
+//! no subject's id into a URL. What it changes is in the registers before it answers, and in the
+//! ledger right after; a ledger that cannot be written does not stop a withdrawal.
+
+mod api;
+mod drain;
+mod guard;
+mod health;
+mod problem;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+
+use crate::ledger::Ledger;
+use crate::observe::Metrics;
+use crate::policy::Policy;
+use crate::registers::EmbeddedRegisters;
+use crate::terms::Digest;
+
+pub use drain::{ChangeDrain, DrainError, drain_register_changes};
+
+/// What both services work with.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The policy in force.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// The registers.
+    pub registers: Arc<EmbeddedRegisters>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Enters changes of the registers in the ledger.
+    pub drain: Arc<ChangeDrain>,
+    /// The metrics of this process.
+    pub metrics: Arc<Metrics>,
+    /// SHA-256 of each token, by the name of who holds it.
+    pub tokens: Arc<BTreeMap<String, Digest>>,
+    /// Names by which the admin API may be addressed, besides addresses and `localhost`.
+    pub hosts: Arc<[String]>,
+    /// Set when the gateway stops taking requests.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// The admin API: `/v1/…`. Needs TLS around it, which is the listener's business.
+pub fn admin_router(state: AdminState) -> Router {
+    api::router(state)
+}
+
+/// `/metrics`, `/livez` and `/readyz`, without tokens: nothing there is about anybody.
+pub fn metrics_router(state: AdminState) -> Router {
+    health::router(state)
+}

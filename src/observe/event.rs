@@ -118,6 +118,15 @@ pub enum Event<'a> {
         /// `recorded`, `withdrawn` or `lifted`.
         change: &'a str,
     },
+    /// The admin API was used.
+    AdminUsed {
+        /// The name under which the configuration holds the token; `None`: no valid token.
+        by: Option<&'a str>,
+        /// The route, as a template.
+        route: &'a str,
+        /// The status sent.
+        status: u16,
+    },
     /// A TLS handshake failed.
     TlsFailed {
         /// How: `timeout`, `alert`, `certificate`, `protocol`, `io`.
@@ -196,6 +205,11 @@ impl Event<'_> {
             Self::RegisterChanged { register, change } => {
                 metrics.register_changes.with_label_values(&[register, change]).inc();
                 info!(register, change, "register changed");
+            }
+            Self::AdminUsed { by, route, status } => {
+                let labels = [*route, &status.to_string()];
+                metrics.admin_requests.with_label_values(&labels).inc();
+                info!(by, route, status, "admin API used");
             }
             Self::TlsFailed { kind } => {
                 metrics.tls_failures.with_label_values(&[kind]).inc();

@@ -53,6 +53,7 @@ pub struct Metrics {
     pub(super) ledger_refusals: IntCounter,
     pub(super) register_errors: IntCounter,
     pub(super) register_changes: IntCounterVec,
+    pub(super) admin_requests: IntCounterVec,
     pub(super) policy: IntGaugeVec,
     pub(super) reloads: IntCounterVec,
     pub(super) connections: IntGauge,
@@ -180,6 +181,11 @@ impl Metrics {
                 "tamis_register_changes_total",
                 "Statements of data subjects that changed",
                 &["register", "change"],
+            ),
+            admin_requests: maker.counters(
+                "tamis_admin_requests_total",
+                "Requests to the admin API, by route template and status",
+                &["route", "status"],
             ),
             policy: maker.add(IntGaugeVec::new(
                 Opts::new("tamis_policy_info", "The policy in force"),

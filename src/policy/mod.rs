@@ -24,3 +24,4 @@ pub use model::Policy;
 pub use path::Selector;
 pub use plan::Plan;
 pub use plans::Plans;
+pub(crate) use syntax::closest;

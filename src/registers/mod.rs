@@ -7,6 +7,7 @@
 mod change;
 mod embedded;
 mod fields;
+mod known;
 mod read;
 mod record;
 mod schema;
@@ -20,6 +21,7 @@ use crate::terms::{DataSubject, Statements};
 
 pub use change::RegisterChange;
 pub use embedded::EmbeddedRegisters;
+pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use record::{
     ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
     RestrictionRecord, ShownNotice, SubjectRecord,

@@ -176,8 +176,25 @@ impl Record {
     /// # Errors
     /// [`RecordError::Invalid`] with the first field that is wrong.
     pub fn parse(json: &[u8]) -> Result<Self, RecordError> {
-        let mut fields = Fields::parse(json)?;
-        let kind = fields.text("kind")?.unwrap_or_else(|| "consent".into());
+        Self::read(Fields::parse(json)?, None)
+    }
+
+    /// Reads the JSON form of a record that must be of this `kind`, whether it says so or not.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_as(kind: &'static str, json: &[u8]) -> Result<Self, RecordError> {
+        Self::read(Fields::parse(json)?, Some(kind))
+    }
+
+    fn read(mut fields: Fields, expected: Option<&'static str>) -> Result<Self, RecordError> {
+        let stated = fields.text("kind")?;
+        if let (Some(stated), Some(expected)) = (&stated, expected)
+            && stated != expected
+        {
+            return Err(RecordError::Invalid("kind"));
+        }
+        let kind = stated.unwrap_or_else(|| expected.unwrap_or("consent").into());
         let record = match kind.as_str() {
             "consent" => Self::Consent(consent(&mut fields)?),
             "notice" => Self::Notice(notice(&mut fields)?),

@@ -1,5 +1,6 @@
 //! The promises that Tamis keeps, tested from outside: one binary, a module a topic.
 
+mod admin;
 mod canary;
 mod chunks;
 mod cli;

@@ -1,5 +1,5 @@
 //! t
-use tamis::policy::{Policy, render, Look};
+use tamis::policy::{Look, Policy, render};
 #[test]
 fn drafts() {
     for p in ["letsmasak", "we-lock", "webllet"] {
@@ -7,7 +7,9 @@ fn drafts() {
         match Policy::parse(p, &text) {
             Ok(policy) => {
                 println!("{}", render(&policy.warnings, &text, Look::Plain));
-                for u in &policy.unenforced { println!("{}: {} -> {}", u.place, u.what, u.effect); }
+                for u in &policy.unenforced {
+                    println!("{}: {} -> {}", u.place, u.what, u.effect);
+                }
             }
             Err(e) => println!("{e}"),
         }

@@ -70,7 +70,7 @@ impl Findings {
 }
 
 /// "did you mean": the candidate that is close to what was written, if there is one.
-pub(in crate::policy) fn closest<'a>(
+pub(crate) fn closest<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

@@ -11,6 +11,7 @@ mod node;
 mod tree;
 
 pub(super) use fields::Fields;
-pub(super) use findings::{Findings, closest};
+pub(super) use findings::Findings;
+pub(crate) use findings::closest;
 pub(super) use node::{Key, Node};
 pub(super) use tree::parse;

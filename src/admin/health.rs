@@ -1,0 +1,70 @@
+//! `/metrics`, `/livez`, `/readyz`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::{AdminState, guard};
+
+pub(super) fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .fallback(|| async { Problem::NotFound })
+        .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
+        .layer(middleware::from_fn(guard::no_browser))
+        .with_state(state)
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    registers(&state).await;
+    let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4"), (CACHE_CONTROL, "no-store")];
+    (headers, state.metrics.text()).into_response()
+}
+
+/// Alive: this process answers. Whether it may take requests is `/readyz`.
+async fn live() -> Response {
+    ([(CACHE_CONTROL, "no-store")], "live\n").into_response()
+}
+
+/// Ready: a disclosure could be decided and entered now. With the reason for each that is not.
+async fn ready(State(state): State<AdminState>) -> Response {
+    let policy = state.policy.load();
+    let stopping = state.stopping.load(Ordering::Relaxed);
+    let registers = registers(&state).await;
+    let ledger = state.ledger.writable();
+    let ready = !stopping && registers && ledger.is_ok();
+    let word = |good: bool, bad: &str| Value::from(if good { "ok" } else { bad });
+    let document = json!({
+        "ready": ready,
+        "checks": {
+            "policy": "ok",
+            "registers": word(registers, "unavailable"),
+            "ledger": ledger.map_or_else(|error| error.to_string(), |()| "ok".into()),
+            "taking_requests": word(!stopping, "stopping"),
+        },
+        "policy": {"id": &*policy.id, "digest": policy.digest},
+    });
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(CACHE_CONTROL, "no-store")], Json(document)).into_response()
+}
+
+/// Whether the registers answer; if so, their age starts anew.
+async fn registers(state: &AdminState) -> bool {
+    let registers = Arc::clone(&state.registers);
+    let answered = tokio::task::spawn_blocking(move || registers.available().is_ok()).await;
+    let answered = answered.unwrap_or(false);
+    if answered {
+        state.metrics.registers_answered();
+    }
+    answered
+}

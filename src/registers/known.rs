@@ -1,0 +1,87 @@
+//! Names in records against names in the rules. A misspelt purpose in a withdrawal withdraws nothing,
+//! so that it must not be taken in silence.
+
+use super::Record;
+use crate::policy::{Policy, closest};
+use crate::terms::{CategoryPattern, PurposePattern};
+
+/// A name that the rules do not know. It says which field, and what the rules have instead; not
+/// what was written, which may be anything.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: no such name in the rules{}", .help.as_deref().map(|help| format!(", {help}")).unwrap_or_default())]
+pub struct Unknown {
+    /// The field.
+    pub field: &'static str,
+    /// "did you mean …?", with a name of the rules.
+    pub help: Option<String>,
+}
+
+/// Checks every purpose, recipient and category that `record` names.
+///
+/// # Errors
+/// The first that the rules do not know.
+pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
+    match record {
+        Record::Consent(consent) => {
+            exact_purpose(policy, consent.purpose.as_str())?;
+            for recipient in &consent.recipients {
+                check_recipient(policy, recipient.as_str())?;
+            }
+            for category in &consent.categories {
+                check_categories(policy, category.as_str())?;
+            }
+            Ok(())
+        }
+        Record::Notice(notice) => exact_purpose(policy, notice.purpose.as_str()),
+        Record::Objection(objection) => check_purpose(policy, &objection.purpose),
+        Record::Restriction(restriction) => {
+            restriction.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
+        }
+        Record::Erasure(erasure) => {
+            erasure.except.iter().try_for_each(|except| check_purpose(policy, except))
+        }
+        Record::Subject(_) => Ok(()),
+    }
+}
+
+/// Checks that `pattern` covers at least one purpose of the rules.
+///
+/// # Errors
+/// It covers none.
+pub fn check_purpose(policy: &Policy, pattern: &PurposePattern) -> Result<(), Unknown> {
+    if policy.purposes.keys().any(|purpose| pattern.covers(purpose)) {
+        return Ok(());
+    }
+    let written = pattern.as_str().trim_end_matches(".*");
+    let names = policy.purposes.keys().map(crate::terms::PurposeId::as_str);
+    Err(Unknown { field: "purpose", help: closest(written, names) })
+}
+
+/// Checks that the rules have this recipient.
+///
+/// # Errors
+/// They have not.
+pub fn check_recipient(policy: &Policy, name: &str) -> Result<(), Unknown> {
+    if policy.recipients.contains_key(name) {
+        return Ok(());
+    }
+    let names = policy.recipients.keys().map(crate::terms::RecipientId::as_str);
+    Err(Unknown { field: "recipients", help: closest(name, names) })
+}
+
+fn exact_purpose(policy: &Policy, name: &str) -> Result<(), Unknown> {
+    if policy.purposes.contains_key(name) {
+        return Ok(());
+    }
+    let names = policy.purposes.keys().map(crate::terms::PurposeId::as_str);
+    Err(Unknown { field: "purpose", help: closest(name, names) })
+}
+
+fn check_categories(policy: &Policy, pattern: &str) -> Result<(), Unknown> {
+    let covering = CategoryPattern::new(pattern);
+    if policy.categories.keys().any(|category| covering.covers(category)) {
+        return Ok(());
+    }
+    let names = policy.categories.keys().map(crate::terms::CategoryId::as_str);
+    Err(Unknown { field: "categories", help: closest(pattern.trim_end_matches(".*"), names) })
+}
