@@ -104,9 +104,15 @@ impl Rules {
     }
 }
 
-/// Whether an action's result is the same for every value of a type, so that none is captured.
-pub(super) fn needs_no_value(action: &Action) -> bool {
-    matches!(action, Action::Blank | Action::Mask(Mask::Redact))
+/// Whether an action's result is the same for every value of the example's type, so that the value
+/// itself need not be captured.
+pub(super) fn needs_no_value(action: &Action, example: Scalar<'_>) -> bool {
+    match action {
+        Action::Blank => true,
+        // A number is masked if it is an integer; only strings are all masked alike.
+        Action::Mask(Mask::Redact) => matches!(example, Scalar::String(_)),
+        _ => false,
+    }
 }
 
 /// The stricter action with the key, canonical form and groups of the treatment that asked for it.

@@ -391,7 +391,7 @@ impl Walk {
             (_, Action::Remove) => Fate::Remove,
             (_, Action::Keep) if scalar => Fate::Copy,
             (_, action) if scalar => {
-                if needs_no_value(action) {
+                if needs_no_value(action, example(token)) {
                     Fate::Placeholder(rule)
                 } else {
                     Fate::Treat(rule)
