@@ -292,7 +292,7 @@ fn identify(
         authorization: all("authorization"),
         api_keys: all("tamis-api-key"),
     };
-    gateway.identifier.identify(policy, &credentials, now).ok()
+    gateway.identifier.identify(policy, &credentials, declared_purposes, now).ok()
 }
 
 /// The subjects that path and query name, with what each has said.
