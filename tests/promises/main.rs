@@ -13,5 +13,6 @@ mod jsonpath_suite;
 mod ledger;
 mod registers;
 mod rules;
+mod statements_cli;
 mod tour;
 mod vectors;
