@@ -1,13 +1,162 @@
 //! `tamis run`.
 
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Arguments of `tamis run`.
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::REJECTED;
+use crate::config::{Config, ConfigError};
+use crate::gateway::{Addresses, Gateway, Running, StartError};
+use crate::observe::{LogFormat, init_tracing};
+
+/// Run the gateway.
+///
+/// It reads and checks everything before it takes the first connection, prints where it listens, and
+/// answers until it gets SIGTERM or SIGINT. Then it takes no more connections and lets those that
+/// are open finish; a second signal ends it at once.
 #[derive(clap::Args)]
-pub(super) struct Run {}
+#[command(after_help = "Example:
+  tamis run --config /etc/tamis/tamis.yaml
+
+Log lines go to standard error; TAMIS_LOG=debug shows more. The access log goes where the
+configuration says.")]
+pub(super) struct Run {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "tamis.yaml", env = "TAMIS_CONFIG")]
+    config: PathBuf,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
 
 impl Run {
     pub(super) fn run(self) -> ExitCode {
-        todo!("run")
+        init_tracing(match self.log_format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        });
+        // Memory holds personal values and keys; they do not belong in a file beside the program.
+        if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
+            tracing::warn!("core dumps could not be switched off");
+        }
+        let config = match Config::load(&self.config) {
+            Ok(config) => config,
+            Err(error) => return rejected(&error),
+        };
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return failed(&error),
+        };
+        runtime.block_on(serve(config))
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    // Listened for before the first connection is taken, so that none is cut by an early signal.
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return failed(&error),
+    };
+    let running = match Gateway::start(config).await {
+        Ok(running) => running,
+        Err(StartError::Rules(diagnostics)) => {
+            let _ = write!(io::stderr(), "{diagnostics}");
+            return ExitCode::from(REJECTED);
+        }
+        Err(error @ StartError::Upstream { .. }) => {
+            say(&error);
+            return ExitCode::from(REJECTED);
+        }
+        Err(error) => return failed(&error),
+    };
+    if print(&running.addresses).is_err() {
+        // Whoever started it has closed standard output; that is no reason not to serve.
+        tracing::warn!("standard output is closed");
+    }
+    signals.next().await;
+    stop(running, signals).await
+}
+
+async fn stop(running: Running, mut signals: Signals) -> ExitCode {
+    tokio::select! {
+        _ = running.stop() => ExitCode::SUCCESS,
+        () = signals.next() => {
+            tracing::warn!("second signal: ending at once");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(addresses: &Addresses) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "https    {}", addresses.https)?;
+    for (name, address) in
+        [("http", addresses.http), ("admin", addresses.admin), ("metrics", addresses.metrics)]
+    {
+        if let Some(address) = address {
+            writeln!(out, "{name:8} {address}")?;
+        }
+    }
+    out.flush()
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn rejected(error: &ConfigError) -> ExitCode {
+    match error {
+        ConfigError::Rejected(diagnostics) => {
+            let _ = write!(io::stderr(), "{diagnostics}");
+        }
+        ConfigError::Unreadable(..) => say(error),
+    }
+    ExitCode::from(REJECTED)
+}
+
+fn failed(error: &dyn Error) -> ExitCode {
+    say(error);
+    ExitCode::FAILURE
+}
+
+/// An error with its causes, on one line each.
+fn say(error: &dyn Error) {
+    let mut out = io::stderr().lock();
+    let _ = writeln!(out, "error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = writeln!(out, "  caused by: {error}");
+        cause = error.source();
     }
 }

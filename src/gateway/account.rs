@@ -82,7 +82,11 @@ impl Account {
     }
 
     /// Who asks and what for, as far as it is established.
-    pub(super) fn established(&mut self, recipient: Option<(RecipientId, Role)>, purposes: &[PurposeId]) {
+    pub(super) fn established(
+        &mut self,
+        recipient: Option<(RecipientId, Role)>,
+        purposes: &[PurposeId],
+    ) {
         self.recipient = recipient;
         self.purposes = purposes.to_vec();
     }
@@ -110,11 +114,17 @@ impl Account {
 
     /// The request was refused.
     pub(super) fn refused(&mut self, refusal: &Refusal, status: StatusCode) {
-        let recipient = refusal.recipient.clone().zip(refusal.role);
-        self.established(recipient.or_else(|| self.recipient.take()), &refusal.purposes);
+        if let Some(recipient) = refusal.recipient.clone().zip(refusal.role) {
+            self.established(Some(recipient), &refusal.purposes);
+        }
         self.status = Some(status);
         self.outcome = AccessDecision::Refused(refusal.reason);
         self.decided(Some(refusal.reason));
+    }
+
+    /// The gateway answered by itself, without a decision.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
     }
 
     /// Time since the request came.

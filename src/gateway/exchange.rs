@@ -108,7 +108,13 @@ enum Content {
     /// The backend had nothing to say.
     None,
     /// Its first bytes, entered in the ledger.
-    Entered { receipt: Receipt, transit: Box<Transit>, first: Vec<u8>, progress: Progress, head_only: bool },
+    Entered {
+        receipt: Receipt,
+        transit: Box<Transit>,
+        first: Vec<u8>,
+        progress: Progress,
+        head_only: bool,
+    },
 }
 
 /// Everything that has to be in order before the first byte leaves.
@@ -143,9 +149,9 @@ async fn walk(
     account.established(role.map(|role| (caller.recipient.clone(), role)), &[]);
 
     // Which route, and whom the request itself is about.
-    let matched = target
-        .matches(&policy, &head.method)
-        .ok_or_else(|| refusal(account, RefusalReason::RouteNotCatalogued, Some((&caller, role))))?;
+    let matched = target.matches(&policy, &head.method).ok_or_else(|| {
+        refusal(account, RefusalReason::RouteNotCatalogued, Some((&caller, role)))
+    })?;
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
     let known = known_subjects(gateway, &target, route, &matched)
@@ -165,12 +171,8 @@ async fn walk(
     account.established(Some((permit.recipient().clone(), permit.role())), permit.purposes());
 
     // The backend, asked for what was judged and told no more than it needs.
-    let towards = headers::towards_upstream(
-        &head.headers,
-        &policy,
-        peer.address,
-        permit.decision().as_str(),
-    );
+    let towards =
+        headers::towards_upstream(&head.headers, &policy, peer.address, permit.decision().as_str());
     let answer = gateway
         .upstreams
         .fetch(&permit, &target, towards)
@@ -190,10 +192,8 @@ async fn walk(
         .map_err(|error| failed(&permit, account, &error))?;
     let mut first = Vec::new();
     let progress = loop {
-        let progress = transit
-            .advance(&mut first)
-            .await
-            .map_err(|error| failed(&permit, account, &error))?;
+        let progress =
+            transit.advance(&mut first).await.map_err(|error| failed(&permit, account, &error))?;
         if progress == Progress::Ended || first.len() >= HELD {
             break progress;
         }
@@ -254,7 +254,11 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
 }
 
 /// Sends a refusal. What is concealed takes as long as a backend that has no such thing.
-async fn refuse(gateway: &Gateway, refusal: &Refusal, mut account: Account) -> Response<ClientBody> {
+async fn refuse(
+    gateway: &Gateway,
+    refusal: &Refusal,
+    mut account: Account,
+) -> Response<ClientBody> {
     if refusal.role.is_some() {
         let refused = Refused::of(refusal, account.route.as_ref(), &account.policy);
         gateway.ledger.refuse(refused);

@@ -78,7 +78,7 @@ impl Door {
         loop {
             tokio::select! {
                 biased;
-                _ = self.stopping.wait_for(|stopping| *stopping) => break,
+                () = stopped(&mut self.stopping) => break,
                 Some(ended) = connections.join_next() => {
                     if ended.is_err() {
                         Event::Internal { kind: "connection" }.emit(&self.metrics);
@@ -168,13 +168,18 @@ impl Door {
                 // How a client's connection ended is the client's affair; what was answered on it
                 // has been accounted for.
                 _ = connection.as_mut() => return,
-                _ = self.stopping.wait_for(|stopping| *stopping), if !is_stopping => {
+                () = stopped(&mut self.stopping), if !is_stopping => {
                     is_stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
     }
+}
+
+/// Ready when the gateway stops, or when nobody is left to say so.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 fn is_of_the_peer(error: &io::Error) -> bool {

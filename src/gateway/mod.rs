@@ -1,14 +1,31 @@
 //! The proxy: from TLS in to minimized bytes out. Start at `exchange`.
 
+mod exchange;
+
 mod authority;
-mod body;
-mod decode;
 mod fault;
-mod headers;
-pub mod minimizing;
 mod purpose;
-mod respond;
 mod route;
+
+mod headers;
+mod upstream;
+
+mod decode;
+pub mod minimizing;
+mod transit;
+
+mod account;
+mod body;
+mod respond;
+
+mod listener;
+mod redirect;
+mod service;
+mod start;
+mod state;
 mod strict;
 mod tls;
-mod upstream;
+
+pub use start::{Addresses, Running, StartError, Stores};
+pub use state::Gateway;
+pub use tls::TlsError;

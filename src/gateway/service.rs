@@ -33,9 +33,8 @@ pub(super) async fn connection(
     let handshake = Handshake::of(&stream);
     let is_http2 = handshake.is_http2;
     let peer = Arc::new(Peer { address: address.ip(), handshake });
-    let service = service_fn(move |request| {
-        guarded(Arc::clone(&gateway), Arc::clone(&peer), request)
-    });
+    let service =
+        service_fn(move |request| guarded(Arc::clone(&gateway), Arc::clone(&peer), request));
     door.http(stream, is_http2, service).await;
 }
 

@@ -181,6 +181,7 @@ mod tests {
             sensitive: false,
             decided_by: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
             because: "release".to_owned(),
+            selector: "$.value".to_owned(),
         }
     }
 
