@@ -1,13 +1,174 @@
-//! `tamis check`.
+//! `tamis check`: every finding about rules files, and what this version refuses.
 
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::REJECTED;
+use crate::policy::model::Unenforced;
+use crate::policy::{Diagnostic, Look, Policy, Severity, render};
 
 /// Arguments of `tamis check`.
 #[derive(clap::Args)]
-pub(super) struct Check {}
+#[command(after_help = "Example: tamis check rules/letsmasak/rules.yaml")]
+pub(super) struct Check {
+    /// Rules files.
+    #[arg(required = true, value_name = "RULES")]
+    rules: Vec<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// For whom output is printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum Format {
+    /// People.
+    Human,
+    /// Programs.
+    Json,
+}
+
+/// What was found in one file.
+struct Report {
+    file: String,
+    source: String,
+    findings: Vec<Diagnostic>,
+    /// `None`: rejected.
+    policy: Option<Policy>,
+}
 
 impl Check {
     pub(super) fn run(self) -> ExitCode {
-        todo!("check")
+        let today = Timestamp::now().to_zoned_datetime(TimeZone::UTC).date();
+        let mut reports = Vec::new();
+        for path in &self.rules {
+            match Report::read(path, today) {
+                Ok(report) => reports.push(report),
+                Err(error) => {
+                    let _ = writeln!(io::stderr(), "cannot read {}: {error}", path.display());
+                    return ExitCode::from(REJECTED);
+                }
+            }
+        }
+        let mut out = io::stdout().lock();
+        let written = match self.format {
+            Format::Human => {
+                let coloured = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                let look = if coloured { Look::Coloured } else { Look::Plain };
+                reports.iter().try_for_each(|report| report.print(&mut out, look))
+            }
+            Format::Json => {
+                let reports: Vec<Value> = reports.iter().map(Report::to_json).collect();
+                writeln!(out, "{:#}", json!({"files": reports}))
+            }
+        };
+        if written.and_then(|()| out.flush()).is_err() {
+            return ExitCode::FAILURE;
+        }
+        if reports.iter().all(|report| report.policy.is_some()) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(REJECTED)
+        }
+    }
+}
+
+impl Report {
+    fn read(path: &Path, today: Date) -> io::Result<Self> {
+        let source = std::fs::read_to_string(path)?;
+        let file = path.display().to_string();
+        Ok(match Policy::parse(&file, &source) {
+            Ok(policy) => {
+                let mut findings = policy.warnings.clone();
+                findings.extend(policy.due(today));
+                findings.sort_by(|a, b| a.place.cmp(&b.place));
+                Self { file, source, findings, policy: Some(policy) }
+            }
+            Err(rejected) => Self { file, source, findings: rejected.findings, policy: None },
+        })
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+
+    fn print(&self, out: &mut dyn Write, look: Look) -> io::Result<()> {
+        if !self.findings.is_empty() {
+            writeln!(out, "{}", render(&self.findings, &self.source, look))?;
+        }
+        let warnings = counted(self.count(Severity::Warning), "warning");
+        let Some(policy) = &self.policy else {
+            let errors = counted(self.count(Severity::Error), "error");
+            return writeln!(out, "{}: rejected: {errors}, {warnings}", self.file);
+        };
+        for Unenforced { what, effect, place } in &policy.unenforced {
+            writeln!(out, "{place}: not enforced yet: {what} -> {effect}")?;
+        }
+        writeln!(
+            out,
+            "{}: accepted: {}; {warnings}, {} not enforced yet",
+            self.file,
+            counts(policy).map(|(count, what)| counted(count, what)).join(", "),
+            policy.unenforced.len(),
+        )
+    }
+
+    fn to_json(&self) -> Value {
+        let findings: Vec<Value> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                json!({
+                    "code": finding.code,
+                    "severity": finding.severity.as_str(),
+                    "message": finding.message,
+                    "line": finding.place.line,
+                    "column": finding.place.column,
+                    "length": finding.place.length,
+                    "help": finding.help,
+                })
+            })
+            .collect();
+        let unenforced = self.policy.iter().flat_map(|policy| &policy.unenforced);
+        let refusals: Vec<Value> = unenforced
+            .map(|Unenforced { what, effect, place }| {
+                json!({"what": what, "effect": effect, "line": place.line, "column": place.column})
+            })
+            .collect();
+        json!({
+            "file": self.file,
+            "accepted": self.policy.is_some(),
+            "policy": self.policy.as_ref().map(|policy| policy.id.to_string()),
+            "digest": self.policy.as_ref().map(|policy| policy.digest.to_string()),
+            "errors": self.count(Severity::Error),
+            "warnings": self.count(Severity::Warning),
+            "findings": findings,
+            "refusals": refusals,
+        })
+    }
+}
+
+fn counts(policy: &Policy) -> [(usize, &'static str); 6] {
+    [
+        (policy.categories.len(), "category"),
+        (policy.purposes.len(), "purpose"),
+        (policy.recipients.len(), "recipient"),
+        (policy.routes.len(), "route"),
+        (policy.grants.len(), "grant"),
+        (policy.limits.len(), "limit"),
+    ]
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {what}s"),
     }
 }

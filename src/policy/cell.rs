@@ -2,9 +2,9 @@
 //!
 //! - Inside one `show` the most specific pattern decides; a pattern that is not there says nothing.
 //! - Grants that mention the category are joined; nobody mentions it: removed.
+//! - Each limit is asked about what the grants gave for one purpose, and all answers are joined. So
+//!   limits have no order, and one more limit can only tighten.
 //! - Over several purposes the join again, so a field must be granted for each of them.
-//! - Each limit is asked about what the grants gave, and all answers are joined. So limits have no
-//!   order, and one more limit can only tighten.
 
 use super::compile::instead_of;
 use super::model::{Field, Grant, Limit, Need, Policy, Route, Show};
@@ -102,16 +102,18 @@ impl Decided {
 pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
     let policy = asked.policy;
     let category = &field.category;
-    let granted = asked
+    // Limits are asked purpose by purpose: an action that one purpose's grant made lax enough to
+    // pass must not excuse that of another.
+    let decided = asked
         .purposes
         .iter()
-        .map(|purpose| granted(asked, purpose, field))
+        .map(|purpose| {
+            let granted = granted(asked, purpose, field);
+            limits(asked, category, &granted).fold(granted.clone(), Decided::join)
+        })
+        .chain(retention(asked, category))
         .reduce(Decided::join)
         .unwrap_or_else(|| no_grant(field, None));
-    let tightened = limits(asked, category, &granted)
-        .chain(retention(asked, category))
-        .fold(granted.clone(), Decided::join);
-    let decided = enforceable(tightened);
 
     let properties = policy.categories.get(category);
     // A category without properties is not declared: a gap in the compiler, so the strictest.
@@ -173,7 +175,7 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
     }
     Some(match shown {
         Some((action, place)) => {
-            Decided { action, by: place.clone(), because: "release".to_owned() }
+            enforceable(Decided { action, by: place.clone(), because: "release".to_owned() })
         }
         // Both kinds are refused by the compiler; were one not, nothing would be shown by it.
         None => Decided {
@@ -204,7 +206,8 @@ fn limits<'a>(
                 return None;
             }
             let first = to.first().cloned().unwrap_or(Action::Remove);
-            Some(Decided { action: first, by: place.clone(), because: "limit".to_owned() })
+            let because = "limit".to_owned();
+            Some(enforceable(Decided { action: first, by: place.clone(), because }))
         }
         Limit::Withheld { categories, except_to, roles, because } => {
             let role = asked.policy.recipients.get(asked.recipient).map(|one| one.role);
@@ -241,7 +244,8 @@ fn retention<'a>(
         })
 }
 
-/// An action that this version does not carry out becomes one that it does.
+/// An action that this version does not carry out becomes one that it does. So before anything is
+/// joined: `scrub` and a mask meet at `blank`, which shows more than `remove`.
 fn enforceable(decided: Decided) -> Decided {
     match instead_of(&decided.action) {
         None => decided,

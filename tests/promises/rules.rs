@@ -1,17 +1,24 @@
-//! t
-use tamis::policy::{Look, Policy, render};
-#[test]
-fn drafts() {
-    for p in ["letsmasak", "we-lock", "webllet"] {
-        let text = std::fs::read_to_string(format!("rules/{p}/rules.yaml")).unwrap();
-        match Policy::parse(p, &text) {
-            Ok(policy) => {
-                println!("{}", render(&policy.warnings, &text, Look::Plain));
-                for u in &policy.unenforced {
-                    println!("{}: {} -> {}", u.place, u.what, u.effect);
-                }
-            }
-            Err(e) => println!("{e}"),
-        }
-    }
+//! Rules: what the three policies release, what is rejected and how it is said, and the laws that
+//! hold for any rules at all.
+
+mod documented;
+mod laws;
+mod matrix;
+mod rejected;
+mod routes;
+mod typos;
+
+use tamis::policy::Policy;
+
+/// The policies in `rules/`.
+const POLICIES: [&str; 3] = ["letsmasak", "we-lock", "webllet"];
+
+fn text_of(policy: &str) -> String {
+    let path = format!("{}/rules/{policy}/rules.yaml", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).expect("the policy is part of the repository")
+}
+
+fn load(policy: &str) -> Policy {
+    Policy::parse("rules.yaml", &text_of(policy))
+        .unwrap_or_else(|rejected| panic!("{policy} is rejected:\n{rejected}"))
 }

@@ -5,6 +5,7 @@
 
 mod categories;
 mod countries;
+mod due;
 mod head;
 mod limits;
 mod lint;
@@ -112,7 +113,7 @@ impl Compiler<'_> {
         }
         fields.finish(self.findings);
 
-        let policy = Policy {
+        let mut policy = Policy {
             id: head.id,
             title: head.title,
             revision: head.revision,
@@ -143,6 +144,7 @@ impl Compiler<'_> {
             withheld_on_purpose: &withheld.unwrap_or_default(),
         };
         lint::lint(&policy, &declared, self.findings);
+        policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }
 

@@ -1,0 +1,178 @@
+//! Gates, needs and linkability in words.
+
+use crate::action::{Action, Period};
+use crate::policy::model::{Limit, Need};
+use crate::policy::{Plan, Policy};
+use crate::terms::{Objectable, Role};
+
+/// What a person must have said.
+pub(super) fn needs(needs: &[Need]) -> Vec<&'static str> {
+    let word = |need: &Need| match need {
+        Need::Consent => "consent",
+        Need::ExplicitConsent => "explicit consent",
+        Need::Notice => "notice",
+        Need::OneTimeGrant => "one-time grant",
+    };
+    needs.iter().map(word).collect()
+}
+
+/// Why a request like this is refused whatever anybody has said.
+pub(super) fn refusals(policy: &Policy, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let route = &policy.routes[plan.route_index];
+    let recipient = &policy.recipients[&plan.recipient];
+    let notes = [&route.refuses, &recipient.refuses];
+    for unenforced in notes.into_iter().flatten() {
+        lines.push(format!("{}: not enforced yet: {}", unenforced.place, unenforced.what));
+    }
+    for id in &plan.purposes {
+        let purpose = &policy.purposes[id];
+        if !recipient.purposes.contains(id) {
+            lines.push(format!("{} may not use {id}", plan.recipient));
+        }
+        if route.purposes.as_ref().is_some_and(|allowed| !allowed.contains(id)) {
+            lines.push(format!("the route may not be used for {id}"));
+        }
+        if purpose.internal_only && recipient.role != Role::Internal {
+            lines.push(format!("{id} is for recipients inside the controller"));
+        }
+        if purpose.needs_case {
+            lines.push(format!("{id} needs a case, and there is no register of cases"));
+        }
+    }
+    if recipient.role == Role::Authority {
+        lines.push("an authority needs an order, and there is no register of orders".to_owned());
+    }
+    if !plan.releases_personal_data() {
+        lines.push("no field is released".to_owned());
+    }
+    lines
+}
+
+/// What is asked about each person at the moment of release.
+pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
+    let route = &policy.routes[plan.route_index];
+    let recipient = &policy.recipients[&plan.recipient];
+    let mut lines = Vec::new();
+    if plan.only_own {
+        lines.push("only data about the person who asks".to_owned());
+    }
+    if !route.parties_only.is_empty() && recipient.role == Role::User {
+        let roles: Vec<&str> = route
+            .parties_only
+            .iter()
+            .filter_map(|role| route.subjects.get(*role))
+            .map(|subject| subject.role.as_str())
+            .collect();
+        lines.push(format!("the person who asks must be one of: {}", roles.join(", ")));
+    }
+    if let Some(contract) = &recipient.contract {
+        lines.push(format!("contract {} until {}", contract.reference, contract.until));
+    }
+    for id in &plan.purposes {
+        let purpose = &policy.purposes[id];
+        let survives = |yes: bool, what: &str| {
+            let how = if yes { "goes on although" } else { "stops when" };
+            format!("{id} {how} {what}")
+        };
+        lines.push(format!("{id} rests on {}", purpose.basis.as_str()));
+        lines.push(survives(purpose.survives_erasure, "the person was erased"));
+        lines.push(survives(purpose.survives_restriction, "processing is restricted"));
+        lines.push(match purpose.objectable {
+            Objectable::Always => format!("{id} stops at an objection"),
+            Objectable::OnGrounds => {
+                format!("{id} stops at an objection until the grounds are weighed")
+            }
+            Objectable::Never => format!("{id} is not open to objection"),
+        });
+        let gpc = &policy.registers.gpc_objects_to;
+        if gpc.iter().any(|pattern| pattern.covers(id)) {
+            lines.push(format!("Sec-GPC: 1 objects to {id}"));
+        }
+        let for_adults = policy.limits.iter().any(|limit| match limit {
+            Limit::Minors { purposes, .. } => purposes.iter().any(|pattern| pattern.covers(id)),
+            Limit::AtLeast { .. }
+            | Limit::ThirdParties { .. }
+            | Limit::Sensitive { .. }
+            | Limit::Withheld { .. } => false,
+        });
+        if for_adults || purpose.min_age.is_some() {
+            lines.push(format!("{id} leaves out minors and people of unknown age"));
+        }
+        if purpose.consent_names_recipient || recipient.role == Role::ThirdParty {
+            lines.push(format!("a consent to {id} must name {}", plan.recipient));
+        }
+    }
+    if policy.transfers.is_some() && !recipient.role.is_person() {
+        lines.push(match &recipient.country {
+            Some(country) => format!("the person's region must have a mechanism to {country}"),
+            None => "no transfer: the recipient's country is not known".to_owned(),
+        });
+    }
+    lines
+}
+
+/// Who can join what is pseudonymised here.
+pub(super) fn linkability(plan: &Plan) -> Vec<String> {
+    let recipient = &plan.recipient;
+    let mut lines = Vec::new();
+    for cell in &plan.cells {
+        let Some(category) = &cell.category else { continue };
+        let line = match cell.action {
+            Action::Token => format!(
+                "{category}: a token; {recipient} can link it over time, nobody else can join it, \
+                 and the gateway can turn it back"
+            ),
+            Action::Pseudonym(Period::Unlimited) => format!(
+                "{category}: {recipient} can link it over time, until the key is changed; no other \
+                 recipient can join it"
+            ),
+            Action::Pseudonym(period) => {
+                let period = match period {
+                    Period::Year => "calendar year",
+                    Period::Month => "calendar month",
+                    Period::Week => "week",
+                    Period::Day | Period::Unlimited => "day",
+                };
+                format!(
+                    "{category}: {recipient} can link it within one {period} (UTC), not beyond; no \
+                     other recipient can join it"
+                )
+            }
+            _ => continue,
+        };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// What the rules say about this disclosure and this version refuses.
+pub(super) fn unenforced(policy: &Policy, plan: &Plan) -> Vec<String> {
+    let route = &policy.routes[plan.route_index];
+    let mut lines = Vec::new();
+    let touches = |place: &crate::policy::Place| {
+        plan.cells.iter().any(|cell| {
+            cell.decided_by.line == place.line && cell.because.starts_with("not enforced")
+        }) || route.refuses.as_ref().is_some_and(|refuses| refuses.place == *place)
+            || policy.recipients[&plan.recipient]
+                .refuses
+                .as_ref()
+                .is_some_and(|refuses| refuses.place == *place)
+            || route.query.values().any(|parameter| match parameter {
+                crate::policy::model::QueryParameter::Sealed(sealed) => sealed.place == *place,
+                crate::policy::model::QueryParameter::Open
+                | crate::policy::model::QueryParameter::Category(_) => false,
+            })
+    };
+    for unenforced in policy.unenforced.iter().filter(|unenforced| touches(&unenforced.place)) {
+        lines.push(format!("{} -> {}", unenforced.what, unenforced.effect));
+    }
+    let rests_on_consent =
+        plan.needs.iter().any(|need| matches!(need, Need::Consent | Need::ExplicitConsent));
+    if rests_on_consent && !policy.registers.consent {
+        lines.push("the rules' source of consents -> every consent counts as unknown".to_owned());
+    }
+    lines
+}

@@ -1,0 +1,226 @@
+//! Bad rules and how their findings are drawn. The drawings are in one snapshot, so that a change
+//! of words is read by a person.
+
+use std::fmt::Write as _;
+
+use tamis::policy::{Policy, Severity};
+
+/// A small policy that loads; cases spoil it in one place.
+pub(super) const SMALL: &str = r#"tamis: 1
+policy:
+  id: small
+  title: A small policy
+  source: {file: small.txt, revision: "2026-01-01"}
+  controller: {name: Beispiel GmbH, seat: DE}
+  default: remove
+categories:
+  account.id: {}
+  contact.email: {}
+purposes:
+  service: {text: Provide the service, basis: contract}
+recipients:
+  desk: {role: internal, country: DE, authenticate: {mtls: "dns:desk.example.invalid"}, purposes: [service]}
+routes:
+  - match: GET /people/{id}
+    upstream: people
+    subjects: {person: "path:id"}
+    fields: {"$.id": account.id, "$.email": contact.email}
+release:
+  - {to: [desk], for: [service], show: {account.id: keep, contact.email: mask last 4}}
+"#;
+
+/// What is spoilt: name, what stood there, what stands there instead.
+const CASES: &[(&str, &str, &str)] = &[
+    ("an undefined category", "\"$.email\": contact.email", "\"$.email\": contact.emial"),
+    ("an undefined purpose", "for: [service]", "for: [servce]"),
+    ("an undefined recipient", "to: [desk]", "to: [desc]"),
+    ("a pattern that covers nothing", "contact.email: mask last 4", "contacts.*: mask last 4"),
+    ("an unknown key", "upstream: people", "upstraem: people"),
+    ("a duplicate key", "account.id: {}", "contact.email: {}"),
+    ("an alias", "contact.email: {}", "contact.email: &x {}\n  contact.phone: *x"),
+    ("a tag", "basis: contract", "basis: !basis contract"),
+    ("a merge key", "contact.email: {}", "contact.email: {<<: {}}"),
+    ("a second document", "tamis: 1", "tamis: 1\n---\ntamis: 1"),
+    ("a key that is no single value", "account.id: {}", "? [account.id]\n  : {}"),
+    ("no YAML", "default: remove", "default: [remove"),
+    ("nothing where something is needed", "upstream: people", "upstream:"),
+    ("a list where a word is needed", "upstream: people", "upstream: [people]"),
+    ("another default", "default: remove", "default: keep"),
+    ("another version", "tamis: 1", "tamis: 2"),
+    ("a missing section", "release:", "limits:"),
+    ("an action that is none", "mask last 4", "mask lst 4"),
+    ("a word that is none", "role: internal", "role: interal"),
+    ("no selector", "\"$.email\"", "\"$.e mail\""),
+    ("a selector of an element without a list", "\"$.email\"", "\"@.email\""),
+    ("a list that is none", "upstream: people", "upstream: people\n    each: \"$.people\""),
+    ("a parameter that the path has not", "path:id", "path:uid"),
+    ("a path that is none", "GET /people/{id}", "GET people/{id}"),
+    ("a method that is none", "GET /people/{id}", "FETCH /people/{id}"),
+    (
+        "two routes for the same requests",
+        "release:",
+        "  - {match: \"GET /people/{name}\", upstream: people}\nrelease:",
+    ),
+    ("nobody whose data these are", "    subjects: {person: \"path:id\"}\n", ""),
+    (
+        "several people and no word whose it is",
+        "{person: \"path:id\"}",
+        "{person: \"path:id\", friend: \"$.friend\"}",
+    ),
+    ("no legal basis", ", basis: contract", ""),
+    ("a processor without a contract", "role: internal", "role: processor"),
+    ("an authority without orders", "role: internal", "role: authority"),
+    ("a purpose that the recipient may not use", "purposes: [service]", "purposes: []"),
+    ("consent without a register", "basis: contract", "basis: consent"),
+    ("an unquoted date", "country: DE", "contract: {ref: C-1, until: 2027-12-31}"),
+    ("a date that is none", "country: DE", "contract: {ref: C-1, until: \"2027-02-30\"}"),
+    ("an unquoted NO", "seat: DE", "seat: NO"),
+    ("a country that is none", "seat: DE", "seat: UK"),
+    ("an API key written out", "mtls: \"dns:desk.example.invalid\"", "api_key: hunter2"),
+    ("a name in no certificate", "dns:desk.example.invalid", "desk.example.invalid"),
+    (
+        "a mechanism that is void",
+        "release:",
+        "transfers:\n  region_of_subject: {from: [directory], unknown: EEA}\n  allowed_countries: [\"US\"]\n  table:\n    - {from: EEA, to: \"US\", by: privacy-shield}\n  otherwise: refuse\nrelease:",
+    ),
+    (
+        "a register that cannot be read",
+        "release:",
+        "registers:\n  objection: {from: {file: objections.jsonl}}\nrelease:",
+    ),
+    (
+        "a pseudonym that everybody can join",
+        "show: {account.id: keep",
+        "pseudonym_scope: global, show: {account.id: pseudonym",
+    ),
+    (
+        "a small group",
+        "release:",
+        "  - match: GET /groups\n    upstream: people\n    aggregate: {k: 3, rows: \"$.groups[*]\", count: \"@.count\"}\nrelease:",
+    ),
+    (
+        "a count of nothing",
+        "upstream: people",
+        "upstream: people\n    derive: {\"$.total\": count(each)}",
+    ),
+    ("a promise id that is none", "default: remove", "default: remove\n  keeps: [W14]"),
+    ("a limit of no kind", "release:", "limits:\n  - {limt: contact.email, to: remove}\nrelease:"),
+    ("a name that cannot be logged", "  desk:", "  \"de sk\":"),
+];
+
+fn spoilt(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "the small policy has no `{from}`");
+    SMALL.replacen(from, to, 1)
+}
+
+#[test]
+fn the_small_policy_loads() {
+    let policy = Policy::parse("small.yaml", SMALL).unwrap_or_else(|found| panic!("{found}"));
+    assert!(policy.warnings.is_empty() && policy.unenforced.is_empty());
+}
+
+#[test]
+fn bad_rules_are_rejected_with_place_and_help() {
+    let mut drawn = String::new();
+    for (name, from, to) in CASES {
+        let Err(rejected) = Policy::parse("small.yaml", &spoilt(from, to)) else {
+            panic!("accepted: {name}");
+        };
+        let _ = writeln!(drawn, "## {name}\n{rejected}");
+    }
+    insta::assert_snapshot!(drawn);
+}
+
+#[test]
+fn every_error_of_a_file_is_reported_at_once() {
+    let text = SMALL
+        .replace("default: remove", "default: keep")
+        .replace("basis: contract", "basis: habit")
+        .replace("role: internal", "rolle: internal")
+        .replace("\"$.email\"", "\"$.e mail\"")
+        .replace("mask last 4", "mask most of it")
+        .replace("to: [desk]", "to: [desk, dusk]");
+    let rejected = Policy::parse("small.yaml", &text).expect_err("six mistakes");
+    let errors: Vec<&str> = rejected
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.message.as_str())
+        .collect();
+    for expected in [
+        "`keep` is not an accepted default",
+        "`habit` is not a legal basis",
+        "a recipient has no `role`",
+        "unknown key `rolle` in a recipient",
+        "selector `$.e mail`",
+        "unknown action `mask most of it`",
+        "undefined recipient `dusk`",
+    ] {
+        assert!(errors.iter().any(|error| error.starts_with(expected)), "{expected}: {errors:#?}");
+    }
+}
+
+#[test]
+fn an_api_key_is_not_repeated() {
+    let text = spoilt("mtls: \"dns:desk.example.invalid\"", "api_key: CANARY-KEY");
+    let rejected = Policy::parse("small.yaml", &text).expect_err("a key is no reference");
+    assert!(rejected.findings.iter().all(|finding| !finding.message.contains("CANARY-KEY")));
+}
+
+#[test]
+fn no_text_makes_the_reader_fail_otherwise_than_by_a_finding() {
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for text in ["", "# nothing", "-", "{", "tamis: 1", "\u{0}", "a: b: c", "- - - -", &deep] {
+        let rejected = Policy::parse("odd.yaml", text).expect_err("no rules at all");
+        assert!(!rejected.findings.is_empty(), "{text:.20}");
+    }
+    for end in (0..SMALL.len()).step_by(7) {
+        if let Err(rejected) = Policy::parse("cut.yaml", &SMALL[..end]) {
+            assert!(rejected.to_string().contains("error[T"), "cut at {end}");
+        }
+    }
+}
+
+#[test]
+fn warnings_load_and_are_kept() {
+    let cases = [
+        ("T111", "account.id: {}", "account.id: {}\n  contact.phone: {}"),
+        ("T110", "contact.email: mask last 4", "account.id: keep"),
+        ("T121", "purposes: [service]", "purposes: [service, more]"),
+        ("T205", "contact.email: {}", "contact.email: {sensitive: true}"),
+        ("T211", "\"$.email\"", "\"$.*\""),
+        ("T212", "\"$.email\": contact.email", "\"$.email\": {is: contact.email, subtree: true}"),
+        ("T301", "basis: contract", "basis: legitimate-interests"),
+        (
+            "T310",
+            "release:",
+            "transfers: {region_of_subject: {from: [directory], unknown: EEA}, allowed_countries: [\"US\"], table: [], otherwise: refuse}\nrelease:",
+        ),
+    ];
+    for (code, from, to) in cases {
+        let text = spoilt(from, to)
+            .replace("show: {account.id: keep, account.id: keep}", "show: {account.id: keep}")
+            .replace("contact.email: mask last 4", "contact.email: keep")
+            .replace("basis: contract}", "basis: contract}\n  more: {text: More, basis: contract}");
+        let policy = Policy::parse("small.yaml", &text).unwrap_or_else(|found| panic!("{found}"));
+        let codes: Vec<&str> = policy.warnings.iter().map(|one| one.code).collect();
+        assert!(codes.contains(&code), "{code}: {codes:?}");
+    }
+}
+
+#[test]
+fn what_has_run_out_is_a_warning_of_the_day() {
+    let policy = super::load("we-lock");
+    let on = |day: &str| {
+        let due = policy.due(day.parse().expect("a date"));
+        due.iter().map(|one| format!("{} {}", one.code, one.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(on("2026-06-01"), Vec::<String>::new());
+    assert!(
+        on("2026-12-15")
+            .contains(&"T310 the transfer mechanism scc SCC-CN runs out on 2027-02-01".to_owned())
+    );
+    assert!(on("2027-02-02").contains(
+        &"T120 the contract AFF-3 with `ads-affiliate` ran out on 2027-01-31".to_owned()
+    ));
+}
