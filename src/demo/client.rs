@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -84,6 +84,21 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]. A refusal is an answer, not an error.
     pub async fn fetch(&self, address: SocketAddr, path: &str) -> Result<Answer, ClientError> {
+        let request = Request::get(path)
+            .body(Full::default())
+            .map_err(|error| ClientError::Connection(address, error.into()))?;
+        self.send(address, request).await
+    }
+
+    /// Sends a request as it is, with the client's own headers and a `Host` added.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn send(
+        &self,
+        address: SocketAddr,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Answer, ClientError> {
         let connection = |error: Fault| ClientError::Connection(address, error);
         let tcp = TcpStream::connect(address).await.map_err(|error| connection(error.into()))?;
         let name = ServerName::try_from("localhost").map_err(|error| connection(error.into()))?;
@@ -92,10 +107,9 @@ impl Client {
             .await
             .map_err(|error| connection(error.into()))?;
         let driver = tokio::spawn(driver);
-        let mut request = Request::get(path)
-            .header(header::HOST, format!("localhost:{}", address.port()))
-            .body(Empty::<Bytes>::new())
+        let host = HeaderValue::from_str(&format!("localhost:{}", address.port()))
             .map_err(|error| connection(error.into()))?;
+        request.headers_mut().insert(header::HOST, host);
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }

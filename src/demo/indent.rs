@@ -52,7 +52,7 @@ fn short_list(open: char, inside: &str) -> Option<&str> {
     let list = &inside[..=end];
     let is_plain = open == '[' && end <= 60 && !list.contains(['{', '[', '\\']);
     // An even number of quotes: the bracket is not one inside a string.
-    (is_plain && list.matches('"').count() % 2 == 0).then_some(list)
+    (is_plain && list.matches('"').count().is_multiple_of(2)).then_some(list)
 }
 
 /// Where the string that `text` is in ends, quote included.

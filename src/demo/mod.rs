@@ -13,7 +13,16 @@ mod locks;
 mod marketplace;
 mod payments;
 mod people;
+mod script;
+mod settings;
+mod stage;
+mod statements;
+mod tour;
 
 pub use backend::{Backend, BackendKind};
 pub use client::{Answer, Client, ClientError};
 pub use people::{Corner, DEMO_COUNT, DEMO_SEED, FIRST_NUMBER, People, Person};
+pub use script::Show;
+pub use settings::StageListen;
+pub use stage::{Credential, Stage, StageError};
+pub use tour::{Addresses, TourError, tour};

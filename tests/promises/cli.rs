@@ -1,1 +1,122 @@
+//! The commands, seen from outside: help, exit codes, standard input and output.
 
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// Runs `tamis` with these arguments and this standard input.
+fn tamis(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tamis"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    // A command that ends before it reads all is judged by its exit code.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("the program ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const COMMANDS: [&str; 9] =
+    ["run", "demo", "check", "explain", "minimize", "rewrite", "consent", "ledger", "certs"];
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    let listed = text(&tamis(&["--help"], "").stdout);
+    for command in COMMANDS {
+        assert!(listed.contains(&format!("\n  {command} ")), "{command} is not listed: {listed}");
+        let output = tamis(&[command, "--help"], "");
+        let help = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        assert!(help.contains(&format!("tamis {command}")), "{command} --help has no example");
+        assert!(help.to_lowercase().contains("example"), "{command} --help has no example");
+    }
+}
+
+#[test]
+fn exit_codes_tell_usage_from_rejection() {
+    let broken = tempfile::tempdir().expect("a folder");
+    let rules = broken.path().join("rules.yaml");
+    let settings = broken.path().join("tamis.yaml");
+    std::fs::write(&rules, "tamis: 1\npolicy: {idd: x}\n").expect("writable");
+    std::fs::write(&settings, "rulez: x\n").expect("writable");
+    let (rules, settings) = (rules.display().to_string(), settings.display().to_string());
+    let cases: [(&[&str], i32); 8] = [
+        (&[], 2),
+        (&["no-such-command"], 2),
+        (&["rewrite", "--no-such-option"], 2),
+        (&["check", "rules/letsmasak/rules.yaml"], 0),
+        (&["check", "rules/webllet/rules.yaml"], 0),
+        (&["check", "rules/we-lock/rules.yaml"], 0),
+        (&["check", &rules], 64),
+        (&["run", "--config", &settings], 64),
+    ];
+    for (arguments, expected) in cases {
+        let output = tamis(arguments, "");
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{arguments:?}: {}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn rewrite_is_a_filter_on_standard_input() {
+    let input = r#"{"a":1,"email":"testina@example.invalid","pan":"4111111111111111","n":1.10}"#;
+    let output =
+        tamis(&["rewrite", "--rule", "$.email=remove", "--rule", "$..pan=mask last 4"], input);
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let value: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert!(value.get("email").is_none(), "{printed}");
+    assert_eq!(value["pan"], "****1111");
+    assert!(printed.contains("1.10"), "untouched bytes stay: {printed}");
+}
+
+#[test]
+fn a_broken_document_is_no_success_and_is_not_repeated() {
+    let canary = "canary-7f3a@example.invalid";
+    let input = format!(r#"{{"email":"{canary}","a":[1,2"#);
+    let output = tamis(&["rewrite", "--rule", "$.email=remove"], &input);
+    assert_eq!(output.status.code(), Some(1));
+    for shown in [text(&output.stdout), text(&output.stderr)] {
+        assert!(!shown.contains(canary), "{shown}");
+    }
+}
+
+#[test]
+fn explain_names_the_action_and_the_rule_line_of_each_field() {
+    let output = tamis(
+        &[
+            "explain",
+            "--rules",
+            "rules/letsmasak/rules.yaml",
+            "--to",
+            "courier",
+            "--for",
+            "service.delivery",
+            "--route",
+            "GET /v2/users/{user_id}",
+        ],
+        "",
+    );
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let line = |selector: &str| {
+        let found = printed.lines().find(|line| line.contains(selector));
+        found.unwrap_or_else(|| panic!("{selector} is not explained: {printed}")).to_owned()
+    };
+    assert!(line("$.mailing_address").contains("keep"));
+    assert!(line("$.mailing_address").contains("rules.yaml:"));
+    assert!(line("$.email").contains("remove"));
+}
