@@ -108,6 +108,7 @@ fn policy() -> Policy {
         hsts: None,
         unenforced: vec![],
         warnings: vec![],
+        plans: tamis::policy::Plans::default(),
     }
 }
 
