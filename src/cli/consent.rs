@@ -1,13 +1,353 @@
-//! `tamis consent`.
+//! `tamis consent`: statements of data subjects, from the command line.
+//!
+//! Works beside a running gateway on the same file and is in force at its next lookup. The gateway
+//! enters the change in the ledger. Names are checked against the rules, since a misspelt purpose
+//! would withdraw nothing.
 
+use std::io::{self, BufRead as _, Read as _, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use super::REJECTED;
+use crate::config::{Config, ConfigError};
+use crate::policy::Policy;
+use crate::registers::{
+    ConsentRecord, EmbeddedRegisters, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord,
+    Record, Registers as _, RestrictionRecord, check_purpose, check_recipient, check_record,
+    statements_to_json,
+};
+use crate::terms::{
+    CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, Personal, PurposeId, PurposePattern,
+    RecipientId,
+};
+
+/// Longest subject that is read from standard input.
+const SUBJECT_BYTES: u64 = 1024;
 
 /// Arguments of `tamis consent`.
 #[derive(clap::Args)]
-pub(super) struct Consent {}
+#[command(after_help = "Examples:\n  \
+    tamis consent give --subject u1 --purpose share.partner --recipient loyalty-partner --config tamis.yaml\n  \
+    printf u1 | tamis consent withdraw --subject - --purpose 'share.*' --config tamis.yaml\n\n\
+    `--subject -` reads the id from standard input, which keeps it out of the process list and the\n\
+    shell's history.")]
+pub(super) struct Consent {
+    #[command(subcommand)]
+    what: What,
+    /// The gateway's configuration, which names registers and rules.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["registers", "rules"])]
+    config: Option<PathBuf>,
+    /// The registers' file.
+    #[arg(long, global = true, value_name = "FILE")]
+    registers: Option<PathBuf>,
+    /// The rules file.
+    #[arg(long, global = true, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Subject {
+    /// The data subject's id; `-` reads it from standard input.
+    #[arg(long)]
+    subject: String,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Record a consent to the purpose's present text.
+    Give {
+        #[command(flatten)]
+        subject: Subject,
+        /// The one purpose; it never covers what lies beneath.
+        #[arg(long)]
+        purpose: String,
+        /// To whom; may be given several times.
+        #[arg(long = "recipient")]
+        recipients: Vec<String>,
+        /// Only these categories; may be given several times.
+        #[arg(long = "category")]
+        categories: Vec<String>,
+        /// Given in so many words.
+        #[arg(long)]
+        explicit: bool,
+        /// When it ends by itself, such as 2027-11-01T09:00:00Z.
+        #[arg(long)]
+        expires: Option<Timestamp>,
+        /// Its id; without it a fresh one.
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Withdraw every consent for a purpose and what lies beneath it.
+    Withdraw {
+        #[command(flatten)]
+        subject: Subject,
+        /// The purpose or pattern, such as 'marketing.*'.
+        #[arg(long)]
+        purpose: String,
+        /// Only as far as consents name this recipient.
+        #[arg(long)]
+        recipient: Option<String>,
+    },
+    /// Print all that a subject has said, as JSON.
+    Show {
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// Record that a subject was shown the purpose's present text.
+    Notice {
+        #[command(flatten)]
+        subject: Subject,
+        /// The purpose.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Record an objection.
+    Object {
+        #[command(flatten)]
+        subject: Subject,
+        /// The purpose or pattern.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Restrict processing.
+    Restrict {
+        #[command(flatten)]
+        subject: Subject,
+        /// Which categories; may be given several times; without it all.
+        #[arg(long = "category")]
+        categories: Vec<String>,
+        /// Until when; without it until lifted.
+        #[arg(long)]
+        until: Option<Timestamp>,
+    },
+    /// Lift every restriction, or with --objection the objections to exactly that pattern.
+    Lift {
+        #[command(flatten)]
+        subject: Subject,
+        /// The purpose or pattern of the objection.
+        #[arg(long, value_name = "PURPOSE")]
+        objection: Option<String>,
+    },
+    /// Erase: nothing is disclosed from now on.
+    Erase {
+        #[command(flatten)]
+        subject: Subject,
+        /// A purpose that goes on; may be given several times.
+        #[arg(long = "except", value_name = "PURPOSE")]
+        except: Vec<String>,
+    },
+    /// Take records from a file with one JSON object a line: all of them or none.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Why a command failed.
+enum Failure {
+    /// Configuration or rules.
+    Rejected(String),
+    /// Anything else; holds no value of a record.
+    Failed(String),
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
 
 impl Consent {
     pub(super) fn run(self) -> ExitCode {
-        todo!("consent")
+        let done =
+            self.stores().and_then(|(registers, policy)| perform(self.what, &registers, &policy));
+        let (text, code) = match done {
+            Ok(text) => {
+                let written = writeln!(io::stdout().lock(), "{text}");
+                return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            }
+            Err(Failure::Rejected(text)) => (text, ExitCode::from(REJECTED)),
+            Err(Failure::Failed(text)) => (text, ExitCode::FAILURE),
+        };
+        complain(&text);
+        code
     }
+
+    fn stores(&self) -> Result<(EmbeddedRegisters, Policy), Failure> {
+        let (registers, rules) = match (&self.config, &self.registers, &self.rules) {
+            (Some(config), _, _) => {
+                let config = Config::load(config)
+                    .map_err(|error| Failure::Rejected(config_error(&error)))?;
+                (config.registers, config.rules)
+            }
+            (None, Some(registers), Some(rules)) => (registers.clone(), rules.clone()),
+            _ => return Err(failed("give --config, or both --registers and --rules")),
+        };
+        let text = std::fs::read_to_string(&rules).map_err(|error| {
+            Failure::Rejected(format!("cannot read {}: {}", rules.display(), error.kind()))
+        })?;
+        let policy = Policy::parse(&rules.display().to_string(), &text)
+            .map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
+        let registers = EmbeddedRegisters::open(&registers)
+            .map_err(|error| failed(format!("{error}: {}", error.0)))?;
+        Ok((registers, policy))
+    }
+}
+
+fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result<String, Failure> {
+    let now = Timestamp::now();
+    let digest = |purpose: &str| policy.purposes.get(purpose).map(|known| known.text_digest);
+    let take = |record: Record, said: &str| -> Result<String, Failure> {
+        check_record(policy, &record).map_err(failed)?;
+        registers.record(&record).map_err(failed)?;
+        Ok(said.to_owned())
+    };
+    match what {
+        What::Give { subject, purpose, recipients, categories, explicit, expires, id } => {
+            let id = id.unwrap_or_else(|| format!("con_{}", uuid::Uuid::now_v7().simple()));
+            let said = format!("given: {id}");
+            let record = Record::Consent(ConsentRecord {
+                id,
+                subject: subject.read()?,
+                purpose_text_digest: digest(&purpose),
+                purpose: PurposeId::from(purpose),
+                recipients: recipients.into_iter().map(Into::into).collect(),
+                categories: categories.into_iter().map(Into::into).collect(),
+                explicit,
+                expires_at: expires,
+                events: vec![ConsentEvent { at: now, status: ConsentStatus::Given }],
+                evidence: Evidence { source: Some("tamis consent".into()), ..Evidence::default() },
+            });
+            take(record, &said)
+        }
+        What::Withdraw { subject, purpose, recipient } => {
+            let purpose = PurposePattern::new(&purpose);
+            check_purpose(policy, &purpose).map_err(failed)?;
+            if let Some(recipient) = &recipient {
+                check_recipient(policy, recipient).map_err(failed)?;
+            }
+            let recipient = recipient.map(RecipientId::from);
+            let ended = registers
+                .withdraw(&subject.read()?, &purpose, recipient.as_ref())
+                .map_err(failed)?;
+            Ok(format!("withdrawn: {ended} consents"))
+        }
+        What::Show { subject } => {
+            let said = registers.statements(&subject.read()?).map_err(failed)?;
+            Ok(format!("{:#}", statements_to_json(&said, now)))
+        }
+        What::Notice { subject, purpose } => {
+            let (id, subject) = (None, subject.read()?);
+            let purpose_text_digest = digest(&purpose);
+            let purpose = PurposeId::from(purpose);
+            let notice = NoticeRecord { id, subject, purpose, purpose_text_digest, shown_at: now };
+            take(Record::Notice(notice), "noted")
+        }
+        What::Object { subject, purpose } => {
+            let objection = ObjectionRecord {
+                id: None,
+                subject: subject.read()?,
+                purpose: PurposePattern::new(&purpose),
+                since: now,
+                channel: None,
+                source: Some("tamis consent".into()),
+            };
+            take(Record::Objection(objection), "objected")
+        }
+        What::Restrict { subject, categories, until } => {
+            let named = if categories.is_empty() { vec!["*".to_owned()] } else { categories };
+            let restriction = RestrictionRecord {
+                id: None,
+                subject: subject.read()?,
+                categories: named.iter().map(|name| CategoryPattern::new(name)).collect(),
+                ground: None,
+                since: now,
+                until,
+            };
+            take(Record::Restriction(restriction), "restricted")
+        }
+        What::Lift { subject, objection } => {
+            let subject = subject.read()?;
+            let lifted = match objection {
+                Some(pattern) => registers.lift_objection(&subject, &PurposePattern::new(&pattern)),
+                None => registers.lift_restrictions(&subject),
+            };
+            Ok(format!("lifted: {}", lifted.map_err(failed)?))
+        }
+        What::Erase { subject, except } => {
+            let erasure = ErasureRecord {
+                id: None,
+                subject: subject.read()?,
+                requested_at: now,
+                effective_at: now,
+                except: except.iter().map(|pattern| PurposePattern::new(pattern)).collect(),
+            };
+            take(Record::Erasure(erasure), "erased")
+        }
+        What::Import { file } => import(&file, registers, policy),
+    }
+}
+
+/// Reads every line before anything is written, so that all wrong lines are named at once.
+fn import(
+    file: &std::path::Path,
+    registers: &EmbeddedRegisters,
+    policy: &Policy,
+) -> Result<String, Failure> {
+    let open = std::fs::File::open(file).map_err(|error| failed(error.kind()))?;
+    let (mut records, mut lines, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, line) in (1_u64..).zip(io::BufReader::new(open).lines()) {
+        let line = line.map_err(|error| failed(format!("line {number}: {}", error.kind())))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match Record::parse(line.as_bytes()) {
+            Ok(record) => match check_record(policy, &record) {
+                Ok(()) => {
+                    records.push(record);
+                    lines.push(number);
+                }
+                Err(unknown) => wrong.push(format!("line {number}: {unknown}")),
+            },
+            Err(error) => wrong.push(format!("line {number}: {error}")),
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.push("nothing was imported".into());
+        return Err(Failure::Failed(wrong.join("\n")));
+    }
+    let new = registers.record_all(&records).map_err(|(at, error)| {
+        let line = lines.get(at).copied().unwrap_or_default();
+        failed(format!("line {line}: {error}\nnothing was imported"))
+    })?;
+    Ok(format!("imported: {} records, {new} of them new", records.len()))
+}
+
+impl Subject {
+    fn read(self) -> Result<DataSubject, Failure> {
+        if self.subject != "-" {
+            return Ok(Personal::new(self.subject.into()));
+        }
+        let mut text = String::new();
+        io::stdin()
+            .take(SUBJECT_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|error| failed(error.kind()))?;
+        let id = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(Personal::new(id.strip_suffix('\r').unwrap_or(id).into()))
+    }
+}
+
+/// What is wrong with a configuration, with the findings if it was read.
+pub(super) fn config_error(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Unreadable(_, cause) => format!("{error}: {}", cause.kind()),
+        ConfigError::Rejected(findings) => findings.to_string(),
+    }
+}
+
+/// One complaint on standard error; nobody is left to be told if that fails.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }

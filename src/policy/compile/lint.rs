@@ -22,13 +22,17 @@ pub(super) struct Declared<'a> {
 
 /// All findings about a policy as a whole.
 pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
-    categories(policy, declared, findings);
     grants(policy, declared, findings);
+    authorities(policy, declared, findings);
+    // What is unused in rules with an error is mostly so because of the error.
+    if findings.has_error() {
+        return;
+    }
+    categories(policy, declared, findings);
     unused_purposes(policy, findings);
     sensitive_in_clear(policy, findings);
     meeting_selectors(policy, findings);
     countries(policy, findings);
-    authorities(policy, declared, findings);
 }
 
 /// T110, T111.

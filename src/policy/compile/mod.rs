@@ -67,7 +67,7 @@ struct Compiler<'f> {
 
 impl Compiler<'_> {
     fn policy(&mut self, root: &Node, digest: Digest) -> Policy {
-        let mut fields = root.fields(self.findings, "the rules");
+        let mut fields = root.fields(self.findings, "the file");
         if let Some(version) = fields.require(self.findings, "tamis") {
             version.word(self.findings, "a version of the rules language", &[("1", ())]);
         }

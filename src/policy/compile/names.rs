@@ -24,7 +24,7 @@ impl Names {
     /// Reads the keys of the sections that declare names. Makes no findings: the sections do.
     pub(super) fn collect(root: &Node) -> Self {
         let mut quiet = Findings::default();
-        let mut fields = root.fields(&mut quiet, "the rules");
+        let mut fields = root.fields(&mut quiet, "the file");
         let mut keys = |section: Option<&Node>| -> Vec<(String, Place)> {
             section.map_or_else(Vec::new, |node| {
                 node.entries(&mut quiet, "a mapping")

@@ -112,7 +112,8 @@ impl Compiler<'_> {
         Purpose {
             text: text.to_owned(),
             text_digest: Digest::of(text.as_bytes()),
-            basis: basis.unwrap_or(LegalBasis::ExplicitConsent),
+            // Without one the rules are rejected; this only keeps other findings from following.
+            basis: basis.unwrap_or(LegalBasis::Contract),
             consent_names_recipient,
             objectable,
             survives_restriction,

@@ -53,6 +53,11 @@ impl Findings {
         self.list.push(Diagnostic { code, severity, message, place: place.clone(), help });
     }
 
+    /// Whether the rules are rejected already.
+    pub(in crate::policy) fn has_error(&self) -> bool {
+        self.list.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
     /// All of them, in the order of the file.
     pub(in crate::policy) fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.list.sort_by(|a, b| {

@@ -146,8 +146,12 @@ impl Node {
         let found = set.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let words: Vec<String> = set.iter().map(|(word, _)| format!("`{word}`")).collect();
-            let help = closest(text, set.iter().map(|(word, _)| *word))
-                .unwrap_or_else(|| format!("one of {}", words.join(", ")));
+            let help = closest(text, set.iter().map(|(word, _)| *word)).unwrap_or_else(|| {
+                match words.as_slice() {
+                    [only] => format!("write {only}"),
+                    several => format!("one of {}", several.join(", ")),
+                }
+            });
             let message = format!("`{text}` is not {what}");
             findings.error_with("T102", &self.place, message, Some(help));
         }

@@ -69,7 +69,7 @@ fn what_is_refused_stands_in_the_documentation() {
     let block = documented
         .split_once("<!-- refusals -->\n")
         .and_then(|(_, rest)| rest.split_once("\n<!-- end of refusals -->"))
-        .map(|(block, _)| block);
+        .map(|(block, _)| block.trim_end());
     assert_eq!(block, Some(expected.trim_end()), "docs/RULES.md is to say:\n{expected}");
 }
 

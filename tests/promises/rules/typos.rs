@@ -7,7 +7,7 @@ use super::text_of;
 
 /// Policy, a key as it stands there (with enough around it to be found), and the mapping it is in.
 const KEYS: &[(&str, &str, &str, &str)] = &[
-    ("letsmasak", "\nlimits:", "limits", "the rules"),
+    ("letsmasak", "\nlimits:", "limits", "the file"),
     ("letsmasak", "  conceal_as:", "conceal_as", "`policy`"),
     ("letsmasak", "{file: letsmasak.txt", "file", "`policy.source`"),
     ("webllet", "seat: HK, contact:", "contact", "`policy.controller`"),
