@@ -16,10 +16,10 @@ use tamis::identity::{
     ApiKeys, Credentials, Identifier, IdentityError, Issuer, IssuerError, IssuerKeys, KeySource,
     SubjectAlternativeNames, TokenAlgorithm,
 };
-use tamis::policy::Place;
 use tamis::policy::model::{
     AccessLogRules, Authenticator, Conceal, Policy, Recipient, RegisterRules,
 };
+use tamis::policy::{Place, Plans};
 use tamis::terms::{Digest, PurposeId, RecipientId, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -108,6 +108,7 @@ fn policy() -> Policy {
         hsts: None,
         unenforced: vec![],
         warnings: vec![],
+        plans: Plans::default(),
     }
 }
 
