@@ -14,6 +14,7 @@ mod jsonpath_suite;
 mod ledger;
 mod oracle;
 mod registers;
+mod rewrite;
 mod rules;
 mod statements_cli;
 mod tour;
