@@ -87,7 +87,7 @@ struct Present {
 
 enum Source {
     File { path: PathBuf, seen: Mutex<Seen> },
-    Url { fetcher: KeyFetcher, wanted: Notify },
+    Url { fetcher: Box<KeyFetcher>, wanted: Notify },
 }
 
 struct Seen {
@@ -128,7 +128,7 @@ impl IssuerKeys {
             KeySource::Url { url, authorities } => {
                 let fetcher = KeyFetcher::new(url.clone(), authorities.as_deref())
                     .map_err(|fault| IssuerError::Fetch(issuer.name.clone(), fault))?;
-                Source::Url { fetcher, wanted: Notify::new() }
+                Source::Url { fetcher: Box::new(fetcher), wanted: Notify::new() }
             }
         };
         Ok(Self { issuer, present, source })

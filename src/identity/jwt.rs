@@ -293,7 +293,7 @@ mod tests {
             verify_signature(&token, &keys, algorithms)
         };
         let fine: [&dyn Fn(&mut Header); 3] = [&|_| {}, &|header| header.typ = None, &|header| {
-            header.typ = Some("application/at+JWT".to_owned())
+            header.typ = Some("application/at+JWT".to_owned());
         }];
         for change in fine {
             assert_eq!(verified(change, &ALL), Ok(()));
