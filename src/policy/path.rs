@@ -1,7 +1,7 @@
 //! JSONPath selectors (RFC 9535): text → our own syntax tree.
 //!
 //! Two parsers read every selector and must agree: jsonpath-rust, and the strict scanner in
-//! [`scan`]. jsonpath-rust alone takes blanks inside member names (`$.a b`), functions that the RFC
+//! `scan.rs`. jsonpath-rust alone takes blanks inside member names (`$.a b`), functions that the RFC
 //! does not know and ill-typed comparisons; such a rule would match nothing and leak in silence.
 //! What a streaming engine cannot decide is refused with the reason, and so is a selector that can
 //! never select anything: a rule that cannot work is an error, not a rule that never matches.

@@ -99,6 +99,61 @@ fn the_stricter_of_two_rules_is_in_force() {
 }
 
 #[test]
+fn values_are_treated_wherever_they_are_cut() {
+    let rules: &[RuleText<'_>] = &[
+        ("$.pan", "mask last 4"),
+        ("$.secret", "redact"),
+        ("$.note", "blank"),
+        ("$.born", "generalise year"),
+        ("$.who", "subtree mask last 4"),
+    ];
+    for (input, expected) in [
+        (r#"{"pan":"4111 1111 1111 1234"}"#, r#"{"pan":"****1234"}"#),
+        (r#"{"pan":41111111111111234,"x":1}"#, r#"{"pan":"****1234"}"#),
+        (
+            r#"{"pan":["4111111111111234",null,["41111111\u003111111234"]]}"#,
+            r#"{"pan":["****1234",null,["****1234"]]}"#,
+        ),
+        (r#"{"pan":{"a":1},"pan":true}"#, r#"{"pan":null}"#),
+        (
+            r#"{ "secret" : "\ud83d\ude00" , "note" : "x" }"#,
+            r#"{ "secret" : "****" , "note" : "" }"#,
+        ),
+        (
+            r#"{"note":12,"note":false,"note":null,"note":["a"]}"#,
+            r#"{"note":null,"note":null,"note":null,"note":[""]}"#,
+        ),
+        (r#"{"born":"1984-05-06","secret":"größe"}"#, r#"{"born":"1984","secret":"****"}"#),
+        (
+            r#"{"who":{"name":"x"},"who":[{}],"who":"123456789"}"#,
+            r#"{"who":null,"who":[null],"who":"****6789"}"#,
+        ),
+    ] {
+        check(Unlisted::Remove, (rules, input, expected));
+    }
+}
+
+#[test]
+fn a_value_too_long_to_be_treated_is_blanked_and_counted() {
+    let rules = &[("$.pan", "mask last 4"), ("$.kept", "keep"), ("$.gone", "redact")];
+    let mut engine = Engine::new(rules, Unlisted::Remove);
+    engine.limits.scalar_bytes = 12;
+    for (input, expected, blanked) in [
+        (r#"{"pan":"1234567890"}"#, r#"{"pan":"****7890"}"#, 0),
+        (r#"{"pan":"12345678901"}"#, r#"{"pan":""}"#, 1),
+        (r#"{"pan":1234567890123}"#, r#"{"pan":null}"#, 1),
+        (
+            r#"{"kept":"12345678901","gone":"12345678901"}"#,
+            r#"{"kept":"12345678901","gone":"****"}"#,
+            0,
+        ),
+    ] {
+        let outcome = engine.everywhere(input.as_bytes(), release).expect("JSON");
+        assert_eq!((outcome.text.as_str(), outcome.tally.blanked), (expected, blanked), "{input}");
+    }
+}
+
+#[test]
 fn positions_count_over_the_input() {
     for (selector, expected) in [
         ("$[0]", "[1,2,3,4,5]"),

@@ -6,14 +6,18 @@
 //! a removed member takes its separator with it; those bytes are *pending*. At the end of an input
 //! pending bytes move to `hold` and decided ones are written, so no boundary changes the output.
 
+mod fate;
+
 use std::sync::Arc;
 
+use fate::{Fate, example};
+
 use super::capture::{Capture, Captured};
-use super::rules::{Rule, Rules, needs_no_value};
+use super::rules::{Rule, Rules};
 use super::tokens::{Kind, Piece, Token, Tokens};
 use super::{JsonLimits, Malformed, MalformedKind, Treatments};
-use crate::action::{Action, Applied, Scalar};
-use crate::policy::automaton::{Automaton, CellId, Mark, StateId, Unlisted};
+use crate::action::{Applied, Scalar};
+use crate::policy::automaton::{Automaton, Mark, StateId};
 
 /// White space that may be pending beside a member name. Pretty printers indent by less.
 const PENDING_BLANKS: usize = 64 * 1024;
@@ -87,21 +91,6 @@ enum Mode {
     Replaced,
     /// A scalar is captured, to be treated.
     Treat(Rule),
-}
-
-/// What becomes of a value, decided at its first byte.
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    Copy,
-    Remove,
-    Null,
-    Count(u64),
-    Placeholder(Rule),
-    Treat(Rule),
-    Enter { rule: Rule, subtree: bool },
-    Ask,
-    Drop,
-    Refuse,
 }
 
 pub(super) struct Walk {
@@ -338,80 +327,6 @@ impl Walk {
         }
     }
 
-    /// What becomes of the value that begins with `token`.
-    #[inline]
-    fn fate(&mut self, token: Token) -> Fate {
-        let state = self.next;
-        let marks = self.automaton.marks(state);
-        if self.root == Root::Document && marks.contains(&Mark::Each) {
-            return Fate::Ask;
-        }
-        let (mut rule, mut subtree) = match self.frames.last() {
-            Some(frame) => (frame.rule, frame.subtree),
-            None => match self.automaton.unlisted() {
-                Unlisted::Remove => (Rule::Unlisted, true),
-                Unlisted::Keep => (Rule::Keep, true),
-            },
-        };
-        let mut counted = None;
-        for mark in marks {
-            match *mark {
-                Mark::Cell { cell, subtree: whole } => {
-                    rule = self.rules.join(rule, Rule::Cell(cell));
-                    subtree &= whole;
-                    count(&mut self.counts.cells, cell);
-                }
-                Mark::Count(cell) => {
-                    counted = Some(cell);
-                    count(&mut self.counts.cells, cell);
-                }
-                Mark::Each | Mark::Subject(_) => {}
-            }
-        }
-        if let Some(cell) = counted {
-            rule = self.rules.join(rule, Rule::Cell(cell));
-            return match (self.rules.action(rule), self.released) {
-                (action, Some(released)) if action.releases() => Fate::Count(released),
-                (Action::Refuse, _) => Fate::Refuse,
-                (Action::Drop, _) => Fate::Drop,
-                _ => Fate::Remove,
-            };
-        }
-        let live = self.automaton.leads_to_cells(state);
-        let scalar = matches!(token, Token::Scalar(_));
-        let object = matches!(token, Token::Open { object: true });
-        match (rule, self.rules.action(rule)) {
-            (Rule::Unlisted, _) if live && !scalar => Fate::Enter { rule, subtree: true },
-            (Rule::Unlisted, _) => {
-                self.counts.unlisted += 1;
-                Fate::Remove
-            }
-            (_, Action::Refuse) => Fate::Refuse,
-            (_, Action::Drop) => Fate::Drop,
-            (_, Action::Remove) => Fate::Remove,
-            (_, Action::Keep) if scalar => Fate::Copy,
-            (_, action) if scalar => {
-                if needs_no_value(action, example(token)) {
-                    Fate::Placeholder(rule)
-                } else {
-                    Fate::Treat(rule)
-                }
-            }
-            (_, Action::Keep) if subtree && !live => Fate::Copy,
-            (_, Action::Keep) if subtree && object => Fate::Enter { rule: Rule::Keep, subtree },
-            _ if !object => Fate::Enter { rule, subtree },
-            _ if subtree => {
-                self.counts.blanked += 1;
-                Fate::Null
-            }
-            _ if live => Fate::Enter { rule: Rule::Unlisted, subtree: true },
-            _ => {
-                self.counts.unlisted += 1;
-                Fate::Remove
-            }
-        }
-    }
-
     fn begin(
         &mut self,
         fate: Fate,
@@ -636,22 +551,5 @@ impl Walk {
 
     fn malformed(&self, kind: MalformedKind, behind: u64) -> Malformed {
         Malformed { kind, offset: self.tokens.offset().saturating_sub(behind) }
-    }
-}
-
-/// A value of the same type that says nothing about the one in the document.
-fn example(token: Token) -> Scalar<'static> {
-    let Token::Scalar(piece) = token else { return Scalar::Null };
-    match piece.kind {
-        Kind::Name | Kind::String => Scalar::String(""),
-        Kind::Number => Scalar::Number("0"),
-        Kind::True | Kind::False => Scalar::Bool(false),
-        Kind::Null => Scalar::Null,
-    }
-}
-
-fn count(cells: &mut [u64], cell: CellId) {
-    if let Some(count) = cells.get_mut(usize::from(cell.0)) {
-        *count += 1;
     }
 }

@@ -1,7 +1,7 @@
 //! Selectors of one plan as one deterministic automaton over member names and element positions.
 //!
 //! What each place is for is a [`Mark`]; the engine follows states and reads marks. The automaton is
-//! built once by subset construction ([`compile`]), is immutable from then on, and costs the engine
+//! built once by subset construction (`compile.rs`), is immutable from then on, and costs the engine
 //! one look-up for each member name of an object from which a mark can still be reached. Everything
 //! else is *dead*: no mark lies beneath it, whatever it holds.
 
