@@ -103,7 +103,7 @@ fn loaded(path: &str, purpose: &str, body: &'static str) -> Request<Full<Bytes>>
         .header("x-custom", "canary-header-5d1f")
         .header("cookie", "sid=canary-cookie-5d1f")
         .header("user-agent", "Mozilla/5.0 (canary-agent-5d1f) Firefox/142.0")
-        .header("referer", "https://canary-referrer-5d1f.example/u/canary-referrer-5d1f?q=1")
+        .header("referer", "https://shop.example/u/canary-referrer-5d1f?q=canary-referrer-5d1f")
         .body(Full::from(body))
         .expect("a request")
 }
