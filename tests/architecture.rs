@@ -246,19 +246,23 @@ fn a_permit_is_made_only_by_decide() {
 
 #[test]
 fn status_codes_for_clients_are_chosen_in_one_place() {
-    // The admin API and the demo's backends are servers of their own.
-    let elsewhere: Vec<String> = sources()
-        .into_iter()
-        .filter(|source| {
-            !["admin", "demo"].contains(&source.module.as_str())
-                && source.path != "src/gateway/respond.rs"
-        })
-        .filter(|source| {
-            source.code.contains(".status(") && source.code.contains("Response::builder")
-        })
-        .map(|source| source.path)
-        .collect();
-    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    // The admin API and the demo's backends are servers of their own; `account` enters in the log
+    // what hyper answers for an exchange that panicked.
+    let servers = ["admin", "demo"];
+    let files = ["src/gateway/respond.rs", "src/gateway/account.rs"];
+    let mut chosen = Vec::new();
+    for source in sources() {
+        if servers.contains(&source.module.as_str()) || files.contains(&source.path.as_str()) {
+            continue;
+        }
+        for line in source.code.lines().filter(|line| line.contains("StatusCode::")) {
+            // To compare what a backend or an issuer answered is to read a code, not to choose one.
+            if !line.contains("== StatusCode::") && !line.contains("!= StatusCode::") {
+                chosen.push(format!("{}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(chosen.is_empty(), "{chosen:#?}");
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub(super) struct Demo {
     upstream: Option<String>,
 }
 
+/// Where the backend listens, unless told otherwise.
+const BACKEND_PORT: u16 = 9000;
+
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 impl Demo {
@@ -88,7 +91,13 @@ impl Demo {
 
     async fn show(self, listen: StageListen) -> Result<(), Fault> {
         let people = Arc::new(People::of_the_demo());
-        let backend = Backend::start(self.policy.backend(), people, loopback(0)).await?;
+        let kind = self.policy.backend();
+        // The usual port, so that lines of an earlier tour still work; a free one if it is taken.
+        let usual = if self.port == 0 { 0 } else { BACKEND_PORT };
+        let backend = match Backend::start(kind, Arc::clone(&people), loopback(usual)).await {
+            Ok(backend) => backend,
+            Err(_) => Backend::start(kind, people, loopback(0)).await?,
+        };
         let upstream = format!("http://{}", backend.address());
         let stage = Stage::prepare(self.policy, &self.dir, &upstream, listen)?;
         let config = Config::load(&stage.config_file())?;
@@ -117,7 +126,8 @@ impl Demo {
 
 async fn backend_alone(kind: BackendKind, listen: Option<SocketAddr>) -> Result<(), Fault> {
     let people = Arc::new(People::of_the_demo());
-    let backend = Backend::start(kind, people, listen.unwrap_or_else(|| loopback(9000))).await?;
+    let backend =
+        Backend::start(kind, people, listen.unwrap_or_else(|| loopback(BACKEND_PORT))).await?;
     writeln!(io::stdout(), "backend on http://{}", backend.address())?;
     tokio::signal::ctrl_c().await?;
     Ok(())

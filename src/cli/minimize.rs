@@ -1,13 +1,188 @@
-//! `tamis minimize`.
+//! `tamis minimize`: a JSON document on standard input, as one recipient would get it.
 
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::REJECTED;
+use super::rules_file::{self, RulesFile};
+use crate::decide::{Caller, Facts, KnownSubject, RouteMatch, decide};
+use crate::gateway::minimizing::{Minimizing, MinimizingError};
+use crate::keys::KeyRing;
+use crate::minimize::JsonLimits;
+use crate::policy::Policy;
+use crate::policy::model::Locator;
+use crate::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
+use crate::terms::{DataSubject, Personal, PurposeId, RecipientId, Statements};
 
 /// Arguments of `tamis minimize`.
 #[derive(clap::Args)]
-pub(super) struct Minimize {}
+#[command(after_help = "\
+Example: what the courier gets of one user, from a file instead of the backend.
+  tamis minimize --config .demo/tamis.yaml --route 'GET /v2/users/u1' \\
+    --recipient courier --purpose service.delivery < user.json
+
+Exit codes: 0 minimized, 1 refused or not JSON (what was written by then is no whole document),
+2 usage, 64 rules rejected.")]
+pub(super) struct Minimize {
+    #[command(flatten)]
+    rules: RulesFile,
+    /// Method and path, with values in the place of parameters: 'GET /v2/users/u1'.
+    #[arg(long)]
+    route: String,
+    /// To whom.
+    #[arg(long)]
+    recipient: String,
+    /// What for; may be given several times. Without it the recipient's default counts.
+    #[arg(long = "purpose")]
+    purposes: Vec<String>,
+    /// The person who asks, for recipients who are persons.
+    #[arg(long)]
+    person: Option<String>,
+    /// Key ring for pseudonyms; with --config it is taken from there. Without one, keys are made up
+    /// for this run and pseudonyms differ each time.
+    #[arg(long)]
+    key_ring: Option<PathBuf>,
+}
 
 impl Minimize {
     pub(super) fn run(self) -> ExitCode {
-        todo!("minimize")
+        let stderr = io::stderr();
+        match self.minimize(&mut io::stdin().lock(), &mut io::stdout().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failure::Rules(text)) => {
+                let _ = stderr.lock().write_all(text.as_bytes());
+                ExitCode::from(REJECTED)
+            }
+            Err(Failure::Usage(text)) => {
+                let _ = writeln!(stderr.lock(), "tamis minimize: {text}");
+                ExitCode::from(2)
+            }
+            Err(Failure::Refused(text)) => {
+                let _ = writeln!(stderr.lock(), "tamis minimize: {text}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn minimize(&self, input: &mut dyn Read, output: &mut dyn Write) -> Result<(), Failure> {
+        let loaded = self.rules.load().map_err(Failure::Rules)?;
+        let policy = Arc::new(loaded.policy);
+        let registers: Arc<dyn Registers> = match &loaded.registers {
+            Some(file) => {
+                Arc::new(EmbeddedRegisters::open(file).map_err(|e| Failure::Refused(chain(&e)))?)
+            }
+            None => Arc::new(NobodySaidAnything),
+        };
+        let keys = match self.key_ring.as_ref().or(loaded.key_ring.as_ref()) {
+            Some(file) => KeyRing::load(file).map_err(|e| Failure::Refused(chain(&e)))?,
+            None => KeyRing::ephemeral().map_err(|e| Failure::Refused(chain(&e)))?,
+        };
+        let now = Timestamp::now();
+
+        let (method, path) = self.route.split_once(' ').ok_or_else(|| {
+            Failure::Usage("--route is a method and a path: 'GET /v2/users/u1'".into())
+        })?;
+        let route = rules_file::route(&policy, method, path)
+            .ok_or_else(|| Failure::Usage("no route of the rules matches --route".into()))?;
+        let known = known_subjects(&policy, &route, registers.as_ref())
+            .map_err(|e| Failure::Refused(chain(&e)))?;
+        let caller = Caller {
+            recipient: RecipientId::from(self.recipient.as_str()),
+            person: self.person.as_deref().map(|id| Personal::new(id.into())),
+            purposes: None,
+        };
+        let purposes: Vec<PurposeId> = self.purposes.iter().map(|id| id.as_str().into()).collect();
+        let facts = Facts {
+            caller: &caller,
+            declared_purposes: &purposes,
+            route: &route,
+            query: &[],
+            case: None,
+            gpc: false,
+            known: &known,
+        };
+        let permit = decide(&policy, &facts, "d_command-line".into(), now).map_err(|refusal| {
+            let detail = refusal.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+            Failure::Refused(format!("refused: {}{detail}", refusal.reason.code()))
+        })?;
+        let limits = JsonLimits::default();
+        let mut body =
+            Minimizing::json(Arc::new(permit), vec![], registers, Arc::new(keys), limits, now)
+                .map_err(in_words)?;
+        let mut piece = vec![0; 64 * 1024];
+        let mut out = Vec::new();
+        loop {
+            let read = input.read(&mut piece).map_err(|e| Failure::Refused(chain(&e)))?;
+            let step = if read == 0 {
+                body.finish(&mut out, Timestamp::now())
+            } else {
+                body.feed(&piece[..read], &mut out, Timestamp::now())
+            };
+            output.write_all(&out).map_err(|e| Failure::Refused(chain(&e)))?;
+            out.clear();
+            step.map_err(in_words)?;
+            if read == 0 {
+                return output.flush().map_err(|e| Failure::Refused(chain(&e)));
+            }
+        }
+    }
+}
+
+enum Failure {
+    Rules(String),
+    Usage(String),
+    Refused(String),
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn in_words(error: MinimizingError) -> Failure {
+    Failure::Refused(match error {
+        MinimizingError::Malformed(fault) => fault.to_string(),
+        MinimizingError::Refused(reason) => format!("refused: {}", reason.code()),
+        MinimizingError::Registers(unavailable) => unavailable.to_string(),
+    })
+}
+
+/// Subjects whose id stands in the path, with what they have said.
+fn known_subjects(
+    policy: &Policy,
+    route: &RouteMatch,
+    registers: &dyn Registers,
+) -> Result<Vec<KnownSubject>, RegistersUnavailable> {
+    let mut known = Vec::new();
+    for (role, subject) in policy.routes[route.index].subjects.iter().enumerate() {
+        let Locator::Path(parameter) = &subject.locator else { continue };
+        for (_, id) in route.parameters.iter().filter(|(name, _)| name == parameter) {
+            known.push(KnownSubject {
+                role,
+                id: id.clone(),
+                statements: registers.statements(id)?,
+            });
+        }
+    }
+    Ok(known)
+}
+
+/// Without a register nobody has consented, objected or been erased.
+struct NobodySaidAnything;
+
+impl Registers for NobodySaidAnything {
+    fn statements(&self, _: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
+        Ok(Arc::default())
     }
 }

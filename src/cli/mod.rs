@@ -8,6 +8,7 @@ mod explain;
 mod ledger;
 mod minimize;
 mod rewrite;
+mod rules_file;
 mod run;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::node::Node;
-use super::read::{Code, Findings, Section};
+use super::read::{Address, Code, Findings, Section};
 use super::{
     CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
     UpstreamConfig,
@@ -108,8 +108,8 @@ fn listen(node: Option<&Node>, findings: &mut Findings) -> Listen {
     let mut section = Section::new("listen", node, findings);
     if let Some(node) = section.optional("https") {
         match findings.address(node) {
-            Some(Some(address)) => listen.https = address,
-            Some(None) => {
+            Some(Address::On(address)) => listen.https = address,
+            Some(Address::Off) => {
                 let message = "the HTTPS listener cannot be off".into();
                 findings.note(Code::Value, node.location, message, None);
             }
@@ -120,7 +120,7 @@ fn listen(node: Option<&Node>, findings: &mut Findings) -> Listen {
         [("http", &mut listen.http), ("admin", &mut listen.admin), ("metrics", &mut listen.metrics)]
     {
         if let Some(address) = section.optional(key).and_then(|node| findings.address(node)) {
-            *slot = address;
+            *slot = address.on();
         }
     }
     section.close(findings);

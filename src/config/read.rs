@@ -34,6 +34,22 @@ impl Code {
     }
 }
 
+/// Where to listen, if at all.
+#[derive(Clone, Copy)]
+pub(super) enum Address {
+    On(SocketAddr),
+    Off,
+}
+
+impl Address {
+    pub(super) const fn on(self) -> Option<SocketAddr> {
+        match self {
+            Self::On(address) => Some(address),
+            Self::Off => None,
+        }
+    }
+}
+
 /// All findings so far.
 pub(super) struct Findings {
     file: Arc<str>,
@@ -129,17 +145,17 @@ impl Findings {
     }
 
     /// An address to listen on, or `off`.
-    pub(super) fn address(&mut self, node: &Node) -> Option<Option<SocketAddr>> {
+    pub(super) fn address(&mut self, node: &Node) -> Option<Address> {
         // YAML 1.1 readers took a bare `off` for false; this one does not, but people may write it.
         if matches!(node.value, Value::Bool(false)) {
-            return Some(None);
+            return Some(Address::Off);
         }
         let text = self.text(node)?;
         if text == "off" {
-            return Some(None);
+            return Some(Address::Off);
         }
         if let Ok(address) = text.parse() {
-            return Some(Some(address));
+            return Some(Address::On(address));
         }
         let help = Some("write 127.0.0.1:8443, [::]:8443, or off".into());
         self.note(Code::Value, node.location, "not an address to listen on".into(), help);

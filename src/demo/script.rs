@@ -26,8 +26,8 @@ pub(super) enum Said {
 pub(super) enum Scene {
     /// The backend is asked directly, as only the gateway should.
     Backend { title: &'static str, path: &'static str },
-    /// A recipient asks the gateway.
-    Asks { title: &'static str, recipient: &'static str, path: &'static str },
+    /// A recipient asks the gateway, and says what for.
+    Asks { title: &'static str, recipient: &'static str, purpose: &'static str, path: &'static str },
     /// A data subject withdraws a consent, by the command that operators have.
     Withdraw {
         title: &'static str,
@@ -130,26 +130,31 @@ const LETSMASAK: [Scene; 9] = [
     Scene::Asks {
         title: "The same as the courier, who delivers a parcel",
         recipient: "courier",
+        purpose: "service.delivery",
         path: "/v2/users/u-1001",
     },
     Scene::Asks {
         title: "The same as the ads engine: u-1001 agreed to personal ads",
         recipient: "ads-engine",
+        purpose: "personalise.ads",
         path: "/v2/users/u-1001",
     },
     Scene::Asks {
         title: "The same as the loyalty partner: u-1001 approved of it",
         recipient: LOYALTY,
+        purpose: SHARE,
         path: "/v2/users/u-1001",
     },
     Scene::Asks {
         title: "u-1002 never approved: for the loyalty partner there is no such member",
         recipient: LOYALTY,
+        purpose: SHARE,
         path: "/v2/users/u-1002",
     },
     Scene::Asks {
         title: "Of the first eight members, the loyalty partner sees those who approved",
         recipient: LOYALTY,
+        purpose: SHARE,
         path: "/v2/users?limit=8",
     },
     Scene::Withdraw {
@@ -161,6 +166,7 @@ const LETSMASAK: [Scene; 9] = [
     Scene::Asks {
         title: "The same list, one fewer",
         recipient: LOYALTY,
+        purpose: SHARE,
         path: "/v2/users?limit=8",
     },
     Scene::Ledger { title: "Every disclosure was entered before it left" },
@@ -174,16 +180,19 @@ const WEBLLET: [Scene; 5] = [
     Scene::Asks {
         title: "The same as the help desk",
         recipient: "help-desk",
+        purpose: "service.support",
         path: "/v1/tickets/t-1001",
     },
     Scene::Asks {
         title: "A customer's payments as fraud detection sees them",
         recipient: "fraud-engine",
+        purpose: "fraud.detect",
         path: "/v1/customers/c-1001/payments",
     },
     Scene::Asks {
         title: "The same payments as the auditor",
         recipient: "auditor",
+        purpose: "governance.audit",
         path: "/v1/customers/c-1001/payments",
     },
     Scene::Ledger { title: "Every disclosure was entered before it left" },
@@ -200,16 +209,19 @@ const WE_LOCK: [Scene; 5] = [
     Scene::Asks {
         title: "The same as the lock cloud",
         recipient: "lock-cloud",
+        purpose: "service.lock",
         path: "/api/locks/lock-1001",
     },
     Scene::Asks {
         title: "The same as the support desk",
         recipient: "support-partner",
+        purpose: "service.support",
         path: "/api/locks/lock-1001",
     },
     Scene::Asks {
         title: "The same as the insight team, for research",
         recipient: "insight-team",
+        purpose: "improve.research",
         path: "/api/locks/lock-1001",
     },
     Scene::Ledger { title: "Every disclosure was entered before it left" },

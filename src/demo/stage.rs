@@ -184,7 +184,7 @@ impl Stage {
     ///
     /// # Errors
     /// The policy has no such recipient.
-    pub fn curl(&self, recipient: &str, url: &str) -> Result<String, StageError> {
+    pub fn curl(&self, recipient: &str, purpose: &str, url: &str) -> Result<String, StageError> {
         let who = match self.credential(recipient)? {
             Credential::Certificate { chain, key } => {
                 format!("--cert {} --key {}", chain.display(), key.display())
@@ -195,7 +195,10 @@ impl Stage {
             Credential::ApiKey(file) => format!("-H \"Tamis-Api-Key: $(cat {})\"", file.display()),
         };
         let ca = self.authority_file();
-        Ok(format!("curl -s --cacert {} {who} \\\n    '{url}'", ca.display()))
+        Ok(format!(
+            "curl -s --cacert {} {who} \\\n    -H 'Tamis-Purpose: {purpose}' '{url}'",
+            ca.display()
+        ))
     }
 
     /// Certificates and tokens for every recipient of the policy, by one authority and one signer.
@@ -309,7 +312,8 @@ mod tests {
             Config::load(&stage.config_file()).expect("the settings are accepted");
             for recipient in stage.policy().recipients.keys() {
                 stage.client(recipient.as_str()).expect("a credential that a client can use");
-                let curl = stage.curl(recipient.as_str(), "https://localhost/").expect("a line");
+                let curl =
+                    stage.curl(recipient.as_str(), "p", "https://localhost/").expect("a line");
                 assert!(curl.contains("--cacert"), "{curl}");
             }
         }
@@ -331,9 +335,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         prepared(Show::Letsmasak, folder.path());
         for entry in fs::read_dir(folder.path()).expect("readable").flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = entry.path();
             let mode = entry.metadata().expect("metadata").permissions().mode() & 0o077;
-            assert!(mode == 0 || name.ends_with(".pem"), "{name} can be read by others");
+            assert!(mode == 0 || name.extension().is_some_and(|kind| kind == "pem"), "{name:?}");
         }
     }
 

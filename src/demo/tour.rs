@@ -8,15 +8,18 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use http_body_util::{BodyExt, Empty};
+use hyper::header::HeaderName;
 use hyper_util::client::legacy::Client as PlainClient;
 use hyper_util::rt::TokioExecutor;
-
-use http_body_util::{BodyExt, Empty};
 
 use super::client::ClientError;
 use super::indent::indented;
 use super::script::{Scene, Show};
 use super::stage::{Stage, StageError};
+
+/// The header in which a recipient says what for.
+const PURPOSE: HeaderName = HeaderName::from_static("tamis-purpose");
 
 /// Why a tour broke off.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +68,15 @@ pub async fn tour(
         match scene {
             Scene::Backend { title, path } => {
                 let url = format!("http://{}{path}", addresses.backend);
-                writeln!(out, "# {title}.\n$ curl '{url}'")?;
+                writeln!(out, "# {title}.\n$ curl -s '{url}'")?;
                 let body = fetch_plain(&url).await.map_err(TourError::Backend)?;
                 writeln!(out, "{}", indented(&body))?;
             }
-            Scene::Asks { title, recipient, path } => {
+            Scene::Asks { title, recipient, purpose, path } => {
                 let url = format!("https://localhost:{}{path}", addresses.gateway.port());
-                writeln!(out, "# {title}.\n$ {}", stage.curl(recipient, &url)?)?;
-                let answer = stage.client(recipient)?.fetch(addresses.gateway, path).await?;
+                writeln!(out, "# {title}.\n$ {}", stage.curl(recipient, purpose, &url)?)?;
+                let client = stage.client(recipient)?.with_header(PURPOSE, purpose)?;
+                let answer = client.fetch(addresses.gateway, path).await?;
                 writeln!(out, "{}", indented(&answer.text()))?;
             }
             Scene::Withdraw { title, subject, purpose, recipient } => {

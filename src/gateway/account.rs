@@ -122,11 +122,6 @@ impl Account {
         self.decided(Some(refusal.reason));
     }
 
-    /// The gateway answered by itself, without a decision.
-    pub(super) fn answered(&mut self, status: StatusCode) {
-        self.status = Some(status);
-    }
-
     /// Time since the request came.
     pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()

@@ -41,6 +41,11 @@ impl Names {
         self.addresses.extend(other.addresses);
     }
 
+    /// The DNS names that stand for one host.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        self.dns.iter().filter(|name| !name.starts_with('*')).cloned().collect()
+    }
+
     /// Whether a host, lower case and without its port, is one of them.
     pub(super) fn contains(&self, host: &str) -> bool {
         if let Some(address) = ip_literal(host) {

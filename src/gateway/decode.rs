@@ -293,7 +293,7 @@ fn brotli_piece(
 }
 
 fn zstd_piece(
-    decoder: &mut zstd::stream::raw::Decoder<'static>,
+    zstd: &mut zstd::stream::raw::Decoder<'static>,
     between_frames: &mut bool,
     piece: &[u8],
     decoded: &mut Vec<u8>,
@@ -303,7 +303,7 @@ fn zstd_piece(
     let mut input = InBuffer::around(piece);
     loop {
         let mut output = OutBuffer::around(&mut buffer[..]);
-        let hint = decoder.run(&mut input, &mut output).map_err(|_| DecodeError::Corrupt)?;
+        let hint = zstd.run(&mut input, &mut output).map_err(|_| DecodeError::Corrupt)?;
         *between_frames = hint == 0;
         let given = output.pos();
         bytes.give(given)?;

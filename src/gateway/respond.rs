@@ -19,7 +19,7 @@ use crate::decide::{Permit, Refusal};
 use crate::minimize::Tally;
 use crate::policy::Policy;
 use crate::policy::model::Conceal;
-use crate::terms::{DecisionId, RefusalReason, Role};
+use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
 
 const TAMIS_DECISION: HeaderName = HeaderName::from_static("tamis-decision");
 const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
@@ -87,7 +87,7 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
         if let Some(detail) = &refusal.detail {
             document.insert("detail".into(), json!(detail));
         }
-        let purposes: Vec<&str> = refusal.purposes.iter().map(|purpose| purpose.as_str()).collect();
+        let purposes: Vec<&str> = refusal.purposes.iter().map(PurposeId::as_str).collect();
         if !purposes.is_empty() {
             document.insert("purpose".into(), json!(purposes));
         }
@@ -218,8 +218,7 @@ pub(super) fn released(
         }
     }
     if policy.terms_header_roles.contains(&permit.role()) {
-        let purposes: Vec<&str> =
-            permit.purposes().iter().map(|purpose| purpose.as_str()).collect();
+        let purposes: Vec<&str> = permit.purposes().iter().map(PurposeId::as_str).collect();
         let terms =
             format!("purposes=({}), policy=\"{}\"", purposes.join(" "), policy.digest.hex());
         insert(headers, TAMIS_TERMS, &terms);

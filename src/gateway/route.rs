@@ -71,11 +71,6 @@ impl Target {
         }
     }
 
-    /// The path alone. Holds personal values.
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Names of the query's parameters, in order, with repetitions.
     pub(super) fn parameter_names(&self) -> Vec<String> {
         self.parameters.iter().map(|(name, _)| name.clone()).collect()

@@ -6,10 +6,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use hyper::service::service_fn;
+use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -20,10 +23,13 @@ use super::listener::Door;
 use super::redirect::Redirect;
 use super::service;
 use super::state::Gateway;
-use super::tls::{Tls, TlsError};
+use super::tls::{Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
-use crate::config::{Config, Listen, LogTarget};
-use crate::identity::Identifier;
+use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
+use crate::config::{Config, JwksSource, Listen, LogTarget};
+use crate::identity::{
+    ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
+};
 use crate::keys::{KeyRing, KeyRingError};
 use crate::ledger::{FileLedger, Ledger, LedgerUnavailable, Note};
 use crate::observe::{AccessLog, Event, Metrics};
@@ -59,6 +65,9 @@ pub enum StartError {
     /// The ledger.
     #[error("the ledger cannot be opened")]
     Ledger(#[from] LedgerUnavailable),
+    /// A token issuer's keys.
+    #[error("the keys of a token issuer cannot be used")]
+    Issuer(#[from] IssuerError),
     /// The access log.
     #[error("the access log cannot be opened")]
     AccessLog(#[source] io::Error),
@@ -85,6 +94,8 @@ pub struct Running {
     /// Where it listens.
     pub addresses: Addresses,
     metrics: Arc<Metrics>,
+    /// Told to whoever asks whether the gateway is ready.
+    is_stopping: Arc<AtomicBool>,
     stop: watch::Sender<bool>,
     listeners: JoinSet<usize>,
     upkeep: JoinSet<()>,
@@ -112,26 +123,26 @@ impl Gateway {
             registers: Arc::<EmbeddedRegisters>::clone(&registers) as Arc<dyn Registers>,
             ledger: Arc::clone(&ledger),
         };
-        let mut running = Self::start_on(config, policy, stores, metrics).await?;
-        running.upkeep.spawn(enter_register_changes(registers, ledger));
-        Ok(running)
+        Self::start_on(config, policy, stores, Some(registers), metrics).await
     }
 
-    /// Starts a gateway on stores of the embedder's own. There is no admin listener, since it writes
-    /// to the embedded registers.
+    /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
+    /// since they work on the embedded registers.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn start_with(config: Config, stores: Stores) -> Result<Running, StartError> {
         let policy = policy(&config.rules)?;
-        let config = Config { listen: Listen { admin: None, ..config.listen }, ..config };
-        Self::start_on(config, policy, stores, Arc::new(Metrics::new())).await
+        let config =
+            Config { listen: Listen { admin: None, metrics: None, ..config.listen }, ..config };
+        Self::start_on(config, policy, stores, None, Arc::new(Metrics::new())).await
     }
 
     async fn start_on(
         config: Config,
         policy: Policy,
         stores: Stores,
+        embedded: Option<Arc<EmbeddedRegisters>>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
         let upstreams = Upstreams::new(&config.upstreams)?;
@@ -155,11 +166,13 @@ impl Gateway {
         stores.ledger.note(&Note::activation(&policy)).await?;
         Event::PolicyActivated { policy: &policy }.emit(&metrics);
 
+        let (identifier, issuers) = identifier(&config)?;
         let sockets = Sockets::bind(&config.listen).await?;
         let addresses = sockets.addresses;
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
         let gateway = Arc::new(Self {
-            policy: ArcSwap::from_pointee(policy),
-            identifier: identifier(&config),
+            policy: Arc::clone(&policy),
+            identifier,
             registers: stores.registers,
             ledger: stores.ledger,
             keys,
@@ -176,8 +189,36 @@ impl Gateway {
         listeners.spawn(clients(Arc::clone(&gateway), door.clone(), &tls, sockets.https));
         if let Some(listener) = sockets.http {
             let https_port = addresses.https.port();
-            let redirect = Redirect { names: tls.names, https_port };
-            listeners.spawn(plaintext(Arc::new(redirect), door, listener));
+            let redirect = Redirect { names: tls.names.clone(), https_port };
+            listeners.spawn(plaintext(Arc::new(redirect), door.clone(), listener));
+        }
+        let mut upkeep = JoinSet::new();
+        for issuer in issuers {
+            upkeep.spawn(issuer.keep_fresh());
+        }
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        if let Some(registers) = embedded {
+            let ledger = Arc::clone(&gateway.ledger);
+            let drain =
+                ChangeDrain::new(Arc::clone(&registers), Arc::clone(&ledger), Arc::clone(&metrics));
+            let state = AdminState {
+                policy,
+                registers,
+                ledger,
+                drain: Arc::new(drain),
+                metrics: Arc::clone(&metrics),
+                tokens: Arc::new(config.admin_tokens),
+                hosts: tls.names.hosts().into(),
+                stopping: Arc::clone(&is_stopping),
+            };
+            upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));
+            if let Some(listener) = sockets.admin {
+                let acceptor = Some(TlsAcceptor::from(Arc::clone(&tls.admin)));
+                listeners.spawn(routed(admin_router(state.clone()), acceptor, &door, listener));
+            }
+            if let Some(listener) = sockets.metrics {
+                listeners.spawn(routed(metrics_router(state), None, &door, listener));
+            }
         }
         let mut open = vec![("https", addresses.https)];
         open.extend(addresses.http.map(|address| ("http", address)));
@@ -185,7 +226,7 @@ impl Gateway {
         open.extend(addresses.metrics.map(|address| ("metrics", address)));
         let version = env!("CARGO_PKG_VERSION");
         Event::Started { version, listeners: &open }.emit(&metrics);
-        Ok(Running { addresses, metrics, stop, listeners, upkeep: JoinSet::new() })
+        Ok(Running { addresses, metrics, is_stopping, stop, listeners, upkeep })
     }
 }
 
@@ -194,6 +235,7 @@ impl Running {
     /// ends. Returns how many were cut off.
     pub async fn stop(mut self) -> usize {
         Event::Stopping.emit(&self.metrics);
+        self.is_stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
         let mut unfinished = 0;
         while let Some(ended) = self.listeners.join_next().await {
@@ -211,9 +253,30 @@ fn policy(path: &Path) -> Result<Policy, StartError> {
     Policy::parse(&path.display().to_string(), &text).map_err(StartError::Rules)
 }
 
-fn identifier(config: &Config) -> Identifier {
-    let _ = config;
-    Identifier { issuers: HashMap::new(), api_keys: crate::identity::ApiKeys::default() }
+fn identifier(config: &Config) -> Result<(Identifier, Vec<Arc<IssuerKeys>>), IssuerError> {
+    let mut issuers = HashMap::new();
+    for (name, config) in &config.issuers {
+        let keys = match &config.jwks {
+            JwksSource::File(path) => KeySource::File(path.clone()),
+            JwksSource::Url { url, ca } => {
+                KeySource::Url { url: url.clone(), authorities: ca.clone() }
+            }
+        };
+        let algorithms = &config.algorithms;
+        let issuer = Issuer {
+            name: name.clone(),
+            audience: config.audience.clone(),
+            algorithms: algorithms
+                .iter()
+                .filter_map(|name| TokenAlgorithm::from_name(name))
+                .collect(),
+            keys,
+        };
+        issuers.insert(name.clone(), Arc::new(IssuerKeys::open(issuer)?));
+    }
+    let all = issuers.values().map(Arc::clone).collect();
+    let api_keys = ApiKeys::new(config.api_keys.clone());
+    Ok((Identifier { issuers, api_keys }, all))
 }
 
 /// Bound sockets.
@@ -302,11 +365,41 @@ fn plaintext(
     })
 }
 
-/// Enters in the ledger, once a second, what commands and the admin API changed in the registers.
-async fn enter_register_changes(registers: Arc<EmbeddedRegisters>, ledger: Arc<dyn Ledger>) {
-    let _ = (registers, ledger);
+/// Admin API, metrics and health: routers of their own, with TLS around the first.
+fn routed(
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    door: &Door,
+    listener: TcpListener,
+) -> impl Future<Output = usize> + use<> {
+    let inner = door.clone();
+    door.clone().accept(listener, move |stream, _: SocketAddr| {
+        let (door, tls) = (inner.clone(), tls.clone());
+        let service = TowerToHyperService::new(router.clone());
+        async move {
+            match tls {
+                None => door.http(stream, false, service).await,
+                Some(tls) => {
+                    let Some(stream) = service::handshake(&door, &tls, stream).await else {
+                        return;
+                    };
+                    let is_http2 = Handshake::of(&stream).is_http2;
+                    door.http(stream, is_http2, service).await;
+                }
+            }
+        }
+    })
+}
+
+/// Enters in the ledger, once a second, what commands changed in the registers.
+async fn enter_register_changes(drain: Arc<ChangeDrain>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         second.tick().await;
+        // What could not be entered is kept and tried again; the cause has been told where it arose.
+        if let Err(error) = drain.run().await {
+            tracing::debug!(%error, "changes of the registers wait");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::registers::Registers;
 /// A gateway that is set up. [`Gateway::start`] opens its listeners.
 pub struct Gateway {
     /// The policy in force; an exchange keeps the one it began with.
-    pub(super) policy: ArcSwap<Policy>,
+    pub(super) policy: Arc<ArcSwap<Policy>>,
     pub(super) identifier: Identifier,
     pub(super) registers: Arc<dyn Registers>,
     pub(super) ledger: Arc<dyn Ledger>,

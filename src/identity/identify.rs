@@ -171,9 +171,9 @@ fn by_certificate<'p>(
             | Authenticator::ApiKey { .. } => false,
         })
     });
-    let mut named = of_dns.chain(of_uris).filter_map(Result::ok);
-    let first = named.next().ok_or(IdentityError::Unknown)?;
-    if named.all(|other| other == first) { Ok(first) } else { Err(IdentityError::Contradictory) }
+    let mut found = of_dns.chain(of_uris).filter_map(Result::ok);
+    let first = found.next().ok_or(IdentityError::Unknown)?;
+    if found.all(|other| other == first) { Ok(first) } else { Err(IdentityError::Contradictory) }
 }
 
 /// Recipients that declare the token's issuer and client. One that declares the issuer without a

@@ -87,7 +87,7 @@ struct Present {
 
 enum Source {
     File { path: PathBuf, seen: Mutex<Seen> },
-    Url { fetcher: KeyFetcher, wanted: Notify },
+    Url { fetcher: Box<KeyFetcher>, wanted: Notify },
 }
 
 struct Seen {
@@ -128,7 +128,7 @@ impl IssuerKeys {
             KeySource::Url { url, authorities } => {
                 let fetcher = KeyFetcher::new(url.clone(), authorities.as_deref())
                     .map_err(|fault| IssuerError::Fetch(issuer.name.clone(), fault))?;
-                Source::Url { fetcher, wanted: Notify::new() }
+                Source::Url { fetcher: Box::new(fetcher), wanted: Notify::new() }
             }
         };
         Ok(Self { issuer, present, source })
@@ -254,4 +254,46 @@ fn read(path: &Path, issuer: &str) -> Result<(KeySet, FileVersion), IssuerError>
         return Err(no_keys());
     }
     Ok((KeySet::parse(&text).map_err(|_| no_keys())?, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::development::TokenSigner;
+
+    #[test]
+    fn a_changed_key_file_is_read_and_a_broken_one_leaves_the_last_good_set() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("jwks.json");
+        let signers = [(); 2].map(|()| TokenSigner::generate().expect("a key"));
+        fs::write(&path, signers[0].jwks()).expect("writes");
+        let keys = IssuerKeys::open(Issuer {
+            name: "https://id.example".to_owned(),
+            audience: "tamis".to_owned(),
+            algorithms: vec![TokenAlgorithm::Es256],
+            keys: KeySource::File(path.clone()),
+        })
+        .expect("a key set");
+        let Source::File { seen, .. } = &keys.source else { panic!("it is a file") };
+        let believed = || {
+            let present = keys.present.load_full().expect("keys");
+            [0, 1].map(|at| {
+                let token = signers[at].sign_json(&serde_json::json!({})).expect("signs");
+                jwt::verify_signature(&token, &present.keys, &[TokenAlgorithm::Es256]).is_ok()
+            })
+        };
+        let look = || keys.reread(&path, &mut seen.lock().expect("not poisoned"));
+        assert_eq!(believed(), [true, false]);
+        fs::write(&path, "{").expect("writes");
+        look();
+        assert_eq!(believed(), [true, false]);
+        let draft = directory.path().join("draft");
+        fs::write(&draft, signers[1].jwks()).expect("writes");
+        fs::rename(&draft, &path).expect("renames");
+        look();
+        assert_eq!(believed(), [false, true]);
+        fs::remove_file(&path).expect("removes");
+        look();
+        assert_eq!(believed(), [false, true]);
+    }
 }

@@ -272,4 +272,45 @@ mod tests {
         assert_eq!(accepted, [0; 0], "all of them are symmetric or unfit");
         assert_eq!(refused, 19);
     }
+
+    /// Headers that are signed and true, and still ask for what we do not do.
+    #[test]
+    fn a_signed_header_that_brings_a_key_or_demands_an_extension_is_refused() {
+        use jsonwebtoken::{Algorithm, EncodingKey};
+
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let encoding = EncodingKey::from_ec_der(key.serialized_der());
+        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&encoding, Algorithm::ES256);
+        let jwk = jwk.expect("a key");
+        let set = jsonwebtoken::jwk::JwkSet { keys: vec![jwk.clone()] };
+        let set = serde_json::to_vec(&set).expect("JSON");
+        let keys = KeySet::parse(&set).expect("a set");
+        let verified = |change: &dyn Fn(&mut Header), algorithms: &[TokenAlgorithm]| {
+            let mut header = Header::new(Algorithm::ES256);
+            change(&mut header);
+            let body = serde_json::json!({});
+            let token = jsonwebtoken::encode(&header, &body, &encoding).expect("signs");
+            verify_signature(&token, &keys, algorithms)
+        };
+        let fine: [&dyn Fn(&mut Header); 3] = [&|_| {}, &|header| header.typ = None, &|header| {
+            header.typ = Some("application/at+JWT".to_owned());
+        }];
+        for change in fine {
+            assert_eq!(verified(change, &ALL), Ok(()));
+        }
+        let address = || Some("https://evil.example/keys".to_owned());
+        let refused: [&dyn Fn(&mut Header); 5] = [
+            &|header| header.jku = address(),
+            &|header| header.x5u = address(),
+            &|header| header.jwk = Some(jwk.clone()),
+            &|header| header.crit = Some(vec!["exp".to_owned()]),
+            &|header| header.typ = Some("logout+jwt".to_owned()),
+        ];
+        for change in refused {
+            assert_eq!(verified(change, &ALL), Err(TokenFault::Refused));
+        }
+        let other_key: &dyn Fn(&mut Header) = &|header| header.kid = Some("other".to_owned());
+        assert_eq!(verified(other_key, &ALL), Err(TokenFault::UnknownKey));
+        assert_eq!(verified(&|_| {}, &[TokenAlgorithm::Rs256]), Err(TokenFault::Refused));
+    }
 }

@@ -142,24 +142,23 @@ impl KeyRing {
     /// # Errors
     /// `Exists`, `Unwritable`, `NoRandomness`.
     pub fn generate(path: &Path) -> Result<Self, KeyRingError> {
-        use fmt::Write as _;
-
         if path.exists() {
             return Err(KeyRingError::Exists(path.to_owned()));
         }
-        let mut bytes = Zeroizing::new([0_u8; 32]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyRingError::NoRandomness)?;
-        let mut text = Zeroizing::new(String::with_capacity(512));
-        text.push_str("# Tamis root keys. Whoever has them can undo every pseudonym: back up, never share.\n1: ");
-        for byte in bytes.iter() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push('\n');
+        let text = fresh()?;
         write_new(path, text.as_bytes()).map_err(|fault| match fault.kind() {
             io::ErrorKind::AlreadyExists => KeyRingError::Exists(path.to_owned()),
             _ => KeyRingError::Unwritable(path.to_owned(), fault),
         })?;
         Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// A key ring that lives as long as this value: its pseudonyms mean nothing to any other run.
+    ///
+    /// # Errors
+    /// `NoRandomness`.
+    pub fn ephemeral() -> Result<Self, KeyRingError> {
+        Self::parse("ephemeral key ring", &fresh()?)
     }
 
     /// The version that makes new pseudonyms and tokens.
@@ -206,6 +205,23 @@ fn root_key(entry: &str) -> Result<RootKey, &'static str> {
 
 fn figure(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// The text of a key ring with one new key.
+fn fresh() -> Result<Zeroizing<String>, KeyRingError> {
+    use fmt::Write as _;
+
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyRingError::NoRandomness)?;
+    let mut text = Zeroizing::new(String::with_capacity(512));
+    text.push_str(
+        "# Tamis root keys. Whoever has them can undo every pseudonym: back up, never share.\n1: ",
+    );
+    for byte in bytes.iter() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.push('\n');
+    Ok(text)
 }
 
 /// Writes a file that only its owner may read, under a name that nothing has yet. The link fails if

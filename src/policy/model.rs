@@ -85,6 +85,7 @@ pub struct Category {
 }
 
 /// A purpose of processing.
+#[allow(clippy::struct_excessive_bools, reason = "each is one statement of the rules")]
 #[derive(Clone, Debug)]
 pub struct Purpose {
     /// The text that people are shown.

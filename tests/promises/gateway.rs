@@ -1,1 +1,16 @@
+//! The gateway at the wire: a real TLS client in front, a backend behind that says whatever a case
+//! needs. Every value that must not leave holds `CANARY`.
 
+mod backend;
+mod stage;
+
+mod answers;
+mod requests;
+mod running;
+
+/// What the backend knows of one person; the members that nobody gets hold canaries.
+const TESTINA: &str =
+    r#"{"id":"u1","name":"Testina Musterfrau","email":"CANARY@example.invalid","secret":"CANARY"}"#;
+
+/// What the courier gets of it.
+const FOR_COURIER: &str = r#"{"id":"u1","name":"Testina Musterfrau"}"#;

@@ -16,10 +16,10 @@ use tamis::identity::{
     ApiKeys, Credentials, Identifier, IdentityError, Issuer, IssuerError, IssuerKeys, KeySource,
     SubjectAlternativeNames, TokenAlgorithm,
 };
-use tamis::policy::Place;
 use tamis::policy::model::{
     AccessLogRules, Authenticator, Conceal, Policy, Recipient, RegisterRules,
 };
+use tamis::policy::{Place, Plans};
 use tamis::terms::{Digest, PurposeId, RecipientId, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -108,7 +108,7 @@ fn policy() -> Policy {
         hsts: None,
         unenforced: vec![],
         warnings: vec![],
-        plans: Default::default(),
+        plans: tamis::policy::Plans::default(),
     }
 }
 
@@ -205,11 +205,13 @@ fn who(caller: Result<Caller, IdentityError>) -> Result<String, IdentityError> {
     caller.map(|caller| caller.recipient.as_str().to_owned())
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "stands beside refusals in tables")]
 fn recognised(name: &str) -> Result<String, IdentityError> {
     Ok(name.to_owned())
 }
 
 #[test]
+#[allow(clippy::type_complexity, reason = "a table")]
 fn a_certificate_stands_for_the_recipient_that_declares_its_name() {
     use IdentityError::{Contradictory, Unknown};
     let world = world();
@@ -464,6 +466,7 @@ fn a_header_cannot_choose_its_algorithm_or_bring_its_key() {
 }
 
 #[test]
+#[allow(clippy::type_complexity, reason = "a table")]
 fn a_bad_credential_refuses_whatever_stands_beside_it() {
     use IdentityError::{Contradictory, Malformed, Missing, TokenRefused, Unknown};
     let world = world();

@@ -16,5 +16,6 @@ mod oracle;
 mod registers;
 mod rewrite;
 mod rules;
+mod statements_cli;
 mod tour;
 mod vectors;

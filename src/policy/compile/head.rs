@@ -59,7 +59,7 @@ impl Compiler<'_> {
             head.id = text.into();
         }
         if let Some(node) = fields.require(self.findings, "title") {
-            head.title = node.text(self.findings, "a title").unwrap_or_default().to_owned();
+            head.title = node.text(self.findings, "a title").unwrap_or_default().into();
         }
         if let Some(node) = fields.require(self.findings, "source") {
             let mut source = node.fields(self.findings, "`policy.source`");
@@ -69,8 +69,7 @@ impl Compiler<'_> {
                 }
             }
             if let Some(node) = source.require(self.findings, "revision") {
-                head.revision =
-                    node.text(self.findings, "a revision").unwrap_or_default().to_owned();
+                head.revision = node.text(self.findings, "a revision").unwrap_or_default().into();
             }
             source.finish(self.findings);
         }

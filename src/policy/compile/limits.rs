@@ -127,22 +127,23 @@ impl Compiler<'_> {
         Some(Limit::Minors { purposes: purposes.unwrap_or_default(), place: key.clone() })
     }
 
-    /// Which members survive an element is not known before it is over. Without the category that
-    /// `then` takes out, the others never meet it; where it takes out nothing, all stay away.
+    /// Which members survive an element is not known before it is over. Where `then` takes
+    /// one of two out, the other never meets it; else all stay away.
     fn together_never(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
         let (key, node) = fields.take_entry("together_never")?;
         let together = self.category_patterns(node);
         let then = fields.take("then").and_then(|node| {
             let text = node.text(self.findings, "`drop`, `remove` or `remove <category>`")?;
-            match text.strip_prefix("remove ") {
-                Some(category) => self.category_pattern_at(category, &node.place),
-                None => {
-                    node.word(self.findings, "a consequence", &[("drop", ()), ("remove", ())]);
-                    None
-                }
+            if let Some(category) = text.strip_prefix("remove ") {
+                return self.category_pattern_at(category, &node.place);
             }
+            node.word(self.findings, "a consequence", &[("drop", ()), ("remove", ())]);
+            None
         });
-        let categories = then.map_or_else(|| together.clone(), |category| vec![category]);
+        // Of three, taking one out leaves a pair; taking out another leaves all.
+        let parts = |category: &CategoryPattern| together.len() == 2 && together.contains(category);
+        let categories =
+            then.filter(parts).map_or_else(|| together.clone(), |category| vec![category]);
         let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
         let list = |patterns: &[CategoryPattern]| {
             patterns.iter().map(CategoryPattern::as_str).collect::<Vec<_>>().join(", ")

@@ -163,15 +163,15 @@ fn meeting_selectors(policy: &Policy, findings: &mut Findings) {
         for (at, (selector, category, place)) in places.iter().enumerate() {
             for (other, other_category, _) in &places[..at] {
                 if category != other_category && may_meet(selector, other) {
-                    let name = |category: &Option<&CategoryId>| {
+                    let name = |category: Option<&CategoryId>| {
                         category.map_or("not personal".to_owned(), ToString::to_string)
                     };
                     let message = format!(
                         "`{}` ({}) and `{}` ({}) can select the same member",
                         selector.text,
-                        name(category),
+                        name(*category),
                         other.text,
-                        name(other_category),
+                        name(*other_category),
                     );
                     let help = Some("the stricter of both applies there".to_owned());
                     findings.warn("T211", place, message, help);

@@ -34,8 +34,8 @@ impl Compiler<'_> {
         let entries = node.entries(self.findings, "purposes with their properties");
         // Bases first: a purpose without one has its parent's, wherever that stands in the file.
         let mut bases = BTreeMap::new();
-        for (key, node) in entries {
-            if let Some(node) = node.member("basis")
+        for (key, properties) in entries {
+            if let Some(node) = properties.member("basis")
                 && let Some(basis) = node.word(self.findings, "a legal basis", &BASES)
             {
                 bases.insert(key.text.as_str(), basis);
@@ -45,8 +45,7 @@ impl Compiler<'_> {
         for (key, node) in entries {
             self.declared_name(&key.text, &key.place);
             let basis = inherited(&bases, &key.text);
-            let purpose = self.one_purpose(key, node, basis);
-            purposes.insert(key.text.as_str().into(), purpose);
+            purposes.insert(key.text.as_str().into(), self.one_purpose(key, node, basis));
         }
         purposes
     }

@@ -112,7 +112,7 @@ impl Compiler<'_> {
             let text = node.text(self.findings, "a reference to a key").unwrap_or_default();
             match text.strip_prefix("sha256:ref:").filter(|reference| !reference.is_empty()) {
                 Some(reference) => {
-                    authenticators.push(Authenticator::ApiKey { reference: reference.to_owned() })
+                    authenticators.push(Authenticator::ApiKey { reference: reference.to_owned() });
                 }
                 None if text.is_empty() => {}
                 None => {

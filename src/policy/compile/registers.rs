@@ -38,14 +38,14 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("notice") {
             let mut notice = node.fields(self.findings, "`registers.notice`");
-            self.from_api(&mut notice);
+            self.only_api(&mut notice);
             rules.notice = true;
             self.keeps(notice.take("keeps"));
             notice.finish(self.findings);
         }
         if let Some(node) = fields.take("objection") {
             let mut objection = node.fields(self.findings, "`registers.objection`");
-            self.from_api(&mut objection);
+            self.only_api(&mut objection);
             if let Some(node) = objection.take("gpc") {
                 let mut gpc = node.fields(self.findings, "`gpc`");
                 if let Some(node) = gpc.require(self.findings, "objects_to") {
@@ -58,13 +58,13 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("restriction") {
             let mut restriction = node.fields(self.findings, "`registers.restriction`");
-            self.from_api(&mut restriction);
+            self.only_api(&mut restriction);
             self.keeps(restriction.take("keeps"));
             restriction.finish(self.findings);
         }
         if let Some(node) = fields.take("erasure") {
             let mut erasure = node.fields(self.findings, "`registers.erasure`");
-            self.from_api(&mut erasure);
+            self.only_api(&mut erasure);
             if let Some(node) = erasure.take("webhook") {
                 node.text(self.findings, "a URL");
                 let effect = "nobody is told of an erasure; the release stops all the same";
@@ -76,7 +76,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("orders") {
             registers.orders_declared = true;
             let mut orders = node.fields(self.findings, "`registers.orders`");
-            self.from_api(&mut orders);
+            self.only_api(&mut orders);
             if let Some(node) = orders.take("approvers") {
                 node.number::<u8>(self.findings, "a number of approvers");
             }
@@ -112,7 +112,7 @@ impl Compiler<'_> {
 
     /// A register that is not read would permit what a person has forbidden, so any other source
     /// is an error and not a refusal.
-    fn from_api(&mut self, fields: &mut Fields<'_>) {
+    fn only_api(&mut self, fields: &mut Fields<'_>) {
         if let Some(node) = fields.require(self.findings, "from") {
             node.word(self.findings, "a source that this version can read", &[("api", ())]);
         }

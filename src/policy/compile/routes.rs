@@ -38,7 +38,7 @@ impl Compiler<'_> {
         let upstream = fields
             .take("upstream")
             .and_then(|node| node.text(self.findings, "a backend's name"))
-            .map(|name| crate::terms::UpstreamId::from(name));
+            .map(crate::terms::UpstreamId::from);
         let each = fields.take("each").and_then(|node| self.each(node));
         let subjects = fields.take("subjects");
         let subjects =
@@ -164,8 +164,8 @@ impl Compiler<'_> {
     ) -> Option<Locator> {
         let text = node.text(self.findings, "where the subject's id stands")?;
         if let Some(name) = text.strip_prefix("path:") {
-            let named = |segment: &Segment| *segment == Segment::Parameter(name.to_owned());
-            if !template.iter().any(named) {
+            let is_it = |segment: &Segment| *segment == Segment::Parameter(name.to_owned());
+            if !template.iter().any(is_it) {
                 let names = template.iter().filter_map(|segment| match segment {
                     Segment::Parameter(name) => Some(name.as_str()),
                     Segment::Literal(_) => None,
@@ -276,17 +276,8 @@ impl Compiler<'_> {
         fields.finish(self.findings);
     }
 
-    /// Elements of an aggregate are rows; of any other route, what `each` selects.
-    fn rows(&mut self, route: &Route) -> Option<Selector> {
-        let aggregate = route.refuses.as_ref().is_some_and(|why| why.what == "aggregate routes");
-        route
-            .each
-            .clone()
-            .or_else(|| aggregate.then(|| Selector { segments: Vec::new(), text: "@".to_owned() }))
-    }
-
     fn fields_of(&mut self, node: &Node, route: &mut Route) {
-        let rows = self.rows(route);
+        let rows = rows_of(route);
         for (key, node) in node.entries(self.findings, "selectors with categories") {
             if key.text.starts_with("keys(") || key.text.starts_with("url(") {
                 let what = format!("selector {}", key.text);
@@ -350,7 +341,7 @@ impl Compiler<'_> {
     }
 
     fn open_of(&mut self, node: &Node, route: &mut Route) {
-        let rows = self.rows(route);
+        let rows = rows_of(route);
         for item in node.list(self.findings, "a list of selectors") {
             let (node, subtree) = if item.is_map() {
                 let mut fields = item.fields(self.findings, "an open member");
@@ -491,4 +482,13 @@ fn same_shape(a: &[Segment], b: &[Segment]) -> bool {
 
 fn begins_with(selector: &Selector, each: &Selector) -> bool {
     selector.segments.starts_with(&each.segments)
+}
+
+/// Elements of an aggregate are rows; of any other route, what `each` selects.
+fn rows_of(route: &Route) -> Option<Selector> {
+    let aggregate = route.refuses.as_ref().is_some_and(|why| why.what == "aggregate routes");
+    route
+        .each
+        .clone()
+        .or_else(|| aggregate.then(|| Selector { segments: Vec::new(), text: "@".to_owned() }))
 }

@@ -1,0 +1,62 @@
+//! `--config F` or `--rules F`: where a command's rules come from.
+
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::decide::RouteMatch;
+use crate::policy::Policy;
+use crate::terms::Personal;
+
+/// Which rules a command works on.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct RulesFile {
+    /// The gateway's configuration, which names the rules, the registers and the key ring.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// A rules file alone.
+    #[arg(long)]
+    rules: Option<PathBuf>,
+}
+
+/// Rules, and what the configuration says beside them.
+pub(super) struct Loaded {
+    pub(super) policy: Policy,
+    pub(super) registers: Option<PathBuf>,
+    pub(super) key_ring: Option<PathBuf>,
+}
+
+impl RulesFile {
+    /// Reads and compiles the rules. The error is the text to print.
+    pub(super) fn load(&self) -> Result<Loaded, String> {
+        let config =
+            self.config.as_deref().map(Config::load).transpose().map_err(|e| e.to_string())?;
+        let file = match (&config, &self.rules) {
+            (Some(config), _) => &config.rules,
+            (None, Some(file)) => file,
+            (None, None) => return Err("name --config or --rules\n".into()),
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| format!("tamis: cannot read {}: {e}\n", file.display()))?;
+        let policy =
+            Policy::parse(&file.to_string_lossy(), &text).map_err(|found| found.to_string())?;
+        let (registers, key_ring) = match config {
+            Some(config) => (Some(config.registers), Some(config.key_ring)),
+            None => (None, None),
+        };
+        Ok(Loaded { policy, registers, key_ring })
+    }
+}
+
+/// Matches a method and a concrete path.
+pub(super) fn route(policy: &Policy, method: &str, path: &str) -> Option<RouteMatch> {
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let matched = policy.route(method, &segments)?;
+    let parameters = matched.parameters.iter();
+    Some(RouteMatch {
+        index: matched.index,
+        parameters: parameters
+            .map(|(name, value)| ((*name).to_owned(), Personal::new((*value).into())))
+            .collect(),
+    })
+}

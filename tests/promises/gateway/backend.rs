@@ -1,0 +1,115 @@
+//! A backend that says exactly what a case wants, well-formed or not, and keeps what it was asked.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What it says.
+#[derive(Clone)]
+pub(super) enum Reply {
+    /// These bytes; then it goes on listening on the connection.
+    Bytes(Vec<u8>),
+    /// These bytes; then it closes.
+    Last(Vec<u8>),
+    /// These bytes; then nothing, with the connection open.
+    Stall(Vec<u8>),
+}
+
+/// A 200 with these header lines and this body, with its length.
+pub(super) fn answer(headers: &str, body: &[u8]) -> Reply {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    Reply::Bytes([head.as_bytes(), body].concat())
+}
+
+/// A 200 of JSON.
+pub(super) fn json(body: &str) -> Reply {
+    answer("Content-Type: application/json\r\n", body.as_bytes())
+}
+
+/// Runs until it is dropped.
+pub(super) struct Backend {
+    pub(super) address: SocketAddr,
+    replies: Arc<Mutex<HashMap<String, Reply>>>,
+    heads: Arc<Mutex<Vec<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Backend {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let replies = Arc::new(Mutex::new(HashMap::new()));
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let (its_replies, its_heads) = (Arc::clone(&replies), Arc::clone(&heads));
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(talk(stream, Arc::clone(&its_replies), Arc::clone(&its_heads)));
+            }
+        });
+        Self { address, replies, heads, task }
+    }
+
+    /// From now on `path` is answered so.
+    pub(super) fn says(&self, path: &str, reply: Reply) {
+        self.replies.lock().expect("no panic").insert(path.to_owned(), reply);
+    }
+
+    /// Heads of all requests so far, and forgets them.
+    pub(super) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.heads.lock().expect("no panic"))
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn talk(
+    mut stream: TcpStream,
+    replies: Arc<Mutex<HashMap<String, Reply>>>,
+    heads: Arc<Mutex<Vec<String>>>,
+) {
+    let mut read = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if !matches!(stream.read_buf(&mut read).await, Ok(1..)) {
+                return;
+            }
+        };
+        let head = String::from_utf8_lossy(&read.drain(..end).collect::<Vec<_>>()).into_owned();
+        let target = head.split(' ').nth(1).unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default();
+        let reply = replies.lock().expect("no panic").get(path).cloned();
+        heads.lock().expect("no panic").push(head);
+        let not_found =
+            b"HTTP/1.1 404 Not Found\r\nX-Secret: CANARY\r\nContent-Length: 6\r\n\r\nCANARY";
+        let reply = reply.unwrap_or_else(|| Reply::Bytes(not_found.to_vec()));
+        match reply {
+            Reply::Bytes(bytes) => {
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Reply::Last(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Reply::Stall(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                // Until the other side gives up.
+                let _ = stream.read_buf(&mut read).await;
+                return;
+            }
+        }
+    }
+}

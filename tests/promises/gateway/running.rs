@@ -1,0 +1,47 @@
+//! Backends that are down, the end, and what is left behind.
+
+use std::fs;
+
+use super::TESTINA;
+use super::backend::{Reply, json};
+use super::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_is_down_is_a_bad_gateway() {
+    let mut stage = Stage::set().await;
+    let elsewhere = super::backend::Backend::start().await;
+    // The one the gateway knows goes away.
+    drop(std::mem::replace(&mut stage.backend, elsewhere));
+    let answer = stage.ask("courier", "/people/u1").await;
+    assert_eq!(answer.status, 502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_in_flight_finish_and_no_others_begin() {
+    let stage = Stage::set().await;
+    stage.backend.says("/people/u1", json(TESTINA));
+    let idle = stage.connect(Some("courier"), super::stage::HOST, Some(b"http/1.1")).await;
+    assert!(idle.is_ok());
+    assert_eq!(stage.ask("courier", "/people/u1").await.status, 200);
+    let address = stage.running.addresses.https;
+    let (log, running) = (stage.path("access.log"), stage.running);
+    assert_eq!(running.stop().await, 0, "nothing was cut off");
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens");
+    let log = fs::read_to_string(log).expect("written");
+    assert!(log.contains("GET /people/{id}") && !log.contains("u1"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_person_is_left_in_the_access_log() {
+    let stage = Stage::set().await;
+    stage.backend.says("/people/CANARY", json(TESTINA));
+    stage.backend.says("/people/slow", Reply::Stall(Vec::new()));
+    for target in ["/people/CANARY", "/people/CANARY?lang=CANARY", "/CANARY", "/people/slow"] {
+        stage.ask("courier", target).await;
+    }
+    let (path, running) = (stage.path("access.log"), stage.running);
+    running.stop().await;
+    let log = fs::read_to_string(path).expect("written");
+    assert_eq!(log.lines().count(), 4, "{log}");
+    assert!(!log.contains("CANARY") && !log.contains("127.0.0.1"), "{log}");
+}

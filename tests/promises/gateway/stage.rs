@@ -1,0 +1,271 @@
+//! A gateway in this process, with certificates of its own, in front of a backend of ours.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::Timestamp;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tamis::config::Config;
+use tamis::gateway::{Gateway, Running, Stores};
+use tamis::identity::development::{Authority, Issued};
+use tamis::keys::KeyRing;
+use tamis::ledger::{
+    Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
+};
+use tamis::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
+use tamis::terms::{DataSubject, Statements};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::backend::Backend;
+
+/// The host that clients name.
+pub(super) const HOST: &str = "api.example.invalid";
+
+/// Stores that fail on demand.
+pub(super) struct Switches {
+    pub(super) registers_fail: AtomicBool,
+    pub(super) ledger_fails: AtomicBool,
+}
+
+/// The embedded stores, behind the switches.
+struct Switched {
+    switches: Arc<Switches>,
+    registers: EmbeddedRegisters,
+    ledger: FileLedger,
+}
+
+impl Registers for Switched {
+    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
+        if self.switches.registers_fail.load(Ordering::SeqCst) {
+            return Err(RegistersUnavailable("switched off".into()));
+        }
+        self.registers.statements(subject)
+    }
+}
+
+type Waits<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerUnavailable>> + Send + 'a>>;
+
+impl Ledger for Switched {
+    fn open<'a>(&'a self, disclosure: &'a Disclosure) -> Waits<'a, Receipt> {
+        if self.switches.ledger_fails.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(LedgerUnavailable("switched off".into())) });
+        }
+        self.ledger.open(disclosure)
+    }
+
+    fn close(&self, receipt: Receipt, outcome: Outcome) {
+        self.ledger.close(receipt, outcome);
+    }
+
+    fn refuse(&self, refused: Refused) {
+        self.ledger.refuse(refused);
+    }
+
+    fn note<'a>(&'a self, note: &'a Note) -> Waits<'a, u64> {
+        self.ledger.note(note)
+    }
+
+    fn writable(&self) -> Result<(), LedgerUnavailable> {
+        self.ledger.writable()
+    }
+}
+
+/// Everything for one test.
+pub(super) struct Stage {
+    pub(super) backend: Backend,
+    pub(super) switches: Arc<Switches>,
+    pub(super) running: Running,
+    directory: TempDir,
+    authority: Authority,
+}
+
+/// An answer, whole or broken.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// `None`: it broke off.
+    pub(super) body: Option<String>,
+}
+
+fn keep(issued: &Issued, directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+    issued.write(directory, name).expect("a directory of ours")
+}
+
+impl Stage {
+    pub(super) async fn set() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let at = directory.path();
+        let authority = Authority::generate(Timestamp::now()).expect("keys");
+        fs::write(at.join("ca.pem"), authority.certificate()).expect("writable");
+        for (name, hosts) in
+            [("server", &[HOST, "127.0.0.1"][..]), ("other", &["other.example.invalid"])]
+        {
+            let issued = authority.issue_server(hosts, Timestamp::now()).expect("names");
+            keep(&issued, at, name);
+        }
+        KeyRing::generate(&at.join("keys")).expect("writable");
+        fs::write(at.join("rules.yaml"), include_str!("../../cases/gateway.rules.yaml"))
+            .expect("writable");
+        let backend = Backend::start().await;
+        let config = format!(
+            "rules: rules.yaml\n\
+             listen: {{https: '127.0.0.1:0', http: '127.0.0.1:0', admin: off, metrics: off}}\n\
+             certificates: [{{chain: server.pem, key: server.key}}, {{chain: other.pem, key: other.key}}]\n\
+             client_ca: ca.pem\n\
+             upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
+             key_ring: keys\n\
+             access_log: access.log\n\
+             limits: {{concealed_after: 1ms, response_body: 1MiB, drain_timeout: 5s}}\n",
+            backend.address
+        );
+        fs::write(at.join("tamis.yaml"), config).expect("writable");
+        let config = Config::load(&at.join("tamis.yaml")).expect("a configuration of ours");
+        let switches = Arc::new(Switches {
+            registers_fail: AtomicBool::new(false),
+            ledger_fails: AtomicBool::new(false),
+        });
+        let stores = Arc::new(Switched {
+            switches: Arc::clone(&switches),
+            registers: EmbeddedRegisters::open(&config.registers).expect("registers"),
+            ledger: FileLedger::open(&config.ledger, &config.node).expect("ledger"),
+        });
+        let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
+        let running = Gateway::start_with(config, Stores { registers, ledger: stores })
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        Self { backend, switches, running, directory, authority }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A TLS connection as `recipient` (none: without a certificate), asking for `server_name`.
+    pub(super) async fn connect(
+        &self,
+        recipient: Option<&str>,
+        server_name: &str,
+        protocol: Option<&[u8]>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(self.authority.certificate().as_bytes());
+        roots.add(ca.expect("PEM of ours")).expect("a certificate of ours");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let mut config = match recipient {
+            None => builder.with_no_client_auth(),
+            Some(recipient) => {
+                let name = format!("dns:{recipient}.example.invalid");
+                let issued = self.authority.issue_client(&name, Timestamp::now()).expect("a name");
+                let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes());
+                builder
+                    .with_client_auth_cert(
+                        vec![certificate.expect("PEM of ours")],
+                        key.expect("PEM of ours"),
+                    )
+                    .expect("a pair of ours")
+            }
+        };
+        config.alpn_protocols = protocol.iter().map(|protocol| protocol.to_vec()).collect();
+        let stream = TcpStream::connect(self.running.addresses.https).await?;
+        let name = ServerName::try_from(server_name.to_owned()).expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// One request over HTTP/1.1.
+    pub(super) async fn ask(&self, recipient: &str, target: &str) -> Answer {
+        self.send(Some(recipient), request("GET", target, &[])).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        recipient: Option<&str>,
+        request: Request<Empty<Bytes>>,
+    ) -> Answer {
+        let stream = self.connect(recipient, HOST, Some(b"http/1.1")).await.expect("a handshake");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(request).await.expect("an answer");
+        let answer = collect(response).await;
+        driver.abort();
+        answer
+    }
+
+    /// One request over HTTP/2.
+    pub(super) async fn ask_http2(&self, recipient: &str, target: &str) -> Answer {
+        let stream = self.connect(Some(recipient), HOST, Some(b"h2")).await.expect("a handshake");
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .expect("HTTP");
+        let driver = tokio::spawn(connection);
+        let request = Request::get(format!("https://{HOST}{target}")).body(Empty::<Bytes>::new());
+        let response = sender.send_request(request.expect("a target")).await.expect("an answer");
+        let answer = collect(response).await;
+        driver.abort();
+        answer
+    }
+
+    /// These bytes over TLS, and whatever comes back until the end.
+    pub(super) async fn raw(&self, recipient: &str, bytes: &[u8]) -> String {
+        let mut stream =
+            self.connect(Some(recipient), HOST, Some(b"http/1.1")).await.expect("a handshake");
+        stream.write_all(bytes).await.expect("taken");
+        let mut answer = Vec::new();
+        // A connection that is cut is an end too.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// These bytes to the plaintext listener.
+    pub(super) async fn plaintext(&self, bytes: &[u8]) -> String {
+        let address: SocketAddr = self.running.addresses.http.expect("it is on");
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        stream.write_all(bytes).await.expect("taken");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+/// A request with a host.
+pub(super) fn request(
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> Request<Empty<Bytes>> {
+    let mut builder = Request::builder().method(method).uri(target);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        builder = builder.header("host", HOST);
+    }
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Empty::new()).expect("a request of ours")
+}
+
+async fn collect(response: http::Response<hyper::body::Incoming>) -> Answer {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.ok().map(|body| body.to_bytes());
+    let body = body.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Answer { status: head.status, headers: head.headers, body }
+}
