@@ -16,6 +16,7 @@ const UNREADABLE: u8 = 3;
 
 /// Arguments of `tamis ledger`.
 #[derive(clap::Args)]
+#[command(after_help = "Example: tamis ledger verify --config tamis.yaml")]
 pub(super) struct Ledger {
     #[command(subcommand)]
     what: What,

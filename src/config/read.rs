@@ -303,7 +303,7 @@ mod tests {
         let durations = [
             ("10s", Some(Duration::from_secs(10))),
             ("500ms", Some(Duration::from_millis(500))),
-            ("24h", Some(Duration::from_secs(86_400))),
+            ("24h", Some(Duration::from_hours(24))),
             ("25h", None),
             ("0s", None),
             ("10", None),

@@ -75,7 +75,7 @@ fn a_full_file_is_read() {
     assert_eq!(config.client_ca.as_deref(), Some(Path::new("/etc/tamis/ca.pem")));
     assert_eq!(config.upstreams["people"].connect_timeout, Duration::from_millis(500));
     assert_eq!(config.limits.json.element_bytes, 1 << 20);
-    assert_eq!(config.limits.drain_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.access_log, LogTarget::File("/etc/tamis/access.log".into()));
     assert!(matches!(config.issuers["https://id.example.invalid"].jwks, JwksSource::File(_)));
     assert_eq!(config.loosenings.len(), 1, "a loosening is told: {:?}", config.loosenings);

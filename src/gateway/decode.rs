@@ -403,18 +403,18 @@ mod tests {
 
     fn decode(coding: &str, encoded: &[u8], chunk: usize) -> Result<Vec<u8>, DecodeError> {
         let mut decoder = Decoder::of(&headers(&[coding]), 1 << 20, 100)?;
-        let mut decoded = Vec::new();
+        let mut plain = Vec::new();
         for piece in encoded.chunks(chunk) {
             decoder.push(piece, |part| {
-                decoded.extend_from_slice(part);
+                plain.extend_from_slice(part);
                 Ok::<_, DecodeError>(())
             })?;
         }
         decoder.finish(|part| {
-            decoded.extend_from_slice(part);
+            plain.extend_from_slice(part);
             Ok::<_, DecodeError>(())
         })?;
-        Ok(decoded)
+        Ok(plain)
     }
 
     #[test]

@@ -80,9 +80,11 @@ pub(super) fn gpc(headers: &HeaderMap) -> bool {
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
+    use crate::terms::PurposeId;
+
     use super::{TAMIS_CASE, TAMIS_PURPOSE, case, declared};
 
-    fn headers(name: HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         lines
             .iter()
             .map(|line| (name.clone(), HeaderValue::from_bytes(line.as_bytes()).expect("header")))
@@ -108,18 +110,19 @@ mod tests {
             (&["a\u{e9}"], None),
         ];
         for (lines, expected) in cases {
-            let found = declared(&headers(TAMIS_PURPOSE, lines)).ok();
+            let found = declared(&headers(&TAMIS_PURPOSE, lines)).ok();
             let found: Option<Vec<_>> =
-                found.as_ref().map(|found| found.iter().map(|purpose| purpose.as_str()).collect());
+                found.as_ref().map(|found| found.iter().map(PurposeId::as_str).collect());
             assert_eq!(found.as_deref(), expected, "{lines:?}");
         }
         let many = vec!["a"; 17].join(",");
-        assert!(declared(&headers(TAMIS_PURPOSE, &[&many])).is_err());
+        assert!(declared(&headers(&TAMIS_PURPOSE, &[&many])).is_err());
     }
 
     #[test]
     fn a_case_is_one_string() {
-        let cases: [(&[&str], Result<Option<&str>, ()>); 8] = [
+        type Case<'a> = (&'a [&'a str], Result<Option<&'a str>, ()>);
+        let cases: [Case<'_>; 8] = [
             (&[], Ok(None)),
             (&["\"C-2026-114\""], Ok(Some("C-2026-114"))),
             (&["\"a\\\"b\\\\\""], Ok(Some("a\"b\\"))),
@@ -130,7 +133,7 @@ mod tests {
             (&["\"a\"", "\"b\""], Err(())),
         ];
         for (lines, expected) in cases {
-            let found = case(&headers(TAMIS_CASE, lines));
+            let found = case(&headers(&TAMIS_CASE, lines));
             assert_eq!(found.as_ref().map(Option::as_deref).map_err(|_| ()), expected, "{lines:?}");
         }
     }

@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn an_answer_with_two_ends_is_refused() {
-        let cases: [(Version, &[(HeaderName, &'static str)], bool); 8] = [
+        type Case<'a> = (Version, &'a [(HeaderName, &'static str)], bool);
+        let cases: [Case<'_>; 8] = [
             (Version::HTTP_11, &[], true),
             (Version::HTTP_11, &[(CONTENT_LENGTH, "2")], true),
             (Version::HTTP_11, &[(TRANSFER_ENCODING, "chunked")], true),

@@ -44,8 +44,8 @@ impl Compiler<'_> {
         let mut purposes = BTreeMap::new();
         for (key, node) in entries {
             self.declared_name(&key.text, &key.place);
-            let basis = inherited(&bases, &key.text);
-            purposes.insert(key.text.as_str().into(), self.one_purpose(key, node, basis));
+            let relied_on = inherited(&bases, &key.text);
+            purposes.insert(key.text.as_str().into(), self.one_purpose(key, node, relied_on));
         }
         purposes
     }

@@ -37,7 +37,7 @@ fn zstd(body: &[u8]) -> Vec<u8> {
 async fn codings_are_undone_whole_or_refused() {
     let stage = Stage::set().await;
     let body = TESTINA.as_bytes();
-    let bomb = [b"{\"x\":\"".as_slice(), &[b' '; 2 << 20], b"\"}"].concat();
+    let bomb = [b"{\"x\":\"".as_slice(), &vec![b' '; 2 << 20], b"\"}"].concat();
     let cases: [(&str, &str, Vec<u8>, bool); 19] = [
         ("gzip", "gzip", gzip(body), true),
         ("x-gzip", "x-gzip", gzip(body), true),

@@ -265,7 +265,7 @@ pub(super) fn request(
 
 async fn collect(response: http::Response<hyper::body::Incoming>) -> Answer {
     let (head, body) = response.into_parts();
-    let body = body.collect().await.ok().map(|body| body.to_bytes());
+    let body = body.collect().await.ok().map(http_body_util::Collected::to_bytes);
     let body = body.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Answer { status: head.status, headers: head.headers, body }
 }

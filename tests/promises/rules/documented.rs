@@ -32,13 +32,13 @@ fn every_promise_is_cited_by_a_rule_and_every_citation_is_a_promise() {
     {
         let path = format!("{}/rules/{policy}/promises.yaml", root());
         let promises = std::fs::read_to_string(path).expect("part of the repository");
-        let promised: BTreeSet<String> = promises
+        let written_down: BTreeSet<String> = promises
             .lines()
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| line.split_once(": {").map(|(id, _)| id.to_owned()))
             .collect();
-        assert_eq!(promised.len(), count, "{policy}");
-        assert_eq!(promise_ids(&text_of(policy), letter), promised, "{policy}");
+        assert_eq!(written_down.len(), count, "{policy}");
+        assert_eq!(promise_ids(&text_of(policy), letter), written_down, "{policy}");
         for line in promises.lines().filter(|line| !line.starts_with('#')) {
             let quote = line.split("quote: \"").nth(1).expect("each has a quote");
             let words = quote.trim_end_matches("\"}").split_whitespace().count();
