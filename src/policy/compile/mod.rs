@@ -1,4 +1,4 @@
-//! Syntax → [`Policy`](super::Policy): names resolved, selectors compiled, every finding collected.
+//! Syntax → [`Policy`]: names resolved, selectors compiled, every finding collected.
 //!
 //! One file a section of the rules. What is read and checked but not enforced by this version
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
