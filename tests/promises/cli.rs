@@ -120,3 +120,36 @@ fn explain_names_the_action_and_the_rule_line_of_each_field() {
     assert!(line("$.mailing_address").contains("rules.yaml:"));
     assert!(line("$.email").contains("remove"));
 }
+
+#[test]
+fn minimize_gives_what_the_recipient_would_get() {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/rules/letsmasak/rules.yaml");
+    let user = r#"{"user_id":"u1","name":"Testina M","email":"t@example.invalid","telephone":"1","new":{"a":1}}"#;
+    let as_courier = |route: &str, purpose: &str, body: &str| {
+        let arguments = [
+            "minimize",
+            "--rules",
+            rules,
+            "--route",
+            route,
+            "--recipient",
+            "courier",
+            "--purpose",
+            purpose,
+        ];
+        tamis(&arguments, body)
+    };
+    let output = as_courier("GET /v2/users/u1", "service.delivery", user);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), r#"{"name":"Testina M","telephone":"1"}"#);
+    let cases = [
+        ("GET /v2/users/u1", "personalise.ads", user, 1, "purpose-not-allowed"),
+        ("GET /v2/nowhere", "service.delivery", user, 2, "no route"),
+        ("GET /v2/users/u1", "service.delivery", r#"{"name":"#, 1, "incomplete"),
+    ];
+    for (route, purpose, body, code, words) in cases {
+        let output = as_courier(route, purpose, body);
+        assert_eq!(output.status.code(), Some(code), "{route} {purpose}");
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+    }
+}

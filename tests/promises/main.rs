@@ -12,6 +12,7 @@ mod identity;
 mod json_suite;
 mod jsonpath_suite;
 mod ledger;
+mod minimizing;
 mod oracle;
 mod registers;
 mod rewrite;
