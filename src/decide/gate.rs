@@ -143,7 +143,20 @@ pub(super) fn gate<E>(
             }
         }
     }
-    Ok(Gate::Release(tightened.into_adjustments()))
+    let adjustments = tightened.into_adjustments();
+    if tells_by_being_there(permit, &adjustments) {
+        return Ok(Gate::Drop(RefusalReason::ConsentMissing));
+    }
+    Ok(Gate::Release(adjustments))
+}
+
+/// Whether the query filters on a member that is taken out of this part: that the part is there
+/// would tell what the member holds.
+fn tells_by_being_there(permit: &Permit, adjustments: &[Adjustment]) -> bool {
+    adjustments.iter().filter(|adjustment| !adjustment.action.may_be_queried()).any(|adjustment| {
+        let category = permit.plan.cell(adjustment.cell).category.as_ref();
+        category.is_some_and(|category| permit.queried.contains(category))
+    })
 }
 
 /// Whether the part is kept from a person who is not one of its parties.
@@ -170,7 +183,9 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
     {
         return Some(RefusalReason::NotAParty);
     }
-    if part == Part::Element && shows_own_lines(&permit.plan) && !any_party() {
+    // An answer that is no list is one line.
+    let is_line = part == Part::Element || (complete && route.each.is_none());
+    if is_line && shows_own_lines(&permit.plan) && !any_party() {
         return Some(RefusalReason::NotAParty);
     }
     None

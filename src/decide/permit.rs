@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::policy::{Plan, Policy};
-use crate::terms::{DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason, Role};
+use crate::terms::{
+    CategoryId, DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason, Role,
+};
 
 use super::SubjectIds;
 use super::gate::Adjustment;
@@ -23,6 +25,8 @@ pub struct Permit {
     pub(super) gpc: bool,
     pub(super) case: Option<String>,
     pub(super) known: Vec<Option<SubjectIds>>,
+    /// Categories that the query filters on.
+    pub(super) queried: Vec<CategoryId>,
     pub(super) adjustments: Vec<Adjustment>,
 }
 

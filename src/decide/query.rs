@@ -1,16 +1,18 @@
 //! Query predicates: who may filter, sort or search on a field learns it. So a parameter must be
 //! declared, and one that speaks of a category is only for recipients who get that category in clear.
+//! Where a person's gates take it out, the gate takes that person's part away (`gate.rs`).
 
 use crate::policy::Plan;
 use crate::policy::model::{QueryParameter, Route};
-use crate::terms::RefusalReason;
+use crate::terms::{CategoryId, RefusalReason};
 
-/// Checks the names of a query's parameters.
+/// Checks the names of a query's parameters. Returns the categories that they filter on.
 pub(super) fn check(
     route: &Route,
     plan: &Plan,
     names: &[String],
-) -> Result<(), (RefusalReason, String)> {
+) -> Result<Vec<CategoryId>, (RefusalReason, String)> {
+    let mut queried = Vec::new();
     for name in names {
         match route.query.get(name) {
             // An undeclared name is the client's own text: it is not repeated anywhere.
@@ -37,8 +39,9 @@ pub(super) fn check(
                         format!("the query filters on {category}, which is not released in clear");
                     return Err((RefusalReason::QueryOnWithheldField, detail));
                 }
+                queried.push(category.clone());
             }
         }
     }
-    Ok(())
+    Ok(queried)
 }

@@ -79,7 +79,7 @@ pub fn decide(
     if !plan.releases_personal_data() {
         return Err(refusal.because(RefusalReason::NothingGranted));
     }
-    query::check(route, &plan, facts.query)
+    let queried = query::check(route, &plan, facts.query)
         .map_err(|(reason, detail)| refusal.clone().because(reason).in_words(&detail))?;
     if !reachable(policy, recipient, now) {
         return Err(refusal.because(RefusalReason::TransferNotCovered));
@@ -108,6 +108,7 @@ pub fn decide(
         gpc: facts.gpc,
         case: facts.case.map(str::to_owned),
         known,
+        queried,
         adjustments: Vec::new(),
     };
     let said = |id: &_| {

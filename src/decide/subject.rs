@@ -84,8 +84,11 @@ pub(super) fn gate(
 
     match transfer(permit, said.region.as_ref(), now) {
         Transfer::Uncovered => return SubjectGate::Drop(RefusalReason::TransferOfSubject),
-        Transfer::Covered(None) => {}
-        Transfer::Covered(Some(mechanism)) => measure(permit, role, mechanism, &mut adjustments),
+        Transfer::Covered(mechanisms) => {
+            for mechanism in mechanisms {
+                measure(permit, role, mechanism, &mut adjustments);
+            }
+        }
     }
 
     if let Err(reason) = meets(permit, role, &permit.plan.needs, said, now, &mut adjustments) {
@@ -244,8 +247,8 @@ fn withdrawn_above(consent: &Consent, said: &Statements, now: Timestamp) -> bool
 /// Whether a region's data may go to the recipient's country.
 #[derive(Debug)]
 pub(super) enum Transfer<'a> {
-    /// They may, by this mechanism; `None` where no transfer takes place.
-    Covered(Option<&'a Mechanism>),
+    /// They may, with the measures of these mechanisms; none where one needs no measure.
+    Covered(Vec<&'a Mechanism>),
     /// They may not.
     Uncovered,
 }
@@ -256,11 +259,11 @@ pub(super) fn transfer<'a>(
     region: Option<&Country>,
     now: Timestamp,
 ) -> Transfer<'a> {
-    let Some(transfers) = &permit.policy.transfers else { return Transfer::Covered(None) };
+    let Some(transfers) = &permit.policy.transfers else { return Transfer::Covered(Vec::new()) };
     // People see their own data and each other's public card wherever they are: no export by the
     // controller to a recipient's country.
     if permit.role().is_person() {
-        return Transfer::Covered(None);
+        return Transfer::Covered(Vec::new());
     }
     let Some(country) = &permit.policy.recipients[permit.recipient()].country else {
         return Transfer::Uncovered;
@@ -268,7 +271,8 @@ pub(super) fn transfer<'a>(
     mechanism(transfers, region.unwrap_or(&transfers.unknown_region), country, today(now))
 }
 
-/// The first mechanism in force without a supplementary measure, else the first in force.
+/// A mechanism in force without a supplementary measure, else all in force with the measures of
+/// each, so that the order of the table means nothing.
 pub(super) fn mechanism<'a>(
     transfers: &'a Transfers,
     region: &Country,
@@ -289,10 +293,11 @@ pub(super) fn mechanism<'a>(
                 && (mechanism.to.is_empty() || mechanism.to.iter().any(|to| is_within(country, to)))
         })
     };
-    match in_force().find(|mechanism| mechanism.measure.is_empty()).or_else(|| in_force().next()) {
-        Some(mechanism) => Transfer::Covered(Some(mechanism)),
-        None => Transfer::Uncovered,
+    if in_force().any(|mechanism| mechanism.measure.is_empty()) {
+        return Transfer::Covered(Vec::new());
     }
+    let mechanisms: Vec<&Mechanism> = in_force().collect();
+    if mechanisms.is_empty() { Transfer::Uncovered } else { Transfer::Covered(mechanisms) }
 }
 
 fn measure(permit: &Permit, role: usize, mechanism: &Mechanism, adjustments: &mut Vec<Adjustment>) {

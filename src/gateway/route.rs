@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use super::fault::RequestFault;
 use crate::decide::RouteMatch;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, Route, Segment};
+use crate::policy::model::{Locator, Route};
 use crate::terms::{DataSubject, Personal};
 
 /// Longest path and query, each, in bytes. Longer ones are refused before they are looked at.
@@ -79,34 +79,11 @@ impl Target {
     /// The route that method and path match. A `HEAD` is judged as the `GET` it asks about.
     pub(super) fn matches(&self, policy: &Policy, method: &Method) -> Option<RouteMatch> {
         let method = if method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
-        let (index, route) = policy
-            .routes
-            .iter()
-            .enumerate()
-            .filter(|(_, route)| route.method == method && self.fits(route))
-            // Of `/users/me` and `/users/{id}` the literal one is meant: the first segment in which
-            // they differ decides, so that the order of the file has no meaning.
-            .max_by_key(|(_, route)| specificity(route))?;
-        let parameters = route
-            .template
-            .iter()
-            .zip(&self.segments)
-            .filter_map(|(segment, value)| match segment {
-                Segment::Literal(_) => None,
-                Segment::Parameter(name) => {
-                    Some((name.clone(), Personal::new(Arc::from(value.as_str()))))
-                }
-            })
-            .collect();
-        Some(RouteMatch { index, parameters })
-    }
-
-    fn fits(&self, route: &Route) -> bool {
-        route.template.len() == self.segments.len()
-            && route.template.iter().zip(&self.segments).all(|(segment, value)| match segment {
-                Segment::Literal(literal) => literal == value,
-                Segment::Parameter(_) => !value.is_empty(),
-            })
+        let segments: Vec<&str> = self.segments.iter().map(String::as_str).collect();
+        let matched = policy.route(method, &segments)?;
+        let personal = |(name, value): (&str, &str)| (name.to_owned(), Personal::new(value.into()));
+        let parameters = matched.parameters.into_iter().map(personal).collect();
+        Some(RouteMatch { index: matched.index, parameters })
     }
 
     /// The ids that path and query name, by role of the route. A role may come several times.
@@ -127,10 +104,6 @@ impl Target {
         }
         found
     }
-}
-
-fn specificity(route: &Route) -> Vec<bool> {
-    route.template.iter().map(|segment| matches!(segment, Segment::Literal(_))).collect()
 }
 
 /// Decodes one segment, name or value; `None` where it could be read in two ways.

@@ -118,7 +118,8 @@ impl Gateway {
         let policy = policy(&config.rules)?;
         let metrics = Arc::new(Metrics::new());
         let registers = Arc::new(EmbeddedRegisters::open(&config.registers)?);
-        let ledger: Arc<dyn Ledger> = Arc::new(FileLedger::open(&config.ledger, &config.node)?);
+        let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
         let stores = Stores {
             registers: Arc::<EmbeddedRegisters>::clone(&registers) as Arc<dyn Registers>,
             ledger: Arc::clone(&ledger),

@@ -7,7 +7,7 @@
 //! - Over several purposes the join again, so a field must be granted for each of them.
 
 use super::compile::instead_of;
-use super::model::{Field, Grant, Limit, Need, Policy, Route, Show};
+use super::model::{Field, Grant, Limit, Locator, Need, Policy, Route, Show};
 use super::plan::Cell;
 use super::{Place, RoleIndex};
 use crate::action::Action;
@@ -59,7 +59,7 @@ pub(super) fn grants_for<'a>(
         .filter(|grant| {
             grant.to.contains(recipient)
                 && (grant.phase.is_none() || grant.phase.as_ref() == phase)
-                && !(grant.single_subject && route.each.is_some())
+                && !(grant.single_subject && is_about_several(route))
         })
         .map(|grant| {
             let purposes =
@@ -68,6 +68,15 @@ pub(super) fn grants_for<'a>(
         })
         .filter(|applicable| !applicable.purposes.is_empty())
         .collect()
+}
+
+/// Whether the answer of a route can be about more people than one in each role.
+fn is_about_several(route: &Route) -> bool {
+    route.each.is_some()
+        || route.subjects.iter().any(|subject| match &subject.locator {
+            Locator::Document(selector) | Locator::Element(selector) => !selector.is_singular(),
+            Locator::Path(_) | Locator::Query(_) | Locator::Header(_) => false,
+        })
 }
 
 /// An action with the line that led to it.

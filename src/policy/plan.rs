@@ -80,6 +80,10 @@ impl Plan {
         for field in &route.fields {
             let mut decided = cell::decide(&asked, field);
             decided.needs.retain(|need| !needs.contains(need));
+            if decided.action == Action::OwnLines && is_outside_the_list(route, &field.selector) {
+                decided.action = Action::Remove;
+                decided.because = "own lines, and it stands in no line".to_owned();
+            }
             cells.push(decided);
             places.push((field.selector.clone(), field.subtree));
         }
@@ -120,6 +124,11 @@ impl Plan {
     pub fn releases_personal_data(&self) -> bool {
         self.cells.iter().any(|cell| cell.category.is_some() && cell.action.releases())
     }
+}
+
+/// Whether a place is not one in an element of the route's list.
+fn is_outside_the_list(route: &Route, selector: &Selector) -> bool {
+    route.each.as_ref().is_some_and(|each| !selector.continues(each))
 }
 
 /// A place that says nothing about a person.

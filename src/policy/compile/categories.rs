@@ -69,21 +69,28 @@ impl Compiler<'_> {
             for item in node.list(self.findings, "a list of metadata") {
                 item.word(self.findings, "a kind of metadata", &kinds);
             }
+            // A picture inside JSON would leave with what should have been taken out of it.
+            let what = format!("{name}: strip");
+            self.withhold(name, node, what);
         }
         if let Some(node) = fields.take("alone") {
             node.word(self.findings, "an answer to whether it may stand alone", &[("never", ())]);
             // Whether it does is not known before an element is over.
-            let what = format!("{name}: alone never");
-            let because = self.refuse(&node.place, what, format!("{name} is withheld"));
-            self.withheld.push(Limit::Withheld {
-                categories: vec![CategoryPattern::new(name)],
-                except_to: Vec::new(),
-                roles: Vec::new(),
-                because,
-            });
+            self.withhold(name, node, format!("{name}: alone never"));
         }
         fields.finish(self.findings);
         category
+    }
+
+    /// Keeps a category from everybody, since this version does not do what is asked of it.
+    fn withhold(&mut self, name: &str, node: &Node, what: String) {
+        let because = self.refuse(&node.place, what, format!("{name} is withheld"));
+        self.withheld.push(Limit::Withheld {
+            categories: vec![CategoryPattern::new(name)],
+            except_to: Vec::new(),
+            roles: Vec::new(),
+            because,
+        });
     }
 
     fn groups(&mut self, node: &Node) -> Arc<BTreeMap<String, String>> {

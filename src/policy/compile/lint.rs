@@ -31,6 +31,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     categories(policy, declared, findings);
     unused_purposes(policy, findings);
     sensitive_in_clear(policy, findings);
+    guessable(policy, findings);
     meeting_selectors(policy, findings);
     countries(policy, findings);
 }
@@ -145,6 +146,28 @@ fn sensitive_in_clear(policy: &Policy, findings: &mut Findings) {
                 let help = "add `needs: [explicit-consent]`, mask it, or rest the purpose on a law";
                 findings.warn("T205", &cell.place, message, Some(help.to_owned()));
             }
+        }
+    }
+}
+
+/// T410.
+fn guessable(policy: &Policy, findings: &mut Findings) {
+    let cells = policy.grants.iter().filter_map(|grant| match &grant.show {
+        Show::Cells(cells) => Some(cells),
+        Show::ByOrder | Show::ByConsent(_) => None,
+    });
+    for cell in cells.flatten() {
+        if !matches!(cell.action, Action::Pseudonym(_) | Action::Token) {
+            continue;
+        }
+        let low = policy
+            .categories
+            .iter()
+            .find(|(id, category)| category.low_entropy && cell.pattern.covers(id));
+        if let Some((category, _)) = low {
+            let message = format!("`{category}` has few values: they can be told apart by count");
+            let help = "a pseudonym hides who it is only among many; mask or generalise it";
+            findings.warn("T410", &cell.place, message, Some(help.to_owned()));
         }
     }
 }

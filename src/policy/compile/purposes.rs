@@ -95,7 +95,7 @@ impl Compiler<'_> {
                 }
             }
         }
-        let min_age = fields.take("min_age").and_then(|node| node.number(self.findings, "an age"));
+        let min_age = fields.take("min_age").and_then(|node| self.least_age(node));
         let needs_case = fields.take("needs_case").is_some_and(|node| {
             let needs = node.flag(self.findings);
             if needs {
@@ -122,6 +122,16 @@ impl Compiler<'_> {
             internal_only,
             place: key.place.clone(),
         }
+    }
+
+    /// The registers know of people that they are of age, or minors, and nothing in between.
+    fn least_age(&mut self, node: &Node) -> Option<u8> {
+        let age = node.number(self.findings, "an age")?;
+        if age > 18 {
+            let message = format!("nobody is known to be {age} years old, only to be of age");
+            self.findings.error_with("T102", &node.place, message, Some("write 18".to_owned()));
+        }
+        Some(age)
     }
 }
 

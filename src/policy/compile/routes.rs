@@ -183,7 +183,7 @@ impl Compiler<'_> {
             return Some(Locator::Header(name.to_ascii_lowercase()));
         }
         let selector = self.selector(text, &node.place, node.is_quoted(), each)?;
-        let in_element = each.is_some_and(|each| begins_with(&selector, each));
+        let in_element = each.is_some_and(|each| selector.continues(each));
         Some(if in_element { Locator::Element(selector) } else { Locator::Document(selector) })
     }
 
@@ -290,6 +290,7 @@ impl Compiler<'_> {
             let selector = self.selector_at(key, rows.as_ref());
             let Some((category, of, subtree)) = self.category_of(node, route) else { continue };
             let Some(selector) = selector else { continue };
+            self.whose_it_can_be(key, &selector, of, route);
             if subtree {
                 let message =
                     format!("everything beneath `{}` is released as {category}", key.text);
@@ -338,6 +339,28 @@ impl Compiler<'_> {
         let subtree = fields.take("subtree").is_some_and(|node| node.flag(self.findings));
         fields.finish(self.findings);
         category.map(|category| (category, of, subtree))
+    }
+
+    /// A person who is named in an element is asked about that element, and about nothing outside it.
+    fn whose_it_can_be(
+        &mut self,
+        key: &Key,
+        selector: &Selector,
+        of: Option<usize>,
+        route: &Route,
+    ) {
+        let (Some(each), Some(subject)) = (&route.each, of.and_then(|of| route.subjects.get(of)))
+        else {
+            return;
+        };
+        if matches!(subject.locator, Locator::Element(_)) && !selector.continues(each) {
+            let message = format!(
+                "`{}` stands outside the list in which `{}` is named: whose is it",
+                key.text, subject.role
+            );
+            let help = "select it within `@`, or say where this person is named in the document";
+            self.findings.error_with("T106", &key.place, message, Some(help.to_owned()));
+        }
     }
 
     fn open_of(&mut self, node: &Node, route: &mut Route) {
@@ -478,10 +501,6 @@ fn same_shape(a: &[Segment], b: &[Segment]) -> bool {
             (Segment::Literal(_), Segment::Parameter(_))
             | (Segment::Parameter(_), Segment::Literal(_)) => false,
         })
-}
-
-fn begins_with(selector: &Selector, each: &Selector) -> bool {
-    selector.segments.starts_with(&each.segments)
 }
 
 /// Elements of an aggregate are rows; of any other route, what `each` selects.

@@ -67,6 +67,12 @@ const CASES: &[(&str, &str, &str)] = &[
         "{person: \"path:id\"}",
         "{person: \"path:id\", friend: \"$.friend\"}",
     ),
+    (
+        "a field outside the list in which its person is named",
+        "    subjects: {person: \"path:id\"}",
+        "    each: \"$.people[*]\"\n    subjects: {person: \"@.id\"}",
+    ),
+    ("an age that nobody is known to have", "basis: contract", "basis: contract, min_age: 21"),
     ("no legal basis", ", basis: contract", ""),
     ("a processor without a contract", "role: internal", "role: processor"),
     ("an authority without orders", "role: internal", "role: authority"),
