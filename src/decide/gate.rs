@@ -100,6 +100,9 @@ pub(super) fn gate<E>(
         return Ok(Gate::Drop(reason));
     }
     let mut tightened = Tightened::new(&permit.plan);
+    if part != Part::Element {
+        tightened.withhold_lines_of_others(permit.person.as_ref(), ids);
+    }
     for (role, subject) in permit.policy.routes[permit.plan.route_index].subjects.iter().enumerate()
     {
         let located_here = match (part, &subject.locator) {
@@ -170,7 +173,7 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
     {
         return Some(RefusalReason::NotAParty);
     }
-    if part == Part::Element && shows_own_lines(&permit.plan) && !any_party() {
+    if part == Part::Element && permit.plan.own_lines && !any_party() {
         return Some(RefusalReason::NotAParty);
     }
     None
@@ -178,10 +181,6 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
 
 fn known_from_request(locator: &Locator) -> bool {
     matches!(locator, Locator::Path(_) | Locator::Query(_))
-}
-
-fn shows_own_lines(plan: &Plan) -> bool {
-    plan.cells.iter().any(|cell| cell.action == Action::OwnLines)
 }
 
 /// Actions of a plan as the gates tighten them.
@@ -205,6 +204,28 @@ impl<'a> Tightened<'a> {
     fn withhold_role(&mut self, role: usize) {
         for cell in cells_of(self.plan, role) {
             self.tighten(cell, Action::Remove);
+        }
+    }
+
+    /// Beside a list there are no lines: `own lines` leaves what is the caller's own there, and not
+    /// the sum of what others bought or were paid.
+    fn withhold_lines_of_others(
+        &mut self,
+        person: Option<&DataSubject>,
+        ids: &[Option<SubjectIds>],
+    ) {
+        let is_own = |role: usize| match (ids.get(role).and_then(Option::as_ref), person) {
+            (Some(SubjectIds::One(id)), Some(person)) => id == person,
+            (Some(SubjectIds::One(_) | SubjectIds::Many(_) | SubjectIds::Unresolved) | None, _) => {
+                false
+            }
+        };
+        for role in (0..ids.len()).filter(|role| !is_own(*role)) {
+            for cell in cells_of(self.plan, role) {
+                if self.plan.cell(cell).action == Action::OwnLines {
+                    self.tighten(cell, Action::Remove);
+                }
+            }
         }
     }
 

@@ -33,6 +33,9 @@ pub struct Plan {
     pub needs: Vec<Need>,
     /// Only data about the person who asks.
     pub only_own: bool,
+    /// Only elements of which the person who asks is a party: one of the purposes shows some member
+    /// as `own lines`, whatever the others show of it.
+    pub own_lines: bool,
 }
 
 /// One catalogued place.
@@ -92,6 +95,9 @@ impl Plan {
             places.push((derived.selector.clone(), false));
         }
 
+        let own_lines = cells.iter().any(|cell| cell.action == Action::OwnLines)
+            || route.fields.iter().any(|field| cell::shows_own_lines(&grants, &field.category));
+
         let rules = marks(route, &cells, &places)?;
         let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
@@ -106,6 +112,7 @@ impl Plan {
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
+            own_lines,
         })
     }
 

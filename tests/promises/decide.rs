@@ -7,7 +7,7 @@ use tamis::action::Action;
 use tamis::decide::{
     Caller, Facts, Gate, Judge, KnownSubject, Part, Permit, Refusal, RouteMatch, SubjectIds, decide,
 };
-use tamis::policy::Policy;
+use tamis::policy::{CellId, Policy};
 use tamis::terms::{
     AgeClass, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, DataSubject,
     DecisionId, Digest, Erasure, Notice, Objection, Personal, PurposeId, PurposePattern,
@@ -541,4 +541,61 @@ fn an_order_shows_each_party_their_own_lines() {
             assert_eq!(matches!(second, Gate::Release(_)), sees_second_line, "{person}");
         }
     }
+}
+
+/// `own lines` beside the list: the buyer reads the sum they paid, a seller of one line does not.
+#[test]
+fn a_seller_does_not_read_the_sum_of_an_order() {
+    let policy = policy();
+    let document = vec![
+        (0, SubjectIds::One(subject("buyer"))),
+        (1, SubjectIds::Many(vec![subject("seller-1"), subject("seller-2")])),
+    ];
+    for (person, reads_sum) in [("buyer", true), ("seller-1", false)] {
+        let request = Request {
+            recipient: "user",
+            person: Some(person),
+            purposes: &[],
+            route: ORDER,
+            ..Request::default()
+        };
+        let permit = Arc::new(ask(&policy, &request).expect("decided inside the body"));
+        let mut court = Judge::new(Arc::clone(&permit));
+        let Gate::Release(tightened) =
+            judge(&mut court, Part::Document, &document, &Statements::default())
+        else {
+            panic!("{person} is a party")
+        };
+        let is_kept = |selector: &str| {
+            let of_cell = |id: CellId| permit.plan().cell(id).selector == selector;
+            !tightened.iter().any(|found| of_cell(found.cell) && found.action == Action::Remove)
+        };
+        assert_eq!(is_kept("$.paid"), reads_sum, "{person}");
+        assert!(is_kept("$.buyer.id"), "{person}");
+    }
+}
+
+/// A second purpose, which by itself would show every line, must not open the lines of others.
+#[test]
+fn a_second_purpose_opens_no_lines_of_others() {
+    let policy = policy();
+    let request = Request {
+        recipient: "user",
+        person: Some("seller-1"),
+        purposes: &["service", "service.order"],
+        route: ORDER,
+        ..Request::default()
+    };
+    let mut court = Judge::new(Arc::new(ask(&policy, &request).expect("both are allowed")));
+    let document = vec![
+        (0, SubjectIds::One(subject("buyer"))),
+        (1, SubjectIds::Many(vec![subject("seller-1"), subject("seller-2")])),
+    ];
+    let said = Statements::default();
+    assert!(matches!(judge(&mut court, Part::Document, &document, &said), Gate::Release(_)));
+    let line = |seller: &str| vec![(1, SubjectIds::One(subject(seller)))];
+    let own = judge(&mut court, Part::Element, &line("seller-1"), &said);
+    assert!(matches!(own, Gate::Release(_)));
+    let other = judge(&mut court, Part::Element, &line("seller-2"), &said);
+    assert_eq!(other, Gate::Drop(RefusalReason::NotAParty));
 }
