@@ -185,7 +185,7 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
     }
     // An answer that is no list is one line.
     let is_line = part == Part::Element || (complete && route.each.is_none());
-    if is_line && shows_own_lines(&permit.plan) && !any_party() {
+    if is_line && permit.plan.own_lines && !any_party() {
         return Some(RefusalReason::NotAParty);
     }
     None
@@ -193,10 +193,6 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
 
 fn known_from_request(locator: &Locator) -> bool {
     matches!(locator, Locator::Path(_) | Locator::Query(_))
-}
-
-fn shows_own_lines(plan: &Plan) -> bool {
-    plan.cells.iter().any(|cell| cell.action == Action::OwnLines)
 }
 
 /// Actions of a plan as the gates tighten them.

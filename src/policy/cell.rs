@@ -141,6 +141,15 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
     }
 }
 
+/// Whether a grant shows the category as `own lines`. Asked of the grants and not of what they were
+/// joined to: a stricter rule for this one field must not open elements to those who are no party.
+pub(super) fn shows_own_lines(grants: &[Applicable<'_>], category: &CategoryId) -> bool {
+    grants
+        .iter()
+        .filter_map(|applicable| shown(applicable.grant, category))
+        .any(|decided| decided.action == Action::OwnLines)
+}
+
 fn no_grant(field: &Field, purpose: Option<&PurposeId>) -> Decided {
     let because = match purpose {
         Some(purpose) => format!("no grant for {purpose}"),

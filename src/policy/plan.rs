@@ -33,6 +33,9 @@ pub struct Plan {
     pub needs: Vec<Need>,
     /// Only data about the person who asks.
     pub only_own: bool,
+    /// Only elements of which the person who asks is a party: one of the purposes shows some member
+    /// as `own lines`, whatever the others show of it.
+    pub own_lines: bool,
 }
 
 /// One catalogued place.
@@ -82,7 +85,7 @@ impl Plan {
             decided.needs.retain(|need| !needs.contains(need));
             if decided.action == Action::OwnLines && is_outside_the_list(route, &field.selector) {
                 decided.action = Action::Remove;
-                decided.because = "own lines, and it stands in no line".to_owned();
+                "own lines, and it stands in no line".clone_into(&mut decided.because);
             }
             cells.push(decided);
             places.push((field.selector.clone(), field.subtree));
@@ -95,6 +98,9 @@ impl Plan {
             cells.push(beside(&derived.selector, &derived.place, "derived", Some(derived.how)));
             places.push((derived.selector.clone(), false));
         }
+
+        let own_lines = cells.iter().any(|cell| cell.action == Action::OwnLines)
+            || route.fields.iter().any(|field| cell::shows_own_lines(&grants, &field.category));
 
         let rules = marks(route, &cells, &places)?;
         let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
@@ -110,6 +116,7 @@ impl Plan {
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
+            own_lines,
         })
     }
 
