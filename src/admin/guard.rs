@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN};
+use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN};
 use http::uri::Authority;
 use subtle::ConstantTimeEq as _;
 
@@ -38,9 +38,13 @@ pub(super) async fn admin(
     response
 }
 
-/// Refuses browsers: a page must not be able to read metrics of the machine it is shown on.
+/// Refuses browsers: a page must not be able to read metrics of the machine it is shown on. To a name
+/// that was bent to this machine a browser sends neither `Origin` nor, in plaintext, `Sec-Fetch-*`;
+/// but it says its languages, which no scraper does.
 pub(super) async fn no_browser(request: Request, next: Next) -> Response {
-    match browser(request.headers()) {
+    let headers = request.headers();
+    let speaks = headers.contains_key(ACCEPT_LANGUAGE).then_some("not for browsers");
+    match browser(headers).or(speaks) {
         Some(why) => Problem::Forbidden(why).into_response(),
         None => next.run(request).await,
     }

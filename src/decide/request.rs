@@ -73,6 +73,7 @@ pub fn decide(
         }
     }
 
+    let asks_for_case = purposes.iter().any(|purpose| policy.purposes[purpose].needs_case);
     let Ok(plan) = policy.plan(facts.route.index, &facts.caller.recipient, &purposes) else {
         return Err(refusal.because(RefusalReason::PolicyInvalid));
     };
@@ -106,7 +107,9 @@ pub fn decide(
         decision,
         person: facts.caller.person.clone(),
         gpc: facts.gpc,
-        case: facts.case.map(str::to_owned),
+        // The header is the client's own text, and what is entered cannot be erased again: a case
+        // that no purpose asks for is not kept.
+        case: asks_for_case.then(|| facts.case.map(str::to_owned)).flatten(),
         known,
         queried,
         adjustments: Vec::new(),

@@ -1,6 +1,6 @@
 //! Sockets: accepting, bounding and draining connections, and HTTP on each of them.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::Service;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -135,6 +135,11 @@ impl Door {
     {
         let patience = self.limits.idle_timeout;
         if is_http2 {
+            let (asks, asked) = watch::channel(());
+            let service = service_fn(move |request| {
+                asks.send_replace(());
+                service.call(request)
+            });
             let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(STREAMS)
@@ -147,7 +152,7 @@ impl Door {
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(PING)
                 .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
-            self.drive(connection).await;
+            self.drive(connection, quiet(asked, patience)).await;
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -156,12 +161,17 @@ impl Door {
                 .max_header_size(HEAD)
                 .max_buf_size(BUFFER)
                 .serve_connection(TokioIo::new(Watched::http1(stream, patience)), service);
-            self.drive(connection).await;
+            // Between two requests the time-out of the next head runs.
+            self.drive(connection, pending()).await;
         }
     }
 
-    async fn drive<C: GracefulConnection>(mut self, connection: C) {
-        pin!(connection);
+    async fn drive<C: GracefulConnection>(
+        mut self,
+        connection: C,
+        is_quiet: impl Future<Output = ()>,
+    ) {
+        pin!(connection, is_quiet);
         let mut is_stopping = false;
         loop {
             tokio::select! {
@@ -172,7 +182,24 @@ impl Door {
                     is_stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                () = is_quiet.as_mut(), if !is_stopping => {
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             }
+        }
+    }
+}
+
+/// Ready when nothing was asked for this long. Answers to pings do not keep a connection open, or
+/// whoever opens all there are has them for ever; answers under way are finished.
+async fn quiet(mut asked: watch::Receiver<()>, patience: Duration) {
+    loop {
+        match timeout(patience, asked.changed()).await {
+            Ok(Ok(())) => {}
+            // The connection is ending by itself.
+            Ok(Err(_)) => return pending().await,
+            Err(_) => return,
         }
     }
 }
@@ -189,4 +216,52 @@ fn is_of_the_peer(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::Empty;
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::sync::{Semaphore, watch};
+
+    use super::Door;
+    use crate::config::Limits;
+    use crate::observe::Metrics;
+
+    #[tokio::test]
+    async fn an_http2_connection_that_asks_nothing_more_is_ended() {
+        let (_stop, stopping) = watch::channel(false);
+        let idle_timeout = Duration::from_millis(20);
+        let door = Door {
+            slots: Arc::new(Semaphore::new(1)),
+            limits: Limits { idle_timeout, ..Limits::default() },
+            metrics: Arc::new(Metrics::new()),
+            stopping,
+        };
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let answer = |_: Request<Incoming>| async {
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        };
+        let served = tokio::spawn(door.http(server, true, service_fn(answer)));
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
+                .await
+                .expect("HTTP/2");
+        let driver = tokio::spawn(connection);
+        let request = Request::get("https://api.example.invalid/").body(Empty::<Bytes>::new());
+        let response = sender.send_request(request.expect("a target")).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        // The client keeps its side and answers pings; only the server ends this.
+        assert!(served.await.is_ok());
+        assert!(driver.await.is_ok());
+        drop(sender);
+    }
 }

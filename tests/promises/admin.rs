@@ -431,11 +431,19 @@ fn metrics_are_text_for_scrapers_and_not_for_browsers() {
     let admin = Admin::new();
     let answer = admin.health("/metrics");
     assert!(answer.headers["content-type"].to_str().expect("text").starts_with("text/plain"));
-    let request = Request::builder()
-        .uri("/metrics")
-        .header("origin", "https://page.example")
-        .body(Body::empty())
-        .expect("a request");
-    let answer = admin.send(metrics_router(admin.state.clone()), request);
-    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    // The last one is all that a browser sends to a name that was bent to this machine.
+    let signs = [
+        ("origin", "https://page.example"),
+        ("sec-fetch-mode", "cors"),
+        ("accept-language", "de-DE,de;q=0.5"),
+    ];
+    for (name, value) in signs {
+        let request = Request::builder()
+            .uri("/metrics")
+            .header(name, value)
+            .body(Body::empty())
+            .expect("a request");
+        let answer = admin.send(metrics_router(admin.state.clone()), request);
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{name}");
+    }
 }

@@ -128,7 +128,8 @@ fn ask(policy: &Arc<Policy>, request: &Request<'_>) -> Result<Permit, Refusal> {
         declared_purposes: &names(request.purposes),
         route: &route,
         query: &request.query.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
-        case: None,
+        // The client may say what it likes there.
+        case: Some("u1"),
         gpc: request.gpc,
         known: if [PERSON, BILL].contains(&request.route) { &known } else { &[] },
     };
@@ -474,6 +475,7 @@ fn several_purposes_release_only_what_each_of_them_releases() {
     };
     let permit = ask(&policy, &both).expect("both are allowed");
     assert_eq!(action_of(&permit, "identity.name"), Action::FirstWord);
+    assert_eq!(permit.case(), None, "a case that no purpose asks for is not kept");
     assert_eq!(action_of(&permit, "account.id"), Action::Remove);
 }
 
