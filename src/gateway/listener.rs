@@ -250,7 +250,7 @@ mod tests {
         let answer = |_: Request<Incoming>| async {
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         };
-        let served = tokio::spawn(door.http(server, true, service_fn(answer)));
+        let ended = tokio::spawn(door.http(server, true, service_fn(answer)));
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
                 .await
@@ -260,7 +260,7 @@ mod tests {
         let response = sender.send_request(request.expect("a target")).await.expect("an answer");
         assert_eq!(response.status(), 200);
         // The client keeps its side and answers pings; only the server ends this.
-        assert!(served.await.is_ok());
+        assert!(ended.await.is_ok());
         assert!(driver.await.is_ok());
         drop(sender);
     }
