@@ -187,13 +187,15 @@ impl Engine {
             chunk = &chunk[fed.consumed..];
             match fed.need {
                 Need::Input => break,
-                Need::Verdict(question) => {
-                    let odd = matches!(question.scope, Scope::Element(n) if n % 2 == 1);
-                    minimizer.answer(if odd {
-                        Verdict::Drop(tamis::terms::RefusalReason::ConsentMissing)
-                    } else {
-                        Verdict::Release(self.treatments.clone())
-                    });
+                Need::Verdicts(questions) => {
+                    for question in questions {
+                        let odd = matches!(question.scope, Scope::Element(n) if n % 2 == 1);
+                        minimizer.answer(if odd {
+                            Verdict::Drop(tamis::terms::RefusalReason::ConsentMissing)
+                        } else {
+                            Verdict::Release(self.treatments.clone())
+                        });
+                    }
                 }
             }
         }

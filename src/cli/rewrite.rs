@@ -312,9 +312,9 @@ fn step(
         Need::Input if !last => Ok(()),
         Need::Input => match engine.finish(out)? {
             Finish::Done => Ok(()),
-            Finish::Verdict(_) => Err(refused),
+            Finish::Verdicts(_) => Err(refused),
         },
-        Need::Verdict(_) => Err(refused),
+        Need::Verdicts(_) => Err(refused),
     }
 }
 

@@ -110,7 +110,7 @@ impl Minimizing {
             piece = &piece[fed.consumed..];
             match fed.need {
                 Need::Input => return Ok(()),
-                Need::Verdict(question) => self.answer(question, now)?,
+                Need::Verdicts(questions) => self.answer(questions, now)?,
             }
         }
     }
@@ -123,7 +123,7 @@ impl Minimizing {
         loop {
             match self.minimizer.finish(out).map_err(|fault| self.failed(fault))? {
                 Finish::Done => return Ok(()),
-                Finish::Verdict(question) => self.answer(question, now)?,
+                Finish::Verdicts(questions) => self.answer(questions, now)?,
             }
         }
     }
@@ -134,7 +134,15 @@ impl Minimizing {
         self.minimizer.tally()
     }
 
-    fn answer(&mut self, question: Question, now: Timestamp) -> Result<(), MinimizingError> {
+    fn answer(&mut self, questions: Vec<Question>, now: Timestamp) -> Result<(), MinimizingError> {
+        for question in questions {
+            let verdict = self.verdict(question, now)?;
+            self.minimizer.answer(verdict);
+        }
+        Ok(())
+    }
+
+    fn verdict(&mut self, question: Question, now: Timestamp) -> Result<Verdict, MinimizingError> {
         let part = match question.scope {
             Scope::Document => Part::Document,
             Scope::Element(_) => Part::Element,
@@ -153,7 +161,7 @@ impl Minimizing {
             .judge
             .gate(part, located, |subject| registers.statements(subject), now)
             .map_err(MinimizingError::Registers)?;
-        let verdict = match gate {
+        Ok(match gate {
             Gate::Release(adjustments) if adjustments == self.tightened => {
                 Verdict::Release(Arc::clone(&self.base))
             }
@@ -167,9 +175,7 @@ impl Minimizing {
                 }
                 Verdict::Drop(reason)
             }
-        };
-        self.minimizer.answer(verdict);
-        Ok(())
+        })
     }
 
     /// A refused document shows as a fault of the minimizer; its reason is known here.

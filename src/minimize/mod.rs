@@ -13,13 +13,14 @@ use crate::action::Treatment;
 use crate::policy::RoleIndex;
 use crate::terms::{DataSubject, RefusalReason};
 
-pub use json::{JsonLimits, JsonMinimizer};
+pub use json::{JsonLimits, JsonMinimizer, Level};
 
 /// Bytes in, minimized bytes out.
 ///
-/// Protocol: `feed` until it says [`Need::Input`] for all of the input; on [`Need::Verdict`] call
-/// `answer` once and feed the rest of the input; at the end call `finish` until it is done.
-/// After an error the minimizer is spent: nothing more may be written to the client.
+/// Protocol: `feed` until it says [`Need::Input`] for all of the input; on [`Need::Verdicts`] call
+/// `answer` once for each question, in their order, and feed the rest of the input, even if nothing
+/// is left of it; at the end call `finish` until it is done. Questions come in batches, so that
+/// whoever must ask somebody far away can ask once. After an error the minimizer is spent: nothing more may be written to the client.
 pub trait Minimizer: Send {
     /// Takes as much of `input` as it can and appends what is decided to `out`.
     ///
@@ -27,10 +28,10 @@ pub trait Minimizer: Send {
     /// The input cannot be minimized.
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Fed, Malformed>;
 
-    /// Answers the question that `feed` or `finish` asked last.
+    /// Answers the next of the questions that `feed` or `finish` asked last.
     fn answer(&mut self, verdict: Verdict);
 
-    /// The input is complete. [`Finish::Verdict`]: answer and call again.
+    /// The input is complete. [`Finish::Verdicts`]: answer and call again.
     ///
     /// # Errors
     /// The input was not a whole document.
@@ -54,8 +55,8 @@ pub struct Fed {
 pub enum Need {
     /// More input: everything was taken.
     Input,
-    /// An answer.
-    Verdict(Question),
+    /// An answer to each of these.
+    Verdicts(Vec<Question>),
 }
 
 /// What `finish` did.
@@ -63,8 +64,8 @@ pub enum Need {
 pub enum Finish {
     /// All is written.
     Done,
-    /// An answer is needed.
-    Verdict(Question),
+    /// An answer to each of these is needed.
+    Verdicts(Vec<Question>),
 }
 
 /// Whom a part of the document is about.

@@ -95,9 +95,11 @@ impl Engine {
         );
         let mut out = Vec::new();
         let mut questions = Vec::new();
-        let mut ask = |minimizer: &mut JsonMinimizer, question: Question| {
-            questions.push(spelled(&question));
-            minimizer.answer(judge(&question, self));
+        let mut ask = |minimizer: &mut JsonMinimizer, asked: Vec<Question>| {
+            for question in asked {
+                questions.push(spelled(&question));
+                minimizer.answer(judge(&question, self));
+            }
         };
         for chunk in chunks {
             let mut rest = chunk;
@@ -106,15 +108,15 @@ impl Engine {
                 rest = &rest[fed.consumed..];
                 match fed.need {
                     Need::Input => break,
-                    Need::Verdict(question) => ask(&mut minimizer, question),
+                    Need::Verdicts(asked) => ask(&mut minimizer, asked),
                 }
             }
             assert!(rest.is_empty(), "all input is taken unless something is asked");
         }
-        while let Finish::Verdict(question) =
+        while let Finish::Verdicts(asked) =
             minimizer.finish(&mut out).map_err(|e| (e, out.clone()))?
         {
-            ask(&mut minimizer, question);
+            ask(&mut minimizer, asked);
         }
         let tally = minimizer.tally().clone();
         Ok(Outcome { text: String::from_utf8(out).expect("UTF-8 leaves"), tally, questions })

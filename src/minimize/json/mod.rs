@@ -1,38 +1,58 @@
 //! The JSON rewriter: strict, streaming, default-deny.
 //!
 //! # Layout
-//! `utf8` lets only checked UTF-8 in · `tokens` (with `text` and `numbers`) is the grammar ·
-//! `walk` takes tokens to the output under the automaton's states and the `rules` in force ·
-//! `locate` finds subjects' ids in a part that is held back · this file is the protocol around them.
+//! `lanes` classifies 64 bytes at once · `grammar` (with `escapes`, `scalars` and `nesting`) finds
+//! the tokens and everything that is no JSON · `walk` takes tokens to the output under the
+//! automaton's states and the `rules` in force, as `fates` decides · `elements` and `subjects` are
+//! the elements that are asked about · `engine` is the loop and its window · this file is the
+//! protocol around them. docs/ENGINE.md explains it with drawings.
 //!
 //! # What is held
 //! The document as a whole, if a subject's id stands at document level; else each element of the
 //! list, until it was asked about. Both are bounded by [`JsonLimits::element_bytes`]. Everything
-//! else streams: what is kept back is a separator, a member name, and a scalar that is treated.
+//! else streams: what is kept back is a separator, a member name, a scalar that is treated, and less
+//! than a block of 64 bytes.
 
-mod capture;
-mod locate;
-mod numbers;
+mod elements;
+mod engine;
+mod escapes;
+mod fates;
+mod grammar;
+mod lanes;
+mod nesting;
 mod rules;
+mod scalars;
+mod subjects;
 mod text;
-mod tokens;
-mod utf8;
 mod walk;
 
 use std::sync::Arc;
 
-use locate::Locator;
-use tokens::{Kind, Token, Tokens};
-use utf8::{Character, Partial, Stop};
-use walk::{Event, Root, Walk};
+use elements::{BY_RULE, Element, Outcome};
+use engine::{Engine, STEP};
+use walk::{Counts, Root, Walk};
 
 use super::{
     Fed, Finish, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally, Treatments,
     Verdict,
 };
 use crate::policy::Automaton;
-use crate::policy::automaton::StateId;
-use crate::terms::RefusalReason;
+
+pub use lanes::Level;
+
+/// What is wrong, and where in the window.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    kind: MalformedKind,
+    at: usize,
+}
+
+impl Fault {
+    /// The one of two that comes first.
+    fn earlier(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
+    }
+}
 
 /// Bounds of one body.
 #[derive(Clone, Copy, Debug)]
@@ -64,27 +84,16 @@ impl Default for JsonLimits {
 /// Rewrites one JSON document.
 pub struct JsonMinimizer {
     limits: JsonLimits,
+    level: Level,
     stage: Stage,
-    partial: Partial,
-    /// Walks the document.
-    walk: Walk,
-    /// Walks elements that are released.
-    inner: Walk,
-    locator: Locator,
-    /// The tokenizer of a document that is held.
-    holding: Tokens,
-    /// The document that is held.
-    document: Vec<u8>,
-    /// How much of it was walked.
-    walked: usize,
-    /// The element in hand, and where it stands.
-    element: Vec<u8>,
-    element_state: StateId,
-    element_offset: u64,
-    element_depth: usize,
-    elements: u64,
-    /// What an element became; reused.
-    rewritten: Vec<u8>,
+    engine: Engine,
+    /// Rewrites elements whose treatments are others than the ones they were walked with.
+    inner: Option<Box<Engine>>,
+    /// The treatments of the document itself.
+    treatments: Treatments,
+    /// What was written and is not decided.
+    staged: Vec<u8>,
+    verdicts: Vec<Verdict>,
     tally: Tally,
 }
 
@@ -92,14 +101,12 @@ pub struct JsonMinimizer {
 enum Stage {
     /// Taking in a document that is held.
     Holding,
-    /// Walking.
+    /// Walking what comes in.
     Walking,
-    /// Taking in an element.
-    Element,
-    /// A question was asked.
-    Asked(Scope),
-    /// It was answered.
-    Answered(Scope, Verdict),
+    /// Walking a document that was held.
+    WalkingHeld,
+    /// So many questions were asked and not answered; what to go on with.
+    Asked(usize, Box<Stage>),
     /// An error was returned, or the end: nothing more is written.
     Spent,
 }
@@ -108,342 +115,332 @@ impl JsonMinimizer {
     /// A minimizer for one body. `treatments` are those of the document; an element may get others
     /// by its verdict. `holds_document`: ask about the document before anything is released.
     #[must_use]
-    #[allow(clippy::needless_pass_by_value, reason = "two handles that its parts share")]
     pub fn new(
         automaton: Arc<Automaton>,
         treatments: Treatments,
         holds_document: bool,
         limits: JsonLimits,
     ) -> Self {
-        let walk = |root| Walk::new(automaton.clone(), treatments.clone(), root, limits);
-        Self {
-            limits,
-            stage: if holds_document { Stage::Holding } else { Stage::Walking },
-            partial: Partial::default(),
-            walk: walk(Root::Document),
-            inner: walk(Root::Element),
-            locator: Locator::new(automaton.clone()),
-            holding: Tokens::new(limits),
-            document: Vec::new(),
-            walked: 0,
-            element: Vec::new(),
-            element_state: StateId::DEAD,
-            element_offset: 0,
-            element_depth: 0,
-            elements: 0,
-            rewritten: Vec::new(),
-            tally: Tally { cells: vec![0; treatments.len()], ..Tally::default() },
-        }
+        Self::at_level(Level::best(), automaton, treatments, holds_document, limits)
     }
 
-    /// Takes `input` from `at` on, as far as it goes without a question.
+    /// The same, with blocks looked at in a way of the caller's choice; for tests and measurements.
+    #[must_use]
+    pub fn at_level(
+        level: Level,
+        automaton: Arc<Automaton>,
+        treatments: Treatments,
+        holds_document: bool,
+        limits: JsonLimits,
+    ) -> Self {
+        let walk = Walk::new(automaton, treatments.clone(), limits);
+        let mut minimizer = Self {
+            limits,
+            level,
+            stage: Stage::Spent,
+            engine: Engine::new(level, walk, limits),
+            inner: None,
+            treatments,
+            staged: Vec::new(),
+            verdicts: Vec::new(),
+            tally: Tally::default(),
+        };
+        minimizer.begin(holds_document);
+        minimizer
+    }
+
+    /// Begins another body with the memory of the last one.
+    pub fn restart(
+        &mut self,
+        automaton: Arc<Automaton>,
+        treatments: Treatments,
+        holds_document: bool,
+    ) {
+        if let Some(inner) = &mut self.inner {
+            inner.walk.follow(automaton.clone());
+        }
+        self.engine.walk.follow(automaton);
+        self.engine.walk.treat(treatments.clone());
+        self.treatments = treatments;
+        self.begin(holds_document);
+    }
+
+    fn begin(&mut self, holds_document: bool) {
+        let start = self.engine.walk.automaton.start();
+        let root = if holds_document { Root::Unwritten } else { Root::Document };
+        self.engine.restart(root, start, 0);
+        self.staged.clear();
+        self.verdicts.clear();
+        self.tally = Tally { cells: vec![0; self.treatments.len()], ..Tally::default() };
+        self.stage = if holds_document { Stage::Holding } else { Stage::Walking };
+    }
+
+    /// Goes on with answers, and with input as far as it goes without a question.
     fn drive(
         &mut self,
         input: &[u8],
-        at: &mut usize,
         last: bool,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Question>, Malformed> {
+    ) -> Result<(usize, Vec<Question>), Malformed> {
+        let mut consumed = 0;
         loop {
             match std::mem::replace(&mut self.stage, Stage::Spent) {
                 Stage::Holding => {
-                    let whole = self.hold(input, at, last)?;
-                    self.stage = if whole { Stage::Asked(Scope::Document) } else { Stage::Holding };
-                    return Ok(whole.then(|| self.locator.question(Scope::Document)));
-                }
-                Stage::Walking => match self.walk.run(input, at, last, out)? {
-                    Event::Input => {
-                        self.stage = Stage::Walking;
-                        return Ok(None);
+                    self.engine.hold(input)?;
+                    if !last {
+                        self.stage = Stage::Holding;
+                        return Ok((input.len(), Vec::new()));
                     }
-                    // Spent from now on.
-                    Event::End => return Ok(None),
-                    Event::Element { state, token, start } => {
-                        self.begin_element(state, token, &input[start..*at]);
-                        self.stage = Stage::Element;
-                        if self.is_whole_element(token) {
-                            return Ok(Some(self.ask()));
+                    // Looked through as a whole: how it came in pieces must not matter.
+                    while !self.engine.step_held(out)? {}
+                    let walk = &mut self.engine.walk;
+                    let question =
+                        walk.elements.subjects.question(&walk.automaton, Scope::Document);
+                    self.stage = Stage::Asked(1, Box::new(Stage::Holding));
+                    return Ok((input.len(), vec![question]));
+                }
+                Stage::Walking => {
+                    let rest = &input[consumed..];
+                    let step = rest.len().min(STEP);
+                    let ends = last && step == rest.len();
+                    self.walk(out, |engine, sink| engine.step(&rest[..step], ends, sink))?;
+                    consumed += step;
+                    let next = if ends { Stage::Spent } else { Stage::Walking };
+                    if let Some(questions) = self.asks(next, out)? {
+                        return Ok((consumed, questions));
+                    }
+                    if consumed == input.len() {
+                        return Ok((consumed, Vec::new()));
+                    }
+                }
+                Stage::WalkingHeld => {
+                    let mut whole = false;
+                    self.walk(out, |engine, sink| {
+                        whole = engine.step_held(sink)?;
+                        Ok(())
+                    })?;
+                    let next = if whole { Stage::Spent } else { Stage::WalkingHeld };
+                    if let Some(questions) = self.asks(next, out)? {
+                        return Ok((consumed, questions));
+                    }
+                    if whole {
+                        return Ok((consumed, Vec::new()));
+                    }
+                }
+                Stage::Asked(questions, next) if questions == self.verdicts.len() => match *next {
+                    Stage::Holding => match self.verdicts.pop() {
+                        Some(Verdict::Release(treatments)) => {
+                            self.release_document(treatments);
+                            self.stage = Stage::WalkingHeld;
+                        }
+                        _ => return Err(self.refused()),
+                    },
+                    next => {
+                        self.resolve(out)?;
+                        let done = matches!(next, Stage::Spent);
+                        self.stage = next;
+                        if done || (consumed == input.len() && !last) {
+                            return Ok((consumed, Vec::new()));
                         }
                     }
-                    Event::Drop => return Err(self.refused()),
                 },
-                Stage::Element => {
-                    if !self.take_element(input, at, last)? {
-                        self.stage = Stage::Element;
-                        return Ok(None);
-                    }
-                    return Ok(Some(self.ask()));
-                }
-                Stage::Answered(Scope::Element(_), verdict) => {
-                    self.judge_element(verdict, out)?;
-                    self.stage = Stage::Walking;
-                }
-                Stage::Answered(Scope::Document, Verdict::Release(treatments)) => {
-                    self.tally.cells.resize(treatments.len(), 0);
-                    self.walk.treat(treatments);
-                    self.stage = Stage::Walking;
-                    return Ok(None);
-                }
-                Stage::Answered(Scope::Document, Verdict::Drop(_))
-                | Stage::Asked(_)
-                | Stage::Spent => return Err(self.refused()),
+                Stage::Asked(..) | Stage::Spent => return Err(self.refused()),
             }
         }
     }
 
-    /// Takes in a document that is held. True: it is complete.
-    fn hold(&mut self, input: &[u8], at: &mut usize, last: bool) -> Result<bool, Malformed> {
-        let room = self.limits.element_bytes.saturating_sub(self.document.len());
-        let end = input.len().min(at.saturating_add(room));
-        let begin = *at;
-        loop {
-            let start = *at;
-            let token = self.holding.next(&input[..end], at, last && end == input.len())?;
-            self.locator.token(token, &input[start..*at]);
-            match token {
-                Token::Input if end < input.len() => {
-                    let offset = self.holding.offset();
-                    return Err(Malformed { kind: MalformedKind::Element, offset });
-                }
-                Token::Input | Token::End => {
-                    self.document.extend_from_slice(&input[begin..*at]);
-                    return Ok(token == Token::End);
-                }
-                Token::Blank
-                | Token::Open { .. }
-                | Token::Close
-                | Token::Comma
-                | Token::Colon
-                | Token::Scalar(_) => {}
-            }
-        }
-    }
-
-    fn begin_element(&mut self, state: StateId, token: Token, bytes: &[u8]) {
-        let open = matches!(token, Token::Open { .. });
-        self.element.clear();
-        self.element.extend_from_slice(bytes);
-        self.element_state = state;
-        self.element_offset = self.walk.offset() - bytes.len() as u64;
-        self.element_depth = self.walk.depth() - usize::from(open);
-        self.locator.restart(state);
-        self.locator.token(token, bytes);
-    }
-
-    /// Takes in an element. True: it is complete.
-    fn take_element(
+    /// Walks on, writing to `out` what is decided and to `staged` what is not.
+    fn walk(
         &mut self,
-        input: &[u8],
-        at: &mut usize,
-        last: bool,
+        out: &mut Vec<u8>,
+        step: impl FnOnce(&mut Engine, &mut Vec<u8>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        if self.engine.walk.elements.are_undecided() {
+            self.engine.walk.elements.origin = 0;
+            return step(&mut self.engine, &mut self.staged);
+        }
+        self.engine.walk.elements.origin = out.len();
+        let outcome = step(&mut self.engine, out);
+        let elements = &self.engine.walk.elements;
+        if elements.are_undecided() {
+            self.staged.extend_from_slice(&out[elements.origin..]);
+            out.truncate(elements.origin);
+        }
+        outcome
+    }
+
+    /// The questions about elements, if there are any. Without one, what is decided is written.
+    fn asks(&mut self, next: Stage, out: &mut Vec<u8>) -> Result<Option<Vec<Question>>, Malformed> {
+        let elements = &mut self.engine.walk.elements;
+        if elements.questions.is_empty() {
+            if !elements.segments.is_empty() {
+                self.resolve(out)?;
+            }
+            self.stage = next;
+            return Ok(None);
+        }
+        let questions = std::mem::take(&mut elements.questions);
+        self.stage = Stage::Asked(questions.len(), Box::new(next));
+        Ok(Some(questions))
+    }
+
+    /// Writes what is decided by the verdicts.
+    fn resolve(&mut self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let mut elements = std::mem::take(&mut self.engine.walk.elements);
+        let mut staged = std::mem::take(&mut self.staged);
+        let verdicts = std::mem::take(&mut self.verdicts);
+        let mut next = verdicts.iter();
+        let cells = self.treatments.len();
+        let outcome = elements.resolve(&mut staged, out, cells, |element, counted, text, out| {
+            match next.next() {
+                Some(Verdict::Release(treatments)) => {
+                    self.release(element, counted, text, treatments, out)
+                }
+                Some(Verdict::Drop(reason)) => {
+                    *self.tally.elements_dropped.entry(*reason).or_default() += 1;
+                    Ok(false)
+                }
+                None => Err(self.refused()),
+            }
+        });
+        self.engine.walk.elements = elements;
+        self.staged = staged;
+        outcome
+    }
+
+    /// Writes a released element. Returns whether anything is left of it.
+    fn release(
+        &mut self,
+        element: &Element,
+        counted: &[u64],
+        text: &[u8],
+        treatments: &Treatments,
+        out: &mut Vec<u8>,
     ) -> Result<bool, Malformed> {
-        let room = self.limits.element_bytes.saturating_sub(self.element.len());
-        let end = input.len().min(at.saturating_add(room));
-        let begin = *at;
-        loop {
-            let start = *at;
-            let token = self.walk.token(&input[..end], at, last && end == input.len())?;
-            if token == Token::Input && end < input.len() {
-                let offset = self.walk.offset();
-                return Err(Malformed { kind: MalformedKind::Element, offset });
+        let length = out.len();
+        let outcome = if Arc::ptr_eq(treatments, self.engine.walk.treatments()) {
+            out.extend_from_slice(text);
+            if element.outcome == Outcome::Written {
+                add(&mut self.tally, counted);
             }
-            self.locator.token(token, &input[start..*at]);
-            let whole = self.is_whole_element(token);
-            if whole || token == Token::Input {
-                self.element.extend_from_slice(&input[begin..*at]);
-                return Ok(whole);
-            }
-        }
-    }
-
-    fn is_whole_element(&self, token: Token) -> bool {
-        let ends = match token {
-            Token::Close => true,
-            Token::Scalar(piece) => piece.last && piece.kind != Kind::Name,
-            Token::Input
-            | Token::End
-            | Token::Blank
-            | Token::Open { .. }
-            | Token::Comma
-            | Token::Colon => false,
-        };
-        ends && self.walk.depth() == self.element_depth
-    }
-
-    fn ask(&mut self) -> Question {
-        let scope = Scope::Element(self.elements);
-        self.elements += 1;
-        self.stage = Stage::Asked(scope);
-        self.locator.question(scope)
-    }
-
-    fn judge_element(&mut self, verdict: Verdict, out: &mut Vec<u8>) -> Result<(), Malformed> {
-        let treatments = match verdict {
-            Verdict::Release(treatments) => treatments,
-            Verdict::Drop(reason) => {
-                self.drop_element(reason, out);
-                return Ok(());
-            }
-        };
-        self.rewritten.clear();
-        self.inner.restart(self.element_state, treatments, self.element_offset);
-        match self.inner.run(&self.element, &mut 0, true, &mut self.rewritten)? {
-            // A rule of the policy, not a statement of the subject.
-            Event::Drop => {
-                self.drop_element(RefusalReason::NothingGranted, out);
-                return Ok(());
-            }
-            Event::End => {}
-            Event::Input | Event::Element { .. } => return Err(self.refused()),
-        }
-        self.count_inner();
-        if self.rewritten.is_empty() {
-            self.walk.element_ended(None, out);
+            element.outcome
         } else {
-            self.walk.element_ended(Some(&self.rewritten), out);
-            self.walk.elements += 1;
-            self.tally.elements_released += 1;
+            self.rewrite(element, treatments, out)?
+        };
+        match outcome {
+            Outcome::Written if out.len() == length => Ok(false),
+            Outcome::Written => {
+                self.tally.elements_released += 1;
+                Ok(true)
+            }
+            Outcome::Dropped => {
+                *self.tally.elements_dropped.entry(BY_RULE).or_default() += 1;
+                Ok(false)
+            }
+            Outcome::Refused => {
+                Err(Malformed { kind: MalformedKind::Refused, offset: element.start })
+            }
         }
-        Ok(())
     }
 
-    fn drop_element(&mut self, reason: RefusalReason, out: &mut Vec<u8>) {
-        self.walk.element_ended(None, out);
-        *self.tally.elements_dropped.entry(reason).or_default() += 1;
+    /// Rewrites an element under other treatments than it was walked with.
+    fn rewrite(
+        &mut self,
+        element: &Element,
+        treatments: &Treatments,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Malformed> {
+        let walk = &self.engine.walk;
+        let inner = self.inner.get_or_insert_with(|| {
+            let walk = Walk::new(walk.automaton.clone(), treatments.clone(), self.limits);
+            Box::new(Engine::new(self.level, walk, self.limits))
+        });
+        let refused = Malformed { kind: MalformedKind::Refused, offset: element.start };
+        let bytes = self.engine.bytes(element.start, element.end).ok_or(refused)?;
+        inner.walk.treat(treatments.clone());
+        inner.restart(Root::Element, element.state, element.start);
+        inner.hold(bytes)?;
+        while !inner.step_held(out)? {}
+        if inner.walk.outcome == Outcome::Written {
+            let Counts { cells, blanked, unlisted } = &inner.walk.counts;
+            let mut counted = vec![*blanked, *unlisted];
+            counted.extend_from_slice(cells);
+            add(&mut self.tally, &counted);
+        }
+        Ok(inner.walk.outcome)
     }
 
-    /// Adds what was counted in a released element.
-    fn count_inner(&mut self) {
-        add(&mut self.tally, &self.inner.counts);
+    fn release_document(&mut self, treatments: Treatments) {
+        self.tally.cells.resize(treatments.len(), 0);
+        self.engine.walk.treat(treatments.clone());
+        self.treatments = treatments;
+        let start = self.engine.walk.automaton.start();
+        self.engine.again(Root::Document, start);
     }
 
     fn refused(&self) -> Malformed {
-        Malformed { kind: MalformedKind::Refused, offset: self.walk.offset() }
-    }
-
-    /// Takes all of `input`, checked as it goes.
-    fn take(
-        &mut self,
-        input: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(usize, Option<Question>), Malformed> {
-        let mut consumed = 0;
-        loop {
-            if !self.partial.is_empty() {
-                consumed += self.partial.fill(&input[consumed..]);
-                match self.partial.character() {
-                    Character::Partial => return Ok((consumed, None)),
-                    Character::Invalid => return Err(self.not_utf8()),
-                    Character::Whole => {}
-                }
-                let character = self.partial;
-                let mut at = 0;
-                let question = self.drive(character.bytes(), &mut at, false, out)?;
-                if question.is_some() && at == 0 {
-                    // A number ended before the character; it is still to be read.
-                    return Ok((consumed, question));
-                }
-                self.partial.clear();
-            }
-            let rest = &input[consumed..];
-            if rest.is_empty() {
-                return Ok((consumed, None));
-            }
-            let (valid, stop) = utf8::checked(rest);
-            let mut at = 0;
-            let question = self.drive(valid, &mut at, false, out)?;
-            consumed += at;
-            if question.is_some() {
-                return Ok((consumed, question));
-            }
-            match stop {
-                Stop::Window => {}
-                Stop::Split => consumed += self.partial.fill(&input[consumed..]),
-                Stop::Invalid => return Err(self.not_utf8()),
-            }
-        }
-    }
-
-    fn not_utf8(&self) -> Malformed {
-        let held = self.holding.offset();
-        Malformed { kind: MalformedKind::Encoding, offset: held.max(self.walk.offset()) }
+        Malformed { kind: MalformedKind::Refused, offset: self.engine.offset() }
     }
 
     /// Brings the tally up to date with the walk.
     fn count(&mut self, consumed: usize, written: usize) {
         self.tally.bytes_in += consumed as u64;
         self.tally.bytes_out += written as u64;
-        add(&mut self.tally, &self.walk.counts);
-        self.walk.counts.clear();
+        self.engine.walk.take_counts(|counted| add(&mut self.tally, counted));
+    }
+
+    /// An error ends everything.
+    fn spent<T>(&mut self, outcome: Result<T, Malformed>) -> Result<T, Malformed> {
+        if outcome.is_err() {
+            self.stage = Stage::Spent;
+            self.engine.walk.elements.clear();
+            self.staged.clear();
+        }
+        outcome
     }
 }
 
-fn add(tally: &mut Tally, counts: &walk::Counts) {
-    if tally.cells.len() < counts.cells.len() {
-        tally.cells.resize(counts.cells.len(), 0);
+/// Adds what was counted: what was blanked, what was unlisted, and each cell.
+fn add(tally: &mut Tally, counted: &[u64]) {
+    let [blanked, unlisted, cells @ ..] = counted else { return };
+    tally.blanked += blanked;
+    tally.unlisted += unlisted;
+    if tally.cells.len() < cells.len() {
+        tally.cells.resize(cells.len(), 0);
     }
-    for (sum, count) in tally.cells.iter_mut().zip(&counts.cells) {
+    for (sum, count) in tally.cells.iter_mut().zip(cells) {
         *sum += count;
     }
-    tally.blanked += counts.blanked;
-    tally.unlisted += counts.unlisted;
 }
 
 impl Minimizer for JsonMinimizer {
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Fed, Malformed> {
         let before = out.len();
-        let taken = self.take(input, out);
-        if taken.is_err() {
-            self.stage = Stage::Spent;
-        }
-        let (consumed, question) = taken?;
+        let driven = self.drive(input, false, out);
+        let (consumed, questions) = self.spent(driven)?;
         self.count(consumed, out.len() - before);
-        Ok(Fed { consumed, need: question.map_or(Need::Input, Need::Verdict) })
+        let need = if questions.is_empty() { Need::Input } else { Need::Verdicts(questions) };
+        Ok(Fed { consumed, need })
     }
 
     fn answer(&mut self, verdict: Verdict) {
-        self.stage = match std::mem::replace(&mut self.stage, Stage::Spent) {
-            Stage::Asked(scope) => Stage::Answered(scope, verdict),
+        if matches!(&self.stage, Stage::Asked(questions, _) if self.verdicts.len() < *questions) {
+            self.verdicts.push(verdict);
+        } else {
             // Nobody asked: an answer to another question must not release anything.
-            _ => Stage::Spent,
-        };
+            self.stage = Stage::Spent;
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<Finish, Malformed> {
         let before = out.len();
-        let finished = self.end(out);
-        if finished.is_err() {
-            self.stage = Stage::Spent;
-        }
-        let question = finished?;
+        let driven = self.drive(&[], true, out);
+        let (_, questions) = self.spent(driven)?;
         self.count(0, out.len() - before);
-        Ok(question.map_or(Finish::Done, Finish::Verdict))
+        Ok(if questions.is_empty() { Finish::Done } else { Finish::Verdicts(questions) })
     }
 
     fn tally(&self) -> &Tally {
         &self.tally
-    }
-}
-
-impl JsonMinimizer {
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<Option<Question>, Malformed> {
-        if !self.partial.is_empty() {
-            let offset = self.not_utf8().offset;
-            return Err(Malformed { kind: MalformedKind::Incomplete, offset });
-        }
-        if let Stage::Answered(Scope::Document, _) = self.stage {
-            self.drive(&[], &mut 0, false, out)?;
-        }
-        let document = std::mem::take(&mut self.document);
-        let mut at = self.walked;
-        let walking = !matches!(self.stage, Stage::Holding);
-        let question = if walking {
-            self.drive(&document, &mut at, true, out)
-        } else {
-            self.drive(&[], &mut 0, true, out)
-        };
-        self.document = document;
-        self.walked = at;
-        question
     }
 }

@@ -45,13 +45,20 @@ impl Rules {
         }
     }
 
-    /// Goes on with another table.
-    pub(super) fn replace(&mut self, treatments: Treatments) {
-        if !Arc::ptr_eq(&self.treatments, &treatments) {
+    /// The table in force.
+    pub(super) fn treatments(&self) -> &Treatments {
+        &self.treatments
+    }
+
+    /// Goes on with another table. Returns whether it is another one.
+    pub(super) fn replace(&mut self, treatments: Treatments) -> bool {
+        let other = !Arc::ptr_eq(&self.treatments, &treatments);
+        if other {
             self.treatments = treatments;
             self.joined.clear();
             self.known.clear();
         }
+        other
     }
 
     /// The stricter of two rules.

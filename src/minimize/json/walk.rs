@@ -1,39 +1,26 @@
-//! The walk: tokens of one value → the value under the rules.
+//! The walk: the tokens of a block → the text under the rules.
 //!
-//! Every place has a state of the automaton and a rule in force. What is copied is copied in spans:
-//! `from` is the first byte of the input that is decided but not yet written. From a separator on
-//! (`,`, or the brace before a first member) nothing is decided until the value's first byte, since
-//! a removed member takes its separator with it; those bytes are *pending*. At the end of an input
-//! pending bytes move to `hold` and decided ones are written, so no boundary changes the output.
+//! Every place has a state of the automaton and a rule in force. Only containers that are walked
+//! into are looked at member by member; what is copied or removed whole is skipped from bracket to
+//! bracket. What is copied is copied in spans: `from` is the first byte of the window that is decided
+//! but not written. A member is decided at its value's first byte, since a removed member takes its
+//! separator with it; until then the bytes from the separator on are *pending* and stay in the
+//! window. So does a scalar that is treated, from its first byte to its last.
 
-mod fate;
+mod children;
+mod value;
 
 use std::sync::Arc;
 
-use fate::{Fate, example};
-
-use super::capture::{Capture, Captured};
+use super::elements::{Elements, Outcome};
+use super::fates::{Fates, Kind, base};
+use super::grammar::Tokens;
 use super::rules::{Rule, Rules};
-use super::tokens::{Kind, Piece, Token, Tokens};
-use super::{JsonLimits, Malformed, MalformedKind, Treatments};
-use crate::action::{Applied, Scalar};
-use crate::policy::automaton::{Automaton, Mark, StateId};
+use super::{Fault, JsonLimits, MalformedKind, Treatments, escapes, text};
+use crate::policy::automaton::{Automaton, StateId};
 
-/// White space that may be pending beside a member name. Pretty printers indent by less.
-const PENDING_BLANKS: usize = 64 * 1024;
-
-/// Why the walk stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// The input is used up.
-    Input,
-    /// The value is complete.
-    End,
-    /// An element of the list begins, with this token, which started at this position.
-    Element { state: StateId, token: Token, start: usize },
-    /// A rule drops the element that is being walked.
-    Drop,
-}
+/// Bytes that may be pending: white space and a member name. Pretty printers indent by less.
+const PENDING: usize = 64 * 1024;
 
 /// What the walked value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +29,8 @@ pub(super) enum Root {
     Document,
     /// An element that was released: lists within it are no lists; a removed root leaves nothing.
     Element,
+    /// A document that is looked through for subjects, and of which nothing is written.
+    Unwritten,
 }
 
 /// What has been counted.
@@ -54,9 +43,14 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn clear(&mut self) {
-        self.cells.fill(0);
+        self.cells.clear();
         self.blanked = 0;
         self.unlisted = 0;
+    }
+
+    fn restart(&mut self, cells: usize) {
+        self.clear();
+        self.cells.resize(cells, 0);
     }
 }
 
@@ -70,486 +64,483 @@ struct Frame {
     /// Objects inside are kept whole.
     subtree: bool,
     object: bool,
+    /// Nothing is in force from above.
+    bare: bool,
+    /// Names and positions matter here.
     live: bool,
     /// A member or element was written.
     emitted: bool,
-    /// Elements were met whose subjects are asked about.
-    list: bool,
+    /// Elements met so far.
     index: u64,
 }
 
-/// What happens to the bytes at hand.
+/// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// Between values, or inside containers that are walked into.
-    Walk,
-    /// A value is copied.
-    Copy,
-    /// A value is removed.
-    Remove,
-    /// A value is skipped; what stands for it was written.
-    Replaced,
-    /// A scalar is captured, to be treated.
-    Treat(Rule),
+    /// A member of an object that is walked into.
+    Object,
+    /// An element of an array that is walked into.
+    Array,
+    /// A member's value, or the root.
+    Value,
+    /// The end of a text.
+    Text,
+    /// The end of a number or literal.
+    Scalar,
+    /// The end of a container that is not walked into.
+    Skip,
+    /// Nothing: the root is complete.
+    Done,
 }
 
+/// What becomes of the value in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hand {
+    /// It is copied.
+    Copied,
+    /// It is removed.
+    Removed,
+    /// What stands for it was written.
+    Replaced,
+    /// It is treated when it is whole.
+    Treated(Rule),
+    /// It lies within a value that is copied or removed whole, and is only looked at.
+    Within,
+}
+
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub(super) struct Walk {
-    automaton: Arc<Automaton>,
+    pub(super) automaton: Arc<Automaton>,
     rules: Rules,
-    tokens: Tokens,
+    fates: Fates,
     limits: JsonLimits,
-    root: Root,
+    pub(super) root: Root,
     frames: Vec<Frame>,
+    mode: Mode,
+    /// What comes next in the innermost frame.
+    container: Mode,
     /// State of the value that comes next.
     next: StateId,
-    mode: Mode,
-    /// Number of open containers at which the value in hand is complete.
-    until: usize,
-    /// Bytes at hand belong to the output (once decided).
+    hand: Hand,
+    kind: Kind,
+    /// The value in hand begins here.
+    start: usize,
+    /// A subject's id stands at the value in hand.
+    wanted: bool,
+    /// The value in hand is longer than the bound.
+    too_long: bool,
+    /// Number of open containers, while one is skipped.
+    depth: usize,
+    /// A container that is copied or removed whole, but looked through for ids: the number of frames
+    /// around it, and what becomes of it.
+    within: Option<(usize, Hand)>,
+    /// Ids are looked for.
+    locating: bool,
+    /// What is decided belongs to the output.
     writing: bool,
     from: usize,
-    pending: bool,
-    pend: usize,
-    /// White space among the pending bytes.
-    blanks: usize,
-    /// The pending bytes begin with a comma.
-    comma: bool,
-    hold: Vec<u8>,
-    capture: Capture,
+    /// The last value that was decided: its first byte, or behind its last.
+    decided: usize,
+    /// The last separator or open bracket, the last quotes, of earlier blocks.
+    separator: usize,
+    opening: usize,
+    closing: usize,
+    scratch: Vec<u8>,
     pub(super) counts: Counts,
-    /// Elements released before this point, for counts; `None` before the list's end.
-    pub(super) released: Option<u64>,
-    /// Elements released so far.
-    pub(super) elements: u64,
+    /// What was counted outside of the element in hand.
+    aside: Counts,
+    pub(super) elements: Elements,
+    /// What the rules make of the root, if it is an element.
+    pub(super) outcome: Outcome,
 }
 
 impl Walk {
     pub(super) fn new(
         automaton: Arc<Automaton>,
         treatments: Treatments,
-        root: Root,
         limits: JsonLimits,
     ) -> Self {
-        let next = automaton.start();
-        let cells = vec![0; treatments.len()];
-        Self {
+        let start = automaton.start();
+        let mut walk = Self {
             automaton,
             rules: Rules::new(treatments),
-            tokens: Tokens::new(limits),
+            fates: Fates::default(),
             limits,
-            root,
-            frames: Vec::with_capacity(usize::from(limits.depth).min(32)),
-            next,
-            mode: Mode::Walk,
-            until: 0,
+            root: Root::Document,
+            frames: Vec::with_capacity(16),
+            mode: Mode::Value,
+            container: Mode::Done,
+            next: start,
+            hand: Hand::Copied,
+            kind: Kind::Null,
+            start: 0,
+            wanted: false,
+            too_long: false,
+            depth: 0,
+            within: None,
+            locating: false,
             writing: true,
             from: 0,
-            pending: false,
-            pend: 0,
-            blanks: 0,
-            comma: false,
-            hold: Vec::new(),
-            capture: Capture::default(),
-            counts: Counts { cells, ..Counts::default() },
-            released: None,
-            elements: 0,
-        }
+            decided: 0,
+            separator: 0,
+            opening: 0,
+            closing: 0,
+            scratch: Vec::new(),
+            counts: Counts::default(),
+            aside: Counts::default(),
+            elements: Elements::default(),
+            outcome: Outcome::Written,
+        };
+        walk.fates.clear(walk.automaton.state_count());
+        walk.restart(Root::Document, start);
+        walk
     }
 
-    /// Begins another value, at `offset` of the document, whose place has `state`.
-    pub(super) fn restart(&mut self, state: StateId, treatments: Treatments, offset: u64) {
-        self.counts.cells.clear();
-        self.counts.cells.resize(treatments.len(), 0);
-        self.counts.blanked = 0;
-        self.counts.unlisted = 0;
-        self.rules.replace(treatments);
-        self.tokens.restart(offset);
+    /// Begins another value, whose place has `state`, at the window's first byte.
+    pub(super) fn restart(&mut self, root: Root, state: StateId) {
+        self.root = root;
         self.frames.clear();
+        self.mode = Mode::Value;
+        self.container = Mode::Done;
         self.next = state;
-        self.mode = Mode::Walk;
-        self.until = 0;
-        self.writing = true;
-        self.pending = false;
-        self.hold.clear();
+        self.within = None;
+        self.locating = root == Root::Unwritten;
+        self.writing = root != Root::Unwritten;
+        self.from = 0;
+        self.decided = 0;
+        self.separator = 0;
+        self.counts.restart(self.rules.treatments().len());
+        self.elements.clear();
+        self.outcome = Outcome::Written;
     }
 
-    /// Takes another table of treatments before anything was walked.
+    /// Goes on with another table of treatments.
     pub(super) fn treat(&mut self, treatments: Treatments) {
         self.counts.cells.resize(treatments.len(), 0);
-        self.rules.replace(treatments);
+        if self.rules.replace(treatments) {
+            self.fates.clear(self.automaton.state_count());
+        }
     }
 
-    pub(super) fn offset(&self) -> u64 {
-        self.tokens.offset()
+    /// The treatments in force.
+    pub(super) fn treatments(&self) -> &Treatments {
+        self.rules.treatments()
     }
 
-    pub(super) fn depth(&self) -> usize {
-        self.tokens.depth()
+    /// Goes on with another automaton, before a restart.
+    pub(super) fn follow(&mut self, automaton: Arc<Automaton>) {
+        if !Arc::ptr_eq(&self.automaton, &automaton) {
+            self.automaton = automaton;
+            self.fates.clear(self.automaton.state_count());
+        }
     }
 
-    /// The next token, for who captures an element.
-    #[inline]
-    pub(super) fn token(
+    /// Hands over what was counted outside of elements: what was blanked, what was unlisted, and each
+    /// cell.
+    pub(super) fn take_counts(&mut self, take: impl FnOnce(&[u64])) {
+        let in_element = self.element_start().is_some();
+        let counts = if in_element { &mut self.aside } else { &mut self.counts };
+        let mut counted = vec![counts.blanked, counts.unlisted];
+        counted.extend_from_slice(&counts.cells);
+        take(&counted);
+        counts.restart(counted.len() - 2);
+    }
+
+    /// Takes a block. `lowest`: the smallest number of open containers behind any of its brackets;
+    /// `depth`: how many there are at its end.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it must become part of a loop compiled for a level")]
+    pub(super) fn block(
         &mut self,
-        input: &[u8],
-        at: &mut usize,
-        last: bool,
-    ) -> Result<Token, Malformed> {
-        self.tokens.next(input, at, last)
-    }
-
-    /// Walks on. All of `input` up to `at` is written, dropped or held when this returns.
-    pub(super) fn run(
-        &mut self,
-        input: &[u8],
-        at: &mut usize,
-        last: bool,
+        tokens: &Tokens,
+        window: &[u8],
+        at: usize,
+        (lowest, depth): (u32, usize),
+        base: u64,
         out: &mut Vec<u8>,
-    ) -> Result<Event, Malformed> {
-        self.from = *at;
-        self.pend = *at;
+    ) -> Result<(), Fault> {
+        if self.mode == Mode::Skip && lowest as usize > self.frames.len() {
+            self.depth = depth;
+            return Ok(());
+        }
+        let separators = tokens.comma | tokens.open;
+        let mut ahead = u64::MAX;
         loop {
-            let start = *at;
-            let token = self.tokens.next(input, at, last)?;
-            if self.mode != Mode::Walk {
-                match token {
-                    Token::Input => break,
-                    Token::Scalar(piece) => {
-                        if let Mode::Treat(rule) = self.mode {
-                            self.treat_piece(rule, &input[start..*at], piece, out)?;
-                        }
-                        let whole = piece.last && piece.kind != Kind::Name;
-                        if whole && self.tokens.depth() == self.until {
-                            self.value_ended(*at);
-                        }
+            match self.mode {
+                Mode::Object => {
+                    let events = (tokens.colon | tokens.close) & ahead;
+                    if events == 0 {
+                        break;
                     }
-                    Token::Close if self.tokens.depth() == self.until => self.value_ended(*at),
-                    Token::Close
-                    | Token::Open { .. }
-                    | Token::Comma
-                    | Token::Colon
-                    | Token::Blank
-                    | Token::End => {}
-                }
-                continue;
-            }
-            match token {
-                Token::Input => break,
-                Token::End => {
-                    self.leave(input, start, out);
-                    return Ok(Event::End);
-                }
-                Token::Blank => self.bound_pending(*at - start)?,
-                Token::Colon => {}
-                Token::Scalar(piece) if piece.kind == Kind::Name => {
-                    self.name_piece(&input[start..*at], piece);
-                }
-                Token::Comma => {
-                    if !self.writing {
-                        self.from = start;
-                        self.writing = true;
+                    let place = events.trailing_zeros();
+                    ahead = above(place);
+                    if tokens.close >> place & 1 == 1 {
+                        self.close(window, at + place as usize, base, out)?;
+                        continue;
                     }
-                    self.pend_from(start, true);
-                    self.next_element();
-                }
-                Token::Close => self.close(start, out),
-                Token::Open { .. } | Token::Scalar(_) => {
-                    let fate = self.fate(token);
-                    if let Some(event) = self.begin(fate, token, start, *at, input, out)? {
-                        return Ok(event);
+                    self.next = self.member(tokens, window, at, place)?;
+                    let starts = tokens.start & ahead;
+                    if starts == 0 {
+                        self.mode = Mode::Value;
+                        break;
                     }
+                    let start = starts.trailing_zeros();
+                    ahead = above(start);
+                    let separators = separators & below(place);
+                    self.value(window, at, start, separators, base, out)?;
                 }
+                Mode::Array => {
+                    let events = (tokens.start | tokens.close) & ahead;
+                    if events == 0 {
+                        break;
+                    }
+                    let place = events.trailing_zeros();
+                    ahead = above(place);
+                    if tokens.close >> place & 1 == 1 {
+                        self.close(window, at + place as usize, base, out)?;
+                        continue;
+                    }
+                    self.next = self.element();
+                    self.value(window, at, place, separators & below(place), base, out)?;
+                }
+                Mode::Value => {
+                    let starts = tokens.start & ahead;
+                    if starts == 0 {
+                        break;
+                    }
+                    let start = starts.trailing_zeros();
+                    ahead = above(start);
+                    self.value(window, at, start, 0, base, out)?;
+                }
+                Mode::Text => {
+                    let ends = tokens.closing & ahead;
+                    if ends == 0 {
+                        break;
+                    }
+                    let place = ends.trailing_zeros();
+                    ahead = above(place);
+                    self.value_ended(window, at + place as usize + 1, base, out)?;
+                }
+                Mode::Scalar => {
+                    let ends = !tokens.scalar & ahead;
+                    if ends == 0 {
+                        break;
+                    }
+                    let place = ends.trailing_zeros();
+                    ahead = u64::MAX << place;
+                    self.value_ended(window, at + place as usize, base, out)?;
+                }
+                Mode::Skip => {
+                    let Some(place) = self.skip(tokens, ahead) else { break };
+                    ahead = above(place);
+                    self.value_ended(window, at + place as usize + 1, base, out)?;
+                }
+                Mode::Done => break,
             }
         }
-        self.leave(input, *at, out);
-        Ok(Event::Input)
-    }
-
-    /// Lets the element that was asked about out, or not, and goes on behind it.
-    pub(super) fn element_ended(&mut self, written: Option<&[u8]>, out: &mut Vec<u8>) {
-        if let Some(element) = written {
-            self.accept(&[], out);
-            out.extend_from_slice(element);
-            self.writing = true;
-        } else {
-            self.hold.clear();
-            self.pending = false;
-            self.writing = self.frames.last().is_some_and(|frame| frame.emitted);
-            if self.frames.is_empty() {
-                // The document itself was the element.
-                out.extend_from_slice(b"null");
-            }
+        if separators != 0 {
+            self.separator = at + highest(separators);
         }
-    }
-
-    /// Writes what is decided and holds what is pending, at the end of an input.
-    fn leave(&mut self, input: &[u8], at: usize, out: &mut Vec<u8>) {
-        if self.pending {
-            out.extend_from_slice(&input[self.from..self.pend]);
-            self.hold.extend_from_slice(&input[self.pend..at]);
-        } else if self.writing {
-            out.extend_from_slice(&input[self.from..at]);
+        if tokens.opening != 0 {
+            self.opening = at + highest(tokens.opening);
         }
-        self.from = at;
-        self.pend = at;
-    }
-
-    /// White space among pending bytes is bounded, and so is the name by the tokenizer.
-    #[inline]
-    fn bound_pending(&mut self, length: usize) -> Result<(), Malformed> {
-        if self.pending {
-            self.blanks += length;
-            if let Some(beyond @ 1..) = self.blanks.checked_sub(PENDING_BLANKS) {
-                return Err(self.malformed(MalformedKind::MemberName, beyond as u64));
-            }
+        if tokens.closing != 0 {
+            self.closing = at + highest(tokens.closing);
         }
         Ok(())
     }
 
-    #[inline]
-    fn name_piece(&mut self, bytes: &[u8], piece: Piece) {
-        let Some(frame) = self.frames.last() else { return };
-        if !frame.live {
-            self.next = StateId::DEAD;
-        } else if let Captured::Whole(name) = self.capture.take(bytes, piece, true, usize::MAX) {
-            self.next = self.automaton.member(frame.state, name);
+    /// Where the skipped container closes, if it does in this block.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as for `block`")]
+    fn skip(&mut self, tokens: &Tokens, ahead: u64) -> Option<u32> {
+        let opens = tokens.open & ahead;
+        let mut closes = tokens.close & ahead;
+        let floor = self.frames.len();
+        let mut closed = 0;
+        while closes != 0 {
+            let place = closes.trailing_zeros();
+            closes &= closes - 1;
+            closed += 1;
+            if self.depth + (opens & below(place)).count_ones() as usize - closed == floor {
+                return Some(place);
+            }
         }
+        self.depth = self.depth + opens.count_ones() as usize - closed;
+        None
+    }
+
+    /// The state of the member whose colon stands at `place`.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as for `block`")]
+    fn member(
+        &mut self,
+        tokens: &Tokens,
+        window: &[u8],
+        at: usize,
+        place: u32,
+    ) -> Result<StateId, Fault> {
+        let Some(frame) = self.frames.last() else { return Ok(StateId::DEAD) };
+        if !frame.live {
+            return Ok(StateId::DEAD);
+        }
+        let state = frame.state;
+        let closings = tokens.closing & below(place);
+        let mut plain = false;
+        let (open, close) = if closings == 0 {
+            (self.opening, self.closing)
+        } else {
+            let closing = highest(closings);
+            let openings = tokens.opening & bits_below(closing);
+            if openings == 0 {
+                (self.opening, at + closing)
+            } else {
+                plain = tokens.backslash == 0;
+                (at + highest(openings), at + closing)
+            }
+        };
+        let name = &window[open + 1..close];
+        if name.len() > self.limits.member_name_bytes {
+            let at = open + 1 + self.limits.member_name_bytes;
+            return Err(Fault { kind: MalformedKind::MemberName, at });
+        }
+        if plain {
+            return Ok(self.automaton.member(state, name));
+        }
+        let name = text::said(name, &mut self.scratch);
+        Ok(self.automaton.member(state, name))
     }
 
     /// The state of an array's next element.
     #[inline]
-    fn next_element(&mut self) {
-        if let Some(frame) = self.frames.last_mut()
-            && !frame.object
-        {
-            self.next = self.automaton.element(frame.state, frame.index);
-            frame.index += 1;
+    fn element(&mut self) -> StateId {
+        let Some(frame) = self.frames.last_mut() else { return StateId::DEAD };
+        let index = frame.index;
+        frame.index += 1;
+        if frame.live { self.automaton.element(frame.state, index) } else { StateId::DEAD }
+    }
+
+    /// Writes what is decided, up to `to`.
+    #[inline]
+    fn flush(&mut self, to: usize, window: &[u8], out: &mut Vec<u8>) {
+        if to > self.from {
+            out.extend_from_slice(&window[self.from..to]);
+            self.from = to;
         }
     }
 
-    fn begin(
+    /// Writes what is decided of a window of which `upto` bytes were walked. Returns how many of its
+    /// bytes nobody needs any more.
+    pub(super) fn settle(
         &mut self,
-        fate: Fate,
-        token: Token,
-        start: usize,
-        at: usize,
-        input: &[u8],
+        window: &[u8],
+        upto: usize,
+        base: u64,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Event>, Malformed> {
-        let open = matches!(token, Token::Open { .. });
-        let until = self.tokens.depth() - usize::from(open);
-        if !self.pending {
-            // The root: no separator stands before it.
-            self.pend = start;
+    ) -> Result<usize, Fault> {
+        if self.root == Root::Unwritten {
+            // It will be walked again.
+            return Ok(0);
         }
-        let mode = match fate {
-            Fate::Ask => {
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.list = true;
-                }
-                self.leave(input, start, out);
-                return Ok(Some(Event::Element { state: self.next, token, start }));
+        let mut keep = upto.saturating_sub(escapes::BEHIND);
+        let between = matches!(self.mode, Mode::Object | Mode::Array | Mode::Value);
+        let pending = between && !self.frames.is_empty() && self.separator >= self.decided;
+        if pending {
+            if upto - self.separator > PENDING {
+                let at = self.separator + PENDING;
+                return Err(Fault { kind: MalformedKind::MemberName, at });
             }
-            Fate::Refuse => return Err(self.malformed(MalformedKind::Refused, 0)),
-            Fate::Drop if self.root == Root::Document => {
-                return Err(self.malformed(MalformedKind::Refused, 0));
-            }
-            Fate::Drop => return Ok(Some(Event::Drop)),
-            Fate::Enter { rule, subtree } => {
-                self.accept(input, out);
-                self.enter(rule, subtree, matches!(token, Token::Open { object: true }), at);
-                return Ok(None);
-            }
-            Fate::Copy => {
-                self.accept(input, out);
-                Mode::Copy
-            }
-            Fate::Remove => {
-                self.reject(input, out);
-                if self.frames.is_empty() && self.root == Root::Document {
-                    out.extend_from_slice(b"null");
-                }
-                Mode::Remove
-            }
-            Fate::Null => {
-                self.replace(start, input, out);
-                out.extend_from_slice(b"null");
-                Mode::Replaced
-            }
-            Fate::Count(released) => {
-                self.replace(start, input, out);
-                out.extend_from_slice(released.to_string().as_bytes());
-                Mode::Replaced
-            }
-            Fate::Placeholder(rule) => {
-                self.replace(start, input, out);
-                let applied = self.rules.apply(rule, example(token), out);
-                self.count_applied(applied);
-                Mode::Replaced
-            }
-            Fate::Treat(rule) => {
-                self.replace(start, input, out);
-                Mode::Treat(rule)
-            }
-        };
-        self.until = until;
-        self.mode = mode;
-        if let Token::Scalar(piece) = token {
-            if let Mode::Treat(rule) = mode {
-                self.treat_piece(rule, &input[start..at], piece, out)?;
-            }
-            if piece.last {
-                self.value_ended(at);
+            keep = keep.min(self.separator);
+        }
+        if self.writing {
+            let decided = if pending && self.within.is_none() {
+                pending_from(window, self.separator)
+            } else {
+                upto
+            };
+            self.flush(decided, window, out);
+        }
+        if matches!(self.mode, Mode::Text | Mode::Scalar) && self.is_captured() {
+            if upto - self.start > self.longest() {
+                self.too_long = true;
+            } else {
+                keep = keep.min(self.start);
             }
         }
-        Ok(None)
+        if let Some(start) = self.element_start() {
+            let start = usize::try_from(start - base).unwrap_or_default();
+            self.element_fits(start, upto)?;
+            keep = keep.min(start);
+        }
+        Ok(keep)
     }
 
+    /// The first `count` bytes of the window are gone.
+    pub(super) fn drained(&mut self, count: usize) {
+        for position in [
+            &mut self.from,
+            &mut self.decided,
+            &mut self.separator,
+            &mut self.opening,
+            &mut self.closing,
+            &mut self.start,
+        ] {
+            *position = position.saturating_sub(count);
+        }
+    }
+
+    /// Whether the value in hand must stay in the window.
     #[inline]
-    fn enter(&mut self, rule: Rule, subtree: bool, object: bool, at: usize) {
-        let state = self.next;
-        let live = self.automaton.leads_to_cells(state);
-        self.frames.push(Frame {
-            state,
-            rule,
-            subtree,
-            object,
-            live,
-            emitted: false,
-            list: false,
-            index: 0,
-        });
-        self.next_element();
-        self.pend_from(at, false);
+    fn is_captured(&self) -> bool {
+        !self.too_long && (self.wanted || matches!(self.hand, Hand::Treated(_)))
     }
 
-    #[inline]
-    fn pend_from(&mut self, at: usize, comma: bool) {
-        self.pending = true;
-        self.pend = at;
-        self.blanks = 0;
-        self.comma = comma;
-    }
-
-    #[inline]
-    fn close(&mut self, start: usize, out: &mut Vec<u8>) {
-        if self.pending {
-            // An empty container: what is pending is white space.
-            out.extend_from_slice(&self.hold);
-            self.hold.clear();
-            self.pending = false;
-        }
-        if !self.writing {
-            self.from = start;
-            self.writing = true;
-        }
-        if let Some(frame) = self.frames.pop()
-            && (frame.list || self.is_empty_list(&frame))
-            && self.root == Root::Document
-        {
-            self.released = Some(self.elements);
-        }
-    }
-
-    /// Whether elements of this container would have been asked about.
-    fn is_empty_list(&self, frame: &Frame) -> bool {
-        frame.live
-            && !frame.object
-            && frame.index == 1
-            && self.automaton.marks(self.automaton.element(frame.state, 0)).contains(&Mark::Each)
-    }
-
-    /// The pending bytes are written with the value that follows them.
-    #[inline]
-    fn accept(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let emitted =
-            self.frames.last_mut().is_none_or(|frame| std::mem::replace(&mut frame.emitted, true));
-        let skipped = usize::from(self.comma && !emitted);
-        if !self.hold.is_empty() {
-            out.extend_from_slice(&self.hold[skipped..]);
-            self.hold.clear();
-        } else if skipped == 1 {
-            out.extend_from_slice(&input[self.from..self.pend]);
-            self.from = self.pend + 1;
-        }
-        self.pending = false;
-    }
-
-    /// The pending bytes go with the value that follows them.
-    #[inline]
-    fn reject(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        if self.hold.is_empty() {
-            out.extend_from_slice(&input[self.from..self.pend]);
+    /// Longest value in hand that is looked at, as written.
+    fn longest(&self) -> usize {
+        if matches!(self.hand, Hand::Treated(_)) {
+            self.limits.scalar_bytes
         } else {
-            self.hold.clear();
+            super::subjects::LONGEST_ID
         }
-        self.pending = false;
-        self.writing = false;
     }
 
-    /// The pending bytes are written, the value is not.
+    /// Whether nothing is in force from above.
     #[inline]
-    fn replace(&mut self, start: usize, input: &[u8], out: &mut Vec<u8>) {
-        self.accept(input, out);
-        out.extend_from_slice(&input[self.from..start]);
-        self.writing = false;
+    fn is_bare(&self, rule: Rule, subtree: bool) -> bool {
+        rule == base(self.automaton.unlisted()) && subtree
     }
+}
 
-    #[inline]
-    fn value_ended(&mut self, at: usize) {
-        match self.mode {
-            Mode::Copy | Mode::Walk => {}
-            Mode::Remove => {
-                self.writing = self.frames.last().is_none_or(|frame| frame.emitted);
-                self.from = at;
-            }
-            Mode::Replaced | Mode::Treat(_) => {
-                self.writing = true;
-                self.from = at;
-            }
-        }
-        self.mode = Mode::Walk;
-    }
+/// Where the pending bytes of a member begin, whose separator stands at `separator`: with the comma,
+/// or behind the bracket.
+#[inline]
+fn pending_from(window: &[u8], separator: usize) -> usize {
+    separator + usize::from(window[separator] != b',')
+}
 
-    fn treat_piece(
-        &mut self,
-        rule: Rule,
-        bytes: &[u8],
-        piece: Piece,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Malformed> {
-        let quoted = piece.kind == Kind::String;
-        let captured = self.capture.take(bytes, piece, quoted, self.limits.scalar_bytes);
-        let applied = match captured {
-            Captured::Part => return Ok(()),
-            Captured::TooLong => {
-                self.rules.blank(example(Token::Scalar(piece)), out);
-                Applied::Blanked
-            }
-            Captured::Whole(bytes) => {
-                // The bytes passed the UTF-8 check before they came here.
-                let Ok(text) = std::str::from_utf8(bytes) else {
-                    return Err(self.malformed(MalformedKind::Encoding, 0));
-                };
-                let scalar = match piece.kind {
-                    Kind::Name | Kind::String => Scalar::String(text),
-                    Kind::Number => Scalar::Number(text),
-                    Kind::True => Scalar::Bool(true),
-                    Kind::False => Scalar::Bool(false),
-                    Kind::Null => Scalar::Null,
-                };
-                self.rules.apply(rule, scalar, out)
-            }
-        };
-        self.count_applied(applied);
-        Ok(())
-    }
+/// Bits above `place`.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "one or two instructions")]
+const fn above(place: u32) -> u64 {
+    u64::MAX << place << 1
+}
 
-    fn count_applied(&mut self, applied: Applied) {
-        self.counts.blanked += u64::from(applied == Applied::Blanked);
-    }
+/// Bits below `place`.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "one or two instructions")]
+const fn below(place: u32) -> u64 {
+    (1 << place) - 1
+}
 
-    fn malformed(&self, kind: MalformedKind, behind: u64) -> Malformed {
-        Malformed { kind, offset: self.tokens.offset().saturating_sub(behind) }
-    }
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "one or two instructions")]
+const fn bits_below(place: usize) -> u64 {
+    (1 << place) - 1
+}
+
+/// The place of the highest bit of a word that is not 0.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "one or two instructions")]
+const fn highest(word: u64) -> usize {
+    63 - word.leading_zeros() as usize
 }

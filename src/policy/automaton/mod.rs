@@ -63,6 +63,13 @@ pub struct StateId(u32);
 impl StateId {
     /// No mark here and none beneath.
     pub const DEAD: Self = Self(0);
+
+    /// Its position among the automaton's states, from 0.
+    #[must_use]
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Where the ids of one role stand.

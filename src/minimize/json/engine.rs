@@ -1,0 +1,368 @@
+//! Bytes → blocks → tokens → text: the window, and the loop that is compiled once for each level.
+//!
+//! What comes in is appended to the *window*, which begins with what is still needed of earlier
+//! input: a pending separator and name, a scalar that is treated, an element that may have to be
+//! rewritten. Only whole blocks are walked; the last bytes of an input wait for the next, so that no
+//! boundary between inputs is ever seen. The end of the document is padded with white space.
+
+use super::escapes::{DIGITS, Escapes};
+use super::grammar::Grammar;
+use super::lanes::{self, BLOCK, Classes, Level};
+use super::nesting::{DEEPEST, Nesting};
+use super::scalars::{self, Progress};
+use super::walk::{Root, Walk};
+use super::{Fault, JsonLimits, Malformed, MalformedKind};
+use crate::policy::automaton::StateId;
+
+/// Most input taken at once: what is in hand stays in the processor's first caches.
+pub(super) const STEP: usize = 16 * 1024;
+
+pub(super) struct Engine {
+    level: Level,
+    limits: JsonLimits,
+    window: Vec<u8>,
+    /// Where the window begins in the document.
+    base: u64,
+    /// How many of the window's bytes nobody needs any more.
+    spent: usize,
+    /// How many of them were walked.
+    walked: usize,
+    /// How many of them are known to be UTF-8.
+    checked: usize,
+    /// Where in the window the document ends, once that is known.
+    end: Option<usize>,
+    grammar: Grammar,
+    escapes: Escapes,
+    scalar: Progress,
+    nesting: Nesting,
+    members: u64,
+    pub(super) walk: Walk,
+}
+
+impl Engine {
+    pub(super) fn new(level: Level, walk: Walk, limits: JsonLimits) -> Self {
+        let mut engine = Self {
+            level,
+            limits,
+            window: Vec::new(),
+            base: 0,
+            spent: 0,
+            walked: 0,
+            checked: 0,
+            end: None,
+            grammar: Grammar::START,
+            escapes: Escapes::default(),
+            scalar: 0,
+            nesting: Nesting::START,
+            members: 0,
+            walk,
+        };
+        let start = engine.walk.automaton.start();
+        engine.restart(Root::Document, start, 0);
+        engine
+    }
+
+    /// Begins another value, whose place has `state`, as if at `offset` of a document.
+    pub(super) fn restart(&mut self, root: Root, state: StateId, offset: u64) {
+        self.window.clear();
+        self.base = offset;
+        self.members = 0;
+        self.begin(root, state);
+    }
+
+    /// Begins anew with what is in the window, of which nothing may be spent.
+    pub(super) fn again(&mut self, root: Root, state: StateId) {
+        self.members = 0;
+        if let Some(end) = self.end {
+            self.window.truncate(end);
+        }
+        self.begin(root, state);
+    }
+
+    fn begin(&mut self, root: Root, state: StateId) {
+        self.spent = 0;
+        self.walked = 0;
+        self.checked = 0;
+        self.end = None;
+        self.grammar = Grammar::START;
+        self.escapes = Escapes::default();
+        self.scalar = 0;
+        self.nesting = Nesting::START;
+        self.walk.restart(root, state);
+    }
+
+    /// Where the next byte stands in the document.
+    pub(super) fn offset(&self) -> u64 {
+        self.base + self.end.unwrap_or(self.window.len()) as u64
+    }
+
+    /// Bytes of the document from `start` to `end`, if they are still in the window.
+    pub(super) fn bytes(&self, start: u64, end: u64) -> Option<&[u8]> {
+        let start = usize::try_from(start.checked_sub(self.base)?).ok()?;
+        let end = usize::try_from(end.checked_sub(self.base)?).ok()?;
+        self.window.get(start..end)
+    }
+
+    /// Holds input, which is walked later. All of it, and what came before, stays in the window.
+    pub(super) fn hold(&mut self, input: &[u8]) -> Result<(), Malformed> {
+        let room = self.limits.element_bytes.saturating_sub(self.window.len());
+        self.window.extend_from_slice(&input[..input.len().min(room)]);
+        if input.len() > room {
+            let offset = self.base + self.limits.element_bytes as u64;
+            return Err(Malformed { kind: MalformedKind::Element, offset });
+        }
+        Ok(())
+    }
+
+    /// Takes the next input and walks on. `last`: the document ends with it.
+    pub(super) fn step(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Malformed> {
+        self.forget();
+        self.window.extend_from_slice(input);
+        self.walk_to(self.window.len(), last, out)
+    }
+
+    /// Walks on in what is held, by a step. Returns whether all of it was walked.
+    pub(super) fn step_held(&mut self, out: &mut Vec<u8>) -> Result<bool, Malformed> {
+        self.forget();
+        let upto = self.window.len().min(self.checked.max(self.walked) + STEP);
+        let whole = upto == self.window.len();
+        self.walk_to(upto, whole, out)?;
+        Ok(whole)
+    }
+
+    /// Lets go of what nobody needs any more.
+    fn forget(&mut self) {
+        if self.spent > 0 {
+            let count = std::mem::take(&mut self.spent);
+            self.window.drain(..count);
+            self.walked -= count;
+            self.checked -= count;
+            self.base += count as u64;
+            self.walk.drained(count);
+        }
+    }
+
+    fn walk_to(&mut self, upto: usize, last: bool, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let fault = self.check(upto, last);
+        let outcome = if last && fault.is_none() {
+            self.end = Some(self.window.len());
+            // So much that the last escape is complete, well or ill.
+            let blocks = (self.window.len() + DIGITS - self.walked) / BLOCK + 1;
+            self.window.resize(self.walked + blocks * BLOCK, b' ');
+            self.blocks(blocks, out)
+        } else {
+            let blocks = (self.checked - self.walked) / BLOCK;
+            self.blocks(blocks, out).and_then(|()| match fault {
+                // What stands before a byte that is no UTF-8 may be wrong by itself.
+                Some(fault) => self.judge_rest().and(Err(fault)),
+                None => Ok(()),
+            })
+        };
+        let settled = outcome.and_then(|()| {
+            let walked = self.walked.min(self.end.unwrap_or(usize::MAX));
+            self.walk.settle(&self.window, walked, self.base, out)
+        });
+        match settled {
+            Ok(spent) => {
+                self.spent = spent;
+                if last { self.ends_whole() } else { Ok(()) }
+            }
+            Err(fault) => Err(self.malformed(fault)),
+        }
+    }
+
+    /// Checks that what will be walked is UTF-8. The bytes of an unfinished character wait.
+    fn check(&mut self, upto: usize, last: bool) -> Option<Fault> {
+        let bytes = &self.window[self.checked..upto];
+        if simdutf8::basic::from_utf8(bytes).is_ok() {
+            self.checked = upto;
+            return None;
+        }
+        let (valid, invalid) = match simdutf8::compat::from_utf8(bytes) {
+            Ok(_) => (bytes.len(), false),
+            Err(error) => (error.valid_up_to(), error.error_len().is_some()),
+        };
+        self.checked += valid;
+        let unfinished = last && !invalid;
+        (invalid || unfinished).then(|| Fault {
+            kind: if invalid { MalformedKind::Encoding } else { MalformedKind::Incomplete },
+            at: self.checked,
+        })
+    }
+
+    /// Walks so many blocks of the window. Everything in them is UTF-8.
+    fn blocks(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+        #[allow(
+            unsafe_code,
+            reason = "a function compiled for a level is called on a machine that \
+            has it"
+        )]
+        match self.level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 if lanes::avx2::is_available() => {
+                // SAFETY: `is_available` found every feature that the function is compiled for.
+                unsafe { self.blocks_avx2(count, out) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Sse2 => {
+                // SAFETY: SSE2 is part of x86-64: the compiler itself takes it for granted.
+                unsafe { self.blocks_sse2(count, out) }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => {
+                // SAFETY: NEON is part of AArch64: the compiler itself takes it for granted.
+                unsafe { self.blocks_neon(count, out) }
+            }
+            Level::Plain => self.walk_blocks(count, out, lanes::plain::classes, lanes::parities),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt")]
+    fn blocks_avx2(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.walk_blocks(
+            count,
+            out,
+            |block| lanes::avx2::classes(block),
+            |bits| lanes::avx2::parities(bits),
+        )
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "sse2")]
+    fn blocks_sse2(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.walk_blocks(count, out, |block| lanes::sse2::classes(block), lanes::parities)
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[target_feature(enable = "neon")]
+    fn blocks_neon(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.walk_blocks(count, out, |block| lanes::neon::classes(block), lanes::parities)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it must become part of a function of each level")]
+    fn walk_blocks(
+        &mut self,
+        count: usize,
+        out: &mut Vec<u8>,
+        classes: impl Fn(&[u8; BLOCK]) -> Classes,
+        parities: impl Fn(u64) -> u64,
+    ) -> Result<(), Fault> {
+        let end = self.end.unwrap_or(usize::MAX);
+        let deepest = usize::from(self.limits.depth).min(DEEPEST);
+        let mut grammar = self.grammar;
+        let mut nesting = self.nesting;
+        let mut scalar = self.scalar;
+        let mut members = self.members;
+        let window = &self.window[..];
+        let first = self.walked;
+        let blocks = window[first..first + count * BLOCK].as_chunks::<BLOCK>().0;
+        for (number, block) in blocks.iter().enumerate() {
+            let at = first + number * BLOCK;
+            let length = end.saturating_sub(at).min(BLOCK);
+            let valid = if length == BLOCK { u64::MAX } else { (1 << length) - 1 };
+            let found = classes(block);
+            let (tokens, wrong) = grammar.block(&found, valid, &parities);
+            let escaped = tokens.escaped & valid;
+            let escapes = if escaped != 0 || self.escapes.is_owed() {
+                self.escapes.block(escaped, window, at, (length, BLOCK))
+            } else {
+                Ok(())
+            };
+            let scalars = if tokens.scalar != 0 || scalar != 0 {
+                scalars::block(&mut scalar, block, tokens.scalar, tokens.scalar_start, tokens.digit)
+            } else {
+                Ok(())
+            };
+            let nested = nesting.block(&tokens, deepest);
+            members += u64::from(tokens.colon.count_ones());
+            let (Ok(()), Ok(()), Ok(lowest), 0, true) =
+                (escapes, scalars, nested, wrong, members <= self.limits.members)
+            else {
+                let over = members.saturating_sub(self.limits.members);
+                let members =
+                    member(tokens.colon, over).map(|place| (MalformedKind::Members, place));
+                let wrong = (wrong != 0).then(|| wrong.trailing_zeros() as usize);
+                let places = [
+                    wrong.map(|place| (MalformedKind::Syntax, place)),
+                    scalars.err().map(|place| (MalformedKind::Syntax, place)),
+                    nested.err().map(|fault| (fault.kind, fault.at)),
+                    members,
+                ];
+                let faults = places.into_iter().flatten();
+                let faults = faults.map(|(kind, place)| Fault { kind, at: at + place });
+                return Err(faults
+                    .chain(escapes.err())
+                    .reduce(Fault::earlier)
+                    .unwrap_or(Fault { kind: MalformedKind::Syntax, at }));
+            };
+            let depths = (lowest, nesting.depth());
+            self.walk.block(&tokens, window, at, depths, self.base, out)?;
+        }
+        self.walked = first + count * BLOCK;
+        self.grammar = grammar;
+        self.nesting = nesting;
+        self.scalar = scalar;
+        self.members = members;
+        Ok(())
+    }
+
+    /// Looks at the last bytes before one that is no UTF-8, without walking them.
+    fn judge_rest(&mut self) -> Result<(), Fault> {
+        let rest = &self.window[self.walked..self.checked];
+        let mut block = [b' '; BLOCK];
+        block[..rest.len()].copy_from_slice(rest);
+        let length = rest.len();
+        let (tokens, wrong) =
+            self.grammar.block(&lanes::plain::classes(&block), (1 << length) - 1, lanes::parities);
+        let at = self.walked;
+        let mut faults = Vec::new();
+        if wrong != 0 {
+            faults.push((MalformedKind::Syntax, wrong.trailing_zeros() as usize));
+        }
+        let (scalar, start) = (tokens.scalar, tokens.scalar_start);
+        if let Err(place) = scalars::block(&mut self.scalar, &block, scalar, start, tokens.digit)
+            && place < length
+        {
+            faults.push((MalformedKind::Syntax, place));
+        }
+        if let Err(fault) = self.nesting.block(&tokens, usize::from(self.limits.depth)) {
+            faults.push((fault.kind, fault.at));
+        }
+        let escaped = tokens.escaped & ((1 << length) - 1);
+        let escapes = self.escapes.block(escaped, &self.window, at, (length, length));
+        let faults = faults.into_iter().map(|(kind, place)| Fault { kind, at: at + place });
+        faults.chain(escapes.err()).reduce(Fault::earlier).map_or(Ok(()), Err)
+    }
+
+    /// The document ended: was it one?
+    fn ends_whole(&self) -> Result<(), Malformed> {
+        if self.grammar.is_whole() && self.nesting.depth() == 0 {
+            return Ok(());
+        }
+        Err(Malformed { kind: MalformedKind::Incomplete, offset: self.offset() })
+    }
+
+    /// What is wrong where the document ends is that it ends there.
+    fn malformed(&self, fault: Fault) -> Malformed {
+        let at_end = self.end == Some(fault.at) && fault.kind == MalformedKind::Syntax;
+        let kind = if at_end { MalformedKind::Incomplete } else { fault.kind };
+        Malformed { kind, offset: self.base + fault.at as u64 }
+    }
+}
+
+/// The colon with which a bound is exceeded, if it is by so many.
+fn member(colons: u64, over: u64) -> Option<usize> {
+    let before = u64::from(colons.count_ones()).checked_sub(over).filter(|_| over > 0)?;
+    let mut colons = colons;
+    for _ in 0..before {
+        colons &= colons - 1;
+    }
+    Some(colons.trailing_zeros() as usize)
+}

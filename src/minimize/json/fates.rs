@@ -1,0 +1,242 @@
+//! The decision at a value's first byte: what its place, the rules in force and its type make of it.
+//!
+//! This is the default-deny of the rewriter. A place that no cell names and nothing contains whole
+//! is entered only for what the automaton still leads to, and is removed otherwise. An object is
+//! released whole only where the rules say `subtree`; without it a cell speaks of scalars, and of
+//! arrays element by element.
+//!
+//! What is decided for a place where nothing is in force from above depends on its state and the
+//! value's type alone, and is kept.
+
+use super::rules::{Rule, Rules, needs_no_value};
+use crate::action::{Action, Scalar};
+use crate::policy::automaton::{Automaton, CellId, Mark, StateId, Unlisted};
+
+/// Types of values, by the first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    String,
+    Number,
+    Bool,
+    Null,
+    Object,
+    Array,
+}
+
+impl Kind {
+    const COUNT: usize = 6;
+
+    /// The type of a value whose text begins so; the grammar was checked.
+    #[inline]
+    pub(super) const fn of(first: u8) -> Self {
+        match first {
+            b'"' => Self::String,
+            b'{' => Self::Object,
+            b'[' => Self::Array,
+            b't' | b'f' => Self::Bool,
+            b'n' => Self::Null,
+            _ => Self::Number,
+        }
+    }
+
+    #[inline]
+    pub(super) const fn is_scalar(self) -> bool {
+        !matches!(self, Self::Object | Self::Array)
+    }
+
+    /// A value of this type that says nothing about the one in the document.
+    pub(super) const fn example(self) -> Scalar<'static> {
+        match self {
+            Self::String => Scalar::String(""),
+            Self::Number => Scalar::Number("0"),
+            Self::Bool => Scalar::Bool(false),
+            Self::Null | Self::Object | Self::Array => Scalar::Null,
+        }
+    }
+}
+
+/// What becomes of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Not decided yet.
+    Unknown,
+    /// It is an element: somebody is asked about it.
+    Ask,
+    /// It goes as it stands.
+    Copy,
+    /// It goes away with its separator and name.
+    Remove,
+    /// `null` stands for it.
+    Null,
+    /// The number of released elements stands for it.
+    Count,
+    /// The same placeholder stands for it whatever it is.
+    Placeholder,
+    /// A scalar that is treated.
+    Treat,
+    /// A container whose members are decided one by one.
+    Enter,
+    /// The element goes.
+    Drop,
+    /// The answer is refused.
+    Refuse,
+}
+
+/// What becomes of a value, under which rule, and what is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fate {
+    pub(super) what: What,
+    /// In force for it, or for what is not marked inside.
+    pub(super) rule: Rule,
+    /// Objects inside are kept whole.
+    pub(super) subtree: bool,
+    /// The cell that was met, if it is one; several are counted from the marks.
+    pub(super) cell: Met,
+    /// Nobody catalogued it.
+    pub(super) unlisted: bool,
+    /// Its action was not made for it.
+    pub(super) blanked: bool,
+    /// The id of a subject stands here.
+    pub(super) wanted: bool,
+}
+
+/// Cells that a place is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    None,
+    One(CellId),
+    Several,
+}
+
+const UNKNOWN: Fate = Fate {
+    what: What::Unknown,
+    rule: Rule::Unlisted,
+    subtree: false,
+    cell: Met::None,
+    unlisted: false,
+    blanked: false,
+    wanted: false,
+};
+
+/// Fates of places where nothing is in force from above, as they are met.
+#[derive(Debug, Default)]
+pub(super) struct Fates {
+    known: Vec<[Fate; Kind::COUNT]>,
+}
+
+impl Fates {
+    /// Forgets all: other rules are in force from now on.
+    pub(super) fn clear(&mut self, states: usize) {
+        self.known.clear();
+        self.known.resize(states, [UNKNOWN; Kind::COUNT]);
+    }
+
+    #[inline]
+    pub(super) fn known(&self, state: StateId, kind: Kind) -> Fate {
+        self.known.get(state.index()).map_or(UNKNOWN, |fates| fates[kind as usize])
+    }
+
+    pub(super) fn keep(&mut self, state: StateId, kind: Kind, fate: Fate) {
+        if let Some(fates) = self.known.get_mut(state.index()) {
+            fates[kind as usize] = fate;
+        }
+    }
+}
+
+/// In force for a document's root, and for an element that is released.
+pub(super) const fn base(unlisted: Unlisted) -> Rule {
+    match unlisted {
+        Unlisted::Remove => Rule::Unlisted,
+        Unlisted::Keep => Rule::Keep,
+    }
+}
+
+/// Decides. `rule` and `subtree` are in force from above; `asks`: elements are asked about here.
+pub(super) fn fate(
+    automaton: &Automaton,
+    rules: &mut Rules,
+    state: StateId,
+    kind: Kind,
+    (rule, subtree): (Rule, bool),
+    asks: bool,
+) -> Fate {
+    let marks = automaton.marks(state);
+    let mut fate = Fate { rule, subtree, ..UNKNOWN };
+    let mut counted = false;
+    for mark in marks {
+        match *mark {
+            Mark::Each if asks => return Fate { what: What::Ask, ..fate },
+            Mark::Cell { cell, subtree } => {
+                fate.rule = rules.join(fate.rule, Rule::Cell(cell));
+                fate.subtree &= subtree;
+                fate.cell = fate.cell.and(cell);
+            }
+            Mark::Count(cell) => {
+                fate.rule = rules.join(fate.rule, Rule::Cell(cell));
+                fate.cell = fate.cell.and(cell);
+                counted = true;
+            }
+            Mark::Subject(_) => fate.wanted = true,
+            Mark::Each => {}
+        }
+    }
+    let live = automaton.leads_to_cells(state);
+    let scalar = kind.is_scalar();
+    let object = kind == Kind::Object;
+    fate.what = match (fate.rule, rules.action(fate.rule)) {
+        (_, action) if counted => match action {
+            Action::Refuse => What::Refuse,
+            Action::Drop => What::Drop,
+            action if action.releases() => What::Count,
+            _ => What::Remove,
+        },
+        (Rule::Unlisted, _) if live && !scalar => {
+            fate.subtree = true;
+            What::Enter
+        }
+        (Rule::Unlisted, _) => {
+            fate.unlisted = true;
+            What::Remove
+        }
+        (_, Action::Refuse) => What::Refuse,
+        (_, Action::Drop) => What::Drop,
+        (_, Action::Remove) => What::Remove,
+        (_, Action::Keep) if scalar => What::Copy,
+        (_, action) if scalar => {
+            if needs_no_value(action, kind.example()) {
+                What::Placeholder
+            } else {
+                What::Treat
+            }
+        }
+        (_, Action::Keep) if fate.subtree && !live => What::Copy,
+        (_, Action::Keep) if fate.subtree && object => {
+            fate.rule = Rule::Keep;
+            What::Enter
+        }
+        _ if !object => What::Enter,
+        _ if fate.subtree => {
+            fate.blanked = true;
+            What::Null
+        }
+        _ if live => {
+            fate.rule = Rule::Unlisted;
+            fate.subtree = true;
+            What::Enter
+        }
+        _ => {
+            fate.unlisted = true;
+            What::Remove
+        }
+    };
+    fate
+}
+
+impl Met {
+    const fn and(self, cell: CellId) -> Self {
+        match self {
+            Self::None => Self::One(cell),
+            Self::One(_) | Self::Several => Self::Several,
+        }
+    }
+}
