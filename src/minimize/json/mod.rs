@@ -22,6 +22,7 @@ mod lanes;
 mod nesting;
 mod rules;
 mod scalars;
+mod shapes;
 mod subjects;
 mod text;
 mod walk;

@@ -16,6 +16,7 @@ use super::elements::{Elements, Outcome};
 use super::fates::{Fates, Kind, base};
 use super::grammar::Tokens;
 use super::rules::{Rule, Rules};
+use super::shapes::{self, Shapes};
 use super::{Fault, JsonLimits, MalformedKind, Treatments, escapes, text};
 use crate::policy::automaton::{Automaton, StateId};
 
@@ -70,6 +71,8 @@ struct Frame {
     live: bool,
     /// A member or element was written.
     emitted: bool,
+    /// The member name met last; which one of the shapes.
+    last: u8,
     /// Elements met so far.
     index: u64,
 }
@@ -113,6 +116,7 @@ pub(super) struct Walk {
     pub(super) automaton: Arc<Automaton>,
     rules: Rules,
     fates: Fates,
+    shapes: Shapes,
     limits: JsonLimits,
     pub(super) root: Root,
     frames: Vec<Frame>,
@@ -165,6 +169,7 @@ impl Walk {
             automaton,
             rules: Rules::new(treatments),
             fates: Fates::default(),
+            shapes: Shapes::new(),
             limits,
             root: Root::Document,
             frames: Vec::with_capacity(16),
@@ -232,6 +237,7 @@ impl Walk {
         if !Arc::ptr_eq(&self.automaton, &automaton) {
             self.automaton = automaton;
             self.fates.clear(self.automaton.state_count());
+            self.shapes.clear();
         }
     }
 
@@ -380,35 +386,45 @@ impl Walk {
         at: usize,
         place: u32,
     ) -> Result<StateId, Fault> {
-        let Some(frame) = self.frames.last() else { return Ok(StateId::DEAD) };
+        let Some(frame) = self.frames.last_mut() else { return Ok(StateId::DEAD) };
         if !frame.live {
             return Ok(StateId::DEAD);
         }
-        let state = frame.state;
         let closings = tokens.closing & below(place);
-        let mut plain = false;
         let (open, close) = if closings == 0 {
             (self.opening, self.closing)
         } else {
             let closing = highest(closings);
             let openings = tokens.opening & bits_below(closing);
-            if openings == 0 {
-                (self.opening, at + closing)
-            } else {
-                plain = tokens.backslash == 0;
-                (at + highest(openings), at + closing)
-            }
+            let open = if openings == 0 { self.opening } else { at + highest(openings) };
+            (open, at + closing)
         };
-        let name = &window[open + 1..close];
-        if name.len() > self.limits.member_name_bytes {
-            let at = open + 1 + self.limits.member_name_bytes;
+        let length = close + 1 - open;
+        if let Some((found, state)) =
+            self.shapes.expected(frame.last, frame.state, window, open, length)
+        {
+            frame.last = found;
+            return Ok(state);
+        }
+        self.unexpected(&window[open..=close], open)
+    }
+
+    /// The state of a member whose name was not the expected one.
+    #[inline(never)]
+    fn unexpected(&mut self, written: &[u8], at: usize) -> Result<StateId, Fault> {
+        let Some(frame) = self.frames.last_mut() else { return Ok(StateId::DEAD) };
+        if written.len() > self.limits.member_name_bytes + 2 {
+            let at = at + 1 + self.limits.member_name_bytes;
             return Err(Fault { kind: MalformedKind::MemberName, at });
         }
-        if plain {
-            return Ok(self.automaton.member(state, name));
+        if let Some((found, state)) = self.shapes.known(frame.last, frame.state, written) {
+            frame.last = found;
+            return Ok(state);
         }
-        let name = text::said(name, &mut self.scratch);
-        Ok(self.automaton.member(state, name))
+        let name = text::said(&written[1..written.len() - 1], &mut self.scratch);
+        let state = self.automaton.member(frame.state, name);
+        frame.last = self.shapes.learn(frame.last, frame.state, written, state);
+        Ok(state)
     }
 
     /// The state of an array's next element.

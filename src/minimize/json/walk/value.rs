@@ -4,7 +4,9 @@ use super::super::elements::Outcome;
 use super::super::fates::{Fate, Kind, Met, What, base, fate};
 use super::super::rules::Rule;
 use super::super::text;
-use super::{Fault, Frame, Hand, MalformedKind, Mode, PENDING, Root, Walk, highest, pending_from};
+use super::{
+    Fault, Frame, Hand, MalformedKind, Mode, PENDING, Root, Walk, highest, pending_from, shapes,
+};
 use crate::action::{Applied, Scalar};
 use crate::policy::automaton::{CellId, Mark};
 
@@ -222,6 +224,7 @@ impl Walk {
             bare: self.is_bare(rule, subtree),
             live,
             emitted: false,
+            last: shapes::NONE,
             index: 0,
         });
         self.container = if object { Mode::Object } else { Mode::Array };
