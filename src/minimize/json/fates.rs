@@ -29,14 +29,18 @@ impl Kind {
     /// The type of a value whose text begins so; the grammar was checked.
     #[inline]
     pub(super) const fn of(first: u8) -> Self {
-        match first {
-            b'"' => Self::String,
-            b'{' => Self::Object,
-            b'[' => Self::Array,
-            b't' | b'f' => Self::Bool,
-            b'n' => Self::Null,
-            _ => Self::Number,
-        }
+        // A table, since types change too often to be guessed by a branch.
+        const KINDS: [Kind; 256] = {
+            let mut kinds = [Kind::Number; 256];
+            kinds[b'"' as usize] = Kind::String;
+            kinds[b'{' as usize] = Kind::Object;
+            kinds[b'[' as usize] = Kind::Array;
+            kinds[b't' as usize] = Kind::Bool;
+            kinds[b'f' as usize] = Kind::Bool;
+            kinds[b'n' as usize] = Kind::Null;
+            kinds
+        };
+        KINDS[first as usize]
     }
 
     #[inline]
@@ -90,8 +94,12 @@ pub(super) struct Fate {
     pub(super) rule: Rule,
     /// Objects inside are kept whole.
     pub(super) subtree: bool,
-    /// The cell that was met, if it is one; several are counted from the marks.
-    pub(super) cell: Met,
+    /// The cell that was met, if it is one, else [`NO_CELL`].
+    pub(super) cell: CellId,
+    /// Several cells were met; they are counted from the marks.
+    pub(super) several: bool,
+    /// It goes as it stands, and nothing more is to be done about it.
+    pub(super) quick: bool,
     /// Nobody catalogued it.
     pub(super) unlisted: bool,
     /// Its action was not made for it.
@@ -100,19 +108,16 @@ pub(super) struct Fate {
     pub(super) wanted: bool,
 }
 
-/// Cells that a place is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Met {
-    None,
-    One(CellId),
-    Several,
-}
+/// No cell: there are never so many.
+pub(super) const NO_CELL: CellId = CellId(u16::MAX);
 
 const UNKNOWN: Fate = Fate {
     what: What::Unknown,
     rule: Rule::Unlisted,
     subtree: false,
-    cell: Met::None,
+    cell: NO_CELL,
+    several: false,
+    quick: false,
     unlisted: false,
     blanked: false,
     wanted: false,
@@ -169,11 +174,11 @@ pub(super) fn fate(
             Mark::Cell { cell, subtree } => {
                 fate.rule = rules.join(fate.rule, Rule::Cell(cell));
                 fate.subtree &= subtree;
-                fate.cell = fate.cell.and(cell);
+                fate.meet(cell);
             }
             Mark::Count(cell) => {
                 fate.rule = rules.join(fate.rule, Rule::Cell(cell));
-                fate.cell = fate.cell.and(cell);
+                fate.meet(cell);
                 counted = true;
             }
             Mark::Subject(_) => fate.wanted = true,
@@ -229,14 +234,17 @@ pub(super) fn fate(
             What::Remove
         }
     };
+    fate.quick = fate.what == What::Copy && scalar && !fate.wanted && !fate.several;
     fate
 }
 
-impl Met {
-    const fn and(self, cell: CellId) -> Self {
-        match self {
-            Self::None => Self::One(cell),
-            Self::One(_) | Self::Several => Self::Several,
+impl Fate {
+    fn meet(&mut self, cell: CellId) {
+        if self.several || self.cell != NO_CELL {
+            self.several = true;
+            self.cell = NO_CELL;
+        } else {
+            self.cell = cell;
         }
     }
 }

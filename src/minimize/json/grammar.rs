@@ -33,7 +33,6 @@ pub(super) struct Tokens {
     pub(super) digit: u64,
     /// Escaped bytes: those behind a backslash that counts.
     pub(super) escaped: u64,
-    pub(super) backslash: u64,
 }
 
 /// What a block hands on to the next.
@@ -144,7 +143,6 @@ impl Grammar {
             value_here,
             digit: classes.digit,
             escaped,
-            backslash: classes.backslash,
         };
         (tokens, wrong & valid)
     }

@@ -55,27 +55,34 @@ impl Shapes {
         self.missed = 0;
     }
 
-    /// Whether the text at `open` is the name that is expected behind `last`; if so, which it is and
-    /// the state it leads to.
+    /// The name that is expected first in an object.
+    #[inline]
+    pub(super) fn first(&self, within: StateId) -> u8 {
+        self.firsts[within.index() % 64]
+    }
+
+    /// Whether the text at `open` is the expected name; if so, the one that is expected next, and
+    /// the state that the name leads to.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must become part of a loop compiled for a level")]
     pub(super) fn expected(
         &self,
-        last: u8,
+        expected: u8,
         within: StateId,
         window: &[u8],
         open: usize,
         length: usize,
     ) -> Option<(u8, StateId)> {
-        let expected = match self.names.get(usize::from(last)) {
-            Some(name) => name.next,
-            None => self.firsts[within.index() % 64],
-        };
         let name = self.names.get(usize::from(expected))?;
         let same = usize::from(name.length) == length
             && name.within == within
             && is_text(&name.text, window.get(open..)?, length);
-        same.then_some((expected, name.state))
+        same.then_some((name.next, name.state))
+    }
+
+    /// The one that is expected behind `name`.
+    pub(super) fn next(&self, name: u8) -> u8 {
+        self.names.get(usize::from(name)).map_or(NONE, |name| name.next)
     }
 
     /// The name that was met behind `last` instead of the expected one, if it is known.
@@ -143,13 +150,21 @@ impl Shapes {
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "as for `expected`")]
 fn is_text(text: &[u8; LONGEST], bytes: &[u8], length: usize) -> bool {
+    let [first, second] = [0, 16].map(|at: usize| text[at..].first_chunk::<16>());
+    let (Some(first), Some(second)) = (first, second) else { return false };
     if length <= 16
         && let Some(found) = bytes.first_chunk::<16>()
-        && let Some(wanted) = text.first_chunk::<16>()
     {
         // Two quotes at least: the shift is at most 112 bits.
-        let differs = u128::from_le_bytes(*found) ^ u128::from_le_bytes(*wanted);
+        let differs = u128::from_le_bytes(*found) ^ u128::from_le_bytes(*first);
         return differs << (8 * (16 - length)) == 0;
+    }
+    if length > 16
+        && let Some(found) = bytes.first_chunk::<16>()
+        && let Some(more) = bytes.get(16..).and_then(|bytes| bytes.first_chunk::<16>())
+    {
+        let differs = u128::from_le_bytes(*more) ^ u128::from_le_bytes(*second);
+        return found == first && differs << (8 * (32 - length)) == 0;
     }
     bytes.get(..length) == text.get(..length)
 }
@@ -177,16 +192,17 @@ mod tests {
         for name in &names {
             last = shapes.learn(last, within, name.as_bytes(), within);
         }
-        let mut last = NONE;
+        let mut expected = shapes.first(within);
         for name in &names {
             let window = format!("{name}:1,\"more\":2");
-            let (found, _) =
-                shapes.expected(last, within, window.as_bytes(), 0, name.len()).expect("expected");
+            let (next, _) = shapes
+                .expected(expected, within, window.as_bytes(), 0, name.len())
+                .expect("expected");
             for wrong in ["\"ix\"", "\"id", "\"namf\"", "\"a_name_of_23_characterz\""] {
-                let missed = shapes.expected(last, within, wrong.as_bytes(), 0, wrong.len());
+                let missed = shapes.expected(expected, within, wrong.as_bytes(), 0, wrong.len());
                 assert!(missed.is_none(), "{wrong} is not {name}");
             }
-            last = found;
+            expected = next;
         }
         assert!(shapes.known(NONE, within, b"\"other\"").is_none());
         assert!(shapes.known(NONE, within, names[2].as_bytes()).is_some());

@@ -67,12 +67,16 @@ struct Frame {
     object: bool,
     /// Nothing is in force from above.
     bare: bool,
+    /// Most of its members may be decided in a hurry: it is bare, no list, and within no value that
+    /// is copied or removed whole.
+    simple: bool,
     /// Names and positions matter here.
     live: bool,
     /// A member or element was written.
     emitted: bool,
-    /// The member name met last; which one of the shapes.
+    /// The member name met last, and the one expected next; which ones of the shapes.
     last: u8,
+    expected: u8,
     /// Elements met so far.
     index: u64,
 }
@@ -293,7 +297,8 @@ impl Walk {
                     let start = starts.trailing_zeros();
                     ahead = above(start);
                     let separators = separators & below(place);
-                    self.value(window, at, start, separators, base, out)?;
+                    let place = (at, start, separators);
+                    self.value(tokens, window, place, &mut ahead, base, out)?;
                 }
                 Mode::Array => {
                     let events = (tokens.start | tokens.close) & ahead;
@@ -307,7 +312,8 @@ impl Walk {
                         continue;
                     }
                     self.next = self.element();
-                    self.value(window, at, place, separators & below(place), base, out)?;
+                    let place = (at, place, separators & below(place));
+                    self.value(tokens, window, place, &mut ahead, base, out)?;
                 }
                 Mode::Value => {
                     let starts = tokens.start & ahead;
@@ -316,7 +322,8 @@ impl Walk {
                     }
                     let start = starts.trailing_zeros();
                     ahead = above(start);
-                    self.value(window, at, start, 0, base, out)?;
+                    self.mode = self.container;
+                    self.value(tokens, window, (at, start, 0), &mut ahead, base, out)?;
                 }
                 Mode::Text => {
                     let ends = tokens.closing & ahead;
@@ -400,10 +407,11 @@ impl Walk {
             (open, at + closing)
         };
         let length = close + 1 - open;
-        if let Some((found, state)) =
-            self.shapes.expected(frame.last, frame.state, window, open, length)
+        if let Some((next, state)) =
+            self.shapes.expected(frame.expected, frame.state, window, open, length)
         {
-            frame.last = found;
+            frame.last = frame.expected;
+            frame.expected = next;
             return Ok(state);
         }
         self.unexpected(&window[open..=close], open)
@@ -419,11 +427,13 @@ impl Walk {
         }
         if let Some((found, state)) = self.shapes.known(frame.last, frame.state, written) {
             frame.last = found;
+            frame.expected = self.shapes.next(found);
             return Ok(state);
         }
         let name = text::said(&written[1..written.len() - 1], &mut self.scratch);
         let state = self.automaton.member(frame.state, name);
         frame.last = self.shapes.learn(frame.last, frame.state, written, state);
+        frame.expected = self.shapes.next(frame.last);
         Ok(state)
     }
 

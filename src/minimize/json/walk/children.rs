@@ -73,7 +73,10 @@ impl Walk {
         let at = out.len() - self.elements.origin;
         let emitted = match self.frames.last_mut() {
             // From now on what is written is taken apart again when the verdicts are there.
-            Some(frame) => std::mem::replace(&mut frame.emitted, true),
+            Some(frame) => {
+                frame.simple = false;
+                std::mem::replace(&mut frame.emitted, true)
+            }
             None => false,
         };
         self.elements.segments.push(Segment::List { at, emitted });

@@ -1,7 +1,8 @@
 //! A value: what becomes of it at its first byte, and what is left to do at its end.
 
 use super::super::elements::Outcome;
-use super::super::fates::{Fate, Kind, Met, What, base, fate};
+use super::super::fates::{Fate, Kind, What, base, fate};
+use super::super::grammar::Tokens;
 use super::super::rules::Rule;
 use super::super::text;
 use super::{
@@ -11,21 +12,62 @@ use crate::action::{Applied, Scalar};
 use crate::policy::automaton::{CellId, Mark};
 
 impl Walk {
-    /// A value begins at `place` of the block. `separators`: those of the block before it; if there
-    /// are none, the last one stands in an earlier block.
+    /// A value begins at `place` of the block at `at`. `separators`: those of the block before it; if
+    /// there are none, the last one stands in an earlier block. `ahead`: what comes behind its first
+    /// byte. What is frequent is done here, and all else by [`Self::begin_value`].
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must become part of a loop compiled for a level")]
     pub(super) fn value(
         &mut self,
+        tokens: &Tokens,
         window: &[u8],
-        at: usize,
-        place: u32,
-        separators: u64,
+        (at, place, separators): (usize, u32, u64),
+        ahead: &mut u64,
         document: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let start = at + place as usize;
         let kind = Kind::of(window[start]);
+        self.decided = start;
+        if let Some(frame) = self.frames.last()
+            && frame.simple
+        {
+            let fate = self.fates.known(self.next, kind);
+            if fate.quick && frame.emitted {
+                self.count_cell(fate.cell);
+                return Ok(());
+            }
+            if fate.what == What::Remove
+                && !fate.wanted
+                && separators != 0
+                && let Some(end) = scalar_end(tokens, kind, *ahead)
+            {
+                let emitted = frame.emitted;
+                self.count(&fate);
+                if self.writing {
+                    let pending = pending_from(window, at + highest(separators));
+                    self.flush(pending, window, out);
+                }
+                // Where nothing was written yet, white space behind what is removed goes as well.
+                self.writing = emitted;
+                self.from = at + end as usize;
+                self.decided = self.from;
+                *ahead = if end == 64 { 0 } else { u64::MAX << end };
+                return Ok(());
+            }
+        }
+        self.begin_value(window, kind, (at, start, separators), document, out)
+    }
+
+    #[inline(never)]
+    fn begin_value(
+        &mut self,
+        window: &[u8],
+        kind: Kind,
+        (at, start, separators): (usize, usize, u64),
+        document: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
         let separator = if separators == 0 {
             if start - self.separator > PENDING && !self.frames.is_empty() {
                 let at = self.separator + PENDING;
@@ -35,7 +77,6 @@ impl Walk {
         } else {
             at + highest(separators)
         };
-        self.decided = start;
         if self.within.is_some() || self.root == Root::Unwritten {
             self.look_at(start, kind);
             return Ok(());
@@ -44,22 +85,10 @@ impl Walk {
         if fate.what == What::Ask || self.elements.list == Some(self.frames.len()) {
             fate = self.begin_child(fate, kind, window, (separator, start), document, out);
         }
-        if fate.what == What::Copy && kind.is_scalar() && self.frames.len() > 0 {
-            // The most frequent of all.
-            self.count(&fate);
-            self.accept(window, separator);
-            if !(fate.wanted && self.locating) && self.elements.list != Some(self.frames.len()) {
-                self.mode = self.container;
-                return Ok(());
-            }
-            self.take(Hand::Copied, kind, start, fate.wanted);
-            return Ok(());
-        }
         self.begin(fate, kind, window, (separator, start), out)
     }
 
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "as for `value`")]
+    #[inline]
     fn fate(&mut self, kind: Kind) -> Fate {
         let bare = self.frames.last().is_none_or(|frame| frame.bare);
         if bare {
@@ -106,6 +135,11 @@ impl Walk {
         let hand = match fate.what {
             What::Copy => {
                 self.accept(window, separator);
+                let is_child = self.elements.list == Some(self.frames.len());
+                if fate.quick && !is_child && !self.frames.is_empty() {
+                    self.mode = self.container;
+                    return Ok(());
+                }
                 Hand::Copied
             }
             What::Remove | What::Ask | What::Unknown => {
@@ -222,9 +256,11 @@ impl Walk {
             subtree,
             object,
             bare: self.is_bare(rule, subtree),
+            simple: self.is_bare(rule, subtree) && self.within.is_none(),
             live,
             emitted: false,
             last: shapes::NONE,
+            expected: self.shapes.first(state),
             index: 0,
         });
         self.container = if object { Mode::Object } else { Mode::Array };
@@ -405,10 +441,9 @@ impl Walk {
 
     #[inline]
     fn count(&mut self, fate: &Fate) {
-        match fate.cell {
-            Met::None => {}
-            Met::One(cell) => self.count_cell(cell),
-            Met::Several => self.count_all(),
+        self.count_cell(fate.cell);
+        if fate.several {
+            self.count_all();
         }
         self.counts.unlisted += u64::from(fate.unlisted);
         self.counts.blanked += u64::from(fate.blanked);
@@ -431,4 +466,17 @@ impl Walk {
             }
         }
     }
+}
+
+/// Where a scalar whose first byte is behind us ends, if it does in this block: behind a text's
+/// quote, or at the first byte that is none of a number's.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "as for `value`")]
+fn scalar_end(tokens: &Tokens, kind: Kind, ahead: u64) -> Option<u32> {
+    let (ends, behind) = match kind {
+        Kind::String => (tokens.closing & ahead, 1),
+        Kind::Number | Kind::Bool | Kind::Null => (!tokens.scalar & ahead, 0),
+        Kind::Object | Kind::Array => return None,
+    };
+    (ends != 0).then(|| ends.trailing_zeros() + behind)
 }
