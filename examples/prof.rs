@@ -1,5 +1,5 @@
 //! tmp
-#[path = "../benches/corpus/mod.rs"]
+#[path = "/work/wt/engine/benches/corpus/mod.rs"]
 mod corpus;
 use corpus::{Rules, rewrite};
 fn main() {

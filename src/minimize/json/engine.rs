@@ -10,12 +10,16 @@ use super::grammar::Grammar;
 use super::lanes::{self, BLOCK, Classes, Level};
 use super::nesting::{DEEPEST, Nesting};
 use super::scalars::{self, Progress};
-use super::walk::{Root, Walk};
+use super::walk::{Root, Text, Walk};
+use super::marks::{self, Marks};
 use super::{Fault, JsonLimits, Malformed, MalformedKind};
 use crate::policy::automaton::StateId;
 
 /// Most input taken at once: what is in hand stays in the processor's first caches.
 pub(super) const STEP: usize = 16 * 1024;
+
+/// So much is checked before it is walked.
+const STRETCH: usize = 1024;
 
 pub(super) struct Engine {
     level: Level,
@@ -165,7 +169,11 @@ impl Engine {
         };
         let settled = outcome.and_then(|()| {
             let walked = self.walked.min(self.end.unwrap_or(usize::MAX));
-            self.walk.settle(&self.window, walked, self.base, out)
+            let text = Text { window: &self.window, base: self.base };
+            if last {
+                self.walk.scalar_root(&text, walked, out)?;
+            }
+            self.walk.settle(&text, walked, self.grammar.in_string(), out)
         });
         match settled {
             Ok(spent) => {
@@ -261,51 +269,55 @@ impl Engine {
         let mut scalar = self.scalar;
         let mut members = self.members;
         let window = &self.window[..];
-        let first = self.walked;
-        let blocks = window[first..first + count * BLOCK].as_chunks::<BLOCK>().0;
-        for (number, block) in blocks.iter().enumerate() {
-            let at = first + number * BLOCK;
-            let length = end.saturating_sub(at).min(BLOCK);
-            let valid = if length == BLOCK { u64::MAX } else { (1 << length) - 1 };
-            let found = classes(block);
-            let (tokens, wrong) = grammar.block(&found, valid, &parities);
-            let escaped = tokens.escaped & valid;
-            let escapes = if escaped != 0 || self.escapes.is_owed() {
-                self.escapes.block(escaped, window, at, (length, BLOCK))
-            } else {
-                Ok(())
-            };
-            let scalars = if tokens.scalar != 0 || scalar != 0 {
-                scalars::block(&mut scalar, block, tokens.scalar, tokens.scalar_start, tokens.digit)
-            } else {
-                Ok(())
-            };
-            let nested = nesting.block(&tokens, deepest);
-            members += u64::from(tokens.colon.count_ones());
-            let (Ok(()), Ok(()), Ok(lowest), 0, true) =
-                (escapes, scalars, nested, wrong, members <= self.limits.members)
-            else {
-                let over = members.saturating_sub(self.limits.members);
-                let members =
-                    member(tokens.colon, over).map(|place| (MalformedKind::Members, place));
-                let wrong = (wrong != 0).then(|| wrong.trailing_zeros() as usize);
-                let places = [
-                    wrong.map(|place| (MalformedKind::Syntax, place)),
-                    scalars.err().map(|place| (MalformedKind::Syntax, place)),
-                    nested.err().map(|fault| (fault.kind, fault.at)),
-                    members,
-                ];
-                let faults = places.into_iter().flatten();
-                let faults = faults.map(|(kind, place)| Fault { kind, at: at + place });
-                return Err(faults
-                    .chain(escapes.err())
-                    .reduce(Fault::earlier)
-                    .unwrap_or(Fault { kind: MalformedKind::Syntax, at }));
-            };
-            let depths = (lowest, nesting.depth());
-            self.walk.block(&tokens, window, at, depths, self.base, out)?;
+        let text = Text { window, base: self.base };
+        let stretches = window[self.walked..self.walked + count * BLOCK].chunks(STRETCH);
+        let mut marks = Marks::<{ marks::room(STRETCH) }>::new();
+        let mut at = self.walked;
+        for stretch in stretches {
+            let first = at;
+            marks.clear();
+            for block in stretch.as_chunks::<BLOCK>().0 {
+                let length = end.saturating_sub(at).min(BLOCK);
+                let valid = if length == BLOCK { u64::MAX } else { (1 << length) - 1 };
+                let found = classes(block);
+                let (tokens, wrong) = grammar.block(&found, valid, &parities);
+                let escaped = tokens.escaped & valid;
+                let escapes = if escaped != 0 || self.escapes.is_owed() {
+                    self.escapes.block(escaped, window, at, (length, BLOCK))
+                } else {
+                    Ok(())
+                };
+                let scalars = if tokens.scalar != 0 || scalar != 0 {
+                    let digit = tokens.digit;
+                    scalars::block(&mut scalar, block, tokens.scalar, tokens.scalar_start, digit)
+                } else {
+                    Ok(())
+                };
+                let nested = nesting.block(&tokens, deepest);
+                members += u64::from(tokens.colon.count_ones());
+                let (Ok(()), Ok(()), Ok(lowest), 0, true) =
+                    (escapes, scalars, nested, wrong, members <= self.limits.members)
+                else {
+                    let over = members.saturating_sub(self.limits.members);
+                    let places = [
+                        place(wrong).map(|place| (MalformedKind::Syntax, place)),
+                        scalars.err().map(|place| (MalformedKind::Syntax, place)),
+                        nested.err().map(|fault| (fault.kind, fault.at)),
+                        member(tokens.colon, over).map(|place| (MalformedKind::Members, place)),
+                    ];
+                    // Whatever is wrong before this block comes first.
+                    self.walk.marks(marks.found(), first, &text, out)?;
+                    return Err(earliest(at, places, escapes.err()));
+                };
+                if !(marks.is_empty() && self.walk.skips(lowest, nesting.depth())) {
+                    let structure = tokens.open | tokens.close | tokens.comma | tokens.colon;
+                    marks.add(structure, at - first);
+                }
+                at += BLOCK;
+            }
+            self.walk.marks(marks.found(), first, &text, out)?;
         }
-        self.walked = first + count * BLOCK;
+        self.walked = at;
         self.grammar = grammar;
         self.nesting = nesting;
         self.scalar = scalar;
@@ -322,23 +334,22 @@ impl Engine {
         let (tokens, wrong) =
             self.grammar.block(&lanes::plain::classes(&block), (1 << length) - 1, lanes::parities);
         let at = self.walked;
-        let mut faults = Vec::new();
-        if wrong != 0 {
-            faults.push((MalformedKind::Syntax, wrong.trailing_zeros() as usize));
-        }
         let (scalar, start) = (tokens.scalar, tokens.scalar_start);
-        if let Err(place) = scalars::block(&mut self.scalar, &block, scalar, start, tokens.digit)
-            && place < length
-        {
-            faults.push((MalformedKind::Syntax, place));
-        }
-        if let Err(fault) = self.nesting.block(&tokens, usize::from(self.limits.depth)) {
-            faults.push((fault.kind, fault.at));
-        }
+        let scalars = scalars::block(&mut self.scalar, &block, scalar, start, tokens.digit);
+        let nested = self.nesting.block(&tokens, usize::from(self.limits.depth));
         let escaped = tokens.escaped & ((1 << length) - 1);
         let escapes = self.escapes.block(escaped, &self.window, at, (length, length));
-        let faults = faults.into_iter().map(|(kind, place)| Fault { kind, at: at + place });
-        faults.chain(escapes.err()).reduce(Fault::earlier).map_or(Ok(()), Err)
+        let places = [
+            place(wrong).map(|place| (MalformedKind::Syntax, place)),
+            // What ends with what is there may go on.
+            scalars.err().filter(|at| *at < length).map(|place| (MalformedKind::Syntax, place)),
+            nested.err().map(|fault| (fault.kind, fault.at)),
+            None,
+        ];
+        if places == [None; 4] && escapes.is_ok() {
+            return Ok(());
+        }
+        Err(earliest(at, places, escapes.err()))
     }
 
     /// The document ended: was it one?
@@ -355,6 +366,23 @@ impl Engine {
         let kind = if at_end { MalformedKind::Incomplete } else { fault.kind };
         Malformed { kind, offset: self.base + fault.at as u64 }
     }
+}
+
+/// The first of the places of a block that are wrong.
+#[cold]
+fn earliest(
+    at: usize,
+    places: [Option<(MalformedKind, usize)>; 4],
+    escapes: Option<Fault>,
+) -> Fault {
+    let faults = places.into_iter().flatten();
+    let faults = faults.map(|(kind, place)| Fault { kind, at: at + place });
+    let first = faults.chain(escapes).reduce(Fault::earlier);
+    first.unwrap_or(Fault { kind: MalformedKind::Syntax, at })
+}
+
+fn place(wrong: u64) -> Option<usize> {
+    (wrong != 0).then(|| wrong.trailing_zeros() as usize)
 }
 
 /// The colon with which a bound is exceeded, if it is by so many.

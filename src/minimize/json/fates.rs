@@ -98,14 +98,25 @@ pub(super) struct Fate {
     pub(super) cell: CellId,
     /// Several cells were met; they are counted from the marks.
     pub(super) several: bool,
-    /// It goes as it stands, and nothing more is to be done about it.
-    pub(super) quick: bool,
+    /// What to do if there is no more to it.
+    pub(super) quick: Quick,
     /// Nobody catalogued it.
     pub(super) unlisted: bool,
     /// Its action was not made for it.
     pub(super) blanked: bool,
     /// The id of a subject stands here.
     pub(super) wanted: bool,
+}
+
+/// The frequent fates of scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// There is more to it.
+    No,
+    /// It goes as it stands, and at most one cell is counted.
+    Keep,
+    /// It is removed.
+    Remove,
 }
 
 /// No cell: there are never so many.
@@ -117,7 +128,7 @@ const UNKNOWN: Fate = Fate {
     subtree: false,
     cell: NO_CELL,
     several: false,
-    quick: false,
+    quick: Quick::No,
     unlisted: false,
     blanked: false,
     wanted: false,
@@ -234,7 +245,11 @@ pub(super) fn fate(
             What::Remove
         }
     };
-    fate.quick = fate.what == What::Copy && scalar && !fate.wanted && !fate.several;
+    fate.quick = match fate.what {
+        What::Copy if scalar && !fate.wanted && !fate.several => Quick::Keep,
+        What::Remove if scalar && !fate.wanted => Quick::Remove,
+        _ => Quick::No,
+    };
     fate
 }
 

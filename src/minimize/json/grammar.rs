@@ -18,12 +18,6 @@ pub(super) struct Tokens {
     pub(super) curly: u64,
     pub(super) comma: u64,
     pub(super) colon: u64,
-    /// A value's first byte.
-    pub(super) start: u64,
-    /// Quotes that begin a text.
-    pub(super) opening: u64,
-    /// Quotes that end one.
-    pub(super) closing: u64,
     /// Bytes of numbers and literals.
     pub(super) scalar: u64,
     /// The first byte of each number or literal.
@@ -135,9 +129,6 @@ impl Grammar {
             curly: classes.curly,
             comma,
             colon,
-            start,
-            opening,
-            closing,
             scalar,
             scalar_start,
             value_here,
@@ -171,6 +162,12 @@ impl Grammar {
             && self.scalar == 0
             && self.behind_separator == 0
             && self.behind_colon == 0
+    }
+
+    /// Whether the block ended within a string.
+    #[inline]
+    pub(super) fn in_string(&self) -> bool {
+        self.string != 0
     }
 }
 

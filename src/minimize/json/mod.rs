@@ -19,6 +19,7 @@ mod escapes;
 mod fates;
 mod grammar;
 mod lanes;
+mod marks;
 mod nesting;
 mod rules;
 mod scalars;

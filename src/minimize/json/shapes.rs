@@ -24,8 +24,8 @@ pub(super) struct Shapes {
     names: Vec<Name>,
     /// Positions in `names` by hash; open addressing, at most two thirds full.
     slots: [u8; 256],
-    /// The first name of an object, by the low bits of its state.
-    firsts: [u8; 64],
+    /// The first name of an object, by the name that the object stands under.
+    firsts: [u8; 256],
     missed: u16,
 }
 
@@ -44,21 +44,21 @@ struct Name {
 
 impl Shapes {
     pub(super) fn new() -> Self {
-        Self { names: Vec::new(), slots: [NONE; 256], firsts: [NONE; 64], missed: 0 }
+        Self { names: Vec::new(), slots: [NONE; 256], firsts: [NONE; 256], missed: 0 }
     }
 
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.names.clear();
         self.slots = [NONE; 256];
-        self.firsts = [NONE; 64];
+        self.firsts = [NONE; 256];
         self.missed = 0;
     }
 
-    /// The name that is expected first in an object.
+    /// The name that is expected first in an object that stands under this name.
     #[inline]
-    pub(super) fn first(&self, within: StateId) -> u8 {
-        self.firsts[within.index() % 64]
+    pub(super) fn first(&self, owner: u8) -> u8 {
+        self.firsts[usize::from(owner)]
     }
 
     /// Whether the text at `open` is the expected name; if so, the one that is expected next, and
@@ -85,11 +85,12 @@ impl Shapes {
         self.names.get(usize::from(name)).map_or(NONE, |name| name.next)
     }
 
-    /// The name that was met behind `last` instead of the expected one, if it is known.
+    /// The name that was met behind `last`, in an object under the name `owner`, instead of the
+    /// expected one; if it is known.
     #[inline(never)]
     pub(super) fn known(
         &mut self,
-        last: u8,
+        behind: (u8, u8),
         within: StateId,
         text: &[u8],
     ) -> Option<(u8, StateId)> {
@@ -102,7 +103,7 @@ impl Shapes {
             let name = self.names.get(usize::from(found))?;
             if name.within == within && name.text[..usize::from(name.length)] == *text {
                 let state = name.state;
-                self.follows(last, within, found);
+                self.follows(behind, found);
                 return Some((found, state));
             }
             slot = (slot + 1) % self.slots.len();
@@ -111,14 +112,20 @@ impl Shapes {
 
     /// Remembers a name that was not known. Returns which it is; [`NONE`] if it is not remembered.
     #[inline(never)]
-    pub(super) fn learn(&mut self, last: u8, within: StateId, text: &[u8], state: StateId) -> u8 {
+    pub(super) fn learn(
+        &mut self,
+        behind: (u8, u8),
+        within: StateId,
+        text: &[u8],
+        state: StateId,
+    ) -> u8 {
         if text.len() > LONGEST {
-            return last;
+            return behind.1;
         }
         if self.names.len() == MOST {
             self.missed += 1;
             if self.missed < PATIENCE {
-                return last;
+                return behind.1;
             }
             self.clear();
         }
@@ -134,14 +141,14 @@ impl Shapes {
             slot = (slot + 1) % self.slots.len();
         }
         self.slots[slot] = found;
-        self.follows(last, within, found);
+        self.follows(behind, found);
         found
     }
 
-    fn follows(&mut self, last: u8, within: StateId, found: u8) {
+    fn follows(&mut self, (owner, last): (u8, u8), found: u8) {
         match self.names.get_mut(usize::from(last)) {
             Some(name) => name.next = found,
-            None => self.firsts[within.index() % 64] = found,
+            None => self.firsts[usize::from(owner)] = found,
         }
     }
 }
@@ -190,9 +197,9 @@ mod tests {
             ["id", "name", "a_name_of_23_characters", ""].iter().map(|n| format!("\"{n}\"")).collect();
         let mut last = NONE;
         for name in &names {
-            last = shapes.learn(last, within, name.as_bytes(), within);
+            last = shapes.learn((NONE, last), within, name.as_bytes(), within);
         }
-        let mut expected = shapes.first(within);
+        let mut expected = shapes.first(NONE);
         for name in &names {
             let window = format!("{name}:1,\"more\":2");
             let (next, _) = shapes
@@ -204,15 +211,15 @@ mod tests {
             }
             expected = next;
         }
-        assert!(shapes.known(NONE, within, b"\"other\"").is_none());
-        assert!(shapes.known(NONE, within, names[2].as_bytes()).is_some());
+        assert!(shapes.known((NONE, NONE), within, b"\"other\"").is_none());
+        assert!(shapes.known((NONE, NONE), within, names[2].as_bytes()).is_some());
     }
 
     #[test]
     fn names_without_end_are_forgotten_and_learning_goes_on() {
         let mut shapes = Shapes::new();
         for number in 0..5000 {
-            shapes.learn(NONE, StateId::DEAD, format!("\"{number}\"").as_bytes(), StateId::DEAD);
+            shapes.learn((NONE, NONE), StateId::DEAD, format!("\"{number}\"").as_bytes(), StateId::DEAD);
             assert!(shapes.names.len() <= MOST);
         }
         assert!(!shapes.names.is_empty());

@@ -1,20 +1,24 @@
-//! The walk: the tokens of a block → the text under the rules.
+//! The walk: the structure of a text → the text under the rules.
 //!
-//! Every place has a state of the automaton and a rule in force. Only containers that are walked
-//! into are looked at member by member; what is copied or removed whole is skipped from bracket to
-//! bracket. What is copied is copied in spans: `from` is the first byte of the window that is decided
-//! but not written. A member is decided at its value's first byte, since a removed member takes its
-//! separator with it; until then the bytes from the separator on are *pending* and stay in the
-//! window. So does a scalar that is treated, from its first byte to its last.
+//! What comes in is the row of *marks* of a stretch of the window: where its brackets, commas and
+//! colons stand, outside of strings. The grammar was checked, so whatever lies between two marks is
+//! known: behind a colon, up to the next mark, stands a scalar; between a separator and a colon, a
+//! name. Every place has a state of the automaton and a rule in force. Only containers that are
+//! walked into are looked at member by member; others are skipped from bracket to bracket.
+//!
+//! What is copied is copied in spans: `from` is the first byte of the window that is decided but not
+//! written. A member is decided when its value is known, since a removed member takes its separator
+//! with it; until then the bytes from the separator on are *pending* and stay in the window. A scalar
+//! that does not end for long is decided at its first byte.
 
 mod children;
+mod place;
 mod value;
 
 use std::sync::Arc;
 
 use super::elements::{Elements, Outcome};
 use super::fates::{Fates, Kind, base};
-use super::grammar::Tokens;
 use super::rules::{Rule, Rules};
 use super::shapes::{self, Shapes};
 use super::{Fault, JsonLimits, MalformedKind, Treatments, escapes, text};
@@ -22,6 +26,9 @@ use crate::policy::automaton::{Automaton, StateId};
 
 /// Bytes that may be pending: white space and a member name. Pretty printers indent by less.
 const PENDING: usize = 64 * 1024;
+
+/// A scalar of which so many bytes are there, and no end, is decided before it ends.
+const LONG: usize = 4 * 1024;
 
 /// What the walked value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +81,9 @@ struct Frame {
     live: bool,
     /// A member or element was written.
     emitted: bool,
-    /// The member name met last, and the one expected next; which ones of the shapes.
+    /// The name that it stands under, the member name met last, and the one expected next; which
+    /// ones of the shapes.
+    owner: u8,
     last: u8,
     expected: u8,
     /// Elements met so far.
@@ -84,20 +93,29 @@ struct Frame {
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// A member of an object that is walked into.
+    /// The root.
+    Root,
+    /// A member of an object that is walked into: its name, or the object's end.
     Object,
-    /// An element of an array that is walked into.
-    Array,
-    /// A member's value, or the root.
+    /// A member's value.
     Value,
-    /// The end of a text.
-    Text,
-    /// The end of a number or literal.
-    Scalar,
+    /// An element of an array that is walked into, or its end.
+    Array,
+    /// Behind a container: a separator, or the end of what is around it.
+    Behind,
     /// The end of a container that is not walked into.
     Skip,
+    /// The end of a scalar that was decided before it ended.
+    Long,
     /// Nothing: the root is complete.
     Done,
+}
+
+/// The window, and where it begins in the document.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) window: &'a [u8],
+    pub(super) base: u64,
 }
 
 /// What becomes of the value in hand.
@@ -147,12 +165,10 @@ pub(super) struct Walk {
     /// What is decided belongs to the output.
     writing: bool,
     from: usize,
-    /// The last value that was decided: its first byte, or behind its last.
-    decided: usize,
-    /// The last separator or open bracket, the last quotes, of earlier blocks.
+    /// The separator or open bracket before the member or element that comes next.
     separator: usize,
-    opening: usize,
-    closing: usize,
+    /// The colon before the value that comes next.
+    colon: usize,
     scratch: Vec<u8>,
     pub(super) counts: Counts,
     /// What was counted outside of the element in hand.
@@ -177,7 +193,7 @@ impl Walk {
             limits,
             root: Root::Document,
             frames: Vec::with_capacity(16),
-            mode: Mode::Value,
+            mode: Mode::Root,
             container: Mode::Done,
             next: start,
             hand: Hand::Copied,
@@ -190,10 +206,8 @@ impl Walk {
             locating: false,
             writing: true,
             from: 0,
-            decided: 0,
             separator: 0,
-            opening: 0,
-            closing: 0,
+            colon: 0,
             scratch: Vec::new(),
             counts: Counts::default(),
             aside: Counts::default(),
@@ -209,15 +223,15 @@ impl Walk {
     pub(super) fn restart(&mut self, root: Root, state: StateId) {
         self.root = root;
         self.frames.clear();
-        self.mode = Mode::Value;
+        self.mode = Mode::Root;
         self.container = Mode::Done;
         self.next = state;
         self.within = None;
         self.locating = root == Root::Unwritten;
         self.writing = root != Root::Unwritten;
         self.from = 0;
-        self.decided = 0;
         self.separator = 0;
+        self.colon = 0;
         self.counts.restart(self.rules.treatments().len());
         self.elements.clear();
         self.outcome = Outcome::Written;
@@ -256,165 +270,92 @@ impl Walk {
         counts.restart(counted.len() - 2);
     }
 
-    /// Takes a block. `lowest`: the smallest number of open containers behind any of its brackets;
-    /// `depth`: how many there are at its end.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "it must become part of a loop compiled for a level")]
-    pub(super) fn block(
+    /// Whether what lies in a stretch without a bracket that closes down to `lowest` open containers
+    /// is skipped, whatever its marks are. If so, `depth` are open behind it.
+    #[inline]
+    pub(super) fn skips(&mut self, lowest: u32, depth: usize) -> bool {
+        let skips = self.mode == Mode::Skip && lowest as usize > self.frames.len();
+        if skips {
+            self.depth = depth;
+        }
+        skips
+    }
+
+    /// Takes the marks of a stretch that begins at `first`; they count from there.
+    pub(super) fn marks(
         &mut self,
-        tokens: &Tokens,
-        window: &[u8],
-        at: usize,
-        (lowest, depth): (u32, usize),
-        base: u64,
+        marks: &[u16],
+        first: usize,
+        text: &Text<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        if self.mode == Mode::Skip && lowest as usize > self.frames.len() {
-            self.depth = depth;
-            return Ok(());
-        }
-        let separators = tokens.comma | tokens.open;
-        let mut ahead = u64::MAX;
-        loop {
+        let window = text.window;
+        let mut marks = marks.iter().map(|mark| first + usize::from(*mark));
+        while let Some(at) = marks.next() {
             match self.mode {
-                Mode::Object => {
-                    let events = (tokens.colon | tokens.close) & ahead;
-                    if events == 0 {
-                        break;
+                Mode::Object => match window[at] {
+                    b':' => {
+                        self.next = self.member(window, at)?;
+                        self.colon = at;
+                        let Some(at) = marks.next() else {
+                            self.mode = Mode::Value;
+                            break;
+                        };
+                        self.value(text, at, out)?;
                     }
-                    let place = events.trailing_zeros();
-                    ahead = above(place);
-                    if tokens.close >> place & 1 == 1 {
-                        self.close(window, at + place as usize, base, out)?;
-                        continue;
-                    }
-                    self.next = self.member(tokens, window, at, place)?;
-                    let starts = tokens.start & ahead;
-                    if starts == 0 {
-                        self.mode = Mode::Value;
-                        break;
-                    }
-                    let start = starts.trailing_zeros();
-                    ahead = above(start);
-                    let separators = separators & below(place);
-                    let place = (at, start, separators);
-                    self.value(tokens, window, place, &mut ahead, base, out)?;
-                }
-                Mode::Array => {
-                    let events = (tokens.start | tokens.close) & ahead;
-                    if events == 0 {
-                        break;
-                    }
-                    let place = events.trailing_zeros();
-                    ahead = above(place);
-                    if tokens.close >> place & 1 == 1 {
-                        self.close(window, at + place as usize, base, out)?;
-                        continue;
-                    }
-                    self.next = self.element();
-                    let place = (at, place, separators & below(place));
-                    self.value(tokens, window, place, &mut ahead, base, out)?;
-                }
+                    // Only of an object without members: behind a value, it was met there.
+                    _ => self.close(text, at, out)?,
+                },
                 Mode::Value => {
-                    let starts = tokens.start & ahead;
-                    if starts == 0 {
-                        break;
-                    }
-                    let start = starts.trailing_zeros();
-                    ahead = above(start);
-                    self.mode = self.container;
-                    self.value(tokens, window, (at, start, 0), &mut ahead, base, out)?;
+                    self.mode = Mode::Object;
+                    self.value(text, at, out)?;
                 }
-                Mode::Text => {
-                    let ends = tokens.closing & ahead;
-                    if ends == 0 {
-                        break;
-                    }
-                    let place = ends.trailing_zeros();
-                    ahead = above(place);
-                    self.value_ended(window, at + place as usize + 1, base, out)?;
-                }
-                Mode::Scalar => {
-                    let ends = !tokens.scalar & ahead;
-                    if ends == 0 {
-                        break;
-                    }
-                    let place = ends.trailing_zeros();
-                    ahead = u64::MAX << place;
-                    self.value_ended(window, at + place as usize, base, out)?;
-                }
+                Mode::Array => self.element(text, at, out)?,
+                Mode::Behind => self.separated(text, at, out)?,
                 Mode::Skip => {
-                    let Some(place) = self.skip(tokens, ahead) else { break };
-                    ahead = above(place);
-                    self.value_ended(window, at + place as usize + 1, base, out)?;
+                    let floor = self.frames.len();
+                    let mut at = at;
+                    loop {
+                        let bracket = window[at] | 0x20;
+                        self.depth += usize::from(bracket == b'{');
+                        self.depth -= usize::from(bracket == b'}');
+                        if self.depth == floor {
+                            self.value_ended(text, at + 1, out)?;
+                            break;
+                        }
+                        let Some(next) = marks.next() else { return Ok(()) };
+                        at = next;
+                    }
                 }
+                Mode::Long => {
+                    let end = place::end(window, at);
+                    self.value_ended(text, end, out)?;
+                    self.separated(text, at, out)?;
+                }
+                Mode::Root => self.container(text, at, out)?,
                 Mode::Done => break,
             }
-        }
-        if separators != 0 {
-            self.separator = at + highest(separators);
-        }
-        if tokens.opening != 0 {
-            self.opening = at + highest(tokens.opening);
-        }
-        if tokens.closing != 0 {
-            self.closing = at + highest(tokens.closing);
         }
         Ok(())
     }
 
-    /// Where the skipped container closes, if it does in this block.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "as for `block`")]
-    fn skip(&mut self, tokens: &Tokens, ahead: u64) -> Option<u32> {
-        let opens = tokens.open & ahead;
-        let mut closes = tokens.close & ahead;
-        let floor = self.frames.len();
-        let mut closed = 0;
-        while closes != 0 {
-            let place = closes.trailing_zeros();
-            closes &= closes - 1;
-            closed += 1;
-            if self.depth + (opens & below(place)).count_ones() as usize - closed == floor {
-                return Some(place);
-            }
-        }
-        self.depth = self.depth + opens.count_ones() as usize - closed;
-        None
-    }
-
-    /// The state of the member whose colon stands at `place`.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "as for `block`")]
-    fn member(
-        &mut self,
-        tokens: &Tokens,
-        window: &[u8],
-        at: usize,
-        place: u32,
-    ) -> Result<StateId, Fault> {
+    /// The state of the member whose colon stands at `colon`.
+    #[inline]
+    fn member(&mut self, window: &[u8], colon: usize) -> Result<StateId, Fault> {
         let Some(frame) = self.frames.last_mut() else { return Ok(StateId::DEAD) };
         if !frame.live {
             return Ok(StateId::DEAD);
         }
-        let closings = tokens.closing & below(place);
-        let (open, close) = if closings == 0 {
-            (self.opening, self.closing)
-        } else {
-            let closing = highest(closings);
-            let openings = tokens.opening & bits_below(closing);
-            let open = if openings == 0 { self.opening } else { at + highest(openings) };
-            (open, at + closing)
-        };
-        let length = close + 1 - open;
+        let open = place::start(window, self.separator + 1);
+        let close = place::end(window, colon);
         if let Some((next, state)) =
-            self.shapes.expected(frame.expected, frame.state, window, open, length)
+            self.shapes.expected(frame.expected, frame.state, window, open, close - open)
         {
             frame.last = frame.expected;
             frame.expected = next;
             return Ok(state);
         }
-        self.unexpected(&window[open..=close], open)
+        self.unexpected(&window[open..close], open)
     }
 
     /// The state of a member whose name was not the expected one.
@@ -425,25 +366,16 @@ impl Walk {
             let at = at + 1 + self.limits.member_name_bytes;
             return Err(Fault { kind: MalformedKind::MemberName, at });
         }
-        if let Some((found, state)) = self.shapes.known(frame.last, frame.state, written) {
+        if let Some((found, state)) = self.shapes.known((frame.owner, frame.last), frame.state, written) {
             frame.last = found;
             frame.expected = self.shapes.next(found);
             return Ok(state);
         }
         let name = text::said(&written[1..written.len() - 1], &mut self.scratch);
         let state = self.automaton.member(frame.state, name);
-        frame.last = self.shapes.learn(frame.last, frame.state, written, state);
+        frame.last = self.shapes.learn((frame.owner, frame.last), frame.state, written, state);
         frame.expected = self.shapes.next(frame.last);
         Ok(state)
-    }
-
-    /// The state of an array's next element.
-    #[inline]
-    fn element(&mut self) -> StateId {
-        let Some(frame) = self.frames.last_mut() else { return StateId::DEAD };
-        let index = frame.index;
-        frame.index += 1;
-        if frame.live { self.automaton.element(frame.state, index) } else { StateId::DEAD }
     }
 
     /// Writes what is decided, up to `to`.
@@ -455,60 +387,92 @@ impl Walk {
         }
     }
 
-    /// Writes what is decided of a window of which `upto` bytes were walked. Returns how many of its
-    /// bytes nobody needs any more.
+    /// Writes what is decided of a window of which `upto` bytes were walked, the last of them
+    /// `in_string` or not. Returns how many of its bytes nobody needs any more.
     pub(super) fn settle(
         &mut self,
-        window: &[u8],
+        text: &Text<'_>,
         upto: usize,
-        base: u64,
+        in_string: bool,
         out: &mut Vec<u8>,
     ) -> Result<usize, Fault> {
         if self.root == Root::Unwritten {
             // It will be walked again.
             return Ok(0);
         }
+        let window = text.window;
         let mut keep = upto.saturating_sub(escapes::BEHIND);
-        let between = matches!(self.mode, Mode::Object | Mode::Array | Mode::Value);
-        let pending = between && !self.frames.is_empty() && self.separator >= self.decided;
-        if pending {
-            if upto - self.separator > PENDING {
-                let at = self.separator + PENDING;
-                return Err(Fault { kind: MalformedKind::MemberName, at });
+        let mut written = upto;
+        match self.mode {
+            Mode::Root | Mode::Value | Mode::Array
+                if place::is_scalar_long(window, self.before_value(), upto) =>
+            {
+                self.begin_long(text, out)?;
             }
-            keep = keep.min(self.separator);
+            _ => {}
+        }
+        match self.mode {
+            Mode::Root => {
+                // White space before it is nobody's.
+                let start = place::start(&window[..upto], 0);
+                keep = keep.min(start);
+                written = start;
+            }
+            Mode::Object | Mode::Value | Mode::Array => {
+                self.pending_fits(self.separator, upto)?;
+                keep = keep.min(self.separator);
+                if self.within.is_none() {
+                    written = pending_from(window, self.separator);
+                }
+            }
+            Mode::Long => {
+                let end = if in_string { upto } else { place::end(window, upto) };
+                if matches!(self.hand, Hand::Treated(_)) || self.wanted {
+                    self.too_long |= end - self.start > self.longest();
+                }
+                if self.is_captured() {
+                    keep = keep.min(self.start);
+                } else {
+                    self.pending_fits(end, upto)?;
+                    keep = keep.min(end);
+                }
+            }
+            Mode::Behind | Mode::Skip | Mode::Done => {}
         }
         if self.writing {
-            let decided = if pending && self.within.is_none() {
-                pending_from(window, self.separator)
-            } else {
-                upto
-            };
-            self.flush(decided, window, out);
-        }
-        if matches!(self.mode, Mode::Text | Mode::Scalar) && self.is_captured() {
-            if upto - self.start > self.longest() {
-                self.too_long = true;
-            } else {
-                keep = keep.min(self.start);
-            }
+            self.flush(written, window, out);
         }
         if let Some(start) = self.element_start() {
-            let start = usize::try_from(start - base).unwrap_or_default();
+            let start = usize::try_from(start - text.base).unwrap_or_default();
             self.element_fits(start, upto)?;
             keep = keep.min(start);
         }
         Ok(keep)
     }
 
+    /// Where the value that comes next begins, white space included.
+    fn before_value(&self) -> usize {
+        match self.mode {
+            Mode::Value => self.colon + 1,
+            Mode::Array => self.separator + 1,
+            _ => 0,
+        }
+    }
+
+    /// Bytes that nobody can decide yet must not be more than the bound.
+    fn pending_fits(&self, start: usize, end: usize) -> Result<(), Fault> {
+        if end - start > PENDING {
+            return Err(Fault { kind: MalformedKind::MemberName, at: start + PENDING });
+        }
+        Ok(())
+    }
+
     /// The first `count` bytes of the window are gone.
     pub(super) fn drained(&mut self, count: usize) {
         for position in [
             &mut self.from,
-            &mut self.decided,
             &mut self.separator,
-            &mut self.opening,
-            &mut self.closing,
+            &mut self.colon,
             &mut self.start,
         ] {
             *position = position.saturating_sub(count);
@@ -542,31 +506,4 @@ impl Walk {
 #[inline]
 fn pending_from(window: &[u8], separator: usize) -> usize {
     separator + usize::from(window[separator] != b',')
-}
-
-/// Bits above `place`.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "one or two instructions")]
-const fn above(place: u32) -> u64 {
-    u64::MAX << place << 1
-}
-
-/// Bits below `place`.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "one or two instructions")]
-const fn below(place: u32) -> u64 {
-    (1 << place) - 1
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "one or two instructions")]
-const fn bits_below(place: usize) -> u64 {
-    (1 << place) - 1
-}
-
-/// The place of the highest bit of a word that is not 0.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "one or two instructions")]
-const fn highest(word: u64) -> usize {
-    63 - word.leading_zeros() as usize
 }

@@ -2,7 +2,7 @@
 
 use super::super::elements::{Child, Content, Element, OpenChild, Outcome, Segment};
 use super::super::fates::{Fate, Kind, What};
-use super::{Fault, Frame, MalformedKind, Root, Walk, pending_from};
+use super::{Fault, Frame, MalformedKind, Root, Text, Walk, pending_from};
 use crate::minimize::Scope;
 use crate::policy::automaton::Mark;
 
@@ -29,12 +29,13 @@ impl Walk {
         &mut self,
         fate: Fate,
         kind: Kind,
-        window: &[u8],
-        (separator, start): (usize, usize),
-        document: u64,
+        text: &Text<'_>,
+        start: usize,
         out: &mut Vec<u8>,
     ) -> Fate {
-        let pending = if self.frames.is_empty() { start } else { pending_from(window, separator) };
+        let window = text.window;
+        let pending =
+            if self.frames.is_empty() { start } else { pending_from(window, self.separator) };
         if self.elements.list.is_none() {
             self.begin_list(pending, window, out);
         }
@@ -43,7 +44,7 @@ impl Walk {
         self.flush(start, window, out);
         let body = out.len() - self.elements.origin;
         let asks = fate.what == What::Ask;
-        let element = asks.then(|| (self.next, document + start as u64));
+        let element = asks.then(|| (self.next, text.base + start as u64));
         self.elements.open =
             Some(OpenChild { lead, body, element, outcome: Outcome::Written, leaves: true });
         if !asks {
@@ -88,21 +89,20 @@ impl Walk {
     #[inline(never)]
     pub(super) fn end_child(
         &mut self,
-        window: &[u8],
+        text: &Text<'_>,
         end: usize,
-        document: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let Some(open) = self.elements.open else { return Ok(()) };
         if self.writing {
-            self.flush(end, window, out);
+            self.flush(end, text.window, out);
         }
         let written = out.len() - self.elements.origin;
         let content = match open.element {
             None => Content::Plain { leaves: open.leaves },
             Some((state, start)) => {
-                let end = document + end as u64;
-                let first = usize::try_from(start - document).unwrap_or_default();
+                let end = text.base + end as u64;
+                let first = usize::try_from(start - text.base).unwrap_or_default();
                 self.element_fits(
                     first,
                     first + usize::try_from(end - start).unwrap_or(usize::MAX),

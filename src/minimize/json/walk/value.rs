@@ -1,91 +1,265 @@
-//! A value: what becomes of it at its first byte, and what is left to do at its end.
+//! A value: what becomes of it, at its first byte or, if it is a scalar, when all of it is there.
 
 use super::super::elements::Outcome;
-use super::super::fates::{Fate, Kind, What, base, fate};
-use super::super::grammar::Tokens;
+use super::super::fates::{Fate, Kind, Quick, What, base, fate};
 use super::super::rules::Rule;
+use super::super::subjects::LONGEST_ID;
 use super::super::text;
 use super::{
-    Fault, Frame, Hand, MalformedKind, Mode, PENDING, Root, Walk, highest, pending_from, shapes,
+    Fault, Frame, Hand, MalformedKind, Mode, PENDING, Root, Text, Walk, pending_from, place, shapes,
 };
 use crate::action::{Applied, Scalar};
-use crate::policy::automaton::{CellId, Mark};
+use crate::policy::automaton::{CellId, Mark, StateId};
 
 impl Walk {
-    /// A value begins at `place` of the block at `at`. `separators`: those of the block before it; if
-    /// there are none, the last one stands in an earlier block. `ahead`: what comes behind its first
-    /// byte. What is frequent is done here, and all else by [`Self::begin_value`].
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "it must become part of a loop compiled for a level")]
+    /// The value of the member in hand: a container that opens at the mark, or a scalar before it.
+    #[inline]
     pub(super) fn value(
         &mut self,
-        tokens: &Tokens,
-        window: &[u8],
-        (at, place, separators): (usize, u32, u64),
-        ahead: &mut u64,
-        document: u64,
+        text: &Text<'_>,
+        at: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        let start = at + place as usize;
-        let kind = Kind::of(window[start]);
-        self.decided = start;
+        let mark = text.window[at];
+        if mark | 0x20 == b'{' {
+            return self.container(text, at, out);
+        }
+        let start = place::start(text.window, self.colon + 1);
+        self.scalar(text, start, place::end(text.window, at), out)?;
+        if mark == b',' {
+            self.separator = at;
+            return Ok(());
+        }
+        self.close(text, at, out)
+    }
+
+    /// The next element: a container that opens at the mark, or a scalar before it, or none.
+    #[inline]
+    pub(super) fn element(
+        &mut self,
+        text: &Text<'_>,
+        at: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let mark = text.window[at];
+        if mark | 0x20 == b'{' {
+            self.next = self.next_element();
+            return self.container(text, at, out);
+        }
+        let start = place::start(text.window, self.separator + 1);
+        if start < at {
+            self.next = self.next_element();
+            self.scalar(text, start, place::end(text.window, at), out)?;
+        }
+        if mark == b',' {
+            self.separator = at;
+            return Ok(());
+        }
+        self.close(text, at, out)
+    }
+
+    /// Behind a value: the separator before the next, or the end of what is around it.
+    pub(super) fn separated(
+        &mut self,
+        text: &Text<'_>,
+        at: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        if text.window[at] == b',' {
+            self.separator = at;
+            self.mode = self.container;
+            return Ok(());
+        }
+        self.close(text, at, out)
+    }
+
+    /// The state of an array's next element.
+    #[inline]
+    fn next_element(&mut self) -> StateId {
+        let Some(frame) = self.frames.last_mut() else { return StateId::DEAD };
+        let index = frame.index;
+        frame.index += 1;
+        if frame.live { self.automaton.element(frame.state, index) } else { StateId::DEAD }
+    }
+
+    /// A scalar from `start` to `end`. What is frequent is done here.
+    #[inline]
+    fn scalar(
+        &mut self,
+        text: &Text<'_>,
+        start: usize,
+        end: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let kind = Kind::of(text.window[start]);
         if let Some(frame) = self.frames.last()
             && frame.simple
         {
             let fate = self.fates.known(self.next, kind);
-            if fate.quick && frame.emitted {
-                self.count_cell(fate.cell);
-                return Ok(());
-            }
-            if fate.what == What::Remove
-                && !fate.wanted
-                && separators != 0
-                && let Some(end) = scalar_end(tokens, kind, *ahead)
-            {
-                let emitted = frame.emitted;
-                self.count(&fate);
-                if self.writing {
-                    let pending = pending_from(window, at + highest(separators));
-                    self.flush(pending, window, out);
+            let emitted = frame.emitted;
+            match fate.quick {
+                Quick::Keep if emitted => {
+                    self.count_cell(fate.cell);
+                    return Ok(());
                 }
-                // Where nothing was written yet, white space behind what is removed goes as well.
-                self.writing = emitted;
-                self.from = at + end as usize;
-                self.decided = self.from;
-                *ahead = if end == 64 { 0 } else { u64::MAX << end };
-                return Ok(());
+                Quick::Remove => {
+                    self.count(&fate);
+                    if self.writing {
+                        self.flush(pending_from(text.window, self.separator), text.window, out);
+                    }
+                    // Where nothing was written yet, white space behind what is removed goes too.
+                    self.writing = emitted;
+                    self.from = end;
+                    return Ok(());
+                }
+                Quick::Keep | Quick::No => {}
             }
         }
-        self.begin_value(window, kind, (at, start, separators), document, out)
+        if self.begin(text, start, kind, out)? {
+            self.finish(text, end, out)?;
+        }
+        Ok(())
     }
 
-    #[inline(never)]
-    fn begin_value(
+    /// The root is a scalar, or there is none: the document ends at `end`.
+    pub(in super::super) fn scalar_root(
         &mut self,
-        window: &[u8],
-        kind: Kind,
-        (at, start, separators): (usize, usize, u64),
-        document: u64,
+        text: &Text<'_>,
+        end: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        let separator = if separators == 0 {
-            if start - self.separator > PENDING && !self.frames.is_empty() {
-                let at = self.separator + PENDING;
-                return Err(Fault { kind: MalformedKind::MemberName, at });
+        let end = place::end(text.window, end);
+        match self.mode {
+            Mode::Root => {
+                let start = place::start(text.window, 0);
+                if start < end {
+                    self.mode = Mode::Done;
+                    self.scalar(text, start, end, out)?;
+                }
+                Ok(())
             }
-            self.separator
+            Mode::Long => self.value_ended(text, end, out),
+            _ => Ok(()),
+        }
+    }
+
+    /// The scalar that comes next does not end for long: it is decided by what is there.
+    #[cold]
+    pub(super) fn begin_long(&mut self, text: &Text<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let start = place::start(text.window, self.before_value());
+        if self.mode == Mode::Array {
+            self.next = self.next_element();
+        }
+        let kind = Kind::of(text.window[start]);
+        self.start = start;
+        self.kind = kind;
+        self.too_long = false;
+        if !self.begin(text, start, kind, out)? {
+            self.hand = Hand::Within;
+            self.wanted = false;
+        }
+        self.mode = Mode::Long;
+        Ok(())
+    }
+
+    /// A container opens at `at`.
+    #[inline(never)]
+    pub(super) fn container(
+        &mut self,
+        text: &Text<'_>,
+        at: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let kind = Kind::of(text.window[at]);
+        if self.begin(text, at, kind, out)? {
+            if self.locating && self.automaton.leads_to_subjects(self.next) {
+                let within = (self.frames.len(), self.hand);
+                self.within = self.within.or(Some(within));
+                self.enter(kind == Kind::Object, Rule::Unlisted, true);
+                self.separator = at;
+            } else {
+                self.depth = self.frames.len() + 1;
+                self.mode = Mode::Skip;
+            }
         } else {
-            at + highest(separators)
-        };
+            self.separator = at;
+        }
+        Ok(())
+    }
+
+    /// Decides a value and carries out what can be at its first byte. Returns whether its end must be
+    /// met: not if it was entered.
+    fn begin(
+        &mut self,
+        text: &Text<'_>,
+        start: usize,
+        kind: Kind,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Fault> {
+        if !self.frames.is_empty() && start - self.separator > PENDING {
+            let at = self.separator + PENDING;
+            return Err(Fault { kind: MalformedKind::MemberName, at });
+        }
+        self.start = start;
+        self.kind = kind;
+        self.too_long = false;
         if self.within.is_some() || self.root == Root::Unwritten {
-            self.look_at(start, kind);
-            return Ok(());
+            let wanted = self.is_subject();
+            self.want(wanted, kind);
+            self.hand = Hand::Within;
+            return Ok(true);
         }
         let mut fate = self.fate(kind);
         if fate.what == What::Ask || self.elements.list == Some(self.frames.len()) {
-            fate = self.begin_child(fate, kind, window, (separator, start), document, out);
+            fate = self.begin_child(fate, kind, text, start, out);
         }
-        self.begin(fate, kind, window, (separator, start), out)
+        self.count(&fate);
+        self.want(fate.wanted && self.locating, kind);
+        let window = text.window;
+        self.hand = match fate.what {
+            What::Copy => {
+                self.accept(window);
+                Hand::Copied
+            }
+            What::Remove | What::Ask | What::Unknown => self.remove(window, start, out),
+            What::Drop | What::Refuse => {
+                self.refuse(fate.what, start)?;
+                self.remove(window, start, out)
+            }
+            What::Null => {
+                self.replace(window, start, out);
+                out.extend_from_slice(b"null");
+                Hand::Replaced
+            }
+            What::Count => {
+                let counted = self.elements.ended
+                    && self.root == Root::Document
+                    && self.elements.list.is_none();
+                if counted {
+                    self.replace(window, start, out);
+                    self.write_count(out);
+                    Hand::Replaced
+                } else {
+                    self.remove(window, start, out)
+                }
+            }
+            What::Placeholder => {
+                self.replace(window, start, out);
+                let applied = self.rules.apply(fate.rule, kind.example(), out);
+                self.counts.blanked += u64::from(applied == Applied::Blanked);
+                Hand::Replaced
+            }
+            What::Treat => {
+                self.replace(window, start, out);
+                Hand::Treated(fate.rule)
+            }
+            What::Enter => {
+                self.accept(window);
+                self.enter(kind == Kind::Object, fate.rule, fate.subtree);
+                return Ok(false);
+            }
+        };
+        Ok(true)
     }
 
     #[inline]
@@ -122,145 +296,43 @@ impl Walk {
         fate(&self.automaton, &mut self.rules, self.next, kind, above, false)
     }
 
-    /// Carries out what was decided.
-    fn begin(
-        &mut self,
-        fate: Fate,
-        kind: Kind,
-        window: &[u8],
-        (separator, start): (usize, usize),
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        self.count(&fate);
-        let hand = match fate.what {
-            What::Copy => {
-                self.accept(window, separator);
-                let is_child = self.elements.list == Some(self.frames.len());
-                if fate.quick && !is_child && !self.frames.is_empty() {
-                    self.mode = self.container;
-                    return Ok(());
-                }
-                Hand::Copied
-            }
-            What::Remove | What::Ask | What::Unknown => {
-                self.remove(window, (separator, start), out)
-            }
-            What::Drop | What::Refuse => {
-                self.refuse(fate.what, start)?;
-                self.remove(window, (separator, start), out)
-            }
-            What::Null => {
-                self.replace(window, (separator, start), out);
-                out.extend_from_slice(b"null");
-                Hand::Replaced
-            }
-            What::Count => {
-                let counted = self.elements.ended
-                    && self.root == Root::Document
-                    && self.elements.list.is_none();
-                if counted {
-                    self.replace(window, (separator, start), out);
-                    self.write_count(out);
-                    Hand::Replaced
-                } else {
-                    self.remove(window, (separator, start), out)
-                }
-            }
-            What::Placeholder => {
-                self.replace(window, (separator, start), out);
-                let applied = self.rules.apply(fate.rule, kind.example(), out);
-                self.counts.blanked += u64::from(applied == Applied::Blanked);
-                Hand::Replaced
-            }
-            What::Treat => {
-                self.replace(window, (separator, start), out);
-                Hand::Treated(fate.rule)
-            }
-            What::Enter => {
-                self.accept(window, separator);
-                if fate.wanted && self.locating {
-                    self.elements.subjects.other(&self.automaton, self.next);
-                }
-                self.enter(kind == Kind::Object, fate.rule, fate.subtree);
-                return Ok(());
-            }
-        };
-        self.take(hand, kind, start, fate.wanted);
-        Ok(())
-    }
-
-    /// Takes a value in hand whose end must be met.
-    #[inline]
-    fn take(&mut self, hand: Hand, kind: Kind, start: usize, wanted: bool) {
-        let wanted = wanted && self.locating;
-        self.hand = hand;
-        self.kind = kind;
-        self.start = start;
-        self.too_long = false;
-        self.wanted = wanted && kind.is_scalar();
-        self.mode = match kind {
-            Kind::String => Mode::Text,
-            Kind::Number | Kind::Bool | Kind::Null => Mode::Scalar,
-            Kind::Object | Kind::Array => {
-                if wanted {
-                    self.elements.subjects.other(&self.automaton, self.next);
-                }
-                if self.locating && self.automaton.leads_to_subjects(self.next) {
-                    self.within = Some((self.frames.len(), hand));
-                    self.enter(kind == Kind::Object, Rule::Unlisted, true);
-                    return;
-                }
-                self.depth = self.frames.len() + 1;
-                Mode::Skip
-            }
-        };
-    }
-
-    /// A value within another that is copied or removed whole: only ids matter.
-    #[inline(never)]
-    fn look_at(&mut self, start: usize, kind: Kind) {
-        let wanted = self.is_subject();
-        if kind.is_scalar() && !wanted {
-            self.mode = self.container;
-            return;
-        }
-        let root = self.within.is_none();
-        if root {
-            self.within = Some((0, Hand::Removed));
-        }
-        if !kind.is_scalar() && self.automaton.leads_to_subjects(self.next) {
-            if wanted {
-                self.elements.subjects.other(&self.automaton, self.next);
-            }
-            self.enter(kind == Kind::Object, Rule::Unlisted, true);
-            return;
-        }
-        self.take(Hand::Within, kind, start, wanted);
-    }
-
     fn is_subject(&self) -> bool {
         let marks = self.automaton.marks(self.next);
         marks.iter().any(|mark| matches!(mark, Mark::Subject(_)))
     }
 
+    /// The id of a subject should stand here. No container is one.
+    #[inline]
+    fn want(&mut self, wanted: bool, kind: Kind) {
+        self.wanted = wanted && kind.is_scalar();
+        if wanted && !self.wanted {
+            self.elements.subjects.other(&self.automaton, self.next);
+        }
+    }
+
     fn enter(&mut self, object: bool, rule: Rule, subtree: bool) {
         let state = self.next;
-        let live = if self.within.is_some() {
+        let within = self.within.is_some();
+        let live = if within {
             self.automaton.leads_to_subjects(state)
         } else {
             !self.automaton.is_dead(state)
         };
+        let bare = self.is_bare(rule, subtree);
+        let owner = self.frames.last().map_or(shapes::NONE, |frame| frame.last);
         self.frames.push(Frame {
             state,
             rule,
             subtree,
             object,
-            bare: self.is_bare(rule, subtree),
-            simple: self.is_bare(rule, subtree) && self.within.is_none(),
+            bare,
+            simple: bare && !within,
             live,
             emitted: false,
-            last: shapes::NONE,
-            expected: self.shapes.first(state),
+            owner,
+            // An array's elements follow the name that the array stands under.
+            last: if object { shapes::NONE } else { owner },
+            expected: self.shapes.first(owner),
             index: 0,
         });
         self.container = if object { Mode::Object } else { Mode::Array };
@@ -271,25 +343,18 @@ impl Walk {
     #[inline(never)]
     pub(super) fn close(
         &mut self,
-        window: &[u8],
+        text: &Text<'_>,
         place: usize,
-        document: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let frame = self.frames.pop();
-        self.container = match self.frames.last() {
-            Some(Frame { object: true, .. }) => Mode::Object,
-            Some(_) => Mode::Array,
-            None => Mode::Done,
-        };
-        self.mode = self.container;
-        self.decided = place + 1;
+        self.leave();
         if let Some((around, hand)) = self.within {
             if around == self.frames.len() {
                 self.within = None;
                 self.hand = hand;
                 self.wanted = false;
-                return self.value_ended(window, place + 1, document, out);
+                return self.value_ended(text, place + 1, out);
             }
             return Ok(());
         }
@@ -298,27 +363,40 @@ impl Walk {
             self.writing = true;
         }
         if let Some(frame) = frame {
-            self.list_closed(frame, window, place, out);
+            self.list_closed(frame, text.window, place, out);
         }
         if self.elements.list == Some(self.frames.len()) {
-            self.end_child(window, place + 1, document, out)?;
+            self.end_child(text, place + 1, out)?;
         }
         Ok(())
     }
 
-    /// The value in hand ends before `end`.
+    /// A container ended: goes on behind it.
     #[inline]
+    fn leave(&mut self) {
+        (self.container, self.mode) = match self.frames.last() {
+            Some(Frame { object: true, .. }) => (Mode::Object, Mode::Behind),
+            Some(_) => (Mode::Array, Mode::Behind),
+            None => (Mode::Done, Mode::Done),
+        };
+    }
+
+    /// The value in hand ends before `end`, and its end was waited for.
     pub(super) fn value_ended(
         &mut self,
-        window: &[u8],
+        text: &Text<'_>,
         end: usize,
-        document: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        self.decided = end;
-        self.mode = self.container;
+        self.leave();
+        self.finish(text, end, out)
+    }
+
+    /// Carries out what is left to do at the end of the value in hand.
+    #[inline]
+    fn finish(&mut self, text: &Text<'_>, end: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
         if self.wanted {
-            self.found_id(window, end);
+            self.found_id(text.window, end);
         }
         match self.hand {
             Hand::Copied | Hand::Within => {}
@@ -333,20 +411,19 @@ impl Walk {
                 self.from = end;
             }
             Hand::Treated(rule) => {
-                self.treat_value(rule, window, end, out)?;
+                self.treat_value(rule, text.window, end, out)?;
                 self.writing = true;
                 self.from = end;
             }
         }
         if self.elements.list == Some(self.frames.len()) && self.within.is_none() {
-            self.end_child(window, end, document, out)?;
+            self.end_child(text, end, out)?;
         }
         Ok(())
     }
 
     #[inline(never)]
     fn found_id(&mut self, window: &[u8], end: usize) {
-        use super::super::subjects::LONGEST_ID;
         let short = !self.too_long && end - self.start <= LONGEST_ID;
         let written = short.then(|| &window[self.start..end]);
         self.elements.subjects.scalar(&self.automaton, self.next, self.kind, written);
@@ -371,12 +448,12 @@ impl Walk {
             _ => written,
         };
         // The bytes passed the UTF-8 check before they came here.
-        let Ok(text) = std::str::from_utf8(said) else {
+        let Ok(said) = std::str::from_utf8(said) else {
             return Err(Fault { kind: MalformedKind::Encoding, at: self.start });
         };
         let scalar = match self.kind {
-            Kind::String => Scalar::String(text),
-            Kind::Number => Scalar::Number(text),
+            Kind::String => Scalar::String(said),
+            Kind::Number => Scalar::Number(said),
             Kind::Bool => Scalar::Bool(written == b"true"),
             Kind::Null | Kind::Object | Kind::Array => Scalar::Null,
         };
@@ -387,29 +464,24 @@ impl Walk {
 
     /// The pending bytes are written with the value that follows them.
     #[inline]
-    fn accept(&mut self, window: &[u8], separator: usize) {
+    fn accept(&mut self, window: &[u8]) {
         if let Some(frame) = self.frames.last_mut()
             && !frame.emitted
         {
             frame.emitted = true;
             if !self.writing {
                 // What stood before it was removed: so is the comma.
-                self.from = pending_from(window, separator) + 1;
+                self.from = pending_from(window, self.separator) + 1;
                 self.writing = true;
             }
         }
     }
 
     /// The pending bytes go with the value that follows them.
-    #[inline]
-    fn remove(
-        &mut self,
-        window: &[u8],
-        (separator, start): (usize, usize),
-        out: &mut Vec<u8>,
-    ) -> Hand {
+    fn remove(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) -> Hand {
         if self.writing {
-            let to = if self.frames.is_empty() { start } else { pending_from(window, separator) };
+            let root = self.frames.is_empty();
+            let to = if root { start } else { pending_from(window, self.separator) };
             self.flush(to, window, out);
             self.writing = false;
         }
@@ -420,9 +492,8 @@ impl Walk {
     }
 
     /// The pending bytes are written, the value is not.
-    #[inline]
-    fn replace(&mut self, window: &[u8], (separator, start): (usize, usize), out: &mut Vec<u8>) {
-        self.accept(window, separator);
+    fn replace(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) {
+        self.accept(window);
         self.flush(start, window, out);
         self.writing = false;
     }
@@ -466,17 +537,4 @@ impl Walk {
             }
         }
     }
-}
-
-/// Where a scalar whose first byte is behind us ends, if it does in this block: behind a text's
-/// quote, or at the first byte that is none of a number's.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "as for `value`")]
-fn scalar_end(tokens: &Tokens, kind: Kind, ahead: u64) -> Option<u32> {
-    let (ends, behind) = match kind {
-        Kind::String => (tokens.closing & ahead, 1),
-        Kind::Number | Kind::Bool | Kind::Null => (!tokens.scalar & ahead, 0),
-        Kind::Object | Kind::Array => return None,
-    };
-    (ends != 0).then(|| ends.trailing_zeros() + behind)
 }
