@@ -9,8 +9,21 @@ fn main() {
     let engine = Rules::ALL[which].engine();
     let mut best = u64::MAX;
     let mut all = vec![];
-    let cpu = || { let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime); t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64 };
-    for _ in 0..reps { let a = cpu(); std::hint::black_box(rewrite(&engine, &body)); let d = cpu() - a; best = best.min(d); all.push(d); }
+    let cpu = || {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
+    };
+    for _ in 0..reps {
+        let a = cpu();
+        std::hint::black_box(rewrite(&engine, &body));
+        let d = cpu() - a;
+        best = best.min(d);
+        all.push(d);
+    }
     all.sort();
-    println!("{which}: best {} median {} MB/s", body.len() as u64 * 1000 / best, body.len() as u64 * 1000 / all[reps/2]);
+    println!(
+        "{which}: best {} median {} MB/s",
+        body.len() as u64 * 1000 / best,
+        body.len() as u64 * 1000 / all[reps / 2]
+    );
 }

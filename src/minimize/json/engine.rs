@@ -8,10 +8,10 @@
 use super::escapes::{DIGITS, Escapes};
 use super::grammar::Grammar;
 use super::lanes::{self, BLOCK, Classes, Level};
+use super::marks::{self, Marks};
 use super::nesting::{DEEPEST, Nesting};
 use super::scalars::{self, Progress};
 use super::walk::{Root, Text, Walk};
-use super::marks::{self, Marks};
 use super::{Fault, JsonLimits, Malformed, MalformedKind};
 use crate::policy::automaton::StateId;
 
@@ -295,14 +295,13 @@ impl Engine {
                 };
                 let nested = nesting.block(&tokens, deepest);
                 members += u64::from(tokens.colon.count_ones());
-                let (Ok(()), Ok(()), Ok(lowest), 0, true) =
-                    (escapes, scalars, nested, wrong, members <= self.limits.members)
-                else {
+                let right = wrong == 0 && members <= self.limits.members;
+                let (true, Ok(()), Ok(()), Some(lowest)) = (right, escapes, scalars, nested) else {
                     let over = members.saturating_sub(self.limits.members);
                     let places = [
                         place(wrong).map(|place| (MalformedKind::Syntax, place)),
                         scalars.err().map(|place| (MalformedKind::Syntax, place)),
-                        nested.err().map(|fault| (fault.kind, fault.at)),
+                        nesting.fault(),
                         member(tokens.colon, over).map(|place| (MalformedKind::Members, place)),
                     ];
                     // Whatever is wrong before this block comes first.
@@ -336,14 +335,14 @@ impl Engine {
         let at = self.walked;
         let (scalar, start) = (tokens.scalar, tokens.scalar_start);
         let scalars = scalars::block(&mut self.scalar, &block, scalar, start, tokens.digit);
-        let nested = self.nesting.block(&tokens, usize::from(self.limits.depth));
+        self.nesting.block(&tokens, usize::from(self.limits.depth).min(DEEPEST));
         let escaped = tokens.escaped & ((1 << length) - 1);
         let escapes = self.escapes.block(escaped, &self.window, at, (length, length));
         let places = [
             place(wrong).map(|place| (MalformedKind::Syntax, place)),
             // What ends with what is there may go on.
             scalars.err().filter(|at| *at < length).map(|place| (MalformedKind::Syntax, place)),
-            nested.err().map(|fault| (fault.kind, fault.at)),
+            self.nesting.fault(),
             None,
         ];
         if places == [None; 4] && escapes.is_ok() {

@@ -108,15 +108,25 @@ pub(super) struct Fate {
     pub(super) wanted: bool,
 }
 
-/// The frequent fates of scalars.
+/// The frequent fates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quick {
     /// There is more to it.
     No,
-    /// It goes as it stands, and at most one cell is counted.
+    /// It is a scalar that goes as it stands, and at most one cell is counted.
     Keep,
-    /// It is removed.
+    /// It is a scalar that is removed.
     Remove,
+    /// It is a container that is entered, and nothing is counted.
+    Enter,
+    /// It is a scalar that is treated.
+    Treat,
+    /// It is a scalar for which a placeholder stands.
+    Placeholder,
+    /// It is a container that goes as it stands.
+    Pass,
+    /// It is a container that is removed.
+    Cut,
 }
 
 /// No cell: there are never so many.
@@ -245,9 +255,16 @@ pub(super) fn fate(
             What::Remove
         }
     };
+    let whole = !automaton.leads_to_subjects(state);
     fate.quick = match fate.what {
-        What::Copy if scalar && !fate.wanted && !fate.several => Quick::Keep,
-        What::Remove if scalar && !fate.wanted => Quick::Remove,
+        _ if fate.wanted => Quick::No,
+        What::Copy if scalar && !fate.several => Quick::Keep,
+        What::Remove if scalar => Quick::Remove,
+        What::Enter if marks.is_empty() => Quick::Enter,
+        What::Treat => Quick::Treat,
+        What::Placeholder => Quick::Placeholder,
+        What::Copy if !scalar && whole => Quick::Pass,
+        What::Remove if !scalar && whole => Quick::Cut,
         _ => Quick::No,
     };
     fate

@@ -5,7 +5,6 @@
 //! two brackets: in an object there are as many colons as commas, and one more if the first bracket
 //! is the object's own; in an array there is no colon. docs/ENGINE.md has the proof.
 
-use super::Fault;
 use super::grammar::Tokens;
 use crate::minimize::MalformedKind;
 
@@ -23,14 +22,19 @@ pub(super) struct Nesting {
     commas: u32,
     /// 1: the last bracket opened an object.
     first: u32,
-    /// The last bracket opened.
-    opened: bool,
+    /// 1: the last bracket opened.
+    opened: u32,
+    /// What is wrong, once something is.
+    fault: Option<(MalformedKind, u32)>,
 }
+
+/// What is said of a block in which something is wrong.
+const WRONG: u32 = u32::MAX;
 
 impl Nesting {
     /// At a document's first byte.
     pub(super) const START: Self =
-        Self { kinds: 0, depth: 0, colons: 0, commas: 0, first: 0, opened: false };
+        Self { kinds: 0, depth: 0, colons: 0, commas: 0, first: 0, opened: 0, fault: None };
 
     /// How many containers are open.
     #[inline]
@@ -38,66 +42,78 @@ impl Nesting {
         self.depth as usize
     }
 
-    /// Takes a block. Returns the smallest number of open containers behind any of its brackets.
+    /// What is wrong in the last block, and at which of its bytes.
+    #[inline]
+    pub(super) fn fault(&self) -> Option<(MalformedKind, usize)> {
+        self.fault.map(|(kind, place)| (kind, place as usize))
+    }
+
+    /// Takes a block. Returns the smallest number of open containers behind any of its brackets;
+    /// `None` if something is wrong.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must become part of a loop compiled for a level")]
-    pub(super) fn block(&mut self, tokens: &Tokens, deepest: usize) -> Result<u32, Fault> {
+    pub(super) fn block(&mut self, tokens: &Tokens, deepest: usize) -> Option<u32> {
+        let lowest = self.brackets(tokens, deepest);
+        (lowest != WRONG).then_some(lowest)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as for `block`")]
+    fn brackets(&mut self, tokens: &Tokens, deepest: usize) -> u32 {
         let mut brackets = tokens.open | tokens.close;
         let mut ahead = u64::MAX;
         let mut lowest = self.depth;
+        let (mut colons, mut commas) = (self.colons, self.commas);
         while brackets != 0 {
             let place = brackets.trailing_zeros();
             let upto = brackets ^ (brackets - 1);
             brackets &= brackets - 1;
-            let before = ahead & (upto >> 1);
+            let before = ahead & upto;
             ahead = !upto;
-            let colons = self.colons + (tokens.colon & before).count_ones();
-            let commas = self.commas + (tokens.comma & before).count_ones();
-            self.colons = 0;
-            self.commas = 0;
-            let object = self.kinds & 1 == 1;
-            let curly = tokens.curly >> place & 1 == 1;
-            let counted = if object {
-                colons == commas + self.first
-            } else {
-                colons == 0 && (commas == 0 || self.depth > 0)
-            };
+            colons += (tokens.colon & before).count_ones();
+            commas += (tokens.comma & before).count_ones();
+            #[allow(clippy::cast_possible_truncation, reason = "the lowest bit is wanted")]
+            let object = self.kinds as u32 & 1;
+            let curly = (tokens.curly >> place & 1) as u32;
+            // In an object: as many colons as commas, and one more behind its own bracket.
+            let counted = if object == 1 { colons == commas + self.first } else { colons == 0 };
             if tokens.close >> place & 1 == 0 {
-                if !counted {
-                    return Err(syntax(place));
-                }
-                if self.depth as usize == deepest {
-                    return Err(Fault { kind: MalformedKind::Depth, at: place as usize });
+                if !counted || (self.depth == 0 && commas != 0) || self.depth as usize == deepest {
+                    return self.wrong(place, counted && self.depth > 0);
                 }
                 self.depth += 1;
                 self.kinds = self.kinds << 1 | u128::from(curly);
-                self.first = u32::from(curly);
-                self.opened = true;
+                self.first = curly;
+                self.opened = 1;
             } else {
                 // A bracket that closes where a value should be closes an empty container.
-                let empty = self.opened && colons | commas == 0;
+                let empty = self.opened == 1 && colons | commas == 0;
                 let expects = tokens.value_here >> place & 1 == 1;
                 let right = if expects { empty } else { counted };
                 if self.depth == 0 || curly != object || !right {
-                    return Err(syntax(place));
+                    return self.wrong(place, false);
                 }
                 self.depth -= 1;
                 self.kinds >>= 1;
                 self.first = 0;
-                self.opened = false;
+                self.opened = 0;
                 lowest = lowest.min(self.depth);
             }
+            colons = 0;
+            commas = 0;
         }
-        self.colons += (tokens.colon & ahead).count_ones();
-        self.commas += (tokens.comma & ahead).count_ones();
+        self.colons = colons + (tokens.colon & ahead).count_ones();
+        self.commas = commas + (tokens.comma & ahead).count_ones();
         if self.depth == 0 && (self.colons | self.commas) != 0 {
-            let wrong = (tokens.colon | tokens.comma) & ahead;
-            return Err(syntax(wrong.trailing_zeros()));
+            return self.wrong(((tokens.colon | tokens.comma) & ahead).trailing_zeros(), false);
         }
-        Ok(lowest)
+        lowest
     }
-}
 
-fn syntax(place: u32) -> Fault {
-    Fault { kind: MalformedKind::Syntax, at: place as usize }
+    #[cold]
+    fn wrong(&mut self, place: u32, too_deep: bool) -> u32 {
+        let kind = if too_deep { MalformedKind::Depth } else { MalformedKind::Syntax };
+        self.fault = Some((kind, place));
+        WRONG
+    }
 }

@@ -153,27 +153,28 @@ impl Shapes {
     }
 }
 
-/// Whether the first `length` bytes of both are the same.
+/// Whether the first `length` bytes of both are the same; `length` is at least 1.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "as for `expected`")]
 fn is_text(text: &[u8; LONGEST], bytes: &[u8], length: usize) -> bool {
-    let [first, second] = [0, 16].map(|at: usize| text[at..].first_chunk::<16>());
-    let (Some(first), Some(second)) = (first, second) else { return false };
-    if length <= 16
-        && let Some(found) = bytes.first_chunk::<16>()
+    let (first, second) = halves(text);
+    if let Some(found) = bytes.first_chunk::<16>()
+        && length <= 16
     {
-        // Two quotes at least: the shift is at most 112 bits.
-        let differs = u128::from_le_bytes(*found) ^ u128::from_le_bytes(*first);
-        return differs << (8 * (16 - length)) == 0;
+        return (u128::from_le_bytes(*found) ^ first) << (8 * (16 - length)) == 0;
     }
-    if length > 16
-        && let Some(found) = bytes.first_chunk::<16>()
-        && let Some(more) = bytes.get(16..).and_then(|bytes| bytes.first_chunk::<16>())
-    {
-        let differs = u128::from_le_bytes(*more) ^ u128::from_le_bytes(*second);
-        return found == first && differs << (8 * (32 - length)) == 0;
+    if let Some(found) = bytes.first_chunk::<LONGEST>() {
+        let (found, more) = halves(found);
+        return found == first && (more ^ second) << (8 * (32 - length)) == 0;
     }
     bytes.get(..length) == text.get(..length)
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "as for `expected`")]
+fn halves(text: &[u8; LONGEST]) -> (u128, u128) {
+    let [low, high] = text.as_chunks::<16>().0 else { return (0, 0) };
+    (u128::from_le_bytes(*low), u128::from_le_bytes(*high))
 }
 
 fn slot(within: StateId, text: &[u8]) -> usize {
@@ -181,7 +182,8 @@ fn slot(within: StateId, text: &[u8]) -> usize {
     let inside = &text[1.min(text.len())..];
     let length = inside.len().min(8);
     word[..length].copy_from_slice(&inside[..length]);
-    let mixed = u64::from_le_bytes(word) ^ (text.len() as u64) << 56 ^ (within.index() as u64) << 40;
+    let mixed =
+        u64::from_le_bytes(word) ^ (text.len() as u64) << 56 ^ (within.index() as u64) << 40;
     (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize
 }
 
@@ -193,8 +195,10 @@ mod tests {
     fn what_was_met_is_expected_again_and_nothing_else_is_taken_for_it() {
         let mut shapes = Shapes::new();
         let within = StateId::DEAD;
-        let names: Vec<String> =
-            ["id", "name", "a_name_of_23_characters", ""].iter().map(|n| format!("\"{n}\"")).collect();
+        let names: Vec<String> = ["id", "name", "a_name_of_23_characters", ""]
+            .iter()
+            .map(|n| format!("\"{n}\""))
+            .collect();
         let mut last = NONE;
         for name in &names {
             last = shapes.learn((NONE, last), within, name.as_bytes(), within);
@@ -219,7 +223,12 @@ mod tests {
     fn names_without_end_are_forgotten_and_learning_goes_on() {
         let mut shapes = Shapes::new();
         for number in 0..5000 {
-            shapes.learn((NONE, NONE), StateId::DEAD, format!("\"{number}\"").as_bytes(), StateId::DEAD);
+            shapes.learn(
+                (NONE, NONE),
+                StateId::DEAD,
+                format!("\"{number}\"").as_bytes(),
+                StateId::DEAD,
+            );
             assert!(shapes.names.len() <= MOST);
         }
         assert!(!shapes.names.is_empty());

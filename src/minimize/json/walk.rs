@@ -12,6 +12,7 @@
 //! that does not end for long is decided at its first byte.
 
 mod children;
+mod members;
 mod place;
 mod value;
 
@@ -290,16 +291,20 @@ impl Walk {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let window = text.window;
-        let mut marks = marks.iter().map(|mark| first + usize::from(*mark));
-        while let Some(at) = marks.next() {
+        let mut rest = marks;
+        loop {
+            if self.mode == Mode::Object {
+                self.members(&mut rest, first, text, out);
+            }
+            let Some(at) = take(&mut rest, first) else { return Ok(()) };
             match self.mode {
                 Mode::Object => match window[at] {
                     b':' => {
                         self.next = self.member(window, at)?;
                         self.colon = at;
-                        let Some(at) = marks.next() else {
+                        let Some(at) = take(&mut rest, first) else {
                             self.mode = Mode::Value;
-                            break;
+                            return Ok(());
                         };
                         self.value(text, at, out)?;
                     }
@@ -323,7 +328,7 @@ impl Walk {
                             self.value_ended(text, at + 1, out)?;
                             break;
                         }
-                        let Some(next) = marks.next() else { return Ok(()) };
+                        let Some(next) = take(&mut rest, first) else { return Ok(()) };
                         at = next;
                     }
                 }
@@ -333,10 +338,9 @@ impl Walk {
                     self.separated(text, at, out)?;
                 }
                 Mode::Root => self.container(text, at, out)?,
-                Mode::Done => break,
+                Mode::Done => return Ok(()),
             }
         }
-        Ok(())
     }
 
     /// The state of the member whose colon stands at `colon`.
@@ -366,7 +370,9 @@ impl Walk {
             let at = at + 1 + self.limits.member_name_bytes;
             return Err(Fault { kind: MalformedKind::MemberName, at });
         }
-        if let Some((found, state)) = self.shapes.known((frame.owner, frame.last), frame.state, written) {
+        if let Some((found, state)) =
+            self.shapes.known((frame.owner, frame.last), frame.state, written)
+        {
             frame.last = found;
             frame.expected = self.shapes.next(found);
             return Ok(state);
@@ -469,12 +475,7 @@ impl Walk {
 
     /// The first `count` bytes of the window are gone.
     pub(super) fn drained(&mut self, count: usize) {
-        for position in [
-            &mut self.from,
-            &mut self.separator,
-            &mut self.colon,
-            &mut self.start,
-        ] {
+        for position in [&mut self.from, &mut self.separator, &mut self.colon, &mut self.start] {
             *position = position.saturating_sub(count);
         }
     }
@@ -499,6 +500,14 @@ impl Walk {
     fn is_bare(&self, rule: Rule, subtree: bool) -> bool {
         rule == base(self.automaton.unlisted()) && subtree
     }
+}
+
+/// Takes the next mark of those that count from `first`.
+#[inline]
+fn take(rest: &mut &[u16], first: usize) -> Option<usize> {
+    let (mark, behind) = rest.split_first()?;
+    *rest = behind;
+    Some(first + usize::from(*mark))
 }
 
 /// Where the pending bytes of a member begin, whose separator stands at `separator`: with the comma,

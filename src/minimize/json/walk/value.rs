@@ -112,7 +112,7 @@ impl Walk {
                     self.from = end;
                     return Ok(());
                 }
-                Quick::Keep | Quick::No => {}
+                _ => {}
             }
         }
         if self.begin(text, start, kind, out)? {
@@ -171,6 +171,17 @@ impl Walk {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let kind = Kind::of(text.window[at]);
+        if let Some(frame) = self.frames.last()
+            && frame.simple
+        {
+            let fate = self.fates.known(self.next, kind);
+            if fate.quick == Quick::Enter && at - self.separator <= PENDING {
+                self.accept(text.window);
+                self.enter(kind == Kind::Object, fate.rule, fate.subtree);
+                self.separator = at;
+                return Ok(());
+            }
+        }
         if self.begin(text, at, kind, out)? {
             if self.locating && self.automaton.leads_to_subjects(self.next) {
                 let within = (self.frames.len(), self.hand);
@@ -245,8 +256,7 @@ impl Walk {
             }
             What::Placeholder => {
                 self.replace(window, start, out);
-                let applied = self.rules.apply(fate.rule, kind.example(), out);
-                self.counts.blanked += u64::from(applied == Applied::Blanked);
+                self.write_placeholder(&fate, kind, out);
                 Hand::Replaced
             }
             What::Treat => {
@@ -310,7 +320,7 @@ impl Walk {
         }
     }
 
-    fn enter(&mut self, object: bool, rule: Rule, subtree: bool) {
+    pub(super) fn enter(&mut self, object: bool, rule: Rule, subtree: bool) {
         let state = self.next;
         let within = self.within.is_some();
         let live = if within {
@@ -373,7 +383,7 @@ impl Walk {
 
     /// A container ended: goes on behind it.
     #[inline]
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         (self.container, self.mode) = match self.frames.last() {
             Some(Frame { object: true, .. }) => (Mode::Object, Mode::Behind),
             Some(_) => (Mode::Array, Mode::Behind),
@@ -411,7 +421,7 @@ impl Walk {
                 self.from = end;
             }
             Hand::Treated(rule) => {
-                self.treat_value(rule, text.window, end, out)?;
+                self.treat_value(rule, text.window, end, out);
                 self.writing = true;
                 self.from = end;
             }
@@ -430,26 +440,28 @@ impl Walk {
         self.wanted = false;
     }
 
-    fn treat_value(
-        &mut self,
-        rule: Rule,
-        window: &[u8],
-        end: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if self.too_long || end - self.start > self.limits.scalar_bytes {
-            self.rules.blank(self.kind.example(), out);
-            self.counts.blanked += 1;
-            return Ok(());
-        }
+    #[inline(never)]
+    pub(super) fn write_placeholder(&mut self, fate: &Fate, kind: Kind, out: &mut Vec<u8>) {
+        let applied = self.rules.apply(fate.rule, kind.example(), out);
+        self.counts.blanked += u64::from(applied == Applied::Blanked);
+    }
+
+    /// Writes what the scalar in hand becomes.
+    #[inline(never)]
+    pub(super) fn treat_value(&mut self, rule: Rule, window: &[u8], end: usize, out: &mut Vec<u8>) {
         let written = &window[self.start..end];
         let said = match (self.kind, written) {
-            (Kind::String, [b'"', inside @ .., b'"']) => text::said(inside, &mut self.scratch),
-            _ => written,
+            _ if self.too_long || written.len() > self.limits.scalar_bytes => None,
+            (Kind::String, [b'"', inside @ .., b'"']) => {
+                Some(text::said(inside, &mut self.scratch))
+            }
+            _ => Some(written),
         };
         // The bytes passed the UTF-8 check before they came here.
-        let Ok(said) = std::str::from_utf8(said) else {
-            return Err(Fault { kind: MalformedKind::Encoding, at: self.start });
+        let Some(said) = said.and_then(|said| std::str::from_utf8(said).ok()) else {
+            self.rules.blank(self.kind.example(), out);
+            self.counts.blanked += 1;
+            return;
         };
         let scalar = match self.kind {
             Kind::String => Scalar::String(said),
@@ -459,7 +471,6 @@ impl Walk {
         };
         let applied = self.rules.apply(rule, scalar, out);
         self.counts.blanked += u64::from(applied == Applied::Blanked);
-        Ok(())
     }
 
     /// The pending bytes are written with the value that follows them.
@@ -469,11 +480,17 @@ impl Walk {
             && !frame.emitted
         {
             frame.emitted = true;
-            if !self.writing {
-                // What stood before it was removed: so is the comma.
-                self.from = pending_from(window, self.separator) + 1;
-                self.writing = true;
-            }
+            self.follow_separator(window, self.separator);
+        }
+    }
+
+    /// A container's first member that is written.
+    #[inline]
+    pub(super) fn follow_separator(&mut self, window: &[u8], separator: usize) {
+        if !self.writing {
+            // What stood before it was removed: so is the comma.
+            self.from = pending_from(window, separator) + 1;
+            self.writing = true;
         }
     }
 
@@ -511,7 +528,7 @@ impl Walk {
     }
 
     #[inline]
-    fn count(&mut self, fate: &Fate) {
+    pub(super) fn count(&mut self, fate: &Fate) {
         self.count_cell(fate.cell);
         if fate.several {
             self.count_all();
@@ -521,7 +538,7 @@ impl Walk {
     }
 
     #[inline]
-    fn count_cell(&mut self, cell: CellId) {
+    pub(super) fn count_cell(&mut self, cell: CellId) {
         if let Some(count) = self.counts.cells.get_mut(usize::from(cell.0)) {
             *count += 1;
         }
