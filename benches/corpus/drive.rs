@@ -49,34 +49,22 @@ impl Engine {
         }
     }
 
-    /// Feeds a chunk, answers what is asked; the output is for the caller to take.
-    fn feed(&self, minimizer: &mut JsonMinimizer, mut chunk: &[u8], out: &mut Vec<u8>) {
-        loop {
-            let fed = minimizer.feed(chunk, out).expect("the corpora are JSON");
-            chunk = &chunk[fed.consumed..];
-            match fed.need {
-                Need::Input => return,
-                Need::Verdict(question) => minimizer.answer(self.judge(&question)),
-            }
-        }
-    }
-
-    fn finish(minimizer: &mut JsonMinimizer, out: &mut Vec<u8>) {
-        let finished = minimizer.finish(out).expect("the corpora are JSON");
-        assert!(matches!(finished, Finish::Done), "no corpus holds its document back");
+    /// Begins a body.
+    pub(crate) fn begin(&self) -> Stream<'_> {
+        Stream { engine: self, minimizer: self.minimizer() }
     }
 
     /// Rewrites a body, set-up included, and throws the output away as it comes, as on a socket.
     /// Returns its length.
     pub(crate) fn rewrite(&self, body: &[u8], chunk: usize, out: &mut Vec<u8>) -> usize {
-        let mut minimizer = self.minimizer();
+        let mut stream = self.begin();
         let mut written = 0;
         for chunk in body.chunks(chunk) {
-            self.feed(&mut minimizer, chunk, out);
+            stream.feed(chunk, out);
             written += out.len();
             out.clear();
         }
-        Self::finish(&mut minimizer, out);
+        stream.finish(out);
         written += out.len();
         out.clear();
         written
@@ -94,21 +82,46 @@ impl Engine {
     /// Rewrites a list of so many bytes whose records are made as they are needed, so that neither
     /// input nor output is ever whole. After `people` records they come again.
     pub(crate) fn stream(&self, bytes: u64, people: u64) -> u64 {
-        let mut minimizer = self.minimizer();
+        let mut stream = self.begin();
         let mut out = Vec::new();
         let mut record = String::from(r#"{"data":["#);
         let (mut taken, mut id) = (0, 0);
         while taken < bytes {
             bodies::user(id % people, &mut record);
-            self.feed(&mut minimizer, record.as_bytes(), &mut out);
+            stream.feed(record.as_bytes(), &mut out);
             out.clear();
             taken += record.len() as u64;
             record.clear();
             record.push(',');
             id += 1;
         }
-        self.feed(&mut minimizer, b"]}", &mut out);
-        Self::finish(&mut minimizer, &mut out);
+        stream.feed(b"]}", &mut out);
+        stream.finish(&mut out);
         taken
+    }
+}
+
+/// One body on its way through the rewriter.
+pub(crate) struct Stream<'a> {
+    engine: &'a Engine,
+    minimizer: JsonMinimizer,
+}
+
+impl Stream<'_> {
+    /// Feeds a chunk, answers what is asked; the output is for the caller to take.
+    pub(crate) fn feed(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
+        loop {
+            let fed = self.minimizer.feed(chunk, out).expect("the corpora are JSON");
+            chunk = &chunk[fed.consumed..];
+            match fed.need {
+                Need::Input => return,
+                Need::Verdict(question) => self.minimizer.answer(self.engine.judge(&question)),
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        let finished = self.minimizer.finish(out).expect("the corpora are JSON");
+        assert!(matches!(finished, Finish::Done), "no corpus holds its document back");
     }
 }
