@@ -33,8 +33,8 @@ lint: setup ## Format, lints and documentation, with warnings denied.
 fmt: ## Format the code.
 	$(CARGO) fmt --all
 
-measure: setup ## Print the table of measurements: optimised build, some minutes on a quiet machine.
-	$(CARGO) run --release --locked --example table
+measure: setup ## Print the table of measurements and put it into docs/PERFORMANCE.md.
+	@scripts/measure
 
 count: ## Count the rewriter's instructions and compare them with those recorded.
 	@scripts/setup --counting
