@@ -10,7 +10,7 @@ CARGO ?= cargo
 # Arguments for `tamis demo`, such as `make run DEMO='--policy webllet'`.
 DEMO ?=
 
-.PHONY: help setup run test lint fmt clean
+.PHONY: help setup run test lint fmt measure count clean
 
 help: ## Say what can be made.
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 10
@@ -32,6 +32,13 @@ lint: setup ## Format, lints and documentation, with warnings denied.
 
 fmt: ## Format the code.
 	$(CARGO) fmt --all
+
+measure: setup ## Print the table of measurements and put it into docs/PERFORMANCE.md.
+	@scripts/measure
+
+count: ## Count the rewriter's instructions and compare them with those recorded.
+	@scripts/setup --counting
+	@scripts/instructions
 
 clean: ## Remove what was built and what the demo wrote.
 	$(CARGO) clean

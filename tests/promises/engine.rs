@@ -7,7 +7,7 @@ use tamis::action::{Action, Treatment};
 use tamis::minimize::{
     Finish, JsonLimits, JsonMinimizer, Malformed, Minimizer, Need, Question, Tally, Verdict,
 };
-use tamis::policy::automaton::{Automaton, CellId, Mark, RoleIndex, Unlisted};
+use tamis::policy::automaton::{Automaton, CellId, Mark, RoleIndex, TooLarge, Unlisted};
 use tamis::policy::path::Selector;
 
 /// A selector and what it is for: `keep`, `mask last 4`, …; `subtree keep`; `each`; `subject 0`;
@@ -43,6 +43,11 @@ pub(crate) fn treatment(action: &str) -> Treatment {
 
 impl Engine {
     pub(crate) fn new(rules: &[RuleText<'_>], unlisted: Unlisted) -> Self {
+        Self::compile(rules, unlisted).expect("small")
+    }
+
+    /// As [`new`](Self::new), for rules that may be too many.
+    pub(crate) fn compile(rules: &[RuleText<'_>], unlisted: Unlisted) -> Result<Self, TooLarge> {
         let mut marks = Vec::new();
         let mut treatments = Vec::new();
         let mut holds_document = false;
@@ -73,12 +78,12 @@ impl Engine {
             };
             marks.push((selector, mark));
         }
-        Self {
-            automaton: Arc::new(Automaton::compile(&marks, unlisted).expect("small")),
+        Ok(Self {
+            automaton: Arc::new(Automaton::compile(&marks, unlisted)?),
             treatments: treatments.into(),
             holds_document,
             limits: JsonLimits::default(),
-        }
+        })
     }
 
     /// Runs over chunks; `judge` answers questions.
@@ -151,7 +156,7 @@ pub(crate) fn release(_: &Question, engine: &Engine) -> Verdict {
 }
 
 /// A question as text: ids are shown, since in tests they are invented.
-fn spelled(question: &Question) -> String {
+pub(crate) fn spelled(question: &Question) -> String {
     use tamis::minimize::{Located, Scope};
     let scope = match question.scope {
         Scope::Document => "document".to_owned(),
