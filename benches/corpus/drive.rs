@@ -124,6 +124,11 @@ impl Stream<'_> {
         }
     }
 
+    /// Bytes of the rewriter's buffers.
+    pub(crate) fn buffered(&self) -> usize {
+        self.minimizer.buffered()
+    }
+
     fn finish(&mut self, out: &mut Vec<u8>) {
         while let Finish::Verdicts(questions) =
             self.minimizer.finish(out).expect("the corpora are JSON")

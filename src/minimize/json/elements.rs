@@ -150,7 +150,8 @@ impl Elements {
         let mut copied = 0;
         let counts = std::mem::take(&mut self.counts);
         let mut counted = counts.chunks(cells + 2);
-        for segment in std::mem::take(&mut self.segments) {
+        let mut segments = std::mem::take(&mut self.segments);
+        for segment in segments.drain(..) {
             match segment {
                 Segment::List { at, emitted } => {
                     out.extend_from_slice(&staged[copied..at]);
@@ -199,6 +200,7 @@ impl Elements {
                 }
             }
         }
+        self.segments = segments;
         self.counts = counts;
         self.counts.clear();
         if self.list.is_none() {

@@ -95,6 +95,11 @@ impl Engine {
         self.walk.restart(root, state);
     }
 
+    /// Bytes of the window and of what the walk has learned.
+    pub(super) fn buffered(&self) -> usize {
+        self.window.capacity() + self.walk.learned()
+    }
+
     /// Where the next byte stands in the document.
     pub(super) fn offset(&self) -> u64 {
         self.base + self.end.unwrap_or(self.window.len()) as u64

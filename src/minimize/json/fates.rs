@@ -157,6 +157,11 @@ impl Fates {
         self.known.resize(states, [UNKNOWN; Kind::COUNT]);
     }
 
+    /// Bytes of what is kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.known.capacity() * size_of::<[Fate; Kind::COUNT]>()
+    }
+
     #[inline]
     pub(super) fn known(&self, state: StateId, kind: Kind) -> Fate {
         self.known.get(state.index()).map_or(UNKNOWN, |fates| fates[kind as usize])

@@ -177,6 +177,14 @@ impl JsonMinimizer {
         self.stage = if holds_document { Stage::Holding } else { Stage::Walking };
     }
 
+    /// Bytes of the buffers that stand beside the rewriter and have bounds of their own: the window,
+    /// what is not decided, the names that are expected and the decisions that are kept.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        let inner = self.inner.as_ref().map_or(0, |inner| size_of_val(&**inner) + inner.buffered());
+        self.engine.buffered() + self.staged.capacity() + inner
+    }
+
     /// Goes on with answers, and with input as far as it goes without a question.
     fn drive(
         &mut self,
@@ -322,8 +330,10 @@ impl JsonMinimizer {
         let length = out.len();
         let outcome = if Arc::ptr_eq(treatments, self.engine.walk.treatments()) {
             out.extend_from_slice(text);
-            if element.outcome == Outcome::Written {
-                add(&mut self.tally, counted);
+            if element.outcome == Outcome::Written
+                && let [blanked, unlisted, cells @ ..] = counted
+            {
+                add(&mut self.tally, [*blanked, *unlisted], cells);
             }
             element.outcome
         } else {
@@ -365,9 +375,7 @@ impl JsonMinimizer {
         while !inner.step_held(out)? {}
         if inner.walk.outcome == Outcome::Written {
             let Counts { cells, blanked, unlisted } = &inner.walk.counts;
-            let mut counted = vec![*blanked, *unlisted];
-            counted.extend_from_slice(cells);
-            add(&mut self.tally, &counted);
+            add(&mut self.tally, [*blanked, *unlisted], cells);
         }
         Ok(inner.walk.outcome)
     }
@@ -388,7 +396,9 @@ impl JsonMinimizer {
     fn count(&mut self, consumed: usize, written: usize) {
         self.tally.bytes_in += consumed as u64;
         self.tally.bytes_out += written as u64;
-        self.engine.walk.take_counts(|counted| add(&mut self.tally, counted));
+        let counted = self.engine.walk.counted();
+        add(&mut self.tally, [counted.blanked, counted.unlisted], &counted.cells);
+        counted.forget();
     }
 
     /// An error ends everything.
@@ -402,9 +412,8 @@ impl JsonMinimizer {
     }
 }
 
-/// Adds what was counted: what was blanked, what was unlisted, and each cell.
-fn add(tally: &mut Tally, counted: &[u64]) {
-    let [blanked, unlisted, cells @ ..] = counted else { return };
+/// Adds what was counted.
+fn add(tally: &mut Tally, [blanked, unlisted]: [u64; 2], cells: &[u64]) {
     tally.blanked += blanked;
     tally.unlisted += unlisted;
     if tally.cells.len() < cells.len() {

@@ -47,6 +47,11 @@ impl Shapes {
         Self { names: Vec::new(), slots: [NONE; 256], firsts: [NONE; 256], missed: 0 }
     }
 
+    /// Bytes of the names.
+    pub(super) fn bytes(&self) -> usize {
+        self.names.capacity() * size_of::<Name>()
+    }
+
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.names.clear();

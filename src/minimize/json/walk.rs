@@ -57,6 +57,11 @@ impl Counts {
         self.unlisted = 0;
     }
 
+    /// Begins anew with as many cells.
+    pub(super) fn forget(&mut self) {
+        self.restart(self.cells.len());
+    }
+
     fn restart(&mut self, cells: usize) {
         self.clear();
         self.cells.resize(cells, 0);
@@ -260,15 +265,14 @@ impl Walk {
         }
     }
 
-    /// Hands over what was counted outside of elements: what was blanked, what was unlisted, and each
-    /// cell.
-    pub(super) fn take_counts(&mut self, take: impl FnOnce(&[u64])) {
-        let in_element = self.element_start().is_some();
-        let counts = if in_element { &mut self.aside } else { &mut self.counts };
-        let mut counted = vec![counts.blanked, counts.unlisted];
-        counted.extend_from_slice(&counts.cells);
-        take(&counted);
-        counts.restart(counted.len() - 2);
+    /// Bytes of the names that are expected and the decisions that are kept.
+    pub(super) fn learned(&self) -> usize {
+        self.shapes.bytes() + self.fates.bytes()
+    }
+
+    /// What was counted outside of elements.
+    pub(super) fn counted(&mut self) -> &mut Counts {
+        if self.element_start().is_some() { &mut self.aside } else { &mut self.counts }
     }
 
     /// Whether what lies in a stretch without a bracket that closes down to `lowest` open containers

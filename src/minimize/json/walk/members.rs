@@ -75,6 +75,7 @@ impl Walk {
             if begins <= b' ' || window[mark - 1] <= b' ' {
                 break End::Left;
             }
+            self.next = member;
             let fate = self.fates.known(member, kind);
             match fate.quick {
                 Quick::Keep => {
@@ -100,7 +101,7 @@ impl Walk {
                     (last, expected) = (expected, next);
                     separator = mark;
                     left = behind;
-                    entering = Some((kind == Kind::Object, fate, member));
+                    entering = Some((kind == Kind::Object, fate));
                     break End::Entered;
                 }
                 Quick::Treat | Quick::Placeholder => {
@@ -152,8 +153,7 @@ impl Walk {
         if let Some(frame) = self.frames.last_mut() {
             (frame.last, frame.expected, frame.emitted) = (last, expected, emitted);
         }
-        if let Some((object, fate, member)) = entering {
-            self.next = member;
+        if let Some((object, fate)) = entering {
             self.enter(object, fate.rule, fate.subtree);
         }
         end
