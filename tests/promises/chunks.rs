@@ -367,3 +367,26 @@ fn malformed_text_is_named_by_kind_and_offset_at_every_split() {
         );
     }
 }
+
+#[test]
+fn what_is_wrong_only_at_the_next_bracket_moves_nobody_into_another_place() {
+    // The missing colon stands a block or more before the bracket at which members are counted.
+    let filler = "x".repeat(100);
+    for wrong in [r#""a","#, r#""a" ,"b","#] {
+        let input =
+            format!(r#"{{"p":{{{wrong}"{filler}":"CANARY","q":"CANARY","email":"CANARY"}}}}"#);
+        let rules = &[("$.q", "keep"), ("$.email", "keep"), ("$..deep.q", "keep")];
+        let engine = Engine::new(rules, Unlisted::Remove);
+        for size in [1, 64, 1000] {
+            let chunks = input.as_bytes().chunks(size);
+            let (malformed, out) = engine.run(chunks, release).expect_err("malformed");
+            assert_eq!(malformed.kind, MalformedKind::Syntax, "{input}");
+            assert!(!String::from_utf8_lossy(&out).contains("CANARY"), "{input}");
+        }
+    }
+    let input = format!(r#"[["a":"{filler}","CANARY","b"]]"#);
+    let engine = Engine::new(&[("$[0][1]", "keep")], Unlisted::Remove);
+    let (malformed, out) = engine.run([input.as_bytes()], release).expect_err("malformed");
+    assert_eq!(malformed.kind, MalformedKind::Syntax);
+    assert!(!String::from_utf8_lossy(&out).contains("CANARY"));
+}

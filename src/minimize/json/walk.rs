@@ -312,6 +312,8 @@ impl Walk {
                         };
                         self.value(text, at, out)?;
                     }
+                    // A member without a value: `nesting` will see it, but only at the next bracket.
+                    b',' => return Err(Fault { kind: MalformedKind::Syntax, at }),
                     // Only of an object without members: behind a value, it was met there.
                     _ => self.close(text, at, out)?,
                 },

@@ -47,6 +47,10 @@ impl Walk {
             return self.container(text, at, out);
         }
         let start = place::start(text.window, self.separator + 1);
+        if mark == b':' {
+            // A name in an array: `nesting` will see it, but only at the next bracket.
+            return Err(Fault { kind: MalformedKind::Syntax, at });
+        }
         if start < at {
             self.next = self.next_element();
             self.scalar(text, start, place::end(text.window, at), out)?;
