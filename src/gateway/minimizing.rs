@@ -11,17 +11,19 @@ use jiff::Timestamp;
 use crate::decide::{Adjustment, Gate, Judge, Part, Permit, SubjectIds};
 use crate::keys::KeyRing;
 use crate::minimize::{
-    Finish, JsonLimits, JsonMinimizer, Located, Malformed, Minimizer, Need, Question, Scope, Tally,
-    Treatments, Verdict,
+    Finish, JsonLimits, Located, Malformed, Minimizer, Need, Question, Scope, Tally, Treatments,
+    Verdict,
 };
 use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::RefusalReason;
+
+use super::idle::Lent;
 
 /// A body that is being minimized.
 pub struct Minimizing {
     permit: Arc<Permit>,
     judge: Judge,
-    minimizer: Box<dyn Minimizer>,
+    minimizer: Lent,
     registers: Arc<dyn Registers>,
     keys: Arc<KeyRing>,
     /// Ids that stood in the answer's head, by role; they hold for every part of the body.
@@ -75,13 +77,7 @@ impl Minimizing {
             }
         }
         let base = keys.treatments(permit.policy(), plan, &tightened, now);
-        let minimizer = JsonMinimizer::new(
-            Arc::clone(&plan.automaton),
-            Arc::clone(&base),
-            plan.holds_document,
-            limits,
-        );
-        let minimizer = Box::new(minimizer);
+        let minimizer = Lent::take(plan, &base, limits);
         Ok(Self {
             permit,
             judge,

@@ -11,6 +11,7 @@ mod headers;
 mod upstream;
 
 mod decode;
+mod idle;
 pub mod minimizing;
 mod transit;
 

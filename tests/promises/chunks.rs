@@ -390,3 +390,30 @@ fn what_is_wrong_only_at_the_next_bracket_moves_nobody_into_another_place() {
     assert_eq!(malformed.kind, MalformedKind::Syntax);
     assert!(!String::from_utf8_lossy(&out).contains("CANARY"));
 }
+
+#[test]
+fn a_rewriter_used_again_gives_what_a_new_one_gives() {
+    let list = Engine::new(LIST, Unlisted::Remove);
+    let held = Engine::new(HELD, Unlisted::Remove);
+    let plain = Engine::new(REMOVE_A, Unlisted::Keep);
+    let mut small = Engine::new(REMOVE_A, Unlisted::Keep);
+    small.limits.depth = 2;
+    let bodies: [(&Engine, &str); 8] = [
+        (&list, r#"{"data":[{"id":1,"name":"A"},{"id":4,"name":"B"},{"id":2}],"total":3}"#),
+        (&plain, r#"{"a":1,"b":[{"a":2},"#),
+        (&held, r#"{"title":"t","data":[{"name":"B","party":[{"id":"x"}]}],"owner":"u1"}"#),
+        (&small, "[[[1]]]"),
+        (&plain, r#"{"b":"\u00e9","a":[{"a":2}]}"#),
+        (&plain, "[[[1]]]"),
+        (&held, r#"{"title":"t","data":[{"#),
+        (&list, r#"{"data":[{"id":2,"name":"B","x":0}],"total":1,"next":"n"}"#),
+    ];
+    let mut used = plain.minimizer();
+    for _ in 0..2 {
+        for (engine, body) in bodies {
+            let new = engine.run([body.as_bytes()], even);
+            let again = engine.run_again(&mut used, [body.as_bytes()], even);
+            assert_eq!(again, new, "{body}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tamis::action::pseudonym::Canonical;
 use tamis::action::{Action, Treatment};
 use tamis::minimize::{
-    Finish, JsonLimits, JsonMinimizer, Malformed, Minimizer, Need, Question, Tally, Verdict,
+    Finish, JsonLimits, JsonMinimizer, Level, Malformed, Minimizer, Need, Question, Tally, Verdict,
 };
 use tamis::policy::automaton::{Automaton, CellId, Mark, RoleIndex, TooLarge, Unlisted};
 use tamis::policy::path::Selector;
@@ -21,6 +21,7 @@ pub(crate) struct Engine {
     pub(crate) treatments: Arc<[Treatment]>,
     pub(crate) holds_document: bool,
     pub(crate) limits: JsonLimits,
+    level: Level,
 }
 
 /// Output, tally and the questions as they were asked, in a form that can be compared.
@@ -83,21 +84,57 @@ impl Engine {
             treatments: treatments.into(),
             holds_document,
             limits: JsonLimits::default(),
+            level: Level::best(),
         })
+    }
+
+    /// The same, with blocks looked at in another way.
+    pub(crate) fn at_level(&self, level: Level) -> Self {
+        Self { level, ..self.clone() }
     }
 
     /// Runs over chunks; `judge` answers questions.
     pub(crate) fn run<'a>(
         &self,
         chunks: impl IntoIterator<Item = &'a [u8]>,
-        mut judge: impl FnMut(&Question, &Self) -> Verdict,
+        judge: impl FnMut(&Question, &Self) -> Verdict,
     ) -> Result<Outcome, (Malformed, Vec<u8>)> {
-        let mut minimizer = JsonMinimizer::new(
+        let mut minimizer = JsonMinimizer::at_level(
+            self.level,
             self.automaton.clone(),
             self.treatments.clone(),
             self.holds_document,
             self.limits,
         );
+        self.run_with(&mut minimizer, chunks, judge)
+    }
+
+    /// As [`run`](Self::run), with a rewriter that had other bodies before.
+    pub(crate) fn run_again<'a>(
+        &self,
+        minimizer: &mut JsonMinimizer,
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+        judge: impl FnMut(&Question, &Self) -> Verdict,
+    ) -> Result<Outcome, (Malformed, Vec<u8>)> {
+        let (automaton, treatments) = (self.automaton.clone(), self.treatments.clone());
+        minimizer.restart(automaton, treatments, self.holds_document, self.limits);
+        let outcome = self.run_with(minimizer, chunks, judge);
+        minimizer.forget();
+        outcome
+    }
+
+    /// A rewriter that can be restarted for any rules.
+    pub(crate) fn minimizer(&self) -> JsonMinimizer {
+        let (automaton, treatments) = (self.automaton.clone(), self.treatments.clone());
+        JsonMinimizer::new(automaton, treatments, self.holds_document, self.limits)
+    }
+
+    fn run_with<'a>(
+        &self,
+        minimizer: &mut JsonMinimizer,
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+        mut judge: impl FnMut(&Question, &Self) -> Verdict,
+    ) -> Result<Outcome, (Malformed, Vec<u8>)> {
         let mut out = Vec::new();
         let mut questions = Vec::new();
         let mut ask = |minimizer: &mut JsonMinimizer, asked: Vec<Question>| {
@@ -113,7 +150,7 @@ impl Engine {
                 rest = &rest[fed.consumed..];
                 match fed.need {
                     Need::Input => break,
-                    Need::Verdicts(asked) => ask(&mut minimizer, asked),
+                    Need::Verdicts(asked) => ask(minimizer, asked),
                 }
             }
             assert!(rest.is_empty(), "all input is taken unless something is asked");
@@ -121,7 +158,7 @@ impl Engine {
         while let Finish::Verdicts(asked) =
             minimizer.finish(&mut out).map_err(|e| (e, out.clone()))?
         {
-            ask(&mut minimizer, asked);
+            ask(minimizer, asked);
         }
         let tally = minimizer.tally().clone();
         Ok(Outcome { text: String::from_utf8(out).expect("UTF-8 leaves"), tally, questions })

@@ -5,6 +5,8 @@
 //! rewritten. Only whole blocks are walked; the last bytes of an input wait for the next, so that no
 //! boundary between inputs is ever seen. The end of the document is padded with white space.
 
+mod levels;
+
 use super::escapes::{DIGITS, Escapes};
 use super::grammar::Grammar;
 use super::lanes::{self, BLOCK, Classes, Level};
@@ -12,7 +14,9 @@ use super::marks::{self, Marks};
 use super::nesting::{DEEPEST, Nesting};
 use super::scalars::{self, Progress};
 use super::walk::{Root, Text, Walk};
-use super::{Fault, JsonLimits, Malformed, MalformedKind};
+use super::{Fault, JsonLimits, KEPT, Malformed, MalformedKind};
+use zeroize::Zeroize;
+
 use crate::policy::automaton::StateId;
 
 /// Most input taken at once: what is in hand stays in the processor's first caches.
@@ -64,6 +68,21 @@ impl Engine {
         let start = engine.walk.automaton.start();
         engine.restart(Root::Document, start, 0);
         engine
+    }
+
+    /// Goes on with other bounds.
+    pub(super) fn limit(&mut self, limits: JsonLimits) {
+        self.limits = limits;
+        self.walk.limit(limits);
+    }
+
+    /// Overwrites what is left of a body.
+    pub(super) fn forget_body(&mut self) {
+        self.window.zeroize();
+        if self.window.capacity() > KEPT {
+            self.window = Vec::new();
+        }
+        self.walk.forget_body();
     }
 
     /// Begins another value, whose place has `state`, as if at `offset` of a document.
@@ -202,65 +221,15 @@ impl Engine {
         };
         self.checked += valid;
         let unfinished = last && !invalid;
-        (invalid || unfinished).then(|| Fault {
+        (invalid || unfinished).then_some(Fault {
             kind: if invalid { MalformedKind::Encoding } else { MalformedKind::Incomplete },
             at: self.checked,
         })
     }
 
-    /// Walks so many blocks of the window. Everything in them is UTF-8.
-    fn blocks(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
-        #[allow(
-            unsafe_code,
-            reason = "a function compiled for a level is called on a machine that \
-            has it"
-        )]
-        match self.level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 if lanes::avx2::is_available() => {
-                // SAFETY: `is_available` found every feature that the function is compiled for.
-                unsafe { self.blocks_avx2(count, out) }
-            }
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 | Level::Sse2 => {
-                // SAFETY: SSE2 is part of x86-64: the compiler itself takes it for granted.
-                unsafe { self.blocks_sse2(count, out) }
-            }
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => {
-                // SAFETY: NEON is part of AArch64: the compiler itself takes it for granted.
-                unsafe { self.blocks_neon(count, out) }
-            }
-            Level::Plain => self.walk_blocks(count, out, lanes::plain::classes, lanes::parities),
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt")]
-    fn blocks_avx2(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
-        self.walk_blocks(
-            count,
-            out,
-            |block| lanes::avx2::classes(block),
-            |bits| lanes::avx2::parities(bits),
-        )
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "sse2")]
-    fn blocks_sse2(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
-        self.walk_blocks(count, out, |block| lanes::sse2::classes(block), lanes::parities)
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    #[target_feature(enable = "neon")]
-    fn blocks_neon(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
-        self.walk_blocks(count, out, |block| lanes::neon::classes(block), lanes::parities)
-    }
-
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must become part of a function of each level")]
-    fn walk_blocks(
+    pub(super) fn walk_blocks(
         &mut self,
         count: usize,
         out: &mut Vec<u8>,
@@ -286,9 +255,9 @@ impl Engine {
                 let valid = if length == BLOCK { u64::MAX } else { (1 << length) - 1 };
                 let found = classes(block);
                 let (tokens, wrong) = grammar.block(&found, valid, &parities);
-                let escaped = tokens.escaped & valid;
-                let escapes = if escaped != 0 || self.escapes.is_owed() {
-                    self.escapes.block(escaped, window, at, (length, BLOCK))
+                let behind = tokens.escaped & valid;
+                let escapes = if behind != 0 || self.escapes.is_owed() {
+                    self.escapes.block(behind, window, at, (length, BLOCK))
                 } else {
                     Ok(())
                 };
@@ -341,8 +310,8 @@ impl Engine {
         let (scalar, start) = (tokens.scalar, tokens.scalar_start);
         let scalars = scalars::block(&mut self.scalar, &block, scalar, start, tokens.digit);
         self.nesting.block(&tokens, usize::from(self.limits.depth).min(DEEPEST));
-        let escaped = tokens.escaped & ((1 << length) - 1);
-        let escapes = self.escapes.block(escaped, &self.window, at, (length, length));
+        let behind = tokens.escaped & ((1 << length) - 1);
+        let escapes = self.escapes.block(behind, &self.window, at, (length, length));
         let places = [
             place(wrong).map(|place| (MalformedKind::Syntax, place)),
             // What ends with what is there may go on.

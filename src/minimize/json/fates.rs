@@ -88,6 +88,7 @@ pub(super) enum What {
 
 /// What becomes of a value, under which rule, and what is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub(super) struct Fate {
     pub(super) what: What,
     /// In force for it, or for what is not marked inside.

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use elements::{BY_RULE, Element, Outcome};
 use engine::{Engine, STEP};
 use walk::{Counts, Root, Walk};
+use zeroize::Zeroize;
 
 use super::{
     Fed, Finish, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally, Treatments,
@@ -83,7 +84,10 @@ impl Default for JsonLimits {
     }
 }
 
-/// Rewrites one JSON document.
+/// Largest buffer that a rewriter keeps from one body to the next.
+const KEPT: usize = 64 * 1024;
+
+/// Rewrites one JSON document, and the next after a restart.
 pub struct JsonMinimizer {
     limits: JsonLimits,
     level: Level,
@@ -157,7 +161,13 @@ impl JsonMinimizer {
         automaton: Arc<Automaton>,
         treatments: Treatments,
         holds_document: bool,
+        limits: JsonLimits,
     ) {
+        self.limits = limits;
+        self.engine.limit(limits);
+        if let Some(inner) = &mut self.inner {
+            inner.limit(limits);
+        }
         if let Some(inner) = &mut self.inner {
             inner.walk.follow(automaton.clone());
         }
@@ -175,6 +185,20 @@ impl JsonMinimizer {
         self.verdicts.clear();
         self.tally = Tally { cells: vec![0; self.treatments.len()], ..Tally::default() };
         self.stage = if holds_document { Stage::Holding } else { Stage::Walking };
+    }
+
+    /// Overwrites what is left of a body, and lets go of what is larger than most bodies need.
+    pub fn forget(&mut self) {
+        self.stage = Stage::Spent;
+        self.verdicts.clear();
+        self.engine.forget_body();
+        if let Some(inner) = &mut self.inner {
+            inner.forget_body();
+        }
+        self.staged.zeroize();
+        if self.staged.capacity() > KEPT {
+            self.staged = Vec::new();
+        }
     }
 
     /// Bytes of the buffers that stand beside the rewriter and have bounds of their own: the window,

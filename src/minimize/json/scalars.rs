@@ -91,7 +91,7 @@ fn is_plain(bytes: &[u8; 64], from: u32, length: u32, digit: u64) -> bool {
         return digits == 1 || !leading_zero;
     }
     let point = others.trailing_zeros();
-    if others & (others - 1) == 0 && bytes[(begin + point) as usize & 63] == b'.' {
+    if others.is_power_of_two() && bytes[(begin + point) as usize & 63] == b'.' {
         return point > 0 && point + 1 < digits && (point == 1 || !leading_zero);
     }
     let bytes = &bytes[from as usize..];

@@ -18,6 +18,8 @@ mod value;
 
 use std::sync::Arc;
 
+use zeroize::Zeroize;
+
 use super::elements::{Elements, Outcome};
 use super::fates::{Fates, Kind, base};
 use super::rules::{Rule, Rules};
@@ -243,6 +245,17 @@ impl Walk {
         self.outcome = Outcome::Written;
     }
 
+    /// Goes on with other bounds.
+    pub(super) fn limit(&mut self, limits: JsonLimits) {
+        self.limits = limits;
+    }
+
+    /// Overwrites what is left of a body.
+    pub(super) fn forget_body(&mut self) {
+        self.scratch.zeroize();
+        self.elements.clear();
+    }
+
     /// Goes on with another table of treatments.
     pub(super) fn treat(&mut self, treatments: Treatments) {
         self.counts.cells.resize(treatments.len(), 0);
@@ -431,7 +444,7 @@ impl Walk {
                 written = start;
             }
             Mode::Object | Mode::Value | Mode::Array => {
-                self.pending_fits(self.separator, upto)?;
+                pending_fits(self.separator, upto)?;
                 keep = keep.min(self.separator);
                 if self.within.is_none() {
                     written = pending_from(window, self.separator);
@@ -445,7 +458,7 @@ impl Walk {
                 if self.is_captured() {
                     keep = keep.min(self.start);
                 } else {
-                    self.pending_fits(end, upto)?;
+                    pending_fits(end, upto)?;
                     keep = keep.min(end);
                 }
             }
@@ -469,14 +482,6 @@ impl Walk {
             Mode::Array => self.separator + 1,
             _ => 0,
         }
-    }
-
-    /// Bytes that nobody can decide yet must not be more than the bound.
-    fn pending_fits(&self, start: usize, end: usize) -> Result<(), Fault> {
-        if end - start > PENDING {
-            return Err(Fault { kind: MalformedKind::MemberName, at: start + PENDING });
-        }
-        Ok(())
     }
 
     /// The first `count` bytes of the window are gone.
@@ -506,6 +511,14 @@ impl Walk {
     fn is_bare(&self, rule: Rule, subtree: bool) -> bool {
         rule == base(self.automaton.unlisted()) && subtree
     }
+}
+
+/// Bytes that nobody can decide yet must not be more than the bound.
+fn pending_fits(start: usize, end: usize) -> Result<(), Fault> {
+    if end - start > PENDING {
+        return Err(Fault { kind: MalformedKind::MemberName, at: start + PENDING });
+    }
+    Ok(())
 }
 
 /// Takes the next mark of those that count from `first`.

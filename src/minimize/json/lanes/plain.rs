@@ -35,7 +35,7 @@ pub(in super::super) fn classes(block: &[u8; BLOCK]) -> Classes {
         let place = 8 * eighth;
         let equal = |byte: u8| zeros(word ^ (LOWEST * u64::from(byte)));
         // With bit 5 set, `[` is `{` and `]` is `}`; no other byte becomes either.
-        let bracket = |byte: u8| zeros((word | LOWEST * 0x20) ^ (LOWEST * u64::from(byte)));
+        let bracket = |byte: u8| zeros((word | (LOWEST * 0x20)) ^ (LOWEST * u64::from(byte)));
         let white = equal(b' ') | equal(b'\n') | equal(b'\r') | equal(b'\t');
         found.quote |= gather(equal(b'"')) << place;
         found.backslash |= gather(equal(b'\\')) << place;
