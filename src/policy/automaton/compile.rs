@@ -2,53 +2,52 @@
 //!
 //! A place in a document is described by the set of *positions* (selector, segments done) that the
 //! way to it can stand for. Finished positions give the place its marks; unfinished ones say where
-//! to go from it. Two places with equal marks and equal unfinished positions are one state.
+//! to go from it. A position before a descendant segment (`..`) stays for everything beneath: the
+//! set of these is a place's *ground*, and is held once however many places stand on it. So a place
+//! is its marks, its ground and the few positions of its own, and a thousand `$..name` cost a
+//! thousand steps and not a million.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
-use super::{
-    Automaton, Mark, Names, State, StateId, Stretch, SubjectPlace, Table, TooLarge, Unlisted,
-};
+use super::names::{NamesBuilder, Part};
+use super::{Automaton, Mark, State, StateId, Stretch, SubjectPlace, Table, TooLarge, Unlisted};
 use crate::policy::path::{PathSegment, Selector, Step};
 
-/// Most positions that one compilation may look at, which bounds states, transitions, memory and
-/// time (well under a second) together. A policy that needs more has selectors which multiply
-/// (`$..a.*.*.*…`); real ones stay under ten thousand, and a thousand `$..name` need a million.
-const BOUND: usize = 1 << 21;
+/// Most positions that one compilation may look at, which bounds states, transitions, memory (some
+/// 20 MB) and time (a quarter of a second) together. A policy that needs more has selectors which
+/// multiply (`$..a.*.*.*…`); a thousand ordinary ones need some thousands.
+const BOUND: usize = 1 << 19;
 
 /// Longest cycle of element positions: the least common multiple of all steps of one union.
 const LONGEST_CYCLE: u64 = 1 << 12;
 
 /// (selector, segments done).
 type Position = (u32, u32);
-type Positions = BTreeSet<Position>;
 
 pub(super) fn compile(
     rules: &[(Selector, Mark)],
     unlisted: Unlisted,
 ) -> Result<Automaton, TooLarge> {
-    let mut builder = Builder {
-        rules,
-        states: Vec::new(),
-        known_states: HashMap::new(),
-        tables: Vec::new(),
-        known_tables: HashMap::new(),
-        unbuilt: Vec::new(),
-        looked_at: 0,
-    };
-    // The dead state comes first: `StateId::DEAD` and table 0 name it.
-    builder.state(&Positions::new())?;
-    let start = builder.state(&(0..).zip(rules).map(|(rule, _)| (rule, 0)).collect())?;
-    while let Some((table, positions)) = builder.unbuilt.pop() {
-        builder.tables[table] = builder.table(&positions)?;
-    }
-    Ok(Automaton {
-        states: builder.states,
-        tables: builder.tables,
-        start,
-        unlisted,
-        subjects: subjects(rules),
-    })
+    Builder::new(rules).run(unlisted).map(|(automaton, _)| automaton)
+}
+
+/// Positions that stay for everything beneath, with where they lead.
+struct Ground<'a> {
+    /// Sorted.
+    positions: Box<[Position]>,
+    leads: Leads<'a>,
+}
+
+/// Where a set of positions leads, besides to the positions that stay.
+#[derive(Default)]
+struct Leads<'a> {
+    named: BTreeMap<&'a str, Vec<Position>>,
+    /// By any name and to any element.
+    anywhere: Vec<Position>,
+    placed: Vec<(Progression, Position)>,
+    to_cells: bool,
+    to_subjects: bool,
 }
 
 struct Builder<'a> {
@@ -56,49 +55,79 @@ struct Builder<'a> {
     states: Vec<State>,
     known_states: HashMap<(u32, Box<[Mark]>), StateId>,
     tables: Vec<Table>,
-    known_tables: HashMap<Positions, u32>,
-    unbuilt: Vec<(usize, Positions)>,
-    looked_at: usize,
+    known_tables: HashMap<(usize, Box<[Position]>), u32>,
+    unbuilt: Vec<(u32, usize, Box<[Position]>)>,
+    /// The empty one comes first.
+    grounds: Vec<Rc<Ground<'a>>>,
+    known_grounds: HashMap<Box<[Position]>, usize>,
+    names: NamesBuilder<'a>,
+    steps: usize,
 }
 
-impl Builder<'_> {
-    fn segments(&self, rule: u32) -> &[PathSegment] {
-        &self.rules[rule as usize].0.segments
+impl<'a> Builder<'a> {
+    fn new(rules: &'a [(Selector, Mark)]) -> Self {
+        let nothing = Ground { positions: Box::default(), leads: Leads::default() };
+        Self {
+            rules,
+            states: Vec::new(),
+            known_states: HashMap::new(),
+            tables: Vec::new(),
+            known_tables: HashMap::new(),
+            unbuilt: Vec::new(),
+            grounds: vec![Rc::new(nothing)],
+            known_grounds: HashMap::from([(Box::default(), 0)]),
+            names: NamesBuilder::default(),
+            steps: 0,
+        }
     }
 
-    /// The state for a set of positions, made if it is new.
-    fn state(&mut self, positions: &Positions) -> Result<StateId, TooLarge> {
-        self.looked_at += positions.len() + 1;
-        if self.looked_at > BOUND {
-            return Err(TooLarge { bound: BOUND });
+    /// The automaton, and how many steps it took.
+    fn run(mut self, unlisted: Unlisted) -> Result<(Automaton, usize), TooLarge> {
+        // The dead state comes first: `StateId::DEAD` and table 0 name it.
+        self.state(0, [])?;
+        let start = self.state(0, (0..).zip(self.rules).map(|(rule, _)| (rule, 0)))?;
+        while let Some((table, ground, own)) = self.unbuilt.pop() {
+            self.tables[table as usize] = self.table(ground, &own)?;
         }
-        let mut marks = BTreeSet::new();
-        let mut unfinished = Positions::new();
-        for &(rule, done) in positions {
-            if done as usize == self.segments(rule).len() {
-                marks.insert(self.rules[rule as usize].1);
-            } else {
-                unfinished.insert((rule, done));
+        let automaton = Automaton {
+            states: self.states.into(),
+            tables: self.tables.into(),
+            names: self.names.finish(),
+            start,
+            unlisted,
+            subjects: subjects(self.rules),
+        };
+        Ok((automaton, self.steps))
+    }
+
+    fn count(&mut self, steps: usize) -> Result<(), TooLarge> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > BOUND { Err(TooLarge { bound: BOUND }) } else { Ok(()) }
+    }
+
+    fn segment(&self, (rule, done): Position) -> Option<&'a PathSegment> {
+        self.rules[rule as usize].0.segments.get(done as usize)
+    }
+
+    /// The state one step away from a place on `ground` by the positions that this step leads to.
+    fn state(
+        &mut self,
+        ground: usize,
+        reached: impl IntoIterator<Item = Position>,
+    ) -> Result<StateId, TooLarge> {
+        self.count(1)?;
+        let (mut marks, mut own, mut staying) = (Vec::new(), Vec::new(), Vec::new());
+        for position in reached {
+            self.count(1)?;
+            match self.segment(position) {
+                None => marks.push(self.rules[position.0 as usize].1),
+                Some(segment) if segment.descendant => staying.push(position),
+                Some(_) => own.push(position),
             }
         }
-        let table = if let Some(table) = self.known_tables.get(&unfinished) {
-            *table
-        } else {
-            let index = self.tables.len();
-            let table = id(index)?;
-            self.known_tables.insert(unfinished.clone(), table);
-            // Filled in later: a table may lead to states that lead back to it.
-            self.tables.push(Table {
-                names: Names::new(std::iter::empty()),
-                other: StateId::DEAD,
-                stretches: Vec::new(),
-                leads_to_cells: false,
-                leads_to_subjects: false,
-            });
-            self.unbuilt.push((index, unfinished));
-            table
-        };
-        let key = (table, marks.into_iter().collect::<Box<[Mark]>>());
+        let ground = self.ground(ground, staying)?;
+        let table = self.table_of(ground, sorted(own))?;
+        let key = (table, sorted(marks));
         if let Some(state) = self.known_states.get(&key) {
             return Ok(*state);
         }
@@ -108,67 +137,129 @@ impl Builder<'_> {
         Ok(state)
     }
 
-    fn table(&mut self, positions: &Positions) -> Result<Table, TooLarge> {
-        let mut anywhere = Positions::new();
-        let mut named: BTreeMap<&str, Positions> = BTreeMap::new();
-        let mut placed: Vec<(Progression, Position)> = Vec::new();
-        let rules = self.rules;
-        for &(rule, done) in positions {
-            let segment = &rules[rule as usize].0.segments[done as usize];
-            let next = (rule, done + 1);
-            if segment.descendant {
-                anywhere.insert((rule, done));
+    /// The ground with further positions.
+    fn ground(&mut self, ground: usize, mut more: Vec<Position>) -> Result<usize, TooLarge> {
+        let known = Rc::clone(&self.grounds[ground]);
+        more.retain(|position| known.positions.binary_search(position).is_err());
+        if more.is_empty() {
+            return Ok(ground);
+        }
+        self.count(known.positions.len())?;
+        more.extend(&known.positions);
+        let positions = sorted(more);
+        if let Some(ground) = self.known_grounds.get(&positions) {
+            return Ok(*ground);
+        }
+        let leads = self.leads(&positions)?;
+        let ground = self.grounds.len();
+        self.known_grounds.insert(positions.clone(), ground);
+        self.grounds.push(Rc::new(Ground { positions, leads }));
+        Ok(ground)
+    }
+
+    fn leads(&mut self, positions: &[Position]) -> Result<Leads<'a>, TooLarge> {
+        let mut leads = Leads::default();
+        for position in positions {
+            let Some(segment) = self.segment(*position) else { continue };
+            self.count(segment.steps.len())?;
+            // Every unfinished selector can be finished: none of its steps is empty.
+            match self.rules[position.0 as usize].1 {
+                Mark::Subject(_) => leads.to_subjects = true,
+                Mark::Cell { .. } | Mark::Count(_) | Mark::Each => leads.to_cells = true,
             }
+            let next = (position.0, position.1 + 1);
             for step in &segment.steps {
                 match step {
-                    Step::Wildcard => {
-                        anywhere.insert(next);
-                    }
-                    Step::Name(name) => {
-                        named.entry(name).or_default().insert(next);
-                    }
-                    Step::Index(index) => placed.push((Progression::one(*index), next)),
+                    Step::Wildcard => leads.anywhere.push(next),
+                    Step::Name(name) => leads.named.entry(name).or_default().push(next),
+                    Step::Index(index) => leads.placed.push((Progression::one(*index), next)),
                     Step::Slice { start, end, step } => {
-                        placed.push((Progression::new(*start, *end, *step), next));
+                        leads.placed.push((Progression::new(*start, *end, *step), next));
                     }
                 }
             }
         }
-        let other = self.state(&anywhere)?;
-        let mut members = Vec::with_capacity(named.len());
-        for (name, mut targets) in named {
-            targets.extend(&anywhere);
-            members.push((Box::from(name.as_bytes()), self.state(&targets)?));
-        }
-        Ok(Table {
-            names: Names::new(members.into_iter()),
-            other,
-            stretches: self.stretches(&anywhere, &placed)?,
-            // Every unfinished selector can be finished: none of its steps is empty.
-            leads_to_cells: self.leads_to(positions, |mark| !matches!(mark, Mark::Subject(_))),
-            leads_to_subjects: self.leads_to(positions, |mark| matches!(mark, Mark::Subject(_))),
-        })
+        Ok(leads)
     }
 
-    fn leads_to(&self, unfinished: &Positions, wanted: impl Fn(Mark) -> bool) -> bool {
-        unfinished.iter().any(|(rule, _)| wanted(self.rules[*rule as usize].1))
+    /// The table for a ground and positions of its own; filled in later, since it may lead to states
+    /// that lead back to it.
+    fn table_of(&mut self, ground: usize, own: Box<[Position]>) -> Result<u32, TooLarge> {
+        let key = (ground, own);
+        if let Some(table) = self.known_tables.get(&key) {
+            return Ok(*table);
+        }
+        let table = id(self.tables.len())?;
+        self.tables.push(Table {
+            names: Part::default(),
+            base: 0,
+            other: StateId::DEAD,
+            stretches: Box::default(),
+            leads_to_cells: false,
+            leads_to_subjects: false,
+        });
+        self.unbuilt.push((table, ground, key.1.clone()));
+        self.known_tables.insert(key, table);
+        Ok(table)
+    }
+
+    fn table(&mut self, ground: usize, own: &[Position]) -> Result<Table, TooLarge> {
+        let below = Rc::clone(&self.grounds[ground]);
+        let below = &below.leads;
+        let own_leads = self.leads(own)?;
+        // What the own positions say of some names only leaves all others to the ground's table.
+        let leans = !own.is_empty() && own_leads.anywhere.is_empty();
+        let base = if leans { self.table_of(ground, Box::default())? } else { 0 };
+        let anywhere: Vec<Position> =
+            below.anywhere.iter().chain(&own_leads.anywhere).copied().collect();
+        let mut names: BTreeSet<&'a str> = own_leads.named.keys().copied().collect();
+        if !leans {
+            names.extend(below.named.keys());
+        }
+        let mut members = Vec::with_capacity(names.len());
+        for name in names {
+            let named = [below.named.get(name), own_leads.named.get(name)];
+            let reached = named.into_iter().flatten().flatten().chain(&anywhere);
+            members.push((name, self.state(ground, reached.copied())?));
+        }
+        let stretches = if leans && own_leads.placed.is_empty() {
+            Box::default()
+        } else {
+            let placed = below.placed.iter().chain(&own_leads.placed).copied().collect();
+            self.stretches(ground, &anywhere, placed)?
+        };
+        Ok(Table {
+            names: self.names.add(&members).ok_or(TooLarge { bound: BOUND })?,
+            base,
+            other: self.state(ground, anywhere)?,
+            stretches,
+            leads_to_cells: below.to_cells || own_leads.to_cells,
+            leads_to_subjects: below.to_subjects || own_leads.to_subjects,
+        })
     }
 
     /// Element positions: between two ends of progressions the states repeat.
     fn stretches(
         &mut self,
-        anywhere: &Positions,
-        placed: &[(Progression, Position)],
-    ) -> Result<Vec<Stretch>, TooLarge> {
+        ground: usize,
+        anywhere: &[Position],
+        mut placed: Vec<(Progression, Position)>,
+    ) -> Result<Box<[Stretch]>, TooLarge> {
+        placed.sort_by_key(|(progression, _)| progression.start);
         let mut borders = BTreeSet::from([0]);
-        for (progression, _) in placed {
+        for (progression, _) in &placed {
             borders.insert(progression.start);
             borders.extend(progression.end);
         }
+        let mut coming = placed.into_iter().peekable();
+        let mut covering: Vec<(Progression, Position)> = Vec::new();
         let mut stretches = Vec::with_capacity(borders.len());
         for from in borders {
-            let covering: Vec<&(Progression, Position)> =
-                placed.iter().filter(|(progression, _)| progression.covers(from)).collect();
+            while let Some(begun) = coming.next_if(|(progression, _)| progression.start == from) {
+                covering.push(begun);
+            }
+            self.count(covering.len() + 1)?;
+            covering.retain(|(progression, _)| progression.covers(from));
             let period = covering
                 .iter()
                 .try_fold(1, |period, (progression, _)| {
@@ -177,19 +268,23 @@ impl Builder<'_> {
                 .ok_or(TooLarge { bound: BOUND })?;
             let mut cycle = Vec::new();
             for index in from..from + period {
-                let mut targets = anywhere.clone();
-                targets.extend(
-                    covering
-                        .iter()
-                        .filter(|(progression, _)| progression.hits(index))
-                        .map(|(_, target)| *target),
-                );
-                cycle.push(self.state(&targets)?);
+                self.count(covering.len())?;
+                let hit = covering
+                    .iter()
+                    .filter(|(progression, _)| progression.hits(index))
+                    .map(|(_, target)| target);
+                cycle.push(self.state(ground, hit.chain(anywhere).copied())?);
             }
             stretches.push(Stretch { from, cycle: cycle.into() });
         }
-        Ok(stretches)
+        Ok(stretches.into())
     }
+}
+
+fn sorted<T: Ord>(mut items: Vec<T>) -> Box<[T]> {
+    items.sort_unstable();
+    items.dedup();
+    items.into()
 }
 
 fn id(index: usize) -> Result<u32, TooLarge> {
@@ -197,6 +292,7 @@ fn id(index: usize) -> Result<u32, TooLarge> {
 }
 
 /// `start, start + step, …` below `end`.
+#[derive(Clone, Copy)]
 struct Progression {
     start: u64,
     end: Option<u64>,
@@ -258,4 +354,132 @@ fn subjects(rules: &[(Selector, Mark)]) -> Vec<SubjectPlace> {
             .or_insert(place);
     }
     places.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::automaton::CellId;
+
+    fn rules(texts: impl IntoIterator<Item = String>) -> Vec<(Selector, Mark)> {
+        (0..)
+            .zip(texts)
+            .map(|(cell, text)| {
+                let selector = Selector::parse(&text).expect("a selector");
+                (selector, Mark::Cell { cell: CellId(cell), subtree: cell % 7 == 0 })
+            })
+            .collect()
+    }
+
+    fn catalogue() -> Vec<String> {
+        (0..42).map(|leaf| format!("$.data[*].part{}.leaf{leaf}", leaf % 6)).collect()
+    }
+
+    /// A step is one position looked at. Time follows steps, and unlike time they are the same on
+    /// every machine.
+    #[test]
+    fn the_work_for_a_thousand_rules_grows_with_the_rules_and_not_with_their_square() {
+        let shapes: [(&str, fn(usize) -> String); 6] = [
+            ("one name anywhere", |n| format!("$..name{n}")),
+            ("a name beneath one anywhere", |n| format!("$..a.name{n}")),
+            ("one beneath a name anywhere", |n| format!("$..name{n}.a")),
+            ("four deep", |n| format!("$.a{}.b{}.c{}.name{n}", n % 10, n % 7, n % 3)),
+            ("an element each", |n| format!("$.list[{n}].name")),
+            ("mixed", |n| match n % 3 {
+                0 => format!("$..name{n}"),
+                1 => format!("$.data[*].part{}.name{n}", n % 6),
+                _ => format!("$.meta.*.name{n}"),
+            }),
+        ];
+        for (shape, rule) in shapes {
+            let steps = |count: usize| {
+                let rules = rules((0..count).map(rule).chain(catalogue()));
+                let built = Builder::new(&rules).run(Unlisted::Remove);
+                built.unwrap_or_else(|e| panic!("{shape}: {e}")).1
+            };
+            let (hundred, thousand) = (steps(100), steps(1000));
+            assert!(thousand < 12 * hundred, "{shape}: {hundred} steps, then {thousand}");
+            // The catalogue's 42 leaves come beneath `data` together with each name found anywhere.
+            assert!(thousand < 60_000, "{shape}: {thousand} steps");
+        }
+    }
+
+    #[test]
+    fn a_thousand_descendant_rules_share_one_table() {
+        let rules = rules((0..1000).map(|n| format!("$..name{n}")));
+        let (automaton, _) = Builder::new(&rules).run(Unlisted::Remove).expect("linear");
+        assert_eq!(automaton.states.len(), 1002);
+        assert_eq!(automaton.tables.len(), 2);
+    }
+
+    #[test]
+    fn selectors_that_multiply_are_refused_at_the_bound() {
+        let wild = |n: usize| format!("$..a{}", ".*".repeat(n));
+        let crossed = |n: usize| format!("$..name{n}.*.b");
+        let nested = |n: usize| format!("$..name{n}..b");
+        for texts in [
+            (0..24).map(wild).collect::<Vec<_>>(),
+            (0..1000).map(crossed).collect(),
+            (0..24).map(nested).collect(),
+            vec!["$[::9007199254740991]".to_owned()],
+            vec!["$[::4093]".to_owned(), "$[::4091]".to_owned()],
+        ] {
+            let refused = Builder::new(&rules(texts.clone())).run(Unlisted::Keep);
+            assert_eq!(
+                refused.map(|(_, steps)| steps),
+                Err(TooLarge { bound: BOUND }),
+                "{texts:?}"
+            );
+        }
+    }
+
+    /// The whole of the tables against the definition: a place's marks are those of the selectors
+    /// that find it, followed one by one.
+    #[test]
+    fn together_selectors_find_what_each_finds_alone() {
+        let texts = [
+            "$..a",
+            "$..b.c",
+            "$..a..c",
+            "$.b.*",
+            "$..*.a",
+            "$..[1].b",
+            "$.b[0:2].a",
+            "$..c[::2]",
+            "$.a.b.c",
+            "$..b['a','c',1]",
+        ];
+        let all = rules(texts.map(str::to_owned));
+        let (together, _) = Builder::new(&all).run(Unlisted::Remove).expect("small");
+        let alone: Vec<Automaton> = all
+            .iter()
+            .map(|rule| compile(std::slice::from_ref(rule), Unlisted::Remove).expect("small"))
+            .collect();
+        let steps = ["a", "b", "c", "x", "0", "1", "2"];
+        for way in 0..steps.len().pow(5) {
+            let mut way = way;
+            let mut state = together.start();
+            let mut states: Vec<StateId> = alone.iter().map(Automaton::start).collect();
+            for _ in 0..5 {
+                let step = steps[way % steps.len()];
+                way /= steps.len();
+                let take = |automaton: &Automaton, state| match step.parse() {
+                    Ok(index) => automaton.element(state, index),
+                    Err(_) => automaton.member(state, step.as_bytes()),
+                };
+                state = take(&together, state);
+                for (automaton, state) in alone.iter().zip(&mut states) {
+                    *state = take(automaton, *state);
+                }
+                let separate: Vec<Mark> = alone
+                    .iter()
+                    .zip(&states)
+                    .flat_map(|(automaton, state)| automaton.marks(*state).to_vec())
+                    .collect();
+                assert_eq!(together.marks(state), separate);
+                let dead = alone.iter().zip(&states).all(|(one, state)| one.is_dead(*state));
+                assert_eq!(together.is_dead(state), dead);
+            }
+        }
+    }
 }

@@ -8,7 +8,9 @@
 mod compile;
 mod names;
 
-use names::Names;
+pub use names::EntryId;
+
+use names::{Names, Part};
 
 use super::path::Selector;
 
@@ -86,8 +88,9 @@ pub struct SubjectPlace {
 /// A compiled set of selectors.
 #[derive(Debug)]
 pub struct Automaton {
-    states: Vec<State>,
-    tables: Vec<Table>,
+    states: Box<[State]>,
+    tables: Box<[Table]>,
+    names: Names,
     start: StateId,
     unlisted: Unlisted,
     subjects: Vec<SubjectPlace>,
@@ -100,15 +103,19 @@ struct State {
     table: u32,
 }
 
-/// Where to go from a state. States with the same unfinished selectors share one table, which keeps
-/// a thousand `$..name` rules linear in time and space.
+/// Where to go from a state. States with the same unfinished selectors share one table, and tables
+/// with the same descendant selectors share what these say: each holds its own names only and falls
+/// back on the table of the descendants alone.
 #[derive(Debug)]
 struct Table {
-    names: Names,
+    names: Part,
+    /// The table that is asked next; 0, which knows no name, where there is none.
+    base: u32,
     /// Members of any other name.
     other: StateId,
-    /// Element positions as stretches: from a first index on, the states repeat in a cycle.
-    stretches: Vec<Stretch>,
+    /// Element positions as stretches: from a first index on, the states repeat in a cycle. Empty:
+    /// those of `base`.
+    stretches: Box<[Stretch]>,
     leads_to_cells: bool,
     leads_to_subjects: bool,
 }
@@ -138,15 +145,61 @@ impl Automaton {
     #[must_use]
     #[inline]
     pub fn member(&self, state: StateId, name: &[u8]) -> StateId {
+        self.find(state, name).map_or_else(|| self.other(state), |entry| self.entry_state(entry))
+    }
+
+    /// The entry of the member called `name` (unescaped) of an object in `state`; `None`: the member
+    /// is in [`other`](Self::other).
+    #[must_use]
+    #[inline]
+    pub fn find(&self, state: StateId, name: &[u8]) -> Option<EntryId> {
         let table = self.table(state);
-        table.names.find(name).unwrap_or(table.other)
+        let own = self.names.find(&table.names, name);
+        if own.is_some() || table.base == 0 {
+            return own;
+        }
+        self.names.find(&self.tables[table.base as usize].names, name)
+    }
+
+    /// The state of members that [`find`](Self::find) has no entry for, of an object in `state`.
+    #[must_use]
+    #[inline]
+    pub fn other(&self, state: StateId) -> StateId {
+        self.table(state).other
+    }
+
+    /// The state of the member that an entry names.
+    #[must_use]
+    #[inline]
+    pub fn entry_state(&self, entry: EntryId) -> StateId {
+        self.names.state(entry)
+    }
+
+    /// The member name of an entry, unescaped.
+    #[must_use]
+    #[inline]
+    pub fn entry_name(&self, entry: EntryId) -> &[u8] {
+        self.names.name(entry)
+    }
+
+    /// One way in which JSON spells the name, with its quotes; the only one without an escape, if
+    /// there is one. Raw text that ends so at a closing quote is this member, unless its first quote
+    /// is itself escaped; raw text that does not may still spell the name with escapes.
+    #[must_use]
+    #[inline]
+    pub fn entry_quoted(&self, entry: EntryId) -> &[u8] {
+        self.names.quoted(entry)
     }
 
     /// The state of the element at `index` of an array in `state`.
     #[must_use]
     #[inline]
     pub fn element(&self, state: StateId, index: u64) -> StateId {
-        let stretches = &self.table(state).stretches;
+        let mut table = self.table(state);
+        if table.stretches.is_empty() {
+            table = &self.tables[table.base as usize];
+        }
+        let stretches = &table.stretches;
         let after = stretches.partition_point(|stretch| stretch.from <= index);
         let Some(stretch) = after.checked_sub(1).map(|last| &stretches[last]) else {
             return StateId::DEAD;
@@ -284,22 +337,18 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_descendant_rules_stay_linear() {
-        let selectors: Vec<String> = (0..1000).map(|i| format!("$..name{i}")).collect();
-        let selectors: Vec<&str> = selectors.iter().map(String::as_str).collect();
-        assert_eq!(compiled(&selectors).state_count(), 1002);
-    }
-
-    #[test]
-    fn rules_that_would_need_too_many_states_are_refused() {
-        let selectors: Vec<String> = (0..24).map(|i| format!("$..a{}", ".*".repeat(i))).collect();
-        let rules: Vec<(Selector, Mark)> = selectors
-            .iter()
-            .map(|text| (Selector::parse(text).expect("a selector"), cell(0)))
-            .collect();
-        assert!(Automaton::compile(&rules, Unlisted::Keep).is_err());
-        let long_cycle = Selector::parse("$[::9007199254740991]").expect("a selector");
-        assert!(Automaton::compile(&[(long_cycle, cell(0))], Unlisted::Keep).is_err());
+    fn an_entry_says_its_name_and_leads_where_the_member_leads() {
+        let automaton = compiled(&["$..a", "$..b.c", "$.b['d\\\\e']"]);
+        let state = walk(&automaton, "b");
+        for (name, quoted) in [("a", r#""a""#), ("c", r#""c""#), ("d\\e", r#""d\\e""#)] {
+            let entry = automaton.find(state, name.as_bytes()).expect("an entry");
+            assert_eq!(automaton.entry_name(entry), name.as_bytes());
+            assert_eq!(automaton.entry_quoted(entry), quoted.as_bytes());
+            assert_eq!(automaton.entry_state(entry), automaton.member(state, name.as_bytes()));
+            assert!(!automaton.marks(automaton.entry_state(entry)).is_empty(), "{name}");
+        }
+        assert_eq!(automaton.find(state, b"e"), None);
+        assert_eq!(automaton.other(state), automaton.member(state, b"e"));
     }
 
     #[test]

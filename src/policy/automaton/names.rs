@@ -1,72 +1,174 @@
-//! Member name → state: an open-addressed table made for short names and many misses.
+//! Member name → state, for all tables of an automaton in three flat arrays.
+//!
+//! Made for short names and many misses: most end at one bit test, most others at one comparison of
+//! eight bytes. Each name is held once, and as JSON spells it, so that an engine can compare raw
+//! bytes from the closing quote backwards.
+
+use std::collections::HashMap;
 
 use super::StateId;
 
-/// An immutable table.
+/// One member name that a table knows, with where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(u32);
+
+/// All entries of an automaton.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Index into `entries`, or `EMPTY`; a power of two, at most half full, so that probing ends.
-    slots: Box<[u32]>,
+    /// Spellings in quotes, and beside them the names that cannot be spelled without an escape.
+    text: Box<[u8]>,
     entries: Box<[Entry]>,
-    /// Bit n: some name is n bytes long; bit 63: 63 or longer. Most misses end here.
+    /// Indices into `entries`, or `EMPTY`. Each table has its own stretch.
+    slots: Box<[u32]>,
+}
+
+/// The part of the slots that belongs to one table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Part {
+    first: u32,
+    /// Slots are a power of two, at most half full, so that probing ends.
+    mask: u32,
+    /// Bit n: some name is n bytes long; bit 63: 63 or longer. None: there are no slots.
     lengths: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     /// The first eight bytes, which tell most names apart in one comparison.
     head: u64,
-    name: Box<[u8]>,
+    name: Span,
+    quoted: Span,
     state: StateId,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    offset: u32,
+    length: u32,
 }
 
 const EMPTY: u32 = u32::MAX;
 
 impl Names {
-    /// `names` must differ from one another.
-    pub(super) fn new(names: impl Iterator<Item = (Box<[u8]>, StateId)>) -> Self {
-        let entries: Box<[Entry]> =
-            names.map(|(name, state)| Entry { head: head(&name), name, state }).collect();
-        let mut table = Self {
-            slots: vec![EMPTY; (entries.len() * 2).next_power_of_two()].into(),
-            lengths: entries.iter().fold(0, |bits, entry| bits | length_bit(entry.name.len())),
-            entries,
-        };
-        for (index, entry) in (0..).zip(&table.entries) {
-            let mut slot = table.slot(entry.head, entry.name.len());
-            while table.slots[slot] != EMPTY {
-                slot = (slot + 1) & (table.slots.len() - 1);
-            }
-            table.slots[slot] = index;
-        }
-        table
-    }
-
     #[inline]
-    pub(super) fn find(&self, name: &[u8]) -> Option<StateId> {
-        if self.lengths & length_bit(name.len()) == 0 {
+    pub(super) fn find(&self, part: &Part, name: &[u8]) -> Option<EntryId> {
+        if part.lengths & length_bit(name.len()) == 0 {
             return None;
         }
         let head = head(name);
-        let mut slot = self.slot(head, name.len());
+        let mut at = slot(head, name.len(), part.mask);
         loop {
-            let entry = self.entries.get(self.slots[slot] as usize)?;
-            if entry.head == head && *entry.name == *name {
-                return Some(entry.state);
+            let index = *self.slots.get((part.first + at) as usize)?;
+            let entry = self.entries.get(index as usize)?;
+            if entry.head == head && self.slice(entry.name) == name {
+                return Some(EntryId(index));
             }
-            slot = (slot + 1) & (self.slots.len() - 1);
+            at = (at + 1) & part.mask;
         }
     }
 
-    /// Multiplicative hashing takes the high bits, which depend on all bits beneath.
     #[inline]
-    fn slot(&self, head: u64, length: usize) -> usize {
-        let mixed = (head ^ (length as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93))
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        #[allow(clippy::cast_possible_truncation, reason = "32 bits are left")]
-        let high = (mixed >> 32) as usize;
-        high & (self.slots.len() - 1)
+    pub(super) fn state(&self, entry: EntryId) -> StateId {
+        self.entries[entry.0 as usize].state
     }
+
+    #[inline]
+    pub(super) fn name(&self, entry: EntryId) -> &[u8] {
+        self.slice(self.entries[entry.0 as usize].name)
+    }
+
+    #[inline]
+    pub(super) fn quoted(&self, entry: EntryId) -> &[u8] {
+        self.slice(self.entries[entry.0 as usize].quoted)
+    }
+
+    #[inline]
+    fn slice(&self, span: Span) -> &[u8] {
+        &self.text[span.offset as usize..(span.offset + span.length) as usize]
+    }
+}
+
+/// The arrays while tables are being added. The compiler bounds the number of entries, and selectors
+/// are short, so that no offset comes near 32 bits; where one would, `add` says so.
+#[derive(Default)]
+pub(super) struct NamesBuilder<'a> {
+    text: Vec<u8>,
+    spans: HashMap<&'a str, (Span, Span)>,
+    entries: Vec<Entry>,
+    slots: Vec<u32>,
+}
+
+impl<'a> NamesBuilder<'a> {
+    /// The part of one table; `None` if the arrays outgrow 32 bits. Names must differ.
+    pub(super) fn add(&mut self, names: &[(&'a str, StateId)]) -> Option<Part> {
+        if names.is_empty() {
+            return Some(Part::default());
+        }
+        let size = (names.len() * 2).next_power_of_two();
+        let first = self.slots.len();
+        u32::try_from(first + size).ok()?;
+        self.slots.resize(first + size, EMPTY);
+        let mut part = Part {
+            first: u32::try_from(first).ok()?,
+            mask: u32::try_from(size - 1).ok()?,
+            lengths: 0,
+        };
+        for &(name, state) in names {
+            let (plain, quoted) = self.spelled(name)?;
+            let head = head(name.as_bytes());
+            part.lengths |= length_bit(name.len());
+            let mut at = slot(head, name.len(), part.mask);
+            while self.slots[(part.first + at) as usize] != EMPTY {
+                at = (at + 1) & part.mask;
+            }
+            self.slots[(part.first + at) as usize] = u32::try_from(self.entries.len()).ok()?;
+            self.entries.push(Entry { head, name: plain, quoted, state });
+        }
+        Some(part)
+    }
+
+    pub(super) fn finish(self) -> Names {
+        Names { text: self.text.into(), entries: self.entries.into(), slots: self.slots.into() }
+    }
+
+    /// Where the name stands and where its spelling does; both are written at the first call.
+    fn spelled(&mut self, name: &'a str) -> Option<(Span, Span)> {
+        if let Some(spans) = self.spans.get(name) {
+            return Some(*spans);
+        }
+        let offset = u32::try_from(self.text.len()).ok()?;
+        self.text.push(b'"');
+        for byte in name.bytes() {
+            match byte {
+                b'"' | b'\\' => self.text.extend([b'\\', byte]),
+                0..0x20 => self.text.extend(format!("\\u{byte:04x}").bytes()),
+                _ => self.text.push(byte),
+            }
+        }
+        self.text.push(b'"');
+        let end = u32::try_from(self.text.len()).ok()?;
+        let quoted = Span { offset, length: end - offset };
+        let length = u32::try_from(name.len()).ok()?;
+        let plain = if quoted.length == length + 2 {
+            Span { offset: offset + 1, length }
+        } else {
+            self.text.extend(name.bytes());
+            u32::try_from(self.text.len()).ok()?;
+            Span { offset: end, length }
+        };
+        self.spans.insert(name, (plain, quoted));
+        Some((plain, quoted))
+    }
+}
+
+/// Multiplicative hashing takes the high bits, which depend on all bits beneath.
+#[inline]
+fn slot(head: u64, length: usize, mask: u32) -> u32 {
+    let mixed = (head ^ (length as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93))
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    #[allow(clippy::cast_possible_truncation, reason = "32 bits are left")]
+    let high = (mixed >> 32) as u32;
+    high & mask
 }
 
 #[inline]
@@ -88,15 +190,42 @@ mod tests {
 
     #[test]
     fn every_name_finds_its_own_state_and_no_other_does() {
-        let names: Vec<String> = (0..500)
+        let all: Vec<String> = (0..500)
             .map(|i| format!("{}{i}", ["", "member", "a_rather_long_member_name_", "\0"][i % 4]))
             .collect();
-        let table =
-            Names::new((0..).zip(&names).map(|(i, name)| (name.as_bytes().into(), StateId(i))));
-        for (i, name) in (0..).zip(&names) {
-            assert_eq!(table.find(name.as_bytes()), Some(StateId(i)), "{name:?}");
-            assert_eq!(table.find(format!("{name}\0").as_bytes()), None, "{name:?}");
+        let (front, back) = all.split_at(200);
+        let mut builder = NamesBuilder::default();
+        let parts = [(front, back, 0_u32), (back, front, 200)].map(|(own, other, from)| {
+            let named: Vec<(&str, StateId)> =
+                own.iter().map(String::as_str).zip((from..).map(StateId)).collect();
+            (builder.add(&named).expect("small"), own, other, from)
+        });
+        let names = builder.finish();
+        for (part, own, other, from) in parts {
+            for (state, name) in (from..).zip(own) {
+                let entry = names.find(&part, name.as_bytes()).expect("a name of the table");
+                assert_eq!(names.state(entry), StateId(state), "{name:?}");
+                assert_eq!(names.name(entry), name.as_bytes());
+                assert_eq!(names.find(&part, format!("{name}\0").as_bytes()), None, "{name:?}");
+            }
+            for name in other {
+                assert_eq!(names.find(&part, name.as_bytes()), None, "{name:?}");
+            }
         }
-        assert_eq!(Names::new(std::iter::empty()).find(b""), None);
+        assert_eq!(names.find(&Part::default(), b""), None);
+    }
+
+    #[test]
+    fn a_spelling_is_json_for_exactly_its_name() {
+        let tricky = ["", "email", "größe", "a\",\"b", "back\\slash", "line\nbreak", "\u{1}"];
+        let mut builder = NamesBuilder::default();
+        let part = builder.add(&tricky.map(|name| (name, StateId::DEAD))).expect("small");
+        let names = builder.finish();
+        for name in tricky {
+            let entry = names.find(&part, name.as_bytes()).expect("a name of the table");
+            let read: String = serde_json::from_slice(names.quoted(entry)).expect("a JSON string");
+            assert_eq!(read, name);
+            assert_eq!(names.name(entry), name.as_bytes());
+        }
     }
 }
