@@ -78,6 +78,11 @@ impl Canonical {
         })
     }
 
+    /// Whether people write the sign between the digits of a phone number.
+    pub(super) const fn separates_phone(sign: char) -> bool {
+        matches!(sign, ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2011}')
+    }
+
     /// Canonical bytes as text again, for opened tokens.
     pub(super) fn text(self, bytes: Vec<u8>) -> Option<String> {
         match self {
@@ -160,7 +165,7 @@ fn phone(value: &str) -> Option<String> {
         match sign {
             '0'..='9' => number.push(sign),
             '+' if number.is_empty() => number.push(sign),
-            ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2011}' => {}
+            _ if Canonical::separates_phone(sign) => {}
             _ => return None,
         }
     }

@@ -6,7 +6,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Whether each byte of the text is a character by itself.
-fn one_byte_each(text: &str) -> bool {
+pub(super) fn one_byte_each(text: &str) -> bool {
     text.is_ascii() && memchr::memchr(b'\r', text.as_bytes()).is_none()
 }
 

@@ -8,7 +8,9 @@
 
 mod calendar;
 mod characters;
+mod incremental;
 mod json;
+mod last;
 mod mask;
 mod network;
 mod number;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+pub use incremental::Incremental;
 pub use json::write_string;
 
 use json::write_escaped;

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
+mod pieces;
 mod plain;
 
 use super::*;

@@ -9,7 +9,7 @@ use crate::action::Mask;
 
 /// Texts in which ways could part: ASCII, line ends, letters with marks, joined signs, flags, numbers
 /// in groups.
-fn any_text() -> impl Strategy<Value = String> {
+pub(super) fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => "[ -~]{1,24}",
         4 => "[0-9 ./()+-]{1,12}",
@@ -108,7 +108,7 @@ fn any_number() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn escaping_in_chunks_is_escaping_byte_by_byte(text in prop::collection::vec(any_text(), 0..8)) {
