@@ -40,7 +40,7 @@ fn escaped(text: &str) -> String {
             '\u{c}' => json.push_str("\\f"),
             '\r' => json.push_str("\\r"),
             '\0'..='\u{1f}' => {
-                write!(json, "\\u{:04x}", u32::from(sign)).expect("a string takes all")
+                write!(json, "\\u{:04x}", u32::from(sign)).expect("a string takes all");
             }
             _ => json.push(sign),
         }
