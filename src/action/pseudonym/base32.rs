@@ -4,25 +4,31 @@
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Appends the digits of `bytes`.
-pub(super) fn encode(bytes: &[u8], out: &mut String) {
-    let mut bits = 0_u16;
+pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+    // Five bytes are eight digits.
+    let (groups, rest) = bytes.as_chunks::<5>();
+    for &[a, b, c, d, e] in groups {
+        let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+        out.extend_from_slice(&[35, 30, 25, 20, 15, 10, 5, 0].map(|shift| digit(bits >> shift)));
+    }
+    let mut bits = 0_u64;
     let mut count = 0_u8;
-    for byte in bytes {
-        bits = (bits << 8) | u16::from(*byte);
+    for byte in rest {
+        bits = (bits << 8) | u64::from(*byte);
         count += 8;
         while count >= 5 {
             count -= 5;
             out.push(digit(bits >> count));
         }
-        bits &= (1 << count) - 1;
     }
     if count > 0 {
         out.push(digit(bits << (5 - count)));
     }
 }
 
-fn digit(bits: u16) -> char {
-    char::from(ALPHABET[usize::from(bits & 31)])
+fn digit(bits: u64) -> u8 {
+    // Five bits, so it is below 32 whatever the width of a `usize`.
+    ALPHABET[(bits & 31) as usize]
 }
 
 /// The bytes that `text` stands for. Case is folded. `None` for a foreign sign, for a length that no
@@ -65,9 +71,9 @@ mod tests {
             ("foobar", "mzxw6ytboi"),
         ];
         for (plain, text) in cases {
-            let mut encoded = String::new();
+            let mut encoded = Vec::new();
             encode(plain.as_bytes(), &mut encoded);
-            assert_eq!(encoded, text);
+            assert_eq!(encoded, text.as_bytes());
             assert_eq!(decode(text).as_deref(), Some(plain.as_bytes()), "{text}");
             assert_eq!(decode(&text.to_uppercase()).as_deref(), Some(plain.as_bytes()), "{text}");
         }

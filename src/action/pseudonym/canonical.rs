@@ -1,9 +1,10 @@
 //! Brings a value to one form, so that the same value gives the same pseudonym however it is spelt.
 //! What cannot be brought to its category's form gets no pseudonym: it is blanked and counted.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Deref;
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -57,16 +58,29 @@ impl Canonical {
     /// The canonical bytes of `value`; `None` if it is not of this type. They are wiped when dropped.
     #[must_use]
     pub fn bytes(self, value: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let bytes = match self {
-            Self::Text => value.nfc().collect::<String>().into_bytes(),
-            Self::Email => email(value)?.into_bytes(),
-            Self::Phone => phone(value)?.into_bytes(),
-            Self::Decimal => decimal(value)?.into_bytes(),
-            Self::Uuid => Uuid::try_parse(value.trim()).ok()?.as_bytes().to_vec(),
-            Self::Ip => ip(value)?,
-            Self::Compact => compact(value)?.into_bytes(),
-        };
-        Some(Zeroizing::new(bytes))
+        self.form(value).map(|form| Zeroizing::new(form.to_vec()))
+    }
+
+    /// The canonical bytes of `value`, on the heap only where they are neither few nor the value's own.
+    pub(super) fn form(self, value: &str) -> Option<Form<'_>> {
+        Some(match self {
+            Self::Text if is_nfc(value) => Form::Value(value),
+            Self::Text => Form::text(value.nfc().collect()),
+            Self::Email => Form::text(email(value)?),
+            Self::Phone => Form::text(phone(value)?),
+            Self::Decimal => decimal(value)?,
+            Self::Uuid => Form::short(Uuid::try_parse(value.trim()).ok()?.as_bytes()),
+            Self::Ip => match value.trim().parse::<IpAddr>().ok()?.to_canonical() {
+                IpAddr::V4(address) => Form::short(&address.octets()),
+                IpAddr::V6(address) => Form::short(&address.octets()),
+            },
+            Self::Compact => Form::text(compact(value)?),
+        })
+    }
+
+    /// Whether people write the sign between the digits of a phone number.
+    pub(super) const fn separates_phone(sign: char) -> bool {
+        matches!(sign, ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2011}')
     }
 
     /// Canonical bytes as text again, for opened tokens.
@@ -84,13 +98,65 @@ impl Canonical {
     }
 }
 
+/// Canonical bytes. Wiped when dropped, but for those that are the value's own.
+pub(super) enum Form<'a> {
+    Value(&'a str),
+    Text(Zeroizing<String>),
+    Short(Zeroizing<[u8; SHORT]>, usize),
+}
+
+/// Bytes of the longest address and of a UUID.
+const SHORT: usize = 16;
+
+impl Form<'_> {
+    fn text(text: String) -> Self {
+        Self::Text(Zeroizing::new(text))
+    }
+
+    /// `bytes` are [`SHORT`] at most.
+    fn short(bytes: &[u8]) -> Self {
+        let mut short = Zeroizing::new([0; SHORT]);
+        short[..bytes.len()].copy_from_slice(bytes);
+        Self::Short(short, bytes.len())
+    }
+}
+
+impl Deref for Form<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Value(text) => text.as_bytes(),
+            Self::Text(text) => text.as_bytes(),
+            Self::Short(bytes, length) => &bytes[..*length],
+        }
+    }
+}
+
+/// Whether the value surely stands as it is in NFC; most values do.
+fn is_nfc(value: &str) -> bool {
+    value.is_ascii() || is_nfc_quick(value.chars()) == IsNormalized::Yes
+}
+
 fn email(value: &str) -> Option<String> {
-    let value: String = value.trim().nfc().collect();
+    let value = value.trim();
+    let normalised: Zeroizing<String>;
+    let value = if is_nfc(value) {
+        value
+    } else {
+        normalised = Zeroizing::new(value.nfc().collect());
+        &normalised
+    };
     let (local, domain) = value.rsplit_once('@')?;
     if local.is_empty() || local.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return None;
     }
-    Some(format!("{}@{}", local.to_ascii_lowercase(), ascii_domain(domain)?))
+    let mut email = String::with_capacity(value.len());
+    email.push_str(local);
+    email.make_ascii_lowercase();
+    email.push('@');
+    ascii_domain(domain, &mut email)?;
+    Some(email)
 }
 
 fn phone(value: &str) -> Option<String> {
@@ -99,7 +165,7 @@ fn phone(value: &str) -> Option<String> {
         match sign {
             '0'..='9' => number.push(sign),
             '+' if number.is_empty() => number.push(sign),
-            ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2011}' => {}
+            _ if Canonical::separates_phone(sign) => {}
             _ => return None,
         }
     }
@@ -108,8 +174,16 @@ fn phone(value: &str) -> Option<String> {
 
 /// Exact: mantissa and exponent are shifted as text. `42.0` and `4.2e1` are 42; `4.2` is no integer
 /// and `-42` no id, since dropping its sign would make two ids one.
-fn decimal(value: &str) -> Option<String> {
+fn decimal(value: &str) -> Option<Form<'_>> {
     let value = value.trim();
+    let plain = value.bytes().all(|byte| byte.is_ascii_digit()) && !value.starts_with('0');
+    if plain && (1..=DECIMAL_DIGITS).contains(&value.len()) {
+        return Some(Form::Value(value));
+    }
+    shifted(value).map(Form::text)
+}
+
+fn shifted(value: &str) -> Option<String> {
     let (mantissa, exponent) = match value.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (value, 0),
@@ -145,20 +219,17 @@ fn decimal(value: &str) -> Option<String> {
     (integer.len() <= DECIMAL_DIGITS).then_some(integer)
 }
 
-fn ip(value: &str) -> Option<Vec<u8>> {
-    Some(match value.trim().parse::<IpAddr>().ok()?.to_canonical() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    })
-}
-
 fn compact(value: &str) -> Option<String> {
-    let text: String = value
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '\u{2010}' | '\u{2011}' | '\u{2013}'))
-        .map(|c| c.to_ascii_uppercase())
-        .collect();
-    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(text)
+    let mut text = String::with_capacity(value.len());
+    for sign in value.chars() {
+        match sign {
+            'a'..='z' | 'A'..='Z' | '0'..='9' => text.push(sign.to_ascii_uppercase()),
+            '-' | '\u{2010}' | '\u{2011}' | '\u{2013}' => {}
+            blank if blank.is_whitespace() => {}
+            _ => return None,
+        }
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ const SALT: &[u8] = b"tamis/v1";
 /// probability of 1.5·10⁻²¹. 64 bits would collide at 2.7 %.
 const PSEUDONYM_BYTES: usize = 16;
 
+/// Room for the text of a pseudonym or of a short value's token.
+const TEXT_BYTES: usize = 64;
+
 /// Tokens hide the length of what they carry up to a multiple of this.
 const TOKEN_BLOCK: usize = 16;
 
@@ -69,6 +72,14 @@ impl Use {
             Self::Token => "token",
         }
     }
+
+    /// What the version follows, at the start of each text.
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Pseudonym => "ps",
+            Self::Token => "tk",
+        }
+    }
 }
 
 /// Who can link what to what.
@@ -115,7 +126,8 @@ pub struct Domain<'a> {
 
 /// A key for one domain and use, derived from the root. Zeroised on drop, never printed.
 pub struct DomainKey {
-    version: NonZeroU32,
+    /// What its pseudonyms or tokens begin with: `ps1_`, `tk1_`.
+    mark: String,
     material: Material,
 }
 
@@ -156,6 +168,7 @@ impl DomainKey {
             length_prefixed(part.as_bytes(), &mut info);
         }
         let hkdf = Hkdf::<Sha256>::new(Some(SALT), root.bytes.as_slice());
+        let mark = format!("{}{version}_", domain.used_for.mark());
         let material = match domain.used_for {
             Use::Pseudonym => {
                 let mut key = Zeroizing::new([0; 32]);
@@ -172,7 +185,7 @@ impl DomainKey {
                 Material::Token { key, associated_data }
             }
         };
-        Self { version: root.version, material }
+        Self { mark, material }
     }
 
     /// The pseudonym of `value`: `ps‹version›_` and 26 base32 digits of
@@ -181,22 +194,39 @@ impl DomainKey {
     /// version. `None` if the value is not of the type, or the key is not for pseudonyms.
     #[must_use]
     pub fn pseudonym(&self, canonical: Canonical, value: &str) -> Option<String> {
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        self.write_pseudonym(canonical, value, &mut text)?;
+        String::from_utf8(text).ok()
+    }
+
+    /// Writes the [`pseudonym`](Self::pseudonym), which is letters and figures, `_` and `-` only.
+    /// `None`, and nothing written, as there.
+    #[must_use = "without a pseudonym the value needs a placeholder"]
+    pub fn write_pseudonym(
+        &self,
+        canonical: Canonical,
+        value: &str,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let Material::Pseudonym(keyed) = &self.material else { return None };
-        let bytes = canonical.bytes(value)?;
+        let form = canonical.form(value)?;
+        let kind = canonical.as_str().as_bytes();
         let mut mac = Hmac::clone(keyed);
-        let mut framed = Zeroizing::new(Vec::with_capacity(bytes.len() + 16));
-        length_prefixed(canonical.as_str().as_bytes(), &mut framed);
-        length_prefixed(&bytes, &mut framed);
-        mac.update(&framed);
+        mac.update(&length_of(kind));
+        mac.update(kind);
+        mac.update(&length_of(&form));
+        mac.update(&form);
         let mac = mac.finalize().into_bytes();
-        let (short, _) = mac.split_at(PSEUDONYM_BYTES);
+        let (short, _) = mac.split_first_chunk::<PSEUDONYM_BYTES>()?;
         if canonical == Canonical::Uuid {
-            let short: [u8; PSEUDONYM_BYTES] = short.try_into().ok()?;
-            return Some(uuid::Builder::from_custom_bytes(short).into_uuid().to_string());
+            let mut text = uuid::Uuid::encode_buffer();
+            let uuid = uuid::Builder::from_custom_bytes(*short).into_uuid().hyphenated();
+            out.extend_from_slice(uuid.encode_lower(&mut text).as_bytes());
+        } else {
+            out.extend_from_slice(self.mark.as_bytes());
+            base32::encode(short, out);
         }
-        let mut text = format!("ps{}_", self.version);
-        base32::encode(short, &mut text);
-        Some(text)
+        Some(())
     }
 
     /// The token of `value`: `tk‹version›_` and the base32 digits of AES-256-SIV over the canonical
@@ -204,15 +234,26 @@ impl DomainKey {
     /// `None` if the value is not of the type, or the key is not for tokens. Source: RFC 5297.
     #[must_use]
     pub fn token(&self, canonical: Canonical, value: &str) -> Option<String> {
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        self.write_token(canonical, value, &mut text)?;
+        String::from_utf8(text).ok()
+    }
+
+    /// Writes the [`token`](Self::token), which is letters and figures and `_` only. `None`, and
+    /// nothing written, as there.
+    #[must_use = "without a token the value needs a placeholder"]
+    pub fn write_token(&self, canonical: Canonical, value: &str, out: &mut Vec<u8>) -> Option<()> {
         let Material::Token { key, associated_data } = &self.material else { return None };
-        let mut plain = canonical.bytes(value)?;
-        plain.push(TOKEN_END);
-        let padded = plain.len().next_multiple_of(TOKEN_BLOCK);
-        plain.resize(padded, 0);
+        let form = canonical.form(value)?;
+        // Never grown, so that no copy of the value stays behind.
+        let padded = (form.len() + 1).next_multiple_of(TOKEN_BLOCK);
+        let mut plain = Zeroizing::new(vec![0; padded]);
+        plain[..form.len()].copy_from_slice(&form);
+        plain[form.len()] = TOKEN_END;
         let sealed = siv(key).encrypt([associated_data], &plain).ok()?;
-        let mut text = format!("tk{}_", self.version);
-        base32::encode(&sealed, &mut text);
-        Some(text)
+        out.extend_from_slice(self.mark.as_bytes());
+        base32::encode(&sealed, out);
+        Some(())
     }
 
     /// The value that [`token`](Self::token) was given, in its canonical form. `None` for a token of
@@ -221,8 +262,8 @@ impl DomainKey {
     #[must_use]
     pub fn open_token(&self, canonical: Canonical, token: &str) -> Option<Personal<String>> {
         let Material::Token { key, associated_data } = &self.material else { return None };
-        let (prefix, digits) = token.split_once('_')?;
-        if !prefix.eq_ignore_ascii_case(&format!("tk{}", self.version)) {
+        let (mark, digits) = token.split_at_checked(self.mark.len())?;
+        if !mark.eq_ignore_ascii_case(&self.mark) {
             return None;
         }
         let sealed = base32::decode(digits)?;
@@ -237,9 +278,12 @@ impl DomainKey {
 }
 
 fn length_prefixed(part: &[u8], out: &mut Vec<u8>) {
-    let length = u32::try_from(part.len()).expect("names and bounded values are below 4 GiB");
-    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&length_of(part));
     out.extend_from_slice(part);
+}
+
+fn length_of(part: &[u8]) -> [u8; 4] {
+    u32::try_from(part.len()).expect("names and bounded values are below 4 GiB").to_be_bytes()
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
@@ -277,10 +321,10 @@ mod tests {
             mac.as_slice(),
             hex("e3e8ba6ab82dbaa2146ecda73863f539fbea9108191846f27cc50a502977d2ea")
         );
-        let mut expected = "ps1_".to_owned();
+        let mut expected = b"ps1_".to_vec();
         base32::encode(&mac[..PSEUDONYM_BYTES], &mut expected);
         let key = DomainKey::derive(&root, &domain);
-        assert_eq!(key.pseudonym(Canonical::Text, "c1"), Some(expected));
+        assert_eq!(key.pseudonym(Canonical::Text, "c1").map(String::into_bytes), Some(expected));
         assert_eq!(
             uuid::Builder::from_custom_bytes(mac[..16].try_into().expect("16 bytes"))
                 .into_uuid()

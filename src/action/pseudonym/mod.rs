@@ -9,6 +9,8 @@ mod base32;
 mod canonical;
 mod key;
 mod punycode;
+mod short;
 
 pub use canonical::Canonical;
 pub use key::{Domain, DomainKey, RootKey, Scope, Use};
+pub(super) use short::ShortValue;

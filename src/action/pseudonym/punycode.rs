@@ -7,29 +7,37 @@ use unicode_normalization::UnicodeNormalization;
 const LABEL: usize = 63;
 const NAME: usize = 253;
 
-/// The domain in lower case, each label in ASCII. `None` if it is no domain name.
-pub(super) fn ascii_domain(domain: &str) -> Option<String> {
-    let mut name = String::with_capacity(domain.len());
+/// Appends the domain in lower case, each label in ASCII. `None` if it is no domain name.
+pub(super) fn ascii_domain(domain: &str, out: &mut String) -> Option<()> {
+    let begin = out.len();
     // The four dots that IDNA treats alike. Source: RFC 3490 §3.1.
     for label in domain.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']) {
-        if !name.is_empty() {
-            name.push('.');
+        if out.len() > begin {
+            out.push('.');
         }
-        let start = name.len();
-        let folded: String = label.nfkc().flat_map(char::to_lowercase).nfc().collect();
-        if folded.is_ascii() {
-            name.push_str(&folded);
+        let start = out.len();
+        if label.is_ascii() {
+            out.extend(label.chars().map(|letter| letter.to_ascii_lowercase()));
         } else {
-            name.push_str("xn--");
-            encode(&folded, &mut name)?;
+            encode_folded(label, out)?;
         }
-        let ascii = &name[start..];
+        let ascii = &out[start..];
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if ascii.is_empty() || ascii.len() > LABEL || !ascii.bytes().all(plain) {
             return None;
         }
     }
-    (name.len() <= NAME).then_some(name)
+    (out.len() - begin <= NAME).then_some(())
+}
+
+fn encode_folded(label: &str, out: &mut String) -> Option<()> {
+    let folded: String = label.nfkc().flat_map(char::to_lowercase).nfc().collect();
+    if folded.is_ascii() {
+        out.push_str(&folded);
+        return Some(());
+    }
+    out.push_str("xn--");
+    encode(&folded, out)
 }
 
 /// Appends the punycode of `label`. Source: RFC 3492 §6.3.
@@ -120,7 +128,9 @@ mod tests {
             (&long, None),
         ];
         for (domain, expected) in cases {
-            assert_eq!(ascii_domain(domain).as_deref(), expected, "{domain}");
+            let mut name = String::new();
+            let name = ascii_domain(domain, &mut name).map(|()| name);
+            assert_eq!(name.as_deref(), expected, "{domain}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Dates, times, years and ages made coarser. Always a string, since `2026-11` is no number.
 
+use std::io::Write as _;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
@@ -27,66 +29,68 @@ struct Moment {
     hour: Option<(i8, bool)>,
 }
 
-/// The value cut to the level that `how` names, in UTC if the value says its offset. What is coarser
-/// already stays as coarse as it is. `None` if it is no RFC 3339 date or date-time.
-pub(super) fn cut(how: Generalisation, value: &str) -> Option<String> {
+/// Writes the value cut to the level that `how` names, in UTC if the value says its offset. What is
+/// coarser already stays as coarse as it is. `None` if it is no RFC 3339 date or date-time.
+pub(super) fn cut(how: Generalisation, value: &str, out: &mut Vec<u8>) -> Option<()> {
     let Moment { year, month, day, hour } = moment(value)?;
     let (with_month, with_day, with_hour) = match how {
         Generalisation::Hour => (true, true, true),
         Generalisation::Day => (true, true, false),
-        Generalisation::Month => (true, false, false),
-        Generalisation::Quarter => {
-            let quarter = month.map(|month| (month - 1) / 3 + 1);
-            return Some(quarter.map_or(format!("{year:04}"), |q| format!("{year:04}-Q{q}")));
-        }
+        Generalisation::Month | Generalisation::Quarter => (true, false, false),
         // Year. Everything else is no level of the calendar, and the year is the safest of them.
         _ => (false, false, false),
     };
-    let Some(month) = month.filter(|_| with_month) else { return Some(format!("{year:04}")) };
-    let Some(day) = day.filter(|_| with_day) else { return Some(format!("{year:04}-{month:02}")) };
-    Some(match hour.filter(|_| with_hour) {
-        None => format!("{year:04}-{month:02}-{day:02}"),
-        Some((hour, true)) => format!("{year:04}-{month:02}-{day:02}T{hour:02}:00:00Z"),
-        Some((hour, false)) => format!("{year:04}-{month:02}-{day:02}T{hour:02}:00:00"),
-    })
+    write!(out, "{year:04}").ok()?;
+    let Some(month) = month.filter(|_| with_month) else { return Some(()) };
+    if how == Generalisation::Quarter {
+        return write!(out, "-Q{}", (month - 1) / 3 + 1).ok();
+    }
+    write!(out, "-{month:02}").ok()?;
+    let Some(day) = day.filter(|_| with_day) else { return Some(()) };
+    write!(out, "-{day:02}").ok()?;
+    match hour.filter(|_| with_hour) {
+        None => Some(()),
+        Some((hour, true)) => write!(out, "T{hour:02}:00:00Z").ok(),
+        Some((hour, false)) => write!(out, "T{hour:02}:00:00").ok(),
+    }
 }
 
-/// A band of `years` years. A date or a year gives the band of years it lies in (`1985-1989`); a bare
+/// Writes a band of `years` years. A date or a year gives the band of years it lies in (`1985-1989`); a bare
 /// number up to 130 is an age and gives the band of ages (`35-39`, `0-17`, `90+`). Years in which
 /// people of 90 and more were born are one band, written `../1936` (ISO 8601-2, open interval).
-pub(super) fn band(years: u16, value: &str, today: Date) -> Option<String> {
+pub(super) fn band(years: u16, value: &str, today: Date, out: &mut Vec<u8>) -> Option<()> {
     let value = value.trim();
     let years = years.max(1);
     if is_plain_integer(value) && value.len() <= 4 {
         let number: u16 = value.parse().ok()?;
         if AGES.contains(&number) {
-            return Some(age_band(years, number));
+            return age_band(years, number, out);
         }
-        return YEARS.contains(&number).then(|| year_band(years, number, today));
+        return YEARS.contains(&number).then(|| year_band(years, number, today, out))?;
     }
     let year = u16::try_from(moment(value)?.year).ok()?;
-    Some(year_band(years, year, today))
+    year_band(years, year, today, out)
 }
 
-fn age_band(years: u16, age: u16) -> String {
+fn age_band(years: u16, age: u16, out: &mut Vec<u8>) -> Option<()> {
     if age < ADULT_AGE {
-        return format!("0-{}", ADULT_AGE - 1);
+        return write!(out, "0-{}", ADULT_AGE - 1).ok();
     }
     if age >= TOP_CODED_AGE {
-        return format!("{TOP_CODED_AGE}+");
+        return write!(out, "{TOP_CODED_AGE}+").ok();
     }
     let (first, last) = bounds(years, age);
-    range(first.max(ADULT_AGE), last.min(TOP_CODED_AGE - 1))
+    range(first.max(ADULT_AGE), last.min(TOP_CODED_AGE - 1), out)
 }
 
-fn year_band(years: u16, year: u16, today: Date) -> String {
+fn year_band(years: u16, year: u16, today: Date, out: &mut Vec<u8>) -> Option<()> {
     let this_year = u16::try_from(today.year()).unwrap_or(u16::MAX);
     let top_coded = this_year.saturating_sub(TOP_CODED_AGE);
     if year <= top_coded {
-        return format!("../{top_coded}");
+        return write!(out, "../{top_coded}").ok();
     }
     let (first, last) = bounds(years, year);
-    range(first.max(top_coded + 1), last)
+    range(first.max(top_coded + 1), last, out)
 }
 
 fn bounds(years: u16, value: u16) -> (u16, u16) {
@@ -94,8 +98,8 @@ fn bounds(years: u16, value: u16) -> (u16, u16) {
     (first, first.saturating_add(years - 1))
 }
 
-fn range(first: u16, last: u16) -> String {
-    if first == last { first.to_string() } else { format!("{first}-{last}") }
+fn range(first: u16, last: u16, out: &mut Vec<u8>) -> Option<()> {
+    if first == last { write!(out, "{first}") } else { write!(out, "{first}-{last}") }.ok()
 }
 
 fn moment(value: &str) -> Option<Moment> {

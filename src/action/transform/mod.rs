@@ -7,6 +7,10 @@
 //! Source: docs/RULES.md, "Actions".
 
 mod calendar;
+mod characters;
+mod incremental;
+mod json;
+mod last;
 mod mask;
 mod network;
 mod number;
@@ -16,6 +20,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+
+pub use incremental::Incremental;
+pub use json::write_string;
+
+use json::write_escaped;
 
 use super::pseudonym::{Canonical, DomainKey};
 use super::{Action, Generalisation};
@@ -57,86 +66,88 @@ pub struct Treatment {
     pub today: Date,
 }
 
-/// What a value becomes.
-enum Released {
-    String(String),
-    Number(String),
-}
-
 impl Treatment {
     /// Writes what `value` becomes, as JSON text. `remove`, `drop` and `refuse` are carried out by
     /// whoever writes members; a value that reaches this function under one of them is blanked.
+    ///
+    /// Results are written straight into `out`. What an action has written before it finds that it
+    /// was not made for the value is taken back.
     pub fn apply(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
         match (&self.action, value) {
             (_, Scalar::Null) => out.extend_from_slice(b"null"),
             // Whether the caller is a party was decided for the whole element.
             (Action::Keep | Action::OwnLines, value) => copy(value, out),
             (Action::Blank, value) => placeholder(value, out),
-            (_, value) => match self.released(value) {
-                Some(Released::String(text)) => write_string(&text, out),
-                Some(Released::Number(text)) => out.extend_from_slice(text.as_bytes()),
-                None => {
+            (_, value) => {
+                let start = out.len();
+                if self.release(value, out).is_none() {
+                    out.truncate(start);
                     placeholder(value, out);
                     return Applied::Blanked;
                 }
-            },
+            }
         }
         Applied::Written
     }
 
     /// `None`: the action was not made for this value.
-    fn released(&self, value: Scalar<'_>) -> Option<Released> {
-        // A number that stands for an id, a card or a postal code is treated as its digits, and
-        // leaves as a string: `****1234` is no number.
-        let text = match value {
-            Scalar::String(text) | Scalar::Number(text) => text,
-            Scalar::Null | Scalar::Bool(_) => "",
-        };
-        let characters = match value {
-            Scalar::String(text) => Some(text),
-            Scalar::Number(text) => Some(text).filter(|text| number::is_plain_integer(text)),
-            Scalar::Null | Scalar::Bool(_) => None,
-        };
+    fn release(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
+        // A number made coarser is the only result that is no string.
+        let is_amount = matches!(
+            self.action,
+            Action::Generalise(
+                Generalisation::Bucket(_) | Generalisation::Round(_) | Generalisation::Degrees(_)
+            )
+        );
+        let mark: &[u8] = if is_amount && matches!(value, Scalar::Number(_)) { b"" } else { b"\"" };
+        out.extend_from_slice(mark);
+        self.release_text(value, out)?;
+        out.extend_from_slice(mark);
+        Some(())
+    }
+
+    /// Writes what stands between the quotation marks.
+    fn release_text(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
         let string = match value {
             Scalar::String(text) => Some(text),
             Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) => None,
         };
-        let like = |text: String| match value {
-            Scalar::Number(_) => Released::Number(text),
-            Scalar::Null | Scalar::Bool(_) | Scalar::String(_) => Released::String(text),
+        let text = match value {
+            Scalar::String(text) | Scalar::Number(text) => Some(text),
+            Scalar::Null | Scalar::Bool(_) => None,
         };
-        let is_text = !matches!(value, Scalar::Null | Scalar::Bool(_));
+        // A number that stands for an id, a card or a postal code is treated as its digits, and
+        // leaves as a string: `****1234` is no number.
+        let characters = text.filter(|text| string.is_some() || number::is_plain_integer(text));
         match &self.action {
-            Action::Mask(how) => characters.map(|text| mask::mask(*how, text)),
-            Action::Initials => string.and_then(text::initials),
-            Action::FirstWord => string.and_then(text::first_word),
+            Action::Mask(how) => mask::mask(*how, characters?, out),
+            Action::Initials => text::initials(string?, out)?,
+            Action::FirstWord => text::first_word(string?, out)?,
             Action::Generalise(how) => match *how {
                 Generalisation::Hour
                 | Generalisation::Day
                 | Generalisation::Month
                 | Generalisation::Quarter
-                | Generalisation::Year => string.and_then(|text| calendar::cut(*how, text)),
+                | Generalisation::Year => calendar::cut(*how, string?, out)?,
                 Generalisation::YearBand(years) => {
-                    characters.and_then(|text| calendar::band(years, text, self.today))
+                    calendar::band(years, characters?, self.today, out)?;
                 }
-                Generalisation::Bucket(step) => return number::bucket(text, step).map(like),
-                Generalisation::Round(exponent) => return number::round(text, exponent).map(like),
-                Generalisation::Degrees(n) => return number::degrees(text, n).map(like),
-                Generalisation::Prefix(n) => characters.and_then(|text| text::prefix(text, n)),
-                Generalisation::Group => Some(self.group(value)),
+                Generalisation::Bucket(step) => number::bucket(text?, step, out)?,
+                Generalisation::Round(exponent) => number::round(text?, exponent, out)?,
+                Generalisation::Degrees(n) => number::degrees(text?, n, out)?,
+                Generalisation::Prefix(n) => text::prefix(characters?, n, out)?,
+                Generalisation::Group => write_escaped(self.group(value), out),
                 // Both need a place's other members, which one scalar does not have.
-                Generalisation::City | Generalisation::Country => None,
+                Generalisation::City | Generalisation::Country => return None,
             },
-            Action::IpPrefix { v4, v6 } => {
-                string.and_then(|text| network::ip_prefix(text, *v4, *v6))
-            }
-            Action::AgentFamily => string.map(network::agent_family),
-            Action::PathTemplate => string.and_then(network::path_template),
-            Action::Origin => string.and_then(network::origin),
+            Action::IpPrefix { v4, v6 } => network::ip_prefix(string?, *v4, *v6, out)?,
+            Action::AgentFamily => network::agent_family(string?, out),
+            Action::PathTemplate => network::path_template(string?, out)?,
+            Action::Origin => network::origin(string?, out)?,
             Action::Pseudonym(_) => {
-                self.key.as_ref().filter(|_| is_text)?.pseudonym(self.canonical, text)
+                self.key.as_ref()?.write_pseudonym(self.canonical, text?, out)?;
             }
-            Action::Token => self.key.as_ref().filter(|_| is_text)?.token(self.canonical, text),
+            Action::Token => self.key.as_ref()?.write_token(self.canonical, text?, out)?,
             // This version refuses to guess what a detector would find (scrub) and to permute digits
             // (fpe). The others are dealt with before or elsewhere: see `apply`.
             Action::Scrub
@@ -146,13 +157,13 @@ impl Treatment {
             | Action::Blank
             | Action::Remove
             | Action::Drop
-            | Action::Refuse => None,
+            | Action::Refuse => return None,
         }
-        .map(Released::String)
+        Some(())
     }
 
     /// The group of a value, by the category's table; without a table, or beside it, `other`.
-    fn group(&self, value: Scalar<'_>) -> String {
+    fn group(&self, value: Scalar<'_>) -> &str {
         let text = match value {
             Scalar::String(text) | Scalar::Number(text) => text,
             Scalar::Bool(true) => "true",
@@ -160,7 +171,7 @@ impl Treatment {
             Scalar::Null => "null",
         };
         let group = self.groups.as_ref().and_then(|groups| groups.get(text));
-        group.map_or("other", String::as_str).to_owned()
+        group.map_or("other", String::as_str)
     }
 }
 
@@ -179,37 +190,6 @@ fn placeholder(value: Scalar<'_>, out: &mut Vec<u8>) {
         Scalar::String(_) => out.extend_from_slice(b"\"\""),
         Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) => out.extend_from_slice(b"null"),
     }
-}
-
-/// Writes a JSON string. Source: RFC 8259 §7: quotation mark, reverse solidus and the control
-/// characters below U+0020 must be escaped; all else stands as UTF-8.
-pub fn write_string(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut plain = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let letter = match byte {
-            b'"' | b'\\' => byte,
-            0x08 => b'b',
-            b'\t' => b't',
-            b'\n' => b'n',
-            0x0c => b'f',
-            b'\r' => b'r',
-            0..=0x1f => b'u',
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[plain..at]);
-        out.extend_from_slice(&[b'\\', letter]);
-        if letter == b'u' {
-            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-            out.extend_from_slice(&[b'0', b'0', HEX[high], HEX[low]]);
-        }
-        plain = at + 1;
-    }
-    out.extend_from_slice(&bytes[plain..]);
-    out.push(b'"');
 }
 
 #[cfg(test)]

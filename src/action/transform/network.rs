@@ -1,20 +1,22 @@
 //! Addresses, agents and links made coarser.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The network of an address, `203.0.113.0/24`. An IPv4-mapped IPv6 address is an IPv4 address:
-/// cut as IPv6, its /48 would be `::`, but its text could hold all of it.
-pub(super) fn ip_prefix(value: &str, v4: u8, v6: u8) -> Option<String> {
-    Some(match value.trim().parse::<IpAddr>().ok()?.to_canonical() {
+/// Writes the network of an address, `203.0.113.0/24`. An IPv4-mapped IPv6 address is an IPv4
+/// address: cut as IPv6, its /48 would be `::`, but its text could hold all of it.
+pub(super) fn ip_prefix(value: &str, v4: u8, v6: u8, out: &mut Vec<u8>) -> Option<()> {
+    match value.trim().parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(address) => {
             let mask = u32::MAX.checked_shl(32_u32.saturating_sub(v4.into())).unwrap_or(0);
-            format!("{}/{}", Ipv4Addr::from(u32::from(address) & mask), v4.min(32))
+            write!(out, "{}/{}", Ipv4Addr::from(u32::from(address) & mask), v4.min(32))
         }
         IpAddr::V6(address) => {
             let mask = u128::MAX.checked_shl(128_u32.saturating_sub(v6.into())).unwrap_or(0);
-            format!("{}/{}", Ipv6Addr::from(u128::from(address) & mask), v6.min(128))
+            write!(out, "{}/{}", Ipv6Addr::from(u128::from(address) & mask), v6.min(128))
         }
-    })
+    }
+    .ok()
 }
 
 /// Product tokens of user agents and the family they stand for. The first that occurs decides: many
@@ -55,16 +57,16 @@ const FAMILIES: [(&str, &str); 33] = [
     ("PostmanRuntime/", "Postman"),
 ];
 
-/// `Firefox/142`; `Other` for what is not on the list.
-pub(super) fn agent_family(value: &str) -> String {
+/// Writes `Firefox/142`; `Other` for what is not on the list.
+pub(super) fn agent_family(value: &str, out: &mut Vec<u8>) {
     for (token, family) in FAMILIES {
         if let Some(version) = after(value, token) {
-            return with_major(family, version);
+            return with_major(family, version, out);
         }
     }
     match after(value, "Version/") {
-        Some(version) if value.contains("Safari/") => with_major("Safari", version),
-        _ => "Other".to_owned(),
+        Some(version) if value.contains("Safari/") => with_major("Safari", version, out),
+        _ => out.extend_from_slice(b"Other"),
     }
 }
 
@@ -76,14 +78,18 @@ fn after<'a>(value: &'a str, token: &str) -> Option<&'a str> {
     Some(&value[at + token.len()..])
 }
 
-fn with_major(family: &str, version: &str) -> String {
-    let major: String = version.chars().take_while(char::is_ascii_digit).take(5).collect();
-    if major.is_empty() { family.to_owned() } else { format!("{family}/{major}") }
+fn with_major(family: &str, version: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(family.as_bytes());
+    let figures = version.bytes().take(5).take_while(u8::is_ascii_digit).count();
+    if figures > 0 {
+        out.push(b'/');
+        out.extend_from_slice(&version.as_bytes()[..figures]);
+    }
 }
 
-/// Scheme, host and port of a web address. `None` for a relative one and for other schemes: the
+/// Writes scheme, host and port of a web address. `None` for a relative one and for other schemes: the
 /// "host" of a `mailto:` is a person.
-pub(super) fn origin(value: &str) -> Option<String> {
+pub(super) fn origin(value: &str, out: &mut Vec<u8>) -> Option<()> {
     let uri: http::Uri = value.trim().parse().ok()?;
     let scheme = uri.scheme_str()?.to_ascii_lowercase();
     if !matches!(scheme.as_str(), "http" | "https" | "ws" | "wss") {
@@ -94,10 +100,11 @@ pub(super) fn origin(value: &str) -> Option<String> {
     if host.is_empty() || !host.bytes().all(plain) {
         return None;
     }
-    Some(match uri.port_u16() {
-        Some(port) => format!("{scheme}://{host}:{port}"),
-        None => format!("{scheme}://{host}"),
-    })
+    match uri.port_u16() {
+        Some(port) => write!(out, "{scheme}://{host}:{port}"),
+        None => write!(out, "{scheme}://{host}"),
+    }
+    .ok()
 }
 
 /// Words after which the next segment names one thing or person, though they are no plural.
@@ -109,35 +116,32 @@ const NAMING: [&str; 14] = [
 /// Longest segment that is taken for a word of the site rather than for an id in letters.
 const WORD: usize = 20;
 
-/// `/users/{}/orders` for `/users/42/orders?page=2#top`, with the origin in front if the address has
+/// Writes `/users/{}/orders` for `/users/42/orders?page=2#top`, with the origin in front if the address has
 /// one. Query and fragment are gone. A segment stays only if it is a word of lower-case letters (or a
 /// version such as `v2`) and does not follow a plural or another word that names one of many
 /// (`/users/testina` is `/users/{}`). A nickname that follows neither is not recognised: where paths
 /// hold such, use `origin`. `None` if the value is neither a path nor a web address.
-pub(super) fn path_template(value: &str) -> Option<String> {
+pub(super) fn path_template(value: &str, out: &mut Vec<u8>) -> Option<()> {
     let value = value.trim();
-    let (origin, path) = if value.starts_with('/') && !value.starts_with("//") {
-        (String::new(), value)
+    let path = if value.starts_with('/') && !value.starts_with("//") {
+        value
     } else {
-        let origin = origin(value)?;
+        origin(value, out)?;
         let (_, rest) = value.split_once("://")?;
-        (origin, rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]))
+        rest.find(['/', '?', '#']).map_or("", |at| &rest[at..])
     };
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let mut template = origin;
     let mut names_next = false;
     for segment in path.split('/').skip(1) {
-        template.push('/');
+        out.push(b'/');
         let word = is_word(segment);
         let version = is_version(segment);
-        if segment.is_empty() || version || (word && !names_next) {
-            template.push_str(segment);
-        } else {
-            template.push_str("{}");
-        }
+        // What stays is letters and figures only, so nothing needs an escape.
+        let stays = segment.is_empty() || version || (word && !names_next);
+        out.extend_from_slice(if stays { segment.as_bytes() } else { b"{}" });
         names_next = word && !names_next && (segment.ends_with('s') || NAMING.contains(&segment));
     }
-    Some(template)
+    Some(())
 }
 
 fn is_word(segment: &str) -> bool {

@@ -1,8 +1,14 @@
 //! Amounts and coordinates made coarser, in exact decimal arithmetic on the digits as written: no
 //! binary fraction ever stands between, so that 0.1 stays 0.1 and a 30-digit amount keeps its digits.
 
+use std::cmp::Ordering;
+use std::io::Write as _;
+
 /// More digits than a double can express are no amount; also keeps `1e999999999` from growing.
 const DIGITS: usize = 400;
+
+/// Longest number, sign aside, that is read as a machine word: 18 digits always fit one.
+const SMALL_DIGITS: usize = 18;
 
 /// Largest coordinate in degrees.
 const HALF_TURN: u16 = 180;
@@ -20,8 +26,11 @@ pub(super) fn is_plain_integer(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The multiple of `step` beneath the number. Also beneath for what is below zero: -3 → -10.
-pub(super) fn bucket(text: &str, step: u64) -> Option<String> {
+/// Writes the multiple of `step` beneath the number. Also beneath for what is below zero: -3 → -10.
+pub(super) fn bucket(text: &str, step: u64, out: &mut Vec<u8>) -> Option<()> {
+    if let Some(written) = Small::read(text).and_then(|small| small.bucket(step, out)) {
+        return Some(written);
+    }
     let mut number = Decimal::read(text)?;
     let step = u128::from(step.max(1));
     let rest = number
@@ -34,12 +43,16 @@ pub(super) fn bucket(text: &str, step: u64) -> Option<String> {
         add(&mut number.whole, step);
     }
     number.fraction.clear();
-    Some(number.text())
+    number.write(out);
+    Some(())
 }
 
-/// Rounded to a multiple of 10^`exponent`, half to the even neighbour. Source: IEEE 754 §4.3.1, so
+/// Writes the number rounded to a multiple of 10^`exponent`, half to the even neighbour. Source: IEEE 754 §4.3.1, so
 /// that sums of rounded amounts do not drift upwards.
-pub(super) fn round(text: &str, exponent: u8) -> Option<String> {
+pub(super) fn round(text: &str, exponent: u8, out: &mut Vec<u8>) -> Option<()> {
+    if let Some(written) = Small::read(text).and_then(|small| small.round(exponent, out)) {
+        return Some(written);
+    }
     let mut number = Decimal::read(text)?;
     let exponent = usize::from(exponent);
     let missing = exponent.saturating_sub(number.whole.len());
@@ -61,12 +74,13 @@ pub(super) fn round(text: &str, exponent: u8) -> Option<String> {
         number.whole.extend(std::iter::repeat_n(b'0', exponent));
     }
     number.fraction.clear();
-    Some(number.text())
+    number.write(out);
+    Some(())
 }
 
-/// The corner of the cell of 10^-`decimals` degrees that the coordinate lies in: the lower one, always,
+/// Writes the corner of the cell of 10^-`decimals` degrees that the coordinate lies in: the lower one, always,
 /// since a random one would average out. `None` outside ±180.
-pub(super) fn degrees(text: &str, decimals: u8) -> Option<String> {
+pub(super) fn degrees(text: &str, decimals: u8, out: &mut Vec<u8>) -> Option<()> {
     let mut number = Decimal::read(text)?;
     let decimals = usize::from(decimals);
     number.fraction.resize(number.fraction.len().max(decimals), b'0');
@@ -86,7 +100,7 @@ pub(super) fn degrees(text: &str, decimals: u8) -> Option<String> {
         std::str::from_utf8(&number.whole).ok()?.parse().ok()?
     };
     let beyond = whole == HALF_TURN && number.fraction.iter().any(|digit| *digit != b'0');
-    (whole <= HALF_TURN && !beyond).then(|| number.text())
+    (whole <= HALF_TURN && !beyond).then(|| number.write(out))
 }
 
 impl Decimal {
@@ -133,22 +147,79 @@ impl Decimal {
         Some(Self { negative, whole: trimmed(&whole), fraction })
     }
 
-    /// The number's JSON text; zero has no sign.
-    fn text(&self) -> String {
+    /// Writes the number's JSON text; zero has no sign.
+    fn write(&self, out: &mut Vec<u8>) {
         let zero = self.whole.is_empty() && self.fraction.iter().all(|digit| *digit == b'0');
-        let mut text = String::with_capacity(self.whole.len() + self.fraction.len() + 3);
         if self.negative && !zero {
-            text.push('-');
+            out.push(b'-');
         }
-        if self.whole.is_empty() {
-            text.push('0');
-        }
-        text.extend(self.whole.iter().map(|digit| char::from(*digit)));
+        out.extend_from_slice(if self.whole.is_empty() { b"0" } else { &self.whole });
         if !self.fraction.is_empty() {
-            text.push('.');
-            text.extend(self.fraction.iter().map(|digit| char::from(*digit)));
+            out.push(b'.');
+            out.extend_from_slice(&self.fraction);
         }
-        text
+    }
+}
+
+/// A number whose whole part is a machine word and which has no exponent: nearly every number. Says
+/// what [`Decimal`] says, without its digits on the heap.
+struct Small<'a> {
+    negative: bool,
+    whole: u64,
+    /// Digits; empty where there is no point.
+    fraction: &'a str,
+}
+
+impl<'a> Small<'a> {
+    /// `None` also for what is no number, which [`Decimal::read`] then finds.
+    fn read(text: &'a str) -> Option<Self> {
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (whole, fraction) = match text.split_once('.') {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let leading_zero = whole.len() > 1 && whole.starts_with('0');
+        let plain = is_plain_integer(whole) && fraction.is_none_or(is_plain_integer);
+        if text.len() > SMALL_DIGITS || leading_zero || !plain {
+            return None;
+        }
+        Some(Self { negative, whole: whole.parse().ok()?, fraction: fraction.unwrap_or_default() })
+    }
+
+    fn bucket(&self, step: u64, out: &mut Vec<u8>) -> Option<()> {
+        let rest = self.whole % step.max(1);
+        let beneath = self.whole - rest;
+        let magnitude = if self.negative && (rest > 0 || self.has_fraction()) {
+            beneath.checked_add(step.max(1))?
+        } else {
+            beneath
+        };
+        self.write(magnitude, out)
+    }
+
+    /// `None` for exponents that it has no room for, and for 0, where the fraction decides.
+    fn round(&self, exponent: u8, out: &mut Vec<u8>) -> Option<()> {
+        let unit = 10_u64.checked_pow(exponent.into()).filter(|unit| *unit > 1)?;
+        let (kept, discarded) = (self.whole / unit, self.whole % unit);
+        let up = match discarded.cmp(&(unit / 2)) {
+            Ordering::Less => false,
+            Ordering::Equal => self.has_fraction() || kept % 2 == 1,
+            Ordering::Greater => true,
+        };
+        self.write((kept + u64::from(up)).checked_mul(unit)?, out)
+    }
+
+    fn has_fraction(&self) -> bool {
+        self.fraction.bytes().any(|digit| digit != b'0')
+    }
+
+    /// Zero has no sign.
+    fn write(&self, magnitude: u64, out: &mut Vec<u8>) -> Option<()> {
+        let sign = if self.negative && magnitude > 0 { "-" } else { "" };
+        write!(out, "{sign}{magnitude}").ok()
     }
 }
 

@@ -2,38 +2,49 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// `T. M.` for `Testina Musterfrau`. A word of one character would stand there whole, so it becomes
-/// `*.`; scripts that write a whole family name as one character lose it that way only if it stands
-/// apart. `None` if there is no letter.
-pub(super) fn initials(value: &str) -> Option<String> {
-    let mut initials = String::new();
+use super::characters;
+use super::json::write_escaped;
+
+/// Writes `T. M.` for `Testina Musterfrau`. A word of one character would stand there whole, so it
+/// becomes `*.`; scripts that write a whole family name as one character lose it that way only if it
+/// stands apart. `None` if there is no letter.
+pub(super) fn initials(value: &str, out: &mut Vec<u8>) -> Option<()> {
+    let start = out.len();
     for word in value.split_whitespace() {
-        let mut letters =
-            word.graphemes(true).filter(|letter| letter.chars().any(char::is_alphabetic));
-        let Some(first) = letters.next() else { continue };
-        if !initials.is_empty() {
-            initials.push(' ');
+        let Some(letter) = first_letter(word) else { continue };
+        if out.len() > start {
+            out.push(b' ');
         }
-        initials.push_str(if word.graphemes(true).nth(1).is_some() { first } else { "*" });
-        initials.push('.');
+        write_escaped(if characters::more_than(1, word) { letter } else { "*" }, out);
+        out.push(b'.');
     }
-    (!initials.is_empty()).then_some(initials)
+    (out.len() > start).then_some(())
 }
 
-/// The first word, without the comma after it. `None` if there is none.
-pub(super) fn first_word(value: &str) -> Option<String> {
+fn first_letter(word: &str) -> Option<&str> {
+    if word.is_ascii() {
+        // A word holds no line break, so each byte is a character.
+        let at = word.bytes().position(|byte| byte.is_ascii_alphabetic())?;
+        return Some(&word[at..=at]);
+    }
+    word.graphemes(true).find(|letter| letter.chars().any(char::is_alphabetic))
+}
+
+/// Writes the first word, without the comma after it. `None` if there is none.
+pub(super) fn first_word(value: &str, out: &mut Vec<u8>) -> Option<()> {
     let word = value.split_whitespace().next()?;
     let word = word.trim_matches(|sign: char| matches!(sign, ',' | ';' | ':'));
-    (!word.is_empty()).then(|| word.to_owned())
+    write_escaped(word, out);
+    (!word.is_empty()).then_some(())
 }
 
-/// `50***` for `50450` and a prefix of 2: how long a postal code is follows from its country. A value
-/// no longer than its prefix is nothing but stars. `None` for an empty value.
-pub(super) fn prefix(value: &str, shown: u8) -> Option<String> {
+/// Writes `50***` for `50450` and a prefix of 2: how long a postal code is follows from its country. A
+/// value no longer than its prefix is nothing but stars. `None` for an empty value.
+pub(super) fn prefix(value: &str, shown: u8, out: &mut Vec<u8>) -> Option<()> {
     let value = value.trim();
-    let length = value.graphemes(true).count();
+    let length = characters::count(value);
     let shown = if length > usize::from(shown) { usize::from(shown) } else { 0 };
-    let mut prefix: String = value.graphemes(true).take(shown).collect();
-    prefix.extend(std::iter::repeat_n('*', length - shown));
-    (length > 0).then_some(prefix)
+    write_escaped(characters::head(value, shown), out);
+    out.resize(out.len() + length - shown, b'*');
+    (length > 0).then_some(())
 }
