@@ -417,3 +417,21 @@ fn a_rewriter_used_again_gives_what_a_new_one_gives() {
         }
     }
 }
+
+#[test]
+fn a_string_longer_than_any_buffer_is_treated_without_one() {
+    let rules = &[("$.pan", "mask last 4"), ("$.gone", "redact"), ("$.kept", "keep")];
+    let engine = Engine::new(rules, Unlisted::Remove);
+    for escape in ["\\u00e9", "é", "\\ud83d\\ude00", "\\\\ ", "x"] {
+        let long = escape.repeat(200_000 / escape.len());
+        let input =
+            format!(r#"{{"pan":"{long}1234", "gone":"{long}","kept":"{long}","x":"{long}"}}"#);
+        let expected = format!(r#"{{"pan":"****1234", "gone":"****","kept":"{long}"}}"#);
+        for size in [63, 1000, 16 * 1024, 1 << 20] {
+            let chunks = input.as_bytes().chunks(size);
+            let outcome = engine.run(chunks, release).expect("JSON");
+            assert!(outcome.text == expected, "{escape} in chunks of {size}");
+            assert_eq!(outcome.tally.blanked, 0, "{escape} in chunks of {size}");
+        }
+    }
+}

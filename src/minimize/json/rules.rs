@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use crate::action::pseudonym::Canonical;
-use crate::action::{Action, Applied, Mask, Scalar, Treatment};
+use crate::action::{Action, Applied, Incremental, Mask, Scalar, Treatment};
 use crate::minimize::Treatments;
 use crate::policy::CellId;
 
@@ -94,6 +94,11 @@ impl Rules {
     /// Writes what a scalar becomes.
     pub(super) fn apply(&self, rule: Rule, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
         self.treatment(rule).apply(value, out)
+    }
+
+    /// What takes in a string piece by piece, if the action can.
+    pub(super) fn incremental(&self, rule: Rule) -> Option<Incremental> {
+        self.treatment(rule).incremental()
     }
 
     /// Writes the placeholder for a scalar that could not be treated.

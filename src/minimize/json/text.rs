@@ -11,6 +11,28 @@ pub(super) fn said<'a>(inside: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     scratch
 }
 
+/// What a part of the inside of a string says, and how many of its bytes that was: an escape or a
+/// character that the part ends in waits for the next.
+pub(super) fn said_part<'a>(part: &[u8], scratch: &'a mut Vec<u8>) -> (&'a str, usize) {
+    scratch.clear();
+    let mut at = 0;
+    while let Some(next) = memchr::memchr(b'\\', &part[at..]) {
+        scratch.extend_from_slice(&part[at..at + next]);
+        at += next;
+        let Some((said, length)) = escaped(&part[at + 1..]) else { break };
+        scratch.extend_from_slice(said.encode_utf8(&mut [0; 4]).as_bytes());
+        at += 1 + length;
+    }
+    let rest = &part[at..];
+    if !rest.starts_with(b"\\") {
+        let whole = std::str::from_utf8(rest).map_or_else(|end| end.valid_up_to(), str::len);
+        scratch.extend_from_slice(&rest[..whole]);
+        at += whole;
+    }
+    // The bytes passed the UTF-8 check before they came here.
+    (std::str::from_utf8(scratch).unwrap_or_default(), at)
+}
+
 /// Appends what the inside of a string says. Its escapes were checked; of one that
 /// was not, the rest is left out.
 fn unescape(inside: &[u8], out: &mut Vec<u8>) {
@@ -65,6 +87,14 @@ mod tests {
         ] {
             let mut said = Vec::new();
             unescape(text.as_bytes(), &mut said);
+            for cut in 0..=text.len() {
+                let (mut read, mut scratch) = (String::new(), Vec::new());
+                let (part, taken) = said_part(&text.as_bytes()[..cut], &mut scratch);
+                read.push_str(part);
+                let (part, rest) = said_part(&text.as_bytes()[taken..], &mut scratch);
+                read.push_str(part);
+                assert_eq!((read.as_bytes(), taken + rest), (&said[..], text.len()), "{cut}");
+            }
             let expected: String = serde_json::from_str(&format!("\"{text}\"")).expect("a string");
             assert_eq!(String::from_utf8(said).expect("UTF-8"), expected);
         }

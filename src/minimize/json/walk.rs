@@ -14,6 +14,7 @@
 mod children;
 mod members;
 mod place;
+mod treat;
 mod value;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::fates::{Fates, Kind, base};
 use super::rules::{Rule, Rules};
 use super::shapes::{self, Shapes};
 use super::{Fault, JsonLimits, MalformedKind, Treatments, escapes, text};
+use crate::action::Incremental;
 use crate::policy::automaton::{Automaton, StateId};
 
 /// Bytes that may be pending: white space and a member name. Pretty printers indent by less.
@@ -163,6 +165,9 @@ pub(super) struct Walk {
     wanted: bool,
     /// The value in hand is longer than the bound.
     too_long: bool,
+    /// The string in hand is treated piece by piece; what stands before `piece` was taken in.
+    pieces: Option<Incremental>,
+    piece: usize,
     /// Number of open containers, while one is skipped.
     depth: usize,
     /// A container that is copied or removed whole, but looked through for ids: the number of frames
@@ -209,6 +214,8 @@ impl Walk {
             start: 0,
             wanted: false,
             too_long: false,
+            pieces: None,
+            piece: 0,
             depth: 0,
             within: None,
             locating: false,
@@ -235,6 +242,7 @@ impl Walk {
         self.container = Mode::Done;
         self.next = state;
         self.within = None;
+        self.pieces = None;
         self.locating = root == Root::Unwritten;
         self.writing = root != Root::Unwritten;
         self.from = 0;
@@ -253,6 +261,7 @@ impl Walk {
     /// Overwrites what is left of a body.
     pub(super) fn forget_body(&mut self) {
         self.scratch.zeroize();
+        self.pieces = None;
         self.elements.clear();
     }
 
@@ -452,7 +461,10 @@ impl Walk {
             }
             Mode::Long => {
                 let end = if in_string { upto } else { place::end(window, upto) };
-                if matches!(self.hand, Hand::Treated(_)) || self.wanted {
+                // Without the closing quote, if the string has ended.
+                if self.feed_piece(window, if in_string { upto } else { end - 1 }) {
+                    keep = keep.min(self.piece);
+                } else if matches!(self.hand, Hand::Treated(_)) || self.wanted {
                     self.too_long |= end - self.start > self.longest();
                 }
                 if self.is_captured() {
@@ -494,7 +506,8 @@ impl Walk {
     /// Whether the value in hand must stay in the window.
     #[inline]
     fn is_captured(&self) -> bool {
-        !self.too_long && (self.wanted || matches!(self.hand, Hand::Treated(_)))
+        let treated = matches!(self.hand, Hand::Treated(_)) && self.pieces.is_none();
+        !self.too_long && (self.wanted || treated)
     }
 
     /// Longest value in hand that is looked at, as written.

@@ -3,12 +3,9 @@
 use super::super::elements::Outcome;
 use super::super::fates::{Fate, Kind, Quick, What, base, fate};
 use super::super::rules::Rule;
-use super::super::subjects::LONGEST_ID;
-use super::super::text;
 use super::{
     Fault, Frame, Hand, MalformedKind, Mode, PENDING, Root, Text, Walk, pending_from, place, shapes,
 };
-use crate::action::{Applied, Scalar};
 use crate::policy::automaton::{CellId, Mark, StateId};
 
 impl Walk {
@@ -79,7 +76,7 @@ impl Walk {
 
     /// The state of an array's next element.
     #[inline]
-    fn next_element(&mut self) -> StateId {
+    pub(super) fn next_element(&mut self) -> StateId {
         let Some(frame) = self.frames.last_mut() else { return StateId::DEAD };
         let index = frame.index;
         frame.index += 1;
@@ -147,25 +144,6 @@ impl Walk {
         }
     }
 
-    /// The scalar that comes next does not end for long: it is decided by what is there.
-    #[cold]
-    pub(super) fn begin_long(&mut self, text: &Text<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let start = place::start(text.window, self.before_value());
-        if self.mode == Mode::Array {
-            self.next = self.next_element();
-        }
-        let kind = Kind::of(text.window[start]);
-        self.start = start;
-        self.kind = kind;
-        self.too_long = false;
-        if !self.begin(text, start, kind, out)? {
-            self.hand = Hand::Within;
-            self.wanted = false;
-        }
-        self.mode = Mode::Long;
-        Ok(())
-    }
-
     /// A container opens at `at`.
     #[inline(never)]
     pub(super) fn container(
@@ -204,7 +182,7 @@ impl Walk {
 
     /// Decides a value and carries out what can be at its first byte. Returns whether its end must be
     /// met: not if it was entered.
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         text: &Text<'_>,
         start: usize,
@@ -434,47 +412,6 @@ impl Walk {
             self.end_child(text, end, out)?;
         }
         Ok(())
-    }
-
-    #[inline(never)]
-    fn found_id(&mut self, window: &[u8], end: usize) {
-        let short = !self.too_long && end - self.start <= LONGEST_ID;
-        let written = short.then(|| &window[self.start..end]);
-        self.elements.subjects.scalar(&self.automaton, self.next, self.kind, written);
-        self.wanted = false;
-    }
-
-    #[inline(never)]
-    pub(super) fn write_placeholder(&mut self, fate: &Fate, kind: Kind, out: &mut Vec<u8>) {
-        let applied = self.rules.apply(fate.rule, kind.example(), out);
-        self.counts.blanked += u64::from(applied == Applied::Blanked);
-    }
-
-    /// Writes what the scalar in hand becomes.
-    #[inline(never)]
-    pub(super) fn treat_value(&mut self, rule: Rule, window: &[u8], end: usize, out: &mut Vec<u8>) {
-        let written = &window[self.start..end];
-        let said = match (self.kind, written) {
-            _ if self.too_long || written.len() > self.limits.scalar_bytes => None,
-            (Kind::String, [b'"', inside @ .., b'"']) => {
-                Some(text::said(inside, &mut self.scratch))
-            }
-            _ => Some(written),
-        };
-        // The bytes passed the UTF-8 check before they came here.
-        let Some(said) = said.and_then(|said| std::str::from_utf8(said).ok()) else {
-            self.rules.blank(self.kind.example(), out);
-            self.counts.blanked += 1;
-            return;
-        };
-        let scalar = match self.kind {
-            Kind::String => Scalar::String(said),
-            Kind::Number => Scalar::Number(said),
-            Kind::Bool => Scalar::Bool(written == b"true"),
-            Kind::Null | Kind::Object | Kind::Array => Scalar::Null,
-        };
-        let applied = self.rules.apply(rule, scalar, out);
-        self.counts.blanked += u64::from(applied == Applied::Blanked);
     }
 
     /// The pending bytes are written with the value that follows them.
