@@ -1,7 +1,7 @@
 //! Brings a value to one form, so that the same value gives the same pseudonym however it is spelt.
 //! What cannot be brought to its category's form gets no pseudonym: it is blanked and counted.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};

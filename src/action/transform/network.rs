@@ -1,7 +1,7 @@
 //! Addresses, agents and links made coarser.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Writes the network of an address, `203.0.113.0/24`. An IPv4-mapped IPv6 address is an IPv4
 /// address: cut as IPv6, its /48 would be `::`, but its text could hold all of it.
