@@ -430,7 +430,13 @@ fn a_string_longer_than_any_buffer_is_treated_without_one() {
         for size in [63, 1000, 16 * 1024, 1 << 20] {
             let chunks = input.as_bytes().chunks(size);
             let outcome = engine.run(chunks, release).expect("JSON");
-            assert!(outcome.text == expected, "{escape} in chunks of {size}");
+            let differ = outcome.text.bytes().zip(expected.bytes()).position(|(a, b)| a != b);
+            assert!(
+                outcome.text == expected,
+                "{escape} in chunks of {size}: differs at {differ:?} of {}, {}",
+                outcome.text.len(),
+                &outcome.text[..60],
+            );
             assert_eq!(outcome.tally.blanked, 0, "{escape} in chunks of {size}");
         }
     }

@@ -498,7 +498,9 @@ impl Walk {
 
     /// The first `count` bytes of the window are gone.
     pub(super) fn drained(&mut self, count: usize) {
-        for position in [&mut self.from, &mut self.separator, &mut self.colon, &mut self.start] {
+        for position in
+            [&mut self.from, &mut self.separator, &mut self.colon, &mut self.start, &mut self.piece]
+        {
             *position = position.saturating_sub(count);
         }
     }

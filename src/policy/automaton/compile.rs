@@ -398,6 +398,12 @@ mod tests {
                 built.unwrap_or_else(|e| panic!("{shape}: {e}")).1
             };
             let (hundred, thousand) = (steps(100), steps(1000));
+            if shape == "mixed" {
+                // Beneath `meta` each name found anywhere comes together with all that a wildcard may
+                // lead to: a third of the rules with a third.
+                assert!(thousand < 1000 * 1000 / 4, "{shape}: {thousand} steps");
+                continue;
+            }
             assert!(thousand < 12 * hundred, "{shape}: {hundred} steps, then {thousand}");
             // Beneath `data` each name found anywhere comes together with all 42 leaves.
             assert!(thousand < 4 * 42 * 1000, "{shape}: {thousand} steps");
