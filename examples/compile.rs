@@ -35,6 +35,9 @@ fn catalogue() -> impl Iterator<Item = String> {
     (0..42).map(|leaf| format!("$.data[*].part{}.leaf{leaf}", leaf % 6))
 }
 
+/// What a shape is called, and its n-th rule.
+type Shape = (&'static str, fn(usize) -> String);
+
 fn main() -> io::Result<()> {
     let row = "{\"id\":1234567,\"name\":\"Nobody Invented\",\"tags\":[\"a\",\"b\"],\"open\":true}";
     let body = format!("[{}]", vec![row; 1_000_000 / row.len()].join(","));
@@ -46,7 +49,7 @@ fn main() -> io::Result<()> {
     writeln!(out, "serde_json, parse 1 MB into a tree: {best} us best, {median} us median\n")?;
     writeln!(out, "| {RULES} rules | states | parse us | compile us, best / median | of 1 MB |")?;
     writeln!(out, "|---|---|---|---|---|")?;
-    let shapes: [(&str, fn(usize) -> String); 7] = [
+    let shapes: [Shape; 7] = [
         ("`$..name<n>`", |n| format!("$..name{n}")),
         ("`$..a.name<n>`", |n| format!("$..a.name{n}")),
         ("`$..name<n>.a`", |n| format!("$..name{n}.a")),

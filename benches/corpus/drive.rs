@@ -1,6 +1,7 @@
 //! The way through the rewriter. Whoever measures goes through [`Engine::feed`], so that a change of
 //! the protocol changes this file alone.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) struct Engine {
     automaton: Arc<Automaton>,
     treatments: Treatments,
     released: HashSet<String>,
+    /// Between two bodies, as the gateway keeps it.
+    idle: RefCell<Option<JsonMinimizer>>,
 }
 
 impl Engine {
@@ -28,12 +31,19 @@ impl Engine {
         treatments: Treatments,
         released: HashSet<String>,
     ) -> Self {
-        Self { automaton, treatments, released }
+        Self { automaton, treatments, released, idle: RefCell::default() }
     }
 
     fn minimizer(&self) -> JsonMinimizer {
         let limits = JsonLimits::default();
-        JsonMinimizer::new(self.automaton.clone(), self.treatments.clone(), false, limits)
+        let (automaton, treatments) = (self.automaton.clone(), self.treatments.clone());
+        match self.idle.take() {
+            Some(mut idle) => {
+                idle.restart(automaton, treatments, false, limits);
+                idle
+            }
+            None => JsonMinimizer::new(automaton, treatments, false, limits),
+        }
     }
 
     /// The verdict of a register that is all in memory.
@@ -67,6 +77,9 @@ impl Engine {
         stream.finish(out);
         written += out.len();
         out.clear();
+        let mut done = stream.minimizer;
+        done.forget();
+        self.idle.replace(Some(done));
         written
     }
 
