@@ -266,7 +266,7 @@ fn limits(node: Option<&Node>, findings: &mut Findings) -> Limits {
     let mut section = Section::new("limits", node, findings);
     let json = &mut limits.json;
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    if let Some(n) = section.optional("json_depth").and_then(|node| findings.count(node, 1024)) {
+    if let Some(n) = section.optional("json_depth").and_then(|node| findings.count(node, 128)) {
         json.depth = u16::try_from(n).unwrap_or(u16::MAX);
     }
     if let Some(n) = section.optional("member_name").and_then(|node| findings.bytes(node)) {

@@ -60,7 +60,7 @@ impl Fault {
 /// Bounds of one body.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLimits {
-    /// Deepest nesting of containers.
+    /// Deepest nesting of containers; beyond 128 it counts as 128.
     pub depth: u16,
     /// Longest member name, escaped, in bytes.
     pub member_name_bytes: usize,
