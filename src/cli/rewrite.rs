@@ -17,7 +17,7 @@ use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, Use};
 use crate::action::{Action, Generalisation, Period, Treatment};
 use crate::keys::KeyRing;
 use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Malformed, Minimizer, Need};
-use crate::policy::automaton::{Automaton, CellId, Mark, TooLarge, Unlisted};
+use crate::policy::automaton::{Automaton, CellId, CompileError, Mark, Unlisted};
 use crate::policy::path::Selector;
 
 /// Bytes read and written at a time; larger ones are no faster.
@@ -140,7 +140,7 @@ fn engine(
         treatments.push(treatment);
     }
     let automaton = Automaton::compile(&marks, unlisted)
-        .map_err(|error: TooLarge| rejected(error.to_string()))?;
+        .map_err(|error: CompileError| rejected(error.to_string()))?;
     let limits = JsonLimits::default();
     Ok(JsonMinimizer::new(Arc::new(automaton), treatments.into(), false, limits))
 }

@@ -28,7 +28,7 @@ fn meet(a: &[PathSegment], b: &[PathSegment], prefix_counts: bool) -> bool {
 
 fn steps_meet(a: &Step, b: &Step) -> bool {
     match (a, b) {
-        (Step::Wildcard, _) | (_, Step::Wildcard) => true,
+        (Step::Wildcard | Step::Filter(_), _) | (_, Step::Wildcard | Step::Filter(_)) => true,
         (Step::Name(a), Step::Name(b)) => a == b,
         (Step::Name(_), Step::Index(_) | Step::Slice { .. })
         | (Step::Index(_) | Step::Slice { .. }, Step::Name(_)) => false,

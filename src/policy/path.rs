@@ -6,10 +6,13 @@
 //! What a streaming engine cannot decide is refused with the reason, and so is a selector that can
 //! never select anything: a rule that cannot work is an error, not a rule that never matches.
 
+pub mod filter;
 mod scan;
 
 use jsonpath_rust::parser::model::{Segment as TheirSegment, Selector as TheirSelector};
 use jsonpath_rust::parser::parse_json_path;
+
+use filter::Filter;
 
 /// A selector that can be compiled into an automaton.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub enum Step {
         /// At least 1.
         step: u64,
     },
+    /// The members and elements of which this holds.
+    Filter(Filter),
 }
 
 /// Why a selector was refused. `column` counts characters of the selector from 0.
@@ -71,8 +76,27 @@ impl Selector {
     /// Parses `@…` as continuing `each`, or `$…` by itself.
     ///
     /// # Errors
-    /// As [`parse`](Self::parse); also `@` where there is no list.
+    /// As [`parse`](Self::parse); also `@` where there is no list, and any filter: whoever follows
+    /// the automaton's guards takes [`parse_with_filters`](Self::parse_with_filters).
     pub fn parse_within(text: &str, each: Option<&Self>) -> Result<Self, SelectorError> {
+        let selector = Self::parse_with_filters(text, each)?;
+        if selector.has_filter() {
+            return Err(SelectorError {
+                message: "filters are not enforced yet".to_owned(),
+                column: text
+                    .find('?')
+                    .and_then(|at| u32::try_from(text[..at].chars().count()).ok()),
+            });
+        }
+        Ok(selector)
+    }
+
+    /// As [`parse_within`](Self::parse_within), with filters on the value itself and on single places
+    /// beneath it. Source: RFC 9535 §2.3.5; docs/decisions/0007-filters.md.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); also filters that look further, and filters at or behind a `..`.
+    pub fn parse_with_filters(text: &str, each: Option<&Self>) -> Result<Self, SelectorError> {
         refuse_wrapper(text)?;
         let (prefix, absolute) = match (text.strip_prefix('@'), each) {
             (Some(rest), Some(each)) => (each.segments.clone(), format!("${rest}")),
@@ -87,7 +111,29 @@ impl Selector {
         };
         let own = scan::segments(&absolute)?;
         agree(&absolute, &own)?;
-        Ok(Self { segments: [prefix, own].concat(), text: text.to_owned() })
+        let selector = Self { segments: [prefix, own].concat(), text: text.to_owned() };
+        selector.refuse_deep_filter()?;
+        Ok(selector)
+    }
+
+    /// Whether some step depends on the value that stands there.
+    #[must_use]
+    pub fn has_filter(&self) -> bool {
+        self.segments.iter().any(PathSegment::has_filter)
+    }
+
+    /// A filter holds its value back. Behind `..` values that are held would lie within one another,
+    /// each to be judged again: work that grows with the depth of a document that others write.
+    fn refuse_deep_filter(&self) -> Result<(), SelectorError> {
+        let mut behind = self.segments.iter().skip_while(|segment| !segment.descendant);
+        if behind.any(PathSegment::has_filter) {
+            return Err(SelectorError {
+                message: "a filter at or behind `..` would hold one value within another"
+                    .to_owned(),
+                column: None,
+            });
+        }
+        Ok(())
     }
 
     /// Whether it selects at most one place in any document: names and single indices only.
@@ -109,6 +155,10 @@ impl PathSegment {
     pub fn is_singular(&self) -> bool {
         !self.descendant && matches!(self.steps.as_slice(), [Step::Name(_) | Step::Index(_)])
     }
+
+    fn has_filter(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Filter(_)))
+    }
 }
 
 /// The rules language has two wrappers that RFC 9535 lacks.
@@ -128,8 +178,9 @@ fn agree(text: &str, own: &[PathSegment]) -> Result<(), SelectorError> {
     let refusal = |message: &str| SelectorError { message: message.to_owned(), column: None };
     let theirs =
         parse_json_path(text).map_err(|_| refusal("this is not a selector by RFC 9535"))?;
-    let converted: Option<Vec<PathSegment>> = theirs.segments.iter().map(segment).collect();
-    if converted.as_deref() == Some(own) {
+    if theirs.segments.len() == own.len()
+        && own.iter().zip(&theirs.segments).all(|(own, theirs)| same_segment(own, theirs))
+    {
         Ok(())
     } else {
         Err(refusal(
@@ -138,35 +189,36 @@ fn agree(text: &str, own: &[PathSegment]) -> Result<(), SelectorError> {
     }
 }
 
-/// A segment of jsonpath-rust in our words; `None` where ours have none for it.
-fn segment(theirs: &TheirSegment) -> Option<PathSegment> {
-    match theirs {
-        TheirSegment::Descendant(inner) => {
-            let inner = segment(inner)?;
-            (!inner.descendant).then_some(PathSegment { descendant: true, ..inner })
-        }
-        TheirSegment::Selector(one) => {
-            Some(PathSegment { descendant: false, steps: vec![step(one)?] })
-        }
-        TheirSegment::Selectors(many) => Some(PathSegment {
-            descendant: false,
-            steps: many.iter().map(step).collect::<Option<_>>()?,
-        }),
-    }
+fn same_segment(own: &PathSegment, theirs: &TheirSegment) -> bool {
+    let theirs = match theirs {
+        TheirSegment::Descendant(inner) if own.descendant => inner,
+        other if !own.descendant => other,
+        _ => return false,
+    };
+    let theirs = match theirs {
+        TheirSegment::Descendant(_) => return false,
+        TheirSegment::Selector(one) => std::slice::from_ref(one),
+        TheirSegment::Selectors(many) => many,
+    };
+    own.steps.len() == theirs.len()
+        && own.steps.iter().zip(theirs).all(|(own, theirs)| same_step(own, theirs))
 }
 
-fn step(theirs: &TheirSelector) -> Option<Step> {
-    Some(match theirs {
-        TheirSelector::Name(name) => Step::Name(name.clone()),
-        TheirSelector::Wildcard => Step::Wildcard,
-        TheirSelector::Index(index) => Step::Index(u64::try_from(*index).ok()?),
-        TheirSelector::Slice(start, end, step) => Step::Slice {
-            start: u64::try_from(start.unwrap_or(0)).ok()?,
-            end: end.map(u64::try_from).transpose().ok()?,
-            step: u64::try_from(step.unwrap_or(1)).ok()?,
-        },
-        TheirSelector::Filter(_) => return None,
-    })
+fn same_step(own: &Step, theirs: &TheirSelector) -> bool {
+    let number = |own: u64, theirs: i64| u64::try_from(theirs) == Ok(own);
+    match (own, theirs) {
+        (Step::Name(own), TheirSelector::Name(theirs)) => own == theirs,
+        (Step::Wildcard, TheirSelector::Wildcard) => true,
+        (Step::Index(own), TheirSelector::Index(theirs)) => number(*own, *theirs),
+        (Step::Slice { start, end, step }, TheirSelector::Slice(from, to, by)) => {
+            number(*start, from.unwrap_or(0))
+                && end.is_some() == to.is_some()
+                && end.zip(*to).is_none_or(|(own, theirs)| number(own, theirs))
+                && number(*step, by.unwrap_or(1))
+        }
+        (Step::Filter(own), TheirSelector::Filter(theirs)) => own.is_read_as(theirs),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -202,6 +254,7 @@ mod tests {
                     Step::Slice { start, end, step } => {
                         format!("{start}:{}:{step}", end.map_or(String::new(), |e| e.to_string()))
                     }
+                    Step::Filter(filter) => format!("?{filter:?}"),
                 })
                 .collect();
             out.push_str(if segment.descendant { "..[" } else { "[" });
@@ -241,6 +294,7 @@ mod tests {
     fn what_cannot_be_decided_while_streaming_is_refused_with_its_reason() {
         for (text, reason) in [
             ("$[?@.a==1]", "filters are not enforced yet"),
+            ("$[?$.a]", "whole document"),
             ("$.a[-1]", "counts from the end"),
             ("$.a[-2:]", "counts from the end"),
             ("$.a[::-1]", "counts from the end"),
@@ -251,6 +305,55 @@ mod tests {
         ] {
             check(text, Err(reason));
         }
+    }
+
+    #[test]
+    fn filters_are_read_by_the_rfc_and_what_they_cannot_look_at_is_named() {
+        for text in [
+            "$[?@.a]",
+            "$[? @['a b'][0].c == -1.50e+3 ]",
+            "$[?!(@.a && !@.b) || @ != null]",
+            "$.a[1,?@.b<\"x\",'c']",
+            "$[?@[ 'a' ]]",
+            "@.items[?@.kind=='x'].note",
+        ] {
+            let each = Selector::parse("$.data[*]").expect("a selector");
+            let read = Selector::parse_with_filters(text, Some(&each));
+            assert!(read.unwrap_or_else(|e| panic!("{text}: {e}")).has_filter());
+            let refused = Selector::parse_within(text, Some(&each)).expect_err(text);
+            assert_eq!(refused.message, "filters are not enforced yet", "{text}");
+        }
+        for (text, reason) in [
+            ("$[?$.a]", "whole document"),
+            ("$[?@.a==$.b]", "whole document"),
+            ("$[?length(@.a)>1]", "functions"),
+            ("$[?match(@.a,'x')]", "functions"),
+            ("$[?@.*]", "several"),
+            ("$[?@..a]", "several"),
+            ("$[?@['a','b']]", "several"),
+            ("$[?@[0:1]]", "several"),
+            ("$[?@[?@.a]]", "within a filter"),
+            ("$[?@.a[-1]]", "counts from the end"),
+            ("$..[?@.a]", "at or behind `..`"),
+            ("$..a[?@.a]", "at or behind `..`"),
+            ("$[?1]", "no test"),
+            ("$[?@.a==01]", "leading zeros"),
+            ("$[?@[ 'a' ]==1]", "no blanks"),
+            ("$[?!@.a==1]", "expected"),
+            ("$[?@.a==1==1]", "expected"),
+            ("$[?@.a & @.b]", "expected"),
+            ("$[?@.a='x']", "expected"),
+            ("$[?@.a==nul]", "expected"),
+            ("$[?(@.a]", "expected"),
+            ("$[?]", "expected"),
+        ] {
+            let message = Selector::parse_with_filters(text, None).expect_err(text).message;
+            assert!(message.contains(reason), "{text}: {message}");
+        }
+        let many = format!("$[?{}]", vec!["@.a"; 33].join("||"));
+        assert!(Selector::parse_with_filters(&many, None).is_err());
+        let deep = format!("$[?{}@.a{}]", "(".repeat(17), ")".repeat(17));
+        assert!(Selector::parse_with_filters(&deep, None).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::automaton::{Automaton, CellId, Mark, RoleIndex, TooLarge, Unlisted};
+use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use super::cell;
 use super::model::{Derivation, Limit, Locator, Need, Route};
 use super::overlap::may_touch;
@@ -71,7 +71,7 @@ impl Plan {
         route_index: usize,
         recipient: &RecipientId,
         purposes: &[PurposeId],
-    ) -> Result<Self, TooLarge> {
+    ) -> Result<Self, CompileError> {
         let route = &policy.routes[route_index];
         let grants = cell::grants_for(policy, route, recipient, purposes);
         let needs = needs(policy, recipient, purposes, &grants);
@@ -204,7 +204,7 @@ fn marks(
     route: &Route,
     cells: &[Cell],
     places: &[(Selector, bool)],
-) -> Result<Vec<(Selector, Mark)>, TooLarge> {
+) -> Result<Vec<(Selector, Mark)>, CompileError> {
     let mut rules = Vec::new();
     let live = |cell: &Cell| cell.action != Action::Remove;
     for (at, (cell, (selector, subtree))) in cells.iter().zip(places).enumerate() {
@@ -216,7 +216,7 @@ fn marks(
         };
         if live(cell) || touches_a_live_one() {
             let bound = usize::from(u16::MAX);
-            let id = u16::try_from(at).map_err(|_| TooLarge { bound })?;
+            let id = u16::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
             let mark = match cell.derived {
                 Some(Derivation::CountEach) => Mark::Count(CellId(id)),
                 None => Mark::Cell { cell: CellId(id), subtree: *subtree },
@@ -229,7 +229,7 @@ fn marks(
             continue;
         };
         let bound = usize::from(u8::MAX);
-        let role = u8::try_from(at).map_err(|_| TooLarge { bound })?;
+        let role = u8::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
         rules.push((selector.clone(), Mark::Subject(RoleIndex(role))));
     }
     rules.extend(route.each.iter().map(|each| (each.clone(), Mark::Each)));

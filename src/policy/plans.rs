@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::automaton::TooLarge;
+use super::automaton::CompileError;
 use super::{Plan, Policy};
 use crate::terms::{PurposeId, RecipientId};
 
@@ -27,7 +27,7 @@ impl Policy {
         route: usize,
         recipient: &RecipientId,
         purposes: &[PurposeId],
-    ) -> Result<Arc<Plan>, TooLarge> {
+    ) -> Result<Arc<Plan>, CompileError> {
         let mut purposes = purposes.to_vec();
         purposes.sort();
         purposes.dedup();

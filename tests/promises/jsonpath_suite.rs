@@ -17,7 +17,7 @@ const TESTS: usize = 518;
 const INVALID: usize = 186;
 const ACCEPTED: usize = 104;
 
-fn suite() -> Vec<Value> {
+pub(crate) fn suite() -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jsonpath-cts/cts.json");
     let text = fs::read_to_string(path).expect("the vendored suite");
     let suite: Value = serde_json::from_str(&text).expect("JSON");
@@ -34,11 +34,11 @@ fn refusal(selector: &str) -> Option<String> {
     Automaton::compile(&[(parsed, mark)], Unlisted::Keep).err().map(|error| error.to_string())
 }
 
-fn selector(test: &Value) -> &str {
+pub(crate) fn selector(test: &Value) -> &str {
     test["selector"].as_str().expect("a selector")
 }
 
-fn is_invalid(test: &Value) -> bool {
+pub(crate) fn is_invalid(test: &Value) -> bool {
     test["invalid_selector"] == true
 }
 
@@ -50,6 +50,7 @@ fn every_invalid_selector_is_refused() {
     assert_eq!(invalid.len(), INVALID);
     for test in invalid {
         assert!(refusal(selector(test)).is_some(), "{test}");
+        assert!(Selector::parse_with_filters(selector(test), None).is_err(), "{test}");
     }
 }
 
@@ -66,18 +67,7 @@ fn what_an_accepted_selector_removes_is_the_suites_node_list() {
         let document = test["document"].to_string();
         let outcome = engine.everywhere(document.as_bytes(), release).expect("JSON");
         let found: Value = serde_json::from_str(&outcome.text).expect("JSON");
-        // Where several orders are right, the set of nodes is one and the same.
-        let paths = if test["result_paths"].is_array() {
-            &test["result_paths"]
-        } else {
-            &test["results_paths"][0]
-        };
-        let mut paths: Vec<Vec<Step>> = paths
-            .as_array()
-            .expect("node list")
-            .iter()
-            .map(|path| normalized(path.as_str().expect("a path")))
-            .collect();
+        let mut paths = node_list(test);
         // From the back, so that positions stay true while elements go.
         paths.sort();
         paths.dedup();
@@ -90,9 +80,21 @@ fn what_an_accepted_selector_removes_is_the_suites_node_list() {
     assert_eq!(accepted, ACCEPTED);
 }
 
+/// The normalized paths of what is selected. Where several orders are right, the set is one and the
+/// same.
+pub(crate) fn node_list(test: &Value) -> Vec<Vec<Step>> {
+    let paths = if test["result_paths"].is_array() {
+        &test["result_paths"]
+    } else {
+        &test["results_paths"][0]
+    };
+    let paths = paths.as_array().expect("node list").iter();
+    paths.map(|path| normalized(path.as_str().expect("a path"))).collect()
+}
+
 /// A step of a normalized path (RFC 9535 §2.7).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+pub(crate) enum Step {
     Index(usize),
     Name(String),
 }

@@ -9,6 +9,7 @@ mod decide;
 mod differential;
 mod engine;
 mod fuzz_corpus;
+mod filters;
 mod gateway;
 mod identity;
 mod json_suite;

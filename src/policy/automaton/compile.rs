@@ -6,12 +6,21 @@
 //! set of these is a place's *ground*, and is held once however many places stand on it. So a place
 //! is its marks, its ground and the few positions of its own, and a thousand `$..name` cost a
 //! thousand steps and not a million.
+//!
+//! Where a filter stands, it depends on the value which positions are reached. Such a place is a
+//! state with a *guard*, which knows the ordinary state for every outcome. For the outcome that is
+//! undecided, positions go on in doubt, and so do their marks (docs/decisions/0007-filters.md).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::names::{NamesBuilder, Part};
-use super::{Automaton, Mark, State, StateId, Stretch, SubjectPlace, Table, TooLarge, Unlisted};
+use super::progression::{Progression, common_multiple};
+use super::{
+    Automaton, CompileError, Guard, GuardId, Mark, State, StateId, Stretch, SubjectPlace, Table,
+    Unlisted,
+};
+use crate::policy::path::filter::Filter;
 use crate::policy::path::{PathSegment, Selector, Step};
 
 /// Most positions that one compilation may look at, which bounds states, transitions, memory (some
@@ -22,13 +31,26 @@ const BOUND: usize = 1 << 19;
 /// Longest cycle of element positions: the least common multiple of all steps of one union.
 const LONGEST_CYCLE: u64 = 1 << 12;
 
-/// (selector, segments done).
-type Position = (u32, u32);
+/// Most filters that one value is judged by: each doubles the outcomes.
+const MOST_FILTERS: usize = 8;
+
+/// Selector, segments done, and whether a filter on the way was undecided. Sorted, what is certain
+/// comes before the same in doubt.
+type Position = (u32, u32, Doubt);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Doubt {
+    Certain,
+    Doubtful,
+}
+
+/// A position that is reached if the filter of this number holds.
+type Filtered = (u32, Position);
 
 pub(super) fn compile(
     rules: &[(Selector, Mark)],
     unlisted: Unlisted,
-) -> Result<Automaton, TooLarge> {
+) -> Result<Automaton, CompileError> {
     Builder::new(rules).run(unlisted).map(|(automaton, _)| automaton)
 }
 
@@ -46,6 +68,8 @@ struct Leads<'a> {
     /// By any name and to any element.
     anywhere: Vec<Position>,
     placed: Vec<(Progression, Position)>,
+    /// By any name and to any element whose value a filter holds for.
+    filtered: Vec<Filtered>,
     to_cells: bool,
     to_subjects: bool,
 }
@@ -53,7 +77,7 @@ struct Leads<'a> {
 struct Builder<'a> {
     rules: &'a [(Selector, Mark)],
     states: Vec<State>,
-    known_states: HashMap<(u32, Box<[Mark]>), StateId>,
+    known_states: HashMap<(u32, Box<[Mark]>, Box<[Mark]>), StateId>,
     tables: Vec<Table>,
     known_tables: HashMap<(usize, Box<[Position]>), u32>,
     unbuilt: Vec<(u32, usize, Box<[Position]>)>,
@@ -61,6 +85,10 @@ struct Builder<'a> {
     grounds: Vec<Rc<Ground<'a>>>,
     known_grounds: HashMap<Box<[Position]>, usize>,
     names: NamesBuilder<'a>,
+    guards: Vec<Guard>,
+    known_guards: HashMap<(usize, Box<[Position]>, Box<[Filtered]>), StateId>,
+    filters: Vec<&'a Filter>,
+    known_filters: HashMap<&'a Filter, u32>,
     steps: usize,
 }
 
@@ -77,15 +105,23 @@ impl<'a> Builder<'a> {
             grounds: vec![Rc::new(nothing)],
             known_grounds: HashMap::from([(Box::default(), 0)]),
             names: NamesBuilder::default(),
+            guards: Vec::new(),
+            known_guards: HashMap::new(),
+            filters: Vec::new(),
+            known_filters: HashMap::new(),
             steps: 0,
         }
     }
 
     /// The automaton, and how many steps it took.
-    fn run(mut self, unlisted: Unlisted) -> Result<(Automaton, usize), TooLarge> {
+    fn run(mut self, unlisted: Unlisted) -> Result<(Automaton, usize), CompileError> {
+        if self.rules.iter().any(|(selector, mark)| selector.has_filter() && !is_cell(*mark)) {
+            return Err(CompileError::FilteredAnchor);
+        }
         // The dead state comes first: `StateId::DEAD` and table 0 name it.
         self.state(0, [])?;
-        let start = self.state(0, (0..).zip(self.rules).map(|(rule, _)| (rule, 0)))?;
+        let start =
+            self.state(0, (0..).zip(self.rules).map(|(rule, _)| (rule, 0, Doubt::Certain)))?;
         while let Some((table, ground, own)) = self.unbuilt.pop() {
             self.tables[table as usize] = self.table(ground, &own)?;
         }
@@ -93,6 +129,7 @@ impl<'a> Builder<'a> {
             states: self.states.into(),
             tables: self.tables.into(),
             names: self.names.finish(),
+            guards: self.guards.into(),
             start,
             unlisted,
             subjects: subjects(self.rules),
@@ -100,12 +137,12 @@ impl<'a> Builder<'a> {
         Ok((automaton, self.steps))
     }
 
-    fn count(&mut self, steps: usize) -> Result<(), TooLarge> {
+    fn count(&mut self, steps: usize) -> Result<(), CompileError> {
         self.steps = self.steps.saturating_add(steps);
-        if self.steps > BOUND { Err(TooLarge { bound: BOUND }) } else { Ok(()) }
+        if self.steps > BOUND { Err(CompileError::TooLarge { bound: BOUND }) } else { Ok(()) }
     }
 
-    fn segment(&self, (rule, done): Position) -> Option<&'a PathSegment> {
+    fn segment(&self, (rule, done, _): Position) -> Option<&'a PathSegment> {
         self.rules[rule as usize].0.segments.get(done as usize)
     }
 
@@ -114,31 +151,99 @@ impl<'a> Builder<'a> {
         &mut self,
         ground: usize,
         reached: impl IntoIterator<Item = Position>,
-    ) -> Result<StateId, TooLarge> {
+    ) -> Result<StateId, CompileError> {
         self.count(1)?;
-        let (mut marks, mut own, mut staying) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut marks, mut doubtful) = (Vec::new(), Vec::new());
+        let (mut own, mut staying) = (Vec::new(), Vec::new());
         for position in reached {
             self.count(1)?;
-            match self.segment(position) {
-                None => marks.push(self.rules[position.0 as usize].1),
-                Some(segment) if segment.descendant => staying.push(position),
-                Some(_) => own.push(position),
+            match (self.segment(position), position.2) {
+                (None, Doubt::Certain) => marks.push(self.rules[position.0 as usize].1),
+                (None, Doubt::Doubtful) => doubtful.push(self.rules[position.0 as usize].1),
+                (Some(segment), _) if segment.descendant => staying.push(position),
+                (Some(_), _) => own.push(position),
             }
         }
         let ground = self.ground(ground, staying)?;
-        let table = self.table_of(ground, sorted(own))?;
-        let key = (table, sorted(marks));
+        let table = self.table_of(ground, positions(own))?;
+        let marks = sorted(marks);
+        doubtful.retain(|mark| marks.binary_search(mark).is_err());
+        let key = (table, marks, sorted(doubtful));
         if let Some(state) = self.known_states.get(&key) {
             return Ok(*state);
         }
         let state = StateId(id(self.states.len())?);
-        self.states.push(State { marks: key.1.clone(), table });
+        self.states.push(State {
+            marks: key.1.clone(),
+            doubtful: key.2.clone(),
+            guard: None,
+            table,
+        });
         self.known_states.insert(key, state);
         Ok(state)
     }
 
+    /// As [`state`](Self::state), where besides these some positions are reached only by values of
+    /// which a filter holds.
+    fn guarded(
+        &mut self,
+        ground: usize,
+        reached: impl IntoIterator<Item = Position>,
+        filtered: &[Filtered],
+    ) -> Result<StateId, CompileError> {
+        if filtered.is_empty() {
+            return self.state(ground, reached);
+        }
+        let reached = positions(reached.into_iter().collect());
+        let filtered = sorted(filtered.to_vec());
+        self.count(reached.len() + filtered.len())?;
+        let key = (ground, reached, filtered);
+        if let Some(state) = self.known_guards.get(&key) {
+            return Ok(*state);
+        }
+        let (_, reached, filtered) = &key;
+        let mut filters: Vec<u32> = filtered.iter().map(|(filter, _)| *filter).collect();
+        filters.dedup();
+        if filters.len() > MOST_FILTERS {
+            return Err(CompileError::TooManyFilters { bound: MOST_FILTERS });
+        }
+        // What is held back may hold no list, no id and no count.
+        let standing = Rc::clone(&self.grounds[ground]);
+        let mut all = standing.positions.iter().chain(reached);
+        if all.any(|(rule, ..)| !is_cell(self.rules[*rule as usize].1)) {
+            return Err(CompileError::FilteredAnchor);
+        }
+        let mut outcomes = Vec::with_capacity((1 << filters.len()) + 1);
+        for bits in 0_usize..1 << filters.len() {
+            let holds = |filter| {
+                filters.iter().position(|f| f == filter).is_some_and(|bit| bits >> bit & 1 == 1)
+            };
+            self.count(filtered.len())?;
+            let selected = filtered.iter().filter(|(filter, _)| holds(filter)).map(|(_, to)| *to);
+            outcomes.push(self.state(ground, reached.iter().copied().chain(selected))?);
+        }
+        let in_doubt = filtered.iter().map(|(_, (rule, done, _))| (*rule, *done, Doubt::Doubtful));
+        let undecided = self.state(ground, reached.iter().copied().chain(in_doubt))?;
+        outcomes.push(undecided);
+        let guard = GuardId(id(self.guards.len())?);
+        let filters = filters.iter().map(|filter| self.filters[*filter as usize].clone()).collect();
+        self.guards.push(Guard { filters, outcomes: outcomes.into() });
+        // Who overlooks the guard finds the undecided place, which is never too lax.
+        let State { marks, doubtful, table, .. } = &self.states[undecided.index()];
+        let state = State {
+            marks: marks.clone(),
+            doubtful: doubtful.clone(),
+            guard: Some(guard),
+            table: *table,
+        };
+        let at = StateId(id(self.states.len())?);
+        self.states.push(state);
+        self.known_guards.insert(key, at);
+        Ok(at)
+    }
+
     /// The ground with further positions.
-    fn ground(&mut self, ground: usize, mut more: Vec<Position>) -> Result<usize, TooLarge> {
+    fn ground(&mut self, ground: usize, mut more: Vec<Position>) -> Result<usize, CompileError> {
         let known = Rc::clone(&self.grounds[ground]);
         more.retain(|position| known.positions.binary_search(position).is_err());
         if more.is_empty() {
@@ -146,7 +251,7 @@ impl<'a> Builder<'a> {
         }
         self.count(known.positions.len())?;
         more.extend(&known.positions);
-        let positions = sorted(more);
+        let positions = positions(more);
         if let Some(ground) = self.known_grounds.get(&positions) {
             return Ok(*ground);
         }
@@ -157,7 +262,7 @@ impl<'a> Builder<'a> {
         Ok(ground)
     }
 
-    fn leads(&mut self, positions: &[Position]) -> Result<Leads<'a>, TooLarge> {
+    fn leads(&mut self, positions: &[Position]) -> Result<Leads<'a>, CompileError> {
         let mut leads = Leads::default();
         for position in positions {
             let Some(segment) = self.segment(*position) else { continue };
@@ -167,7 +272,7 @@ impl<'a> Builder<'a> {
                 Mark::Subject(_) => leads.to_subjects = true,
                 Mark::Cell { .. } | Mark::Count(_) | Mark::Each => leads.to_cells = true,
             }
-            let next = (position.0, position.1 + 1);
+            let next = (position.0, position.1 + 1, position.2);
             for step in &segment.steps {
                 match step {
                     Step::Wildcard => leads.anywhere.push(next),
@@ -176,15 +281,26 @@ impl<'a> Builder<'a> {
                     Step::Slice { start, end, step } => {
                         leads.placed.push((Progression::new(*start, *end, *step), next));
                     }
+                    Step::Filter(filter) => leads.filtered.push((self.filter(filter)?, next)),
                 }
             }
         }
         Ok(leads)
     }
 
+    fn filter(&mut self, filter: &'a Filter) -> Result<u32, CompileError> {
+        if let Some(number) = self.known_filters.get(filter) {
+            return Ok(*number);
+        }
+        let number = id(self.filters.len())?;
+        self.filters.push(filter);
+        self.known_filters.insert(filter, number);
+        Ok(number)
+    }
+
     /// The table for a ground and positions of its own; filled in later, since it may lead to states
     /// that lead back to it.
-    fn table_of(&mut self, ground: usize, own: Box<[Position]>) -> Result<u32, TooLarge> {
+    fn table_of(&mut self, ground: usize, own: Box<[Position]>) -> Result<u32, CompileError> {
         let key = (ground, own);
         if let Some(table) = self.known_tables.get(&key) {
             return Ok(*table);
@@ -203,35 +319,38 @@ impl<'a> Builder<'a> {
         Ok(table)
     }
 
-    fn table(&mut self, ground: usize, own: &[Position]) -> Result<Table, TooLarge> {
+    fn table(&mut self, ground: usize, own: &[Position]) -> Result<Table, CompileError> {
         let below = Rc::clone(&self.grounds[ground]);
         let below = &below.leads;
         let own_leads = self.leads(own)?;
         // What the own positions say of some names only leaves all others to the ground's table.
-        let leans = !own.is_empty() && own_leads.anywhere.is_empty();
+        let leans =
+            !own.is_empty() && own_leads.anywhere.is_empty() && own_leads.filtered.is_empty();
         let base = if leans { self.table_of(ground, Box::default())? } else { 0 };
         let anywhere: Vec<Position> =
             below.anywhere.iter().chain(&own_leads.anywhere).copied().collect();
+        // Filters never stand behind `..`, so that the ground has none.
+        let filtered = &own_leads.filtered;
         let mut names: BTreeSet<&'a str> = own_leads.named.keys().copied().collect();
         if !leans {
             names.extend(below.named.keys());
         }
         let mut members = Vec::with_capacity(names.len());
         for name in names {
-            let steps = [below.named.get(name), own_leads.named.get(name)];
-            let reached = steps.into_iter().flatten().flatten().chain(&anywhere);
-            members.push((name, self.state(ground, reached.copied())?));
+            let named = [below.named.get(name), own_leads.named.get(name)];
+            let reached = named.into_iter().flatten().flatten().chain(&anywhere);
+            members.push((name, self.guarded(ground, reached.copied(), filtered)?));
         }
         let stretches = if leans && own_leads.placed.is_empty() {
             Box::default()
         } else {
             let placed = below.placed.iter().chain(&own_leads.placed).copied().collect();
-            self.stretches(ground, &anywhere, placed)?
+            self.stretches(ground, &anywhere, placed, filtered)?
         };
         Ok(Table {
-            names: self.names.add(&members).ok_or(TooLarge { bound: BOUND })?,
+            names: self.names.add(&members).ok_or(CompileError::TooLarge { bound: BOUND })?,
             base,
-            other: self.state(ground, anywhere)?,
+            other: self.guarded(ground, anywhere, filtered)?,
             stretches,
             leads_to_cells: below.to_cells || own_leads.to_cells,
             leads_to_subjects: below.to_subjects || own_leads.to_subjects,
@@ -244,7 +363,8 @@ impl<'a> Builder<'a> {
         ground: usize,
         anywhere: &[Position],
         mut placed: Vec<(Progression, Position)>,
-    ) -> Result<Box<[Stretch]>, TooLarge> {
+        filtered: &[Filtered],
+    ) -> Result<Box<[Stretch]>, CompileError> {
         placed.sort_by_key(|(progression, _)| progression.start);
         let mut borders = BTreeSet::from([0]);
         for (progression, _) in &placed {
@@ -265,7 +385,7 @@ impl<'a> Builder<'a> {
                 .try_fold(1, |period, (progression, _)| {
                     common_multiple(period, progression.step).filter(|n| *n <= LONGEST_CYCLE)
                 })
-                .ok_or(TooLarge { bound: BOUND })?;
+                .ok_or(CompileError::TooLarge { bound: BOUND })?;
             let mut cycle = Vec::new();
             for index in from..from + period {
                 self.count(covering.len())?;
@@ -273,7 +393,7 @@ impl<'a> Builder<'a> {
                     .iter()
                     .filter(|(progression, _)| progression.hits(index))
                     .map(|(_, target)| target);
-                cycle.push(self.state(ground, hit.chain(anywhere).copied())?);
+                cycle.push(self.guarded(ground, hit.chain(anywhere).copied(), filtered)?);
             }
             stretches.push(Stretch { from, cycle: cycle.into() });
         }
@@ -287,47 +407,19 @@ fn sorted<T: Ord>(mut items: Vec<T>) -> Box<[T]> {
     items.into()
 }
 
-fn id(index: usize) -> Result<u32, TooLarge> {
-    u32::try_from(index).map_err(|_| TooLarge { bound: BOUND })
+/// Sorted; what is certain is not also in doubt.
+fn positions(mut all: Vec<Position>) -> Box<[Position]> {
+    all.sort_unstable();
+    all.dedup_by_key(|(rule, done, _)| (*rule, *done));
+    all.into()
 }
 
-/// `start, start + step, …` below `end`.
-#[derive(Clone, Copy)]
-struct Progression {
-    start: u64,
-    end: Option<u64>,
-    step: u64,
+const fn is_cell(mark: Mark) -> bool {
+    matches!(mark, Mark::Cell { .. })
 }
 
-impl Progression {
-    const fn one(index: u64) -> Self {
-        Self { start: index, end: Some(index + 1), step: 1 }
-    }
-
-    /// A slice of which only the first can lie below its end is that one position: so that no step
-    /// is ever longer than its stretch.
-    fn new(start: u64, end: Option<u64>, step: u64) -> Self {
-        match end {
-            Some(end) if step >= end.saturating_sub(start) => Self::one(start),
-            _ => Self { start, end, step },
-        }
-    }
-
-    fn covers(&self, index: u64) -> bool {
-        self.start <= index && self.end.is_none_or(|end| index < end)
-    }
-
-    const fn hits(&self, index: u64) -> bool {
-        (index - self.start).is_multiple_of(self.step)
-    }
-}
-
-fn common_multiple(a: u64, b: u64) -> Option<u64> {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x).checked_mul(b)
+fn id(index: usize) -> Result<u32, CompileError> {
+    u32::try_from(index).map_err(|_| CompileError::TooLarge { bound: BOUND })
 }
 
 /// Where each role's ids stand. A place is within an element if its selector continues that of the
@@ -379,8 +471,7 @@ mod tests {
     /// every machine.
     #[test]
     fn the_work_for_a_thousand_rules_grows_with_the_rules_and_not_with_their_square() {
-        type Shape = (&'static str, fn(usize) -> String);
-        let shapes: [Shape; 6] = [
+        let shapes: [(&str, fn(usize) -> String); 6] = [
             ("one name anywhere", |n| format!("$..name{n}")),
             ("a name beneath one anywhere", |n| format!("$..a.name{n}")),
             ("one beneath a name anywhere", |n| format!("$..name{n}.a")),
@@ -399,12 +490,6 @@ mod tests {
                 built.unwrap_or_else(|e| panic!("{shape}: {e}")).1
             };
             let (hundred, thousand) = (steps(100), steps(1000));
-            if shape == "mixed" {
-                // Beneath `meta` each name found anywhere comes together with all that a wildcard may
-                // lead to: a third of the rules with a third.
-                assert!(thousand < 1000 * 1000 / 4, "{shape}: {thousand} steps");
-                continue;
-            }
             assert!(thousand < 12 * hundred, "{shape}: {hundred} steps, then {thousand}");
             // Beneath `data` each name found anywhere comes together with all 42 leaves.
             assert!(thousand < 4 * 42 * 1000, "{shape}: {thousand} steps");
@@ -434,7 +519,7 @@ mod tests {
             let refused = Builder::new(&rules(texts.clone())).run(Unlisted::Keep);
             assert_eq!(
                 refused.map(|(_, steps)| steps),
-                Err(TooLarge { bound: BOUND }),
+                Err(CompileError::TooLarge { bound: BOUND }),
                 "{texts:?}"
             );
         }

@@ -6,13 +6,16 @@
 //! else is *dead*: no mark lies beneath it, whatever it holds.
 
 mod compile;
+mod judge;
 mod names;
+mod progression;
 
 pub use names::EntryId;
 
 use names::{Names, Part};
 
 use super::path::Selector;
+use super::path::filter::Filter;
 
 /// Position of a cell in its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,12 +53,37 @@ pub enum Unlisted {
     Keep,
 }
 
-/// The automaton would be larger than the bound allows.
+/// Why selectors that are each usable cannot be used together, or not for this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("compiling these selectors together takes more than {bound} steps")]
-pub struct TooLarge {
-    /// The bound.
-    pub bound: usize,
+pub enum CompileError {
+    /// The automaton would be larger than the bound allows.
+    #[error("compiling these selectors together takes more than {bound} steps")]
+    TooLarge {
+        /// The bound.
+        bound: usize,
+    },
+    /// Each further filter doubles the outcomes.
+    #[error("more than {bound} filters look at the same value")]
+    TooManyFilters {
+        /// The bound.
+        bound: usize,
+    },
+    /// Whose data they are, and how many, may not depend on what the value says of itself.
+    #[error("a filter stands in, or above, the selector of a list, a subject or a count")]
+    FilteredAnchor,
+}
+
+/// Filters that are judged together, since they look at the same value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GuardId(u32);
+
+/// What a guard's filters say of one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truths(Option<u8>);
+
+impl Truths {
+    /// Of a value that cannot be judged: too big to be held, or broken off. The strictest.
+    pub const UNDECIDED: Self = Self(None);
 }
 
 /// A state of an [`Automaton`]: all that the way from the root to a place says about the selectors.
@@ -91,14 +119,25 @@ pub struct Automaton {
     states: Box<[State]>,
     tables: Box<[Table]>,
     names: Names,
+    guards: Box<[Guard]>,
     start: StateId,
     unlisted: Unlisted,
     subjects: Vec<SubjectPlace>,
 }
 
+/// Distinct filters, with the state for each set of those that hold (by its bits), and behind these
+/// the state for the case that one of them is undecided.
+#[derive(Debug)]
+struct Guard {
+    filters: Box<[Filter]>,
+    outcomes: Box<[StateId]>,
+}
+
 #[derive(Debug)]
 struct State {
     marks: Box<[Mark]>,
+    doubtful: Box<[Mark]>,
+    guard: Option<GuardId>,
     /// Index into `tables`; the table at 0 leads nowhere.
     table: u32,
 }
@@ -130,8 +169,8 @@ impl Automaton {
     /// Compiles the selectors with their marks.
     ///
     /// # Errors
-    /// [`TooLarge`].
-    pub fn compile(rules: &[(Selector, Mark)], unlisted: Unlisted) -> Result<Self, TooLarge> {
+    /// [`CompileError`], any of them.
+    pub fn compile(rules: &[(Selector, Mark)], unlisted: Unlisted) -> Result<Self, CompileError> {
         compile::compile(rules, unlisted)
     }
 
@@ -216,6 +255,50 @@ impl Automaton {
     #[inline]
     pub fn marks(&self, state: StateId) -> &[Mark] {
         &self.states[state.0 as usize].marks
+    }
+
+    /// Marks that hold in one of two cases which the value leaves open. They tighten what
+    /// [`marks`](Self::marks) say and permit nothing: the place is treated as `marks` alone say, or
+    /// as both say together, whichever is stricter. Sorted; none is also in `marks`.
+    #[must_use]
+    #[inline]
+    pub fn doubtful(&self, state: StateId) -> &[Mark] {
+        &self.states[state.0 as usize].doubtful
+    }
+
+    /// The filters that decide what the place in `state` is: it cannot be treated, nor walked into,
+    /// before its value has been [judged](Self::judge) and the state [resolved](Self::resolved).
+    /// Values within it may be guarded again, at most once for each filter of one selector.
+    #[must_use]
+    #[inline]
+    pub fn guard(&self, state: StateId) -> Option<GuardId> {
+        self.states[state.0 as usize].guard
+    }
+
+    /// What the guard's filters say of the value whose text is `value`. It has been checked to be
+    /// JSON; if it is none, the answer is undecided. Each filter reads the value once for each
+    /// place that it names.
+    #[must_use]
+    pub fn judge(&self, guard: GuardId, value: &[u8]) -> Truths {
+        let value = value.trim_ascii();
+        let mut bits = 0;
+        for (bit, filter) in self.guards[guard.0 as usize].filters.iter().enumerate() {
+            match judge::judge(filter, value) {
+                Some(true) => bits |= 1 << bit,
+                Some(false) => {}
+                None => return Truths::UNDECIDED,
+            }
+        }
+        Truths(Some(bits))
+    }
+
+    /// The state of a guarded place whose value has been judged; `state` itself if it has no guard.
+    #[must_use]
+    pub fn resolved(&self, state: StateId, truths: Truths) -> StateId {
+        let Some(guard) = self.guard(state) else { return state };
+        let outcomes = &self.guards[guard.0 as usize].outcomes;
+        let undecided = outcomes.len() - 1;
+        outcomes[truths.0.map_or(undecided, |bits| undecided.min(usize::from(bits)))]
     }
 
     /// Whether no mark can be met beneath this place. It may be marked itself.

@@ -2,6 +2,8 @@
 //!
 //! Grammar: RFC 9535 appendix A. It knows where each fault stands, which the other parser does not.
 
+mod filter;
+
 use super::{PathSegment, SelectorError, Step};
 
 /// Largest index. Source: RFC 9535 §2.1, RFC 7493 §2.2 (I-JSON).
@@ -101,7 +103,7 @@ impl Scanner {
                 Ok(Step::Wildcard)
             }
             Some(quote @ ('\'' | '"')) => Ok(Step::Name(self.literal(quote)?)),
-            Some('?') => Err(self.fault("filters are not enforced yet")),
+            Some('?') => self.filter(),
             Some('-' | ':' | '0'..='9') => self.index_or_slice(),
             _ => Err(self.fault("a name in quotes, an index, a slice or `*` expected")),
         }
