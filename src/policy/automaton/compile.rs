@@ -16,9 +16,9 @@ use std::rc::Rc;
 
 use super::names::{NamesBuilder, Part};
 use super::progression::{Progression, common_multiple};
+use super::subjects::subjects;
 use super::{
-    Automaton, CompileError, Guard, GuardId, Mark, State, StateId, Stretch, SubjectPlace, Table,
-    Unlisted,
+    Automaton, CompileError, Guard, GuardId, Mark, State, StateId, Stretch, Table, Unlisted,
 };
 use crate::policy::path::filter::Filter;
 use crate::policy::path::{PathSegment, Selector, Step};
@@ -166,6 +166,16 @@ impl<'a> Builder<'a> {
         }
         let ground = self.ground(ground, staying)?;
         let table = self.table_of(ground, positions(own))?;
+        self.marked(table, marks, doubtful)
+    }
+
+    /// The state with this table and these marks, made if it is new.
+    fn marked(
+        &mut self,
+        table: u32,
+        marks: Vec<Mark>,
+        mut doubtful: Vec<Mark>,
+    ) -> Result<StateId, CompileError> {
         let marks = sorted(marks);
         doubtful.retain(|mark| marks.binary_search(mark).is_err());
         let key = (table, marks, sorted(doubtful));
@@ -181,6 +191,34 @@ impl<'a> Builder<'a> {
         });
         self.known_states.insert(key, state);
         Ok(state)
+    }
+
+    /// The state that is reached by `named` besides all that leads to `other`. Where `named` only
+    /// adds marks, the positions that `other` stands for are not looked at again: a thousand names
+    /// beside a thousand positions would be a million.
+    fn beside(
+        &mut self,
+        other: StateId,
+        ground: usize,
+        named: &[Position],
+        anywhere: &[Position],
+        filtered: &[Filtered],
+    ) -> Result<StateId, CompileError> {
+        if !filtered.is_empty() || named.iter().any(|position| self.segment(*position).is_some()) {
+            let reached = named.iter().chain(anywhere).copied();
+            return self.guarded(ground, reached, filtered);
+        }
+        let State { marks, doubtful, table, .. } = &self.states[other.index()];
+        let (table, mut marks, mut doubtful) = (*table, marks.to_vec(), doubtful.to_vec());
+        self.count(1 + named.len() + marks.len() + doubtful.len())?;
+        for (rule, _, doubt) in named {
+            let mark = self.rules[*rule as usize].1;
+            match doubt {
+                Doubt::Certain => marks.push(mark),
+                Doubt::Doubtful => doubtful.push(mark),
+            }
+        }
+        self.marked(table, marks, doubtful)
     }
 
     /// As [`state`](Self::state), where besides these some positions are reached only by values of
@@ -335,22 +373,23 @@ impl<'a> Builder<'a> {
         if !leans {
             names.extend(below.named.keys());
         }
+        let other = self.guarded(ground, anywhere.iter().copied(), filtered)?;
         let mut members = Vec::with_capacity(names.len());
         for name in names {
             let named = [below.named.get(name), own_leads.named.get(name)];
-            let reached = named.into_iter().flatten().flatten().chain(&anywhere);
-            members.push((name, self.guarded(ground, reached.copied(), filtered)?));
+            let named: Vec<Position> = named.into_iter().flatten().flatten().copied().collect();
+            members.push((name, self.beside(other, ground, &named, &anywhere, filtered)?));
         }
         let stretches = if leans && own_leads.placed.is_empty() {
             Box::default()
         } else {
             let placed = below.placed.iter().chain(&own_leads.placed).copied().collect();
-            self.stretches(ground, &anywhere, placed, filtered)?
+            self.stretches(ground, other, &anywhere, placed, filtered)?
         };
         Ok(Table {
             names: self.names.add(&members).ok_or(CompileError::TooLarge { bound: BOUND })?,
             base,
-            other: self.guarded(ground, anywhere, filtered)?,
+            other,
             stretches,
             leads_to_cells: below.to_cells || own_leads.to_cells,
             leads_to_subjects: below.to_subjects || own_leads.to_subjects,
@@ -361,6 +400,7 @@ impl<'a> Builder<'a> {
     fn stretches(
         &mut self,
         ground: usize,
+        other: StateId,
         anywhere: &[Position],
         mut placed: Vec<(Progression, Position)>,
         filtered: &[Filtered],
@@ -389,11 +429,12 @@ impl<'a> Builder<'a> {
             let mut cycle = Vec::new();
             for index in from..from + period {
                 self.count(covering.len())?;
-                let hit = covering
+                let hit: Vec<Position> = covering
                     .iter()
                     .filter(|(progression, _)| progression.hits(index))
-                    .map(|(_, target)| target);
-                cycle.push(self.guarded(ground, hit.chain(anywhere).copied(), filtered)?);
+                    .map(|(_, target)| *target)
+                    .collect();
+                cycle.push(self.beside(other, ground, &hit, anywhere, filtered)?);
             }
             stretches.push(Stretch { from, cycle: cycle.into() });
         }
@@ -420,32 +461,6 @@ const fn is_cell(mark: Mark) -> bool {
 
 fn id(index: usize) -> Result<u32, CompileError> {
     u32::try_from(index).map_err(|_| CompileError::TooLarge { bound: BOUND })
-}
-
-/// Where each role's ids stand. A place is within an element if its selector continues that of the
-/// list by the letter; it is one place if what follows is singular.
-fn subjects(rules: &[(Selector, Mark)]) -> Vec<SubjectPlace> {
-    let each = rules.iter().find(|(_, mark)| *mark == Mark::Each).map(|(selector, _)| selector);
-    let mut places: BTreeMap<u8, SubjectPlace> = BTreeMap::new();
-    for (selector, mark) in rules {
-        let Mark::Subject(role) = *mark else { continue };
-        let list = each.filter(|each| selector.continues(each));
-        let own = &selector.segments[list.map_or(0, |each| each.segments.len())..];
-        let place = SubjectPlace {
-            role,
-            within_element: list.is_some(),
-            several: !own.iter().all(PathSegment::is_singular),
-        };
-        places
-            .entry(role.0)
-            .and_modify(|known| {
-                // A role with two places: in the document if one of them is, several if one may be.
-                known.within_element &= place.within_element;
-                known.several |= place.several;
-            })
-            .or_insert(place);
-    }
-    places.into_values().collect()
 }
 
 #[cfg(test)]

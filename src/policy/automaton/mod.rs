@@ -9,6 +9,7 @@ mod compile;
 mod judge;
 mod names;
 mod progression;
+mod subjects;
 
 pub use names::EntryId;
 
