@@ -260,3 +260,62 @@ fn filters_that_multiply_or_decide_whose_data_it_is_are_refused() {
     ];
     assert!(compiled(&beside).is_ok());
 }
+
+/// Rules with filters through the rewriter: input, what leaves.
+#[test]
+fn a_filtered_value_is_held_judged_and_treated_at_every_split() {
+    use crate::engine::{Engine, release};
+    let phones: &[(&str, &str)] = &[("$.phones[?@.kind=='work'].number", "keep"), ("$.n", "keep")];
+    let both: &[(&str, &str)] =
+        &[("$.phones[*].number", "keep"), ("$.phones[?@.kind=='home'].number", "mask last 4")];
+    let list: &[(&str, &str)] = &[
+        ("$.data[*]", "each"),
+        ("@.id", "subject 0"),
+        ("@.id", "keep"),
+        ("@.tags[?@=='public']", "keep"),
+        ("@.phones[?@.kind=='work' && @.n > 2].number", "keep"),
+    ];
+    let cases: [(&[(&str, &str)], &str, &str); 7] = [
+        (
+            phones,
+            r#"{"phones":[{"number":"1","kind":"work"},{"kind":"home","number":"2"},7],"n":1}"#,
+            r#"{"phones":[{"number":"1"}],"n":1}"#,
+        ),
+        (
+            phones,
+            r#"{"phones" : [ {"kind":"home"} , {"number":{"a":1},"kind":"work"} ] , "n":2}"#,
+            r#"{"phones" : [ {} ] , "n":2}"#,
+        ),
+        // Doubled members: nobody knows which one counts, so nothing leaves by them.
+        (
+            phones,
+            r#"{"phones":[{"number":"1","kind":"work","kind":"home"}],"n":1}"#,
+            r#"{"phones":[{}],"n":1}"#,
+        ),
+        (
+            both,
+            r#"{"phones":[{"number":"555123456","kind":"home"},{"number":"555","kind":"work"}]}"#,
+            r#"{"phones":[{"number":"****3456"},{"number":"555"}]}"#,
+        ),
+        (
+            both,
+            r#"{"phones":[{"number":"555123456","kind":"home","kind":"work"}]}"#,
+            r#"{"phones":[{"number":"****3456"}]}"#,
+        ),
+        (
+            list,
+            r#"{"data":[{"tags":["public","secret"],"id":1,"phones":[{"kind":"work","n":3,"number":"x"}]},{"id":2,"phones":[{"kind":"work","n":2,"number":"CANARY"}]}]}"#,
+            r#"{"data":[{"tags":["public"],"id":1,"phones":[{"number":"x"}]},{"id":2,"phones":[]}]}"#,
+        ),
+        (phones, r#"{"phones":[],"n":0}"#, r#"{"phones":[],"n":0}"#),
+    ];
+    for (rules, input, expected) in cases {
+        let outcome = Engine::new(rules, Unlisted::Remove).everywhere(input.as_bytes(), release);
+        assert_eq!(outcome.expect("JSON").text, expected, "{rules:?} over {input}");
+    }
+    let mut small = Engine::new(phones, Unlisted::Remove);
+    small.limits.element_bytes = 40;
+    let input = r#"{"phones":[{"number":"1","kind":"work","x":"................"}],"n":1}"#;
+    let found = small.everywhere(input.as_bytes(), release).expect_err("too large to be held");
+    assert_eq!(found.kind, tamis::minimize::MalformedKind::Element);
+}

@@ -212,6 +212,15 @@ pub(super) fn fate(
             Mark::Each => {}
         }
     }
+    // What only a doubtful filter selects: under it nothing leaves that would not leave without it.
+    if fate.rule != Rule::Unlisted {
+        for mark in automaton.doubtful(state) {
+            if let Mark::Cell { cell, subtree } = *mark {
+                fate.rule = rules.join(fate.rule, Rule::Cell(cell));
+                fate.subtree &= subtree;
+            }
+        }
+    }
     let live = automaton.leads_to_cells(state);
     let scalar = kind.is_scalar();
     let object = kind == Kind::Object;

@@ -31,6 +31,19 @@ impl Subjects {
         self.found.clear();
     }
 
+    /// Takes what was found in a part of the same part.
+    pub(super) fn absorb(&mut self, other: &mut Self) {
+        for (role, found) in other.found.drain(..) {
+            let own = self.found(role);
+            own.other |= found.other;
+            for id in found.ids {
+                if let Err(place) = own.ids.binary_search(&id) {
+                    own.ids.insert(place, id);
+                }
+            }
+        }
+    }
+
     /// A scalar, as written, stands at a place of this state. `None`: too long for an id.
     pub(super) fn scalar(
         &mut self,

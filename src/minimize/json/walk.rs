@@ -12,6 +12,7 @@
 //! that does not end for long is decided at its first byte.
 
 mod children;
+mod guarded;
 mod members;
 mod place;
 mod treat;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use zeroize::Zeroize;
 
 use super::elements::{Elements, Outcome};
+use super::engine::Engine;
 use super::fates::{Fates, Kind, base};
 use super::rules::{Rule, Rules};
 use super::shapes::{self, Shapes};
@@ -141,6 +143,8 @@ enum Hand {
     Treated(Rule),
     /// It lies within a value that is copied or removed whole, and is only looked at.
     Within,
+    /// It is decided when it is whole.
+    Held,
 }
 
 #[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
@@ -183,6 +187,10 @@ pub(super) struct Walk {
     /// The colon before the value that comes next.
     colon: usize,
     scratch: Vec<u8>,
+    /// In force for the root from above.
+    above: (Rule, bool),
+    /// Walks values that were held.
+    part: Option<Box<Engine>>,
     pub(super) counts: Counts,
     /// What was counted outside of the element in hand.
     aside: Counts,
@@ -224,6 +232,8 @@ impl Walk {
             separator: 0,
             colon: 0,
             scratch: Vec::new(),
+            above: (Rule::Unlisted, true),
+            part: None,
             counts: Counts::default(),
             aside: Counts::default(),
             elements: Elements::default(),
@@ -237,6 +247,7 @@ impl Walk {
     /// Begins another value, whose place has `state`, at the window's first byte.
     pub(super) fn restart(&mut self, root: Root, state: StateId) {
         self.root = root;
+        self.above = (base(self.automaton.unlisted()), true);
         self.frames.clear();
         self.mode = Mode::Root;
         self.container = Mode::Done;
@@ -261,6 +272,9 @@ impl Walk {
     /// Overwrites what is left of a body.
     pub(super) fn forget_body(&mut self) {
         self.scratch.zeroize();
+        if let Some(part) = &mut self.part {
+            part.forget_body();
+        }
         self.pieces = None;
         self.elements.clear();
     }
@@ -284,6 +298,7 @@ impl Walk {
             self.automaton = automaton;
             self.fates.clear(self.automaton.state_count());
             self.shapes.clear();
+            self.part = None;
         }
     }
 
@@ -461,6 +476,10 @@ impl Walk {
             }
             Mode::Long => {
                 let end = if in_string { upto } else { place::end(window, upto) };
+                if self.hand == Hand::Held {
+                    keep = keep.min(self.held_from(upto)?);
+                    written = pending_from(window, self.separator).min(self.start);
+                } else
                 // Without the closing quote, if the string has ended.
                 if self.feed_piece(window, if in_string { upto } else { end - 1 }) {
                     keep = keep.min(self.piece);
@@ -473,6 +492,10 @@ impl Walk {
                     pending_fits(end, upto)?;
                     keep = keep.min(end);
                 }
+            }
+            Mode::Skip if self.hand == Hand::Held => {
+                keep = keep.min(self.held_from(upto)?);
+                written = pending_from(window, self.separator).min(self.start);
             }
             Mode::Behind | Mode::Skip | Mode::Done => {}
         }

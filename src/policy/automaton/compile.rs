@@ -376,8 +376,8 @@ impl<'a> Builder<'a> {
         let other = self.guarded(ground, anywhere.iter().copied(), filtered)?;
         let mut members = Vec::with_capacity(names.len());
         for name in names {
-            let named = [below.named.get(name), own_leads.named.get(name)];
-            let named: Vec<Position> = named.into_iter().flatten().flatten().copied().collect();
+            let steps = [below.named.get(name), own_leads.named.get(name)];
+            let named: Vec<Position> = steps.into_iter().flatten().flatten().copied().collect();
             members.push((name, self.beside(other, ground, &named, &anywhere, filtered)?));
         }
         let stretches = if leans && own_leads.placed.is_empty() {
@@ -486,7 +486,8 @@ mod tests {
     /// every machine.
     #[test]
     fn the_work_for_a_thousand_rules_grows_with_the_rules_and_not_with_their_square() {
-        let shapes: [(&str, fn(usize) -> String); 6] = [
+        type Shape = (&'static str, fn(usize) -> String);
+        let shapes: [Shape; 6] = [
             ("one name anywhere", |n| format!("$..name{n}")),
             ("a name beneath one anywhere", |n| format!("$..a.name{n}")),
             ("one beneath a name anywhere", |n| format!("$..name{n}.a")),

@@ -165,7 +165,8 @@ impl Walk {
             }
         }
         if self.begin(text, at, kind, out)? {
-            if self.locating && self.automaton.leads_to_subjects(self.next) {
+            let seek = self.locating && self.hand != Hand::Held;
+            if seek && self.automaton.leads_to_subjects(self.next) {
                 let within = (self.frames.len(), self.hand);
                 self.within = self.within.or(Some(within));
                 self.enter(kind == Kind::Object, Rule::Unlisted, true);
@@ -197,9 +198,15 @@ impl Walk {
         self.kind = kind;
         self.too_long = false;
         if self.within.is_some() || self.root == Root::Unwritten {
+            self.pass_guard();
             let wanted = self.is_subject();
             self.want(wanted, kind);
             self.hand = Hand::Within;
+            return Ok(true);
+        }
+        if self.is_guarded() {
+            self.hand = Hand::Held;
+            self.wanted = false;
             return Ok(true);
         }
         let mut fate = self.fate(kind);
@@ -255,8 +262,11 @@ impl Walk {
     }
 
     #[inline]
-    fn fate(&mut self, kind: Kind) -> Fate {
-        let bare = self.frames.last().is_none_or(|frame| frame.bare);
+    pub(super) fn fate(&mut self, kind: Kind) -> Fate {
+        let bare = match self.frames.last() {
+            Some(frame) => frame.bare,
+            None => self.is_bare(self.above.0, self.above.1),
+        };
         if bare {
             let known = self.fates.known(self.next, kind);
             if known.what != What::Unknown {
@@ -269,10 +279,7 @@ impl Walk {
     /// Decides what was not decided before.
     #[inline(never)]
     fn decide(&mut self, kind: Kind) -> Fate {
-        let above = self.frames.last().map_or_else(
-            || (base(self.automaton.unlisted()), true),
-            |frame| (frame.rule, frame.subtree),
-        );
+        let above = self.frames.last().map_or(self.above, |frame| (frame.rule, frame.subtree));
         let asks = self.root == Root::Document && self.element_start().is_none();
         let found = fate(&self.automaton, &mut self.rules, self.next, kind, above, asks);
         let once = self.automaton.marks(self.next).contains(&Mark::Each);
@@ -386,11 +393,17 @@ impl Walk {
 
     /// Carries out what is left to do at the end of the value in hand.
     #[inline]
-    fn finish(&mut self, text: &Text<'_>, end: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(super) fn finish(
+        &mut self,
+        text: &Text<'_>,
+        end: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
         if self.wanted {
             self.found_id(text.window, end);
         }
         match self.hand {
+            Hand::Held => return self.held_ended(text, end, out),
             Hand::Copied | Hand::Within => {}
             Hand::Removed => {
                 if self.frames.last().is_none_or(|frame| frame.emitted) {
@@ -436,7 +449,7 @@ impl Walk {
     }
 
     /// The pending bytes go with the value that follows them.
-    fn remove(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) -> Hand {
+    pub(super) fn remove(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) -> Hand {
         if self.writing {
             let root = self.frames.is_empty();
             let to = if root { start } else { pending_from(window, self.separator) };
@@ -450,7 +463,7 @@ impl Walk {
     }
 
     /// The pending bytes are written, the value is not.
-    fn replace(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) {
+    pub(super) fn replace(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) {
         self.accept(window);
         self.flush(start, window, out);
         self.writing = false;
@@ -458,7 +471,7 @@ impl Walk {
 
     /// A rule drops or refuses: the element, if there is one, else the answer.
     #[cold]
-    fn refuse(&mut self, what: What, start: usize) -> Result<(), Fault> {
+    pub(super) fn refuse(&mut self, what: What, start: usize) -> Result<(), Fault> {
         let outcome = if what == What::Drop { Outcome::Dropped } else { Outcome::Refused };
         match (&mut self.elements.open, self.root) {
             (Some(open), _) if open.element.is_some() => open.outcome = open.outcome.max(outcome),
