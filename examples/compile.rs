@@ -31,6 +31,9 @@ fn time(mut run: impl FnMut()) -> (i128, i128) {
     (times[0], times[REPETITIONS / 2])
 }
 
+/// A name, and the selector of each number.
+type Shape = (&'static str, fn(usize) -> String);
+
 fn catalogue() -> impl Iterator<Item = String> {
     (0..42).map(|leaf| format!("$.data[*].part{}.leaf{leaf}", leaf % 6))
 }

@@ -13,7 +13,7 @@ use tamis::policy::path::Selector;
 use crate::jsonpath_suite::{self, Step};
 
 /// Selectors of the suite with a filter that is understood.
-const FROM_THE_SUITE: usize = 0;
+const FROM_THE_SUITE: usize = 141;
 
 fn cell(id: u16) -> Mark {
     Mark::Cell { cell: CellId(id), subtree: false }
@@ -117,7 +117,11 @@ impl Dice {
                     ["null", "true", "false", "0", "1", "1.5", "-2", "'x'", "\"y\u{e9}\"", "''"];
                 let literal = self.below(2) == 0;
                 let right = if literal { self.of(&literals) } else { self.query() };
-                let sign = self.of(&["==", "!=", "<", "<=", ">", ">="]);
+                // serde_json_path 0.7.2 takes `>`, `<=` and `>=` for orders of nothing, truth values and
+                // structures too, against RFC 9535 §2.3.5.2.2; it is asked where it can be right.
+                let ordered = literal && !["null", "true", "false"].contains(&right);
+                let signs = if ordered { 6 } else { 3 };
+                let sign = self.of(&["==", "!=", "<", ">", "<=", ">="][..signs]);
                 format!("{} {sign} {right}", self.query())
             }
             2 => format!("{} && {}", self.nested(depth), self.nested(depth)),

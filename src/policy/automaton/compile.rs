@@ -47,6 +47,12 @@ enum Doubt {
 /// A position that is reached if the filter of this number holds.
 type Filtered = (u32, Position);
 
+/// What makes a state: table, certain marks, doubtful marks.
+type Marked = (u32, Box<[Mark]>, Box<[Mark]>);
+
+/// What makes a guarded state: ground, positions reached in any case, positions that depend.
+type Guarded = (usize, Box<[Position]>, Box<[Filtered]>);
+
 pub(super) fn compile(
     rules: &[(Selector, Mark)],
     unlisted: Unlisted,
@@ -77,7 +83,7 @@ struct Leads<'a> {
 struct Builder<'a> {
     rules: &'a [(Selector, Mark)],
     states: Vec<State>,
-    known_states: HashMap<(u32, Box<[Mark]>, Box<[Mark]>), StateId>,
+    known_states: HashMap<Marked, StateId>,
     tables: Vec<Table>,
     known_tables: HashMap<(usize, Box<[Position]>), u32>,
     unbuilt: Vec<(u32, usize, Box<[Position]>)>,
@@ -86,7 +92,7 @@ struct Builder<'a> {
     known_grounds: HashMap<Box<[Position]>, usize>,
     names: NamesBuilder<'a>,
     guards: Vec<Guard>,
-    known_guards: HashMap<(usize, Box<[Position]>, Box<[Filtered]>), StateId>,
+    known_guards: HashMap<Guarded, StateId>,
     filters: Vec<&'a Filter>,
     known_filters: HashMap<&'a Filter, u32>,
     steps: usize,

@@ -209,8 +209,11 @@ fn elements(array: &[u8]) -> Result<Vec<&[u8]>, Undecided> {
     Ok(found)
 }
 
+/// Unescaped name and value.
+type Member<'a> = (Cow<'a, [u8]>, &'a [u8]);
+
 /// Sorted by name, so that two objects of n members are compared in n log n steps.
-fn members(object: &[u8]) -> Result<Vec<(Cow<'_, [u8]>, &[u8])>, Undecided> {
+fn members(object: &[u8]) -> Result<Vec<Member<'_>>, Undecided> {
     let mut found = Vec::new();
     let mut children = Children::of(object);
     while let Some((name, value)) = children.next()? {
