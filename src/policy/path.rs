@@ -73,30 +73,13 @@ impl Selector {
         Self::parse_within(text, None)
     }
 
-    /// Parses `@…` as continuing `each`, or `$…` by itself.
+    /// Parses `@…` as continuing `each`, or `$…` by itself; with filters on the value itself and on
+    /// single places beneath it. Source: RFC 9535 §2.3.5; docs/decisions/0007-filters.md.
     ///
     /// # Errors
-    /// As [`parse`](Self::parse); also `@` where there is no list, and any filter: whoever follows
-    /// the automaton's guards takes [`parse_with_filters`](Self::parse_with_filters).
+    /// As [`parse`](Self::parse); also `@` where there is no list, filters that look further, and
+    /// filters at or behind a `..`.
     pub fn parse_within(text: &str, each: Option<&Self>) -> Result<Self, SelectorError> {
-        let selector = Self::parse_with_filters(text, each)?;
-        if selector.has_filter() {
-            return Err(SelectorError {
-                message: "filters are not enforced yet".to_owned(),
-                column: text
-                    .find('?')
-                    .and_then(|at| u32::try_from(text[..at].chars().count()).ok()),
-            });
-        }
-        Ok(selector)
-    }
-
-    /// As [`parse_within`](Self::parse_within), with filters on the value itself and on single places
-    /// beneath it. Source: RFC 9535 §2.3.5; docs/decisions/0007-filters.md.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse); also filters that look further, and filters at or behind a `..`.
-    pub fn parse_with_filters(text: &str, each: Option<&Self>) -> Result<Self, SelectorError> {
         refuse_wrapper(text)?;
         let (prefix, absolute) = match (text.strip_prefix('@'), each) {
             (Some(rest), Some(each)) => (each.segments.clone(), format!("${rest}")),
@@ -293,7 +276,6 @@ mod tests {
     #[test]
     fn what_cannot_be_decided_while_streaming_is_refused_with_its_reason() {
         for (text, reason) in [
-            ("$[?@.a==1]", "filters are not enforced yet"),
             ("$[?$.a]", "whole document"),
             ("$.a[-1]", "counts from the end"),
             ("$.a[-2:]", "counts from the end"),
@@ -318,10 +300,8 @@ mod tests {
             "@.items[?@.kind=='x'].note",
         ] {
             let each = Selector::parse("$.data[*]").expect("a selector");
-            let read = Selector::parse_with_filters(text, Some(&each));
+            let read = Selector::parse_within(text, Some(&each));
             assert!(read.unwrap_or_else(|e| panic!("{text}: {e}")).has_filter());
-            let refused = Selector::parse_within(text, Some(&each)).expect_err(text);
-            assert_eq!(refused.message, "filters are not enforced yet", "{text}");
         }
         for (text, reason) in [
             ("$[?$.a]", "whole document"),
@@ -347,13 +327,13 @@ mod tests {
             ("$[?(@.a]", "expected"),
             ("$[?]", "expected"),
         ] {
-            let message = Selector::parse_with_filters(text, None).expect_err(text).message;
+            let message = Selector::parse_within(text, None).expect_err(text).message;
             assert!(message.contains(reason), "{text}: {message}");
         }
         let many = format!("$[?{}]", vec!["@.a"; 33].join("||"));
-        assert!(Selector::parse_with_filters(&many, None).is_err());
+        assert!(Selector::parse_within(&many, None).is_err());
         let deep = format!("$[?{}@.a{}]", "(".repeat(17), ")".repeat(17));
-        assert!(Selector::parse_with_filters(&deep, None).is_err());
+        assert!(Selector::parse_within(&deep, None).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tamis::action::{Action, Treatment};
 use tamis::minimize::{
     Finish, JsonLimits, JsonMinimizer, Level, Malformed, Minimizer, Need, Question, Tally, Verdict,
 };
-use tamis::policy::automaton::{Automaton, CellId, Mark, RoleIndex, CompileError, Unlisted};
+use tamis::policy::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use tamis::policy::path::Selector;
 
 /// A selector and what it is for: `keep`, `mask last 4`, …; `subtree keep`; `each`; `subject 0`;
@@ -48,7 +48,10 @@ impl Engine {
     }
 
     /// As [`new`](Self::new), for rules that may be too many.
-    pub(crate) fn compile(rules: &[RuleText<'_>], unlisted: Unlisted) -> Result<Self, CompileError> {
+    pub(crate) fn compile(
+        rules: &[RuleText<'_>],
+        unlisted: Unlisted,
+    ) -> Result<Self, CompileError> {
         let mut marks = Vec::new();
         let mut treatments = Vec::new();
         let mut holds_document = false;

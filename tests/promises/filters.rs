@@ -20,7 +20,7 @@ fn cell(id: u16) -> Mark {
 }
 
 fn parsed(text: &str) -> Selector {
-    Selector::parse_with_filters(text, None).unwrap_or_else(|e| panic!("{text}: {e}"))
+    Selector::parse_within(text, None).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
 fn compiled(rules: &[(&str, Mark)]) -> Result<Automaton, CompileError> {
@@ -165,7 +165,7 @@ fn filtered_selectors_find_the_suites_node_lists() {
     let mut tried = 0;
     for test in jsonpath_suite::suite().iter().filter(|test| !jsonpath_suite::is_invalid(test)) {
         let text = jsonpath_suite::selector(test);
-        let Ok(selector) = Selector::parse_with_filters(text, None) else { continue };
+        let Ok(selector) = Selector::parse_within(text, None) else { continue };
         if !selector.has_filter() {
             continue;
         }

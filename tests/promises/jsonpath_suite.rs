@@ -50,7 +50,7 @@ fn every_invalid_selector_is_refused() {
     assert_eq!(invalid.len(), INVALID);
     for test in invalid {
         assert!(refusal(selector(test)).is_some(), "{test}");
-        assert!(Selector::parse_with_filters(selector(test), None).is_err(), "{test}");
+        assert!(Selector::parse_within(selector(test), None).is_err(), "{test}");
     }
 }
 

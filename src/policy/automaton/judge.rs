@@ -233,7 +233,7 @@ mod tests {
     const UNDECIDED: Truth = None;
 
     fn judged(filter: &str, value: &str) -> Truth {
-        let selector = Selector::parse_with_filters(&format!("$[?{filter}]"), None)
+        let selector = Selector::parse_within(&format!("$[?{filter}]"), None)
             .unwrap_or_else(|e| panic!("{filter}: {e}"));
         let [Step::Filter(filter)] = selector.segments[0].steps.as_slice() else {
             panic!("{filter}: one filter");
