@@ -383,8 +383,8 @@ impl<'a> Builder<'a> {
         let mut members = Vec::with_capacity(names.len());
         for name in names {
             let steps = [below.named.get(name), own_leads.named.get(name)];
-            let named: Vec<Position> = steps.into_iter().flatten().flatten().copied().collect();
-            members.push((name, self.beside(other, ground, &named, &anywhere, filtered)?));
+            let steps: Vec<Position> = steps.into_iter().flatten().flatten().copied().collect();
+            members.push((name, self.beside(other, ground, &steps, &anywhere, filtered)?));
         }
         let stretches = if leans && own_leads.placed.is_empty() {
             Box::default()
