@@ -38,9 +38,6 @@ fn catalogue() -> impl Iterator<Item = String> {
     (0..42).map(|leaf| format!("$.data[*].part{}.leaf{leaf}", leaf % 6))
 }
 
-/// What a shape is called, and its n-th rule.
-type Shape = (&'static str, fn(usize) -> String);
-
 fn main() -> io::Result<()> {
     let row = "{\"id\":1234567,\"name\":\"Nobody Invented\",\"tags\":[\"a\",\"b\"],\"open\":true}";
     let body = format!("[{}]", vec![row; 1_000_000 / row.len()].join(","));
