@@ -151,7 +151,7 @@ fn filtered_selectors_find_what_another_implementation_finds() {
             let expected: BTreeSet<String> = other
                 .query_located(&value)
                 .locations()
-                .map(|place| place.to_json_pointer())
+                .map(serde_json_path::NormalizedPath::to_json_pointer)
                 .collect();
             assert_eq!(found(&automaton, &value), expected, "{text} in {value}");
             hits += usize::from(!expected.is_empty());
@@ -265,7 +265,9 @@ fn filters_that_multiply_or_decide_whose_data_it_is_are_refused() {
     assert!(compiled(&beside).is_ok());
 }
 
-/// Rules with filters through the rewriter: input, what leaves.
+/// Rules with filters, input, what leaves.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[test]
 fn a_filtered_value_is_held_judged_and_treated_at_every_split() {
     use crate::engine::{Engine, release};
@@ -279,7 +281,7 @@ fn a_filtered_value_is_held_judged_and_treated_at_every_split() {
         ("@.tags[?@=='public']", "keep"),
         ("@.phones[?@.kind=='work' && @.n > 2].number", "keep"),
     ];
-    let cases: [(&[(&str, &str)], &str, &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         (
             phones,
             r#"{"phones":[{"number":"1","kind":"work"},{"kind":"home","number":"2"},7],"n":1}"#,
