@@ -3,6 +3,7 @@
 mod certs;
 mod check;
 mod consent;
+mod coverage;
 mod demo;
 mod explain;
 mod ledger;
@@ -10,6 +11,7 @@ mod minimize;
 mod rewrite;
 mod rules_file;
 mod run;
+mod test;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,10 @@ enum Command {
     Demo(demo::Demo),
     /// Check rules and print every finding.
     Check(check::Check),
+    /// Play the cases of rules, offline.
+    Test(test::Test),
+    /// Account for every promise: the rules that name it, the cases that prove it.
+    Coverage(coverage::CoverageOf),
     /// Say what a recipient gets of a route, field by field, and which rule line decided.
     Explain(explain::Explain),
     /// Minimize a JSON document on standard input by a policy.
@@ -55,6 +61,8 @@ pub fn run() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Coverage(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Minimize(command) => command.run(),
         Command::Rewrite(command) => command.run(),

@@ -400,7 +400,7 @@ fn transit(
 }
 
 /// The subjects that headers of an answer name.
-fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectIds)> {
+pub(super) fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectIds)> {
     let id = |name: &str| {
         let mut values = headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?.trim();

@@ -14,6 +14,8 @@ mod decode;
 pub mod minimizing;
 mod transit;
 
+pub mod rehearsal;
+
 mod account;
 mod body;
 mod respond;

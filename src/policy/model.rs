@@ -54,12 +54,35 @@ pub struct Policy {
     pub terms_header_roles: Vec<Role>,
     /// `Strict-Transport-Security` max-age.
     pub hsts: Option<jiff::Span>,
+    /// Which promises of the policy's text the rules name.
+    pub promises: Promises,
     /// What the rules say and this version refuses instead of enforcing.
     pub unenforced: Vec<Unenforced>,
     /// Warnings of the load.
     pub warnings: Vec<Diagnostic>,
     /// Plans made so far.
     pub plans: Plans,
+}
+
+/// Promises of the policy's text, as the rules name them.
+#[derive(Clone, Debug, Default)]
+pub struct Promises {
+    /// Promise id → where rules say that they keep it.
+    pub kept: BTreeMap<String, Vec<Place>>,
+    /// Promise id → why it is not encoded.
+    pub not_encoded: BTreeMap<String, String>,
+    /// Promise id → what of it no gateway can keep.
+    pub beyond: BTreeMap<String, String>,
+}
+
+impl Promises {
+    /// Whether anything in the rules speaks of the promise.
+    #[must_use]
+    pub fn mentions(&self, id: &str) -> bool {
+        self.kept.contains_key(id)
+            || self.not_encoded.contains_key(id)
+            || self.beyond.contains_key(id)
+    }
 }
 
 /// What an outsider gets instead of "no consent".

@@ -18,12 +18,13 @@ mod release;
 mod routes;
 mod transfers;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::names::Names;
 pub(super) use self::release::instead_of;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{Limit, Policy, Unenforced};
+use super::model::{Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::syntax::{self, Findings, Node};
 use crate::terms::Digest;
@@ -43,6 +44,7 @@ impl Policy {
                 names,
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
+                promises: Promises::default(),
             };
             compiler.policy(&root, Digest::of(text.as_bytes()))
         });
@@ -63,6 +65,8 @@ struct Compiler<'f> {
     unenforced: Vec<Unenforced>,
     /// Limits that follow from other sections than `limits`.
     withheld: Vec<Limit>,
+    /// Promises that rules name.
+    promises: Promises,
 }
 
 impl Compiler<'_> {
@@ -106,10 +110,11 @@ impl Compiler<'_> {
             self.html_headers(node);
         }
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
-        for key in ["not_encoded", "beyond"] {
-            if let Some(node) = fields.take(key) {
-                self.promises_in_words(node);
-            }
+        if let Some(node) = fields.take("not_encoded") {
+            self.promises.not_encoded = self.promises_in_words(node);
+        }
+        if let Some(node) = fields.take("beyond") {
+            self.promises.beyond = self.promises_in_words(node);
         }
         fields.finish(self.findings);
 
@@ -132,6 +137,7 @@ impl Compiler<'_> {
             access_log: access_log.unwrap_or_default(),
             terms_header_roles: terms.unwrap_or_default(),
             hsts: tls.hsts,
+            promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
             plans: Plans::default(),
@@ -165,7 +171,9 @@ impl Compiler<'_> {
     fn keeps(&mut self, node: Option<&Node>) {
         let Some(node) = node else { return };
         for item in node.list(self.findings, "a list of promise ids") {
-            self.promise_id(item.scalar().unwrap_or_default(), &item.place);
+            let id = item.scalar().unwrap_or_default();
+            self.promise_id(id, &item.place);
+            self.promises.kept.entry(id.to_owned()).or_default().push(item.place.clone());
         }
     }
 
@@ -183,11 +191,15 @@ impl Compiler<'_> {
     }
 
     /// `not_encoded` and `beyond`: promise id → why, in words.
-    fn promises_in_words(&mut self, node: &Node) {
+    fn promises_in_words(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let mut words = BTreeMap::new();
         for (key, value) in node.entries(self.findings, "promise ids with a text each") {
             self.promise_id(&key.text, &key.place);
-            value.text(self.findings, "a text");
+            if let Some(text) = value.text(self.findings, "a text") {
+                words.insert(key.text.clone(), text.to_owned());
+            }
         }
+        words
     }
 }
 

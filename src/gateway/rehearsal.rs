@@ -1,0 +1,219 @@
+//! One exchange without sockets, stores or a ledger: what a request and a backend's answer come to.
+//!
+//! It walks the way of `exchange` with the same parts (target, purposes, `decide`, headers, minimizer,
+//! answer, access-log line), so that what `tamis test` proves is what the gateway does. Nothing is
+//! fetched, entered or sent. A whole backend answer comes in, a whole answer goes out; a body that
+//! fails on its way is refused whole, as the gateway does with bodies that it still holds.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Uri};
+use jiff::Timestamp;
+
+use super::body::MinimizedBody;
+use super::exchange::stated;
+use super::minimizing::{Minimizing, MinimizingError};
+use super::respond::{self, Released};
+use super::route::Target;
+use super::{headers, purpose};
+use crate::decide::{Caller, Facts, KnownSubject, Permit, Refusal, decide};
+use crate::keys::KeyRing;
+use crate::minimize::{JsonLimits, Tally};
+use crate::observe::{AccessDecision, AccessLine};
+use crate::policy::Policy;
+use crate::registers::Registers;
+use crate::terms::{DecisionId, RefusalReason, RouteId};
+
+/// What everything rests on.
+pub struct Stage {
+    /// The rules.
+    pub policy: Arc<Policy>,
+    /// What people have said.
+    pub registers: Arc<dyn Registers>,
+    /// Keys of pseudonyms.
+    pub keys: Arc<KeyRing>,
+    /// The moment of the request.
+    pub now: Timestamp,
+}
+
+/// A request, its caller already recognised.
+pub struct Asked {
+    /// Who asks.
+    pub caller: Caller,
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub uri: Uri,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// The client's address.
+    pub client: IpAddr,
+}
+
+/// The backend's answer, of status 200 and media type JSON.
+pub struct Backend {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, decoded.
+    pub body: Vec<u8>,
+}
+
+/// What the client would get, and what would be written down about it.
+pub struct Rehearsed {
+    /// The status.
+    pub status: u16,
+    /// Headers of the answer.
+    pub headers: HeaderMap,
+    /// The minimized body, or why there is none.
+    pub body: Result<Vec<u8>, RefusalReason>,
+    /// What the refusal says to operators and internal recipients beside its reason.
+    pub detail: Option<String>,
+    /// The headers by which the backend would be asked; `None` where it would not be asked.
+    pub towards_backend: Option<HeaderMap>,
+    /// The access log's line.
+    pub log_line: String,
+}
+
+/// Plays one exchange.
+#[must_use]
+pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
+    let decision = DecisionId::from("d_rehearsal");
+    let mut route = None;
+    let mut towards_backend = None;
+    let played = play(stage, asked, backend, &decision, &mut route, &mut towards_backend);
+    let text = |name: http::HeaderName| asked.headers.get(name)?.to_str().ok();
+    let line = |status: u16, bytes: u64, refusal: Result<&Permit, &Refusal>, decision_of| {
+        let (recipient, purposes) = match refusal {
+            Ok(permit) => (Some((permit.recipient(), permit.role())), permit.purposes()),
+            Err(refusal) => (refusal.recipient.as_ref().zip(refusal.role), &refusal.purposes[..]),
+        };
+        AccessLine {
+            at: stage.now,
+            method: &asked.method,
+            route: route.as_ref(),
+            status,
+            bytes,
+            took: Duration::ZERO,
+            recipient,
+            purposes,
+            client: asked.client,
+            user_agent: text(http::header::USER_AGENT),
+            referrer: text(http::header::REFERER),
+            authority: None,
+            decision: decision_of,
+            decision_id: Some(&decision),
+            tls: None,
+        }
+        .render(&stage.policy.access_log)
+    };
+    match played {
+        Ok(Played { permit, body, tally }) => {
+            let passed = headers::towards_client(&backend.headers, &stage.policy);
+            let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
+            let response = respond::released(&permit, passed, Some(&tally), whole);
+            let status = response.status().as_u16();
+            let length = body.len() as u64;
+            let outcome = if body == backend.body {
+                AccessDecision::Released
+            } else {
+                AccessDecision::Minimized
+            };
+            let log_line = line(status, length, Ok(&permit), outcome);
+            let headers = response.into_parts().0.headers;
+            Rehearsed { status, headers, body: Ok(body), detail: None, towards_backend, log_line }
+        }
+        Err(refusal) => {
+            let response = respond::refused(&stage.policy, &refusal);
+            let status = response.status().as_u16();
+            let outcome = AccessDecision::Refused(refusal.reason);
+            Rehearsed {
+                status,
+                headers: response.into_parts().0.headers,
+                body: Err(refusal.reason),
+                log_line: line(status, 0, Err(&refusal), outcome),
+                detail: refusal.detail,
+                towards_backend,
+            }
+        }
+    }
+}
+
+struct Played {
+    permit: Arc<Permit>,
+    body: Vec<u8>,
+    tally: Tally,
+}
+
+fn play(
+    stage: &Stage,
+    asked: &Asked,
+    backend: &Backend,
+    decision: &DecisionId,
+    route: &mut Option<RouteId>,
+    towards_backend: &mut Option<HeaderMap>,
+) -> Result<Played, Refusal> {
+    let policy = &stage.policy;
+    let role = policy.recipients.get(&asked.caller.recipient).map(|recipient| recipient.role);
+    let refused = |reason: RefusalReason| Refusal {
+        reason,
+        decision: decision.clone(),
+        recipient: role.map(|_| asked.caller.recipient.clone()),
+        role,
+        purposes: Vec::new(),
+        detail: None,
+    };
+    let malformed = |_| refused(RefusalReason::RequestMalformed);
+    let target = Target::judge(&asked.uri).map_err(malformed)?;
+    let declared_purposes = purpose::declared(&asked.headers).map_err(malformed)?;
+    let case = purpose::case(&asked.headers).map_err(malformed)?;
+    let matched = target.matches(policy, &asked.method);
+    let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
+    let rules = &policy.routes[matched.index];
+    *route = Some(rules.id.clone());
+    let mut known = Vec::new();
+    for (role, id) in target.subjects(rules, &matched) {
+        let statements = stage.registers.statements(&id);
+        let statements = statements.map_err(|_| refused(RefusalReason::RegisterStale))?;
+        known.push(KnownSubject { role, id, statements });
+    }
+    let facts = Facts {
+        caller: &asked.caller,
+        declared_purposes: &declared_purposes,
+        route: &matched,
+        query: &target.parameter_names(),
+        case: case.as_deref(),
+        gpc: purpose::gpc(&asked.headers),
+        known: &known,
+    };
+    let permit = Arc::new(decide(policy, &facts, decision.clone(), stage.now)?);
+    *towards_backend = Some(headers::towards_upstream(
+        &asked.headers,
+        policy,
+        asked.client,
+        permit.decision().as_str(),
+    ));
+    let failed = |error: MinimizingError| {
+        let reason = match error {
+            MinimizingError::Malformed(_) => RefusalReason::Unfilterable,
+            MinimizingError::Refused(reason) => reason,
+            MinimizingError::Registers(_) => RefusalReason::RegisterStale,
+        };
+        Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) }
+    };
+    let mut minimizing = Minimizing::json(
+        Arc::clone(&permit),
+        stated(rules, &backend.headers),
+        Arc::clone(&stage.registers),
+        Arc::clone(&stage.keys),
+        JsonLimits::default(),
+        stage.now,
+    )
+    .map_err(failed)?;
+    let mut body = Vec::new();
+    minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
+    minimizing.finish(&mut body, stage.now).map_err(failed)?;
+    let tally = minimizing.tally().clone();
+    Ok(Played { permit, body, tally })
+}
