@@ -20,18 +20,24 @@ const USAGE: u8 = 2;
 /// Arguments of `tamis explain`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: tamis explain --rules rules/letsmasak/rules.yaml --to ads-engine \
-                  --for personalise.ads --route 'GET /v2/users/{user_id}'"
+    after_help = "Example: tamis explain --rules rules/letsmasak/rules.yaml --recipient ads-engine \
+                  --purpose personalise.ads --route 'GET /v2/users/{user_id}'"
 )]
 pub(super) struct Explain {
     /// The rules file.
     #[arg(long, value_name = "FILE")]
     rules: PathBuf,
     /// The recipient.
-    #[arg(long, value_name = "RECIPIENT")]
+    #[arg(long = "recipient", visible_alias = "to", value_name = "RECIPIENT")]
     to: String,
     /// The purpose; several are joined, as in a request.
-    #[arg(long = "for", value_name = "PURPOSE", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "purpose",
+        visible_alias = "for",
+        value_name = "PURPOSE",
+        value_delimiter = ',',
+        required = true
+    )]
     purposes: Vec<String>,
     /// The route as the rules name it, or a method and a path.
     #[arg(long, value_name = "ROUTE")]

@@ -77,10 +77,13 @@ impl Minimize {
             }
             None => Arc::new(NobodySaidAnything),
         };
-        let keys = match self.key_ring.as_ref().or(loaded.key_ring.as_ref()) {
-            Some(file) => KeyRing::load(file).map_err(|e| Failure::Refused(chain(&e)))?,
-            None => KeyRing::ephemeral().map_err(|e| Failure::Refused(chain(&e)))?,
+        // With a configuration, the keys are those of the gateway: the environment's before the file's.
+        let keys = match (&self.key_ring, &loaded.key_ring) {
+            (Some(file), _) => KeyRing::load(file),
+            (None, Some(file)) => KeyRing::open(file),
+            (None, None) => KeyRing::ephemeral(),
         };
+        let keys = keys.map_err(|e| Failure::Refused(chain(&e)))?;
         let now = Timestamp::now();
 
         let (method, path) = self.route.split_once(' ').ok_or_else(|| {

@@ -5,6 +5,7 @@ mod check;
 mod consent;
 mod coverage;
 mod demo;
+mod diff;
 mod explain;
 mod ledger;
 mod minimize;
@@ -40,6 +41,8 @@ enum Command {
     Test(test::Test),
     /// Account for every promise: the rules that name it, the cases that prove it.
     Coverage(coverage::CoverageOf),
+    /// Say what a change of rules widens and narrows.
+    Diff(diff::Diff),
     /// Say what a recipient gets of a route, field by field, and which rule line decided.
     Explain(explain::Explain),
     /// Minimize a JSON document on standard input by a policy.
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Coverage(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Minimize(command) => command.run(),
         Command::Rewrite(command) => command.run(),

@@ -285,6 +285,8 @@ pub struct Open {
     pub selector: Selector,
     /// Whether an object beneath is released with everything in it.
     pub subtree: bool,
+    /// Its name looks personal, and the rules say that it is about no person.
+    pub not_personal: bool,
     /// Where it stands.
     pub place: Place,
 }

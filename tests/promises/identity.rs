@@ -104,6 +104,7 @@ fn policy() -> Policy {
         access_log: AccessLogRules::default(),
         terms_header_roles: vec![],
         hsts: None,
+        promises: tamis::policy::model::Promises::default(),
         unenforced: vec![],
         warnings: vec![],
         plans: tamis::policy::Plans::default(),

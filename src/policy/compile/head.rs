@@ -16,6 +16,8 @@ pub(super) struct Head {
     pub(super) title: String,
     pub(super) revision: String,
     pub(super) conceal_as: Conceal,
+    /// Whether a law is named by which the rules are to be judged.
+    pub(super) profiles: bool,
 }
 
 impl Default for Head {
@@ -25,6 +27,7 @@ impl Default for Head {
             title: String::new(),
             revision: String::new(),
             conceal_as: Conceal::NotFound,
+            profiles: false,
         }
     }
 }
@@ -89,7 +92,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("profiles") {
             for item in node.list(self.findings, "a list of profiles") {
                 let known = [("gdpr", ()), ("hk-pdpo", ()), ("pdpa-my", ())];
-                item.word(self.findings, "a profile", &known);
+                head.profiles |= item.word(self.findings, "a profile", &known).is_some();
             }
         }
         if let Some(node) = fields.require(self.findings, "default") {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{care, meetings};
 use crate::action::Action;
 use crate::policy::model::{Grant, Limit, Need, Policy, Show};
 use crate::policy::overlap::may_meet;
@@ -18,6 +19,8 @@ pub(super) struct Declared<'a> {
     /// Bound in a way that this version refuses, such as a whole body.
     pub(super) bound_elsewhere: &'a [CategoryId],
     pub(super) withheld_on_purpose: &'a [CategoryId],
+    /// Whether the rules name a law by which they are to be judged.
+    pub(super) profiles: bool,
 }
 
 /// All findings about a policy as a whole.
@@ -34,6 +37,8 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     guessable(policy, findings);
     meeting_selectors(policy, findings);
     countries(policy, findings);
+    meetings::lint(policy, findings);
+    care::lint(policy, declared, findings);
 }
 
 /// T110, T111.

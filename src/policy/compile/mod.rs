@@ -3,6 +3,7 @@
 //! One file a section of the rules. What is read and checked but not enforced by this version
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
 
+mod care;
 mod categories;
 mod countries;
 mod due;
@@ -10,6 +11,7 @@ mod head;
 mod limits;
 mod lint;
 mod log;
+mod meetings;
 mod names;
 mod purposes;
 mod recipients;
@@ -148,6 +150,7 @@ impl Compiler<'_> {
             category_places: &self.names.categories,
             bound_elsewhere: &self.names.bound_elsewhere,
             withheld_on_purpose: &withheld.unwrap_or_default(),
+            profiles: head.profiles,
         };
         lint::lint(&policy, &declared, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));

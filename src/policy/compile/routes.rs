@@ -9,7 +9,7 @@ use crate::policy::model::{
 use crate::policy::path::Step;
 use crate::policy::syntax::{Fields, Key, Node, closest};
 use crate::policy::{Place, Selector};
-use crate::terms::{RouteId, SubjectRole};
+use crate::terms::{CategoryId, CategoryPattern, RouteId, SubjectRole};
 
 const METHODS: [(&str, ()); 6] =
     [("GET", ()), ("POST", ()), ("PUT", ()), ("PATCH", ()), ("DELETE", ()), ("QUERY", ())];
@@ -227,7 +227,8 @@ impl Compiler<'_> {
             refused(self, &node.place, "a whole body as one category");
         }
         if let Some(node) = fields.take("aggregate") {
-            self.aggregate(node);
+            let forbidden = self.aggregate(node);
+            self.forbidden_members(fields, &forbidden);
             refused(self, &node.place, "aggregate routes");
         }
         if let Some(node) = fields.take("serve") {
@@ -243,7 +244,7 @@ impl Compiler<'_> {
     }
 
     /// Read and checked so that a route that is refused today cannot be wrong tomorrow.
-    fn aggregate(&mut self, node: &Node) {
+    fn aggregate(&mut self, node: &Node) -> Vec<CategoryPattern> {
         let mut fields = node.fields(self.findings, "`aggregate`");
         if let Some(node) = fields.require(self.findings, "k") {
             let k: Option<u32> = node.number(self.findings, "the least size of a group");
@@ -270,10 +271,22 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("rare") {
             node.word(self.findings, "a treatment of rare values", &[("other", ())]);
         }
-        if let Some(node) = fields.take("forbid") {
-            self.category_patterns(node);
-        }
+        let forbidden = fields.take("forbid").map(|node| self.category_patterns(node));
         fields.finish(self.findings);
+        forbidden.unwrap_or_default()
+    }
+
+    /// An aggregate that tells who is in it is none.
+    fn forbidden_members(&mut self, fields: &mut Fields<'_>, forbidden: &[CategoryPattern]) {
+        let Some(node) = fields.take("fields").filter(|node| node.is_map()) else { return };
+        for (key, node) in node.entries(self.findings, "selectors with categories") {
+            let category = node.scalar().or_else(|| node.member("is").and_then(Node::scalar));
+            let Some(category) = category.map(CategoryId::from) else { continue };
+            if forbidden.iter().any(|pattern| pattern.covers(&category)) {
+                let message = format!("an aggregate may not hold {category}");
+                self.findings.error("T220", &key.place, message);
+            }
+        }
     }
 
     fn fields_of(&mut self, node: &Node, route: &mut Route) {
@@ -366,21 +379,32 @@ impl Compiler<'_> {
     fn open_of(&mut self, node: &Node, route: &mut Route) {
         let rows = rows_of(route);
         for item in node.list(self.findings, "a list of selectors") {
-            let (node, subtree) = if item.is_map() {
+            let (node, subtree, not_personal) = if item.is_map() {
                 let mut fields = item.fields(self.findings, "an open member");
-                let node = fields.require(self.findings, "subtree");
+                let not_personal = fields.take("not_personal");
+                let subtree = match not_personal {
+                    Some(_) => fields.take("subtree"),
+                    None => fields.require(self.findings, "subtree"),
+                };
+                if let (Some(node), Some(_)) = (not_personal, subtree) {
+                    let message =
+                        "`not_personal` or `subtree`: a subtree holds members of any name";
+                    self.findings.error("T102", &node.place, message);
+                }
                 fields.finish(self.findings);
-                let Some(node) = node else { continue };
-                let message = "everything beneath is released to everybody, new members too";
-                self.findings.warn("T212", &node.place, message, None);
-                (node, true)
+                let Some(node) = not_personal.or(subtree) else { continue };
+                if subtree.is_some() {
+                    let message = "everything beneath is released to everybody, new members too";
+                    self.findings.warn("T212", &node.place, message, None);
+                }
+                (node, subtree.is_some(), not_personal.is_some())
             } else {
-                (item, false)
+                (item, false, false)
             };
             let Some(text) = node.text(self.findings, "a selector") else { continue };
             let selector = self.selector(text, &node.place, node.is_quoted(), rows.as_ref());
             let Some(selector) = selector else { continue };
-            route.open.push(Open { selector, subtree, place: node.place.clone() });
+            route.open.push(Open { selector, subtree, not_personal, place: node.place.clone() });
         }
     }
 
