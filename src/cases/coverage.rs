@@ -100,7 +100,7 @@ impl Coverage {
         }
         complaints.extend(
             pack.promises
-                .findings(policy)
+                .findings(&pack.file.display().to_string(), policy)
                 .into_iter()
                 .map(|finding| format!("{}: {}", finding.place, finding.message)),
         );

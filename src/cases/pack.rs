@@ -46,14 +46,8 @@ impl Pack {
         let text = read_text(rules)?;
         let policy = Policy::parse(&rules.display().to_string(), &text)
             .map_err(|rejected| PackError::Rules(rejected.to_string()))?;
+        let promises = promises_of(rules)?;
         let folder = rules.parent().unwrap_or(Path::new("."));
-        let promises = folder.join("promises.yaml");
-        let promises = if promises.exists() {
-            Promises::parse(&promises.display().to_string(), &read_text(&promises)?)
-                .map_err(PackError::Malformed)?
-        } else {
-            Promises::default()
-        };
         let found;
         let files = if cases.is_empty() {
             found = case_files(&folder.join("cases"))?;
@@ -69,6 +63,18 @@ impl Pack {
         let policy = Arc::new(policy);
         Ok(Self { file: rules.to_owned(), rules: text, policy, promises, cases: all })
     }
+}
+
+/// The promises beside a rules file; none where there is no `promises.yaml`.
+///
+/// # Errors
+/// `Unreadable`, `Malformed`.
+pub fn promises_of(rules: &Path) -> Result<Promises, PackError> {
+    let file = rules.parent().unwrap_or(Path::new(".")).join("promises.yaml");
+    if !file.exists() {
+        return Ok(Promises::default());
+    }
+    Promises::parse(&file.display().to_string(), &read_text(&file)?).map_err(PackError::Malformed)
 }
 
 fn read_text(file: &Path) -> Result<String, PackError> {

@@ -121,9 +121,10 @@ impl Promises {
         Ok(Self { promises, contradictions: raw.contradictions, file: file.to_owned() })
     }
 
-    /// T501: promises that no rule mentions, and mentions of what is no promise.
+    /// T501: promises that no rule mentions, and mentions of what is no promise. `rules`: the name of
+    /// the rules file.
     #[must_use]
-    pub fn findings(&self, policy: &Policy) -> Vec<Diagnostic> {
+    pub fn findings(&self, rules: &str, policy: &Policy) -> Vec<Diagnostic> {
         if self.promises.is_empty() {
             return Vec::new();
         }
@@ -144,9 +145,12 @@ impl Promises {
         }
         for (id, promise) in &self.promises {
             if !cited.mentions(id) {
-                let line = u32::try_from(promise.at).unwrap_or(u32::MAX);
-                let place = Place { file: self.file.as_str().into(), line, column: 1, length: 1 };
-                let message = format!("promise `{id}` is kept by no rule");
+                // What is missing stands nowhere: the rules' first line, where `policy` could name it.
+                let place = Place { file: rules.into(), line: 1, column: 1, length: 1 };
+                let message = format!(
+                    "promise `{id}` ({}, line {}) is kept by no rule",
+                    self.file, promise.at
+                );
                 let help = "name it under `keeps` of a rule, or under `beyond` or `not_encoded`";
                 findings.push(finding(place, message, Some(help)));
             }

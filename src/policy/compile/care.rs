@@ -90,11 +90,11 @@ pub(crate) fn is_personal_name(name: &str) -> bool {
 fn looks_personal(route: &Route, findings: &mut Findings) {
     for open in route.open.iter().filter(|open| !open.not_personal) {
         let names = open.selector.segments.iter().flat_map(|segment| &segment.steps);
-        let last = names.filter_map(|step| match step {
+        let mut spelt = names.filter_map(|step| match step {
             Step::Name(name) => Some(name.as_str()),
             Step::Wildcard | Step::Index(_) | Step::Slice { .. } => None,
         });
-        if let Some(name) = last.last().filter(|name| is_personal_name(name)) {
+        if let Some(name) = spelt.next_back().filter(|name| is_personal_name(name)) {
             let message = format!("`{name}` looks personal and is open to everybody");
             let help = format!(
                 "list it under `fields` with its category; if it is about no person, write \

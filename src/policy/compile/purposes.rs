@@ -57,10 +57,10 @@ impl Compiler<'_> {
         &mut self,
         key: &Key,
         bases: &BTreeMap<&str, LegalBasis>,
-        basis: Option<LegalBasis>,
+        relied_on: Option<LegalBasis>,
     ) {
         let inherits = !bases.contains_key(key.text.as_str());
-        if inherits && basis.is_some_and(LegalBasis::rests_on_consent) {
+        if inherits && relied_on.is_some_and(LegalBasis::rests_on_consent) {
             let message = format!("`{}` takes over the consent to the purpose above it", key.text);
             let help = "each purpose is asked for by itself; write its own `basis` (Recital 32)";
             self.findings.warn("T320", &key.place, message, Some(help.to_owned()));
