@@ -168,6 +168,81 @@ fn tests_that_prove_a_promise_are_there() {
     }
 }
 
+#[test]
+fn the_schema_takes_the_packs_and_refuses_what_is_misspelt() {
+    let (code, out, _) = tamis(&["schema"]);
+    assert_eq!(code, Some(0));
+    let schema: Value = serde_json::from_str(&out).expect("JSON");
+    let rules = |text: &str| serde_saphyr::from_str::<Value>(text).expect("YAML");
+    for policy in ["letsmasak", "we-lock", "webllet", "template"] {
+        let pack = pack(policy);
+        assert_eq!(fits(&schema, &schema, &rules(&pack.rules), "rules"), Ok(()), "{policy}");
+    }
+    for (from, to) in [
+        ("basis: contract", "bases: contract"),
+        ("basis: contract", "basis: habit"),
+        ("role: internal", "role: interal"),
+        ("limit: account.id", "limt: account.id"),
+        ("default: remove", "default: keep"),
+        ("  id: clean", "  ident: clean"),
+        ("{from: api}", "{from: kafka}"),
+    ] {
+        assert!(CLEAN.contains(from), "{from}");
+        let spoilt = rules(&CLEAN.replacen(from, to, 1));
+        assert!(fits(&schema, &schema, &spoilt, "rules").is_err(), "{to}");
+    }
+}
+
+/// Whether a value is as a schema says; the part of JSON Schema that ours uses, but for `pattern` and
+/// `minimum`, which people are told of by their editors alone.
+fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    let mut known = ["description", "title", "$schema", "$defs", "pattern", "minimum"].to_vec();
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = root.pointer(name.trim_start_matches('#')).expect("defined");
+        return fits(root, target, value, at);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let fitting = choices.iter().any(|one| fits(root, one, value, at).is_ok());
+        return if fitting { Ok(()) } else { Err(format!("{at}: {value} fits nothing")) };
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return if words.contains(value) { Ok(()) } else { Err(format!("{at}: {value}")) };
+    }
+    known.extend(["type", "const", "properties", "additionalProperties", "required", "items"]);
+    for key in schema.as_object().expect("a schema").keys() {
+        assert!(known.contains(&key.as_str()), "{at}: `{key}` is not judged here");
+    }
+    let typed = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        _ => schema["const"] == *value,
+    };
+    if !typed {
+        return Err(format!("{at}: {value} is of another type"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        fits(root, &schema["items"], item, &format!("{at}[{index}]"))?;
+    }
+    let Some(members) = value.as_object() else { return Ok(()) };
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !members.contains_key(name) {
+            return Err(format!("{at} has no {name}"));
+        }
+    }
+    for (name, member) in members {
+        let below = format!("{at}.{name}");
+        match (&schema["properties"][name], &schema["additionalProperties"]) {
+            (Value::Null, Value::Bool(false)) => return Err(format!("{below} is unknown")),
+            (Value::Null, others) => fits(root, others, member, &below)?,
+            (own, _) => fits(root, own, member, &below)?,
+        }
+    }
+    Ok(())
+}
+
 fn tamis(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tamis"))
         .args(arguments)
@@ -321,4 +396,54 @@ fn a_configuration_takes_its_keys_from_where_the_gateway_does() {
     let (_, _, err) = tamis(&arguments);
     // The empty input is no JSON; what matters is that it got so far without the file.
     assert!(err.contains("incomplete") || err.contains("not JSON"), "{err}");
+}
+
+#[test]
+fn an_imported_catalogue_loads_opens_nothing_and_marks_every_guess() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("openapi.json");
+    let document = serde_json::json!({
+        "openapi": "3.1.0",
+        "paths": {
+            "/people/{id}": {
+                "get": {"responses": {"200": {"content": {"application/json": {"schema":
+                    {"$ref": "#/components/schemas/Person"}}}}}},
+                "put": {"responses": {}},
+            },
+            "/bad/{id}.json": {"get": {"responses": {}}},
+            "/text": {"get": {"responses": {"200": {"content": {"text/plain": {}}}}}},
+        },
+        "components": {"schemas": {"Person": {"type": "object", "properties": {
+            "id": {"type": "string"},
+            "e-mail": {"type": "string"},
+            "friends": {"type": "array", "items": {"$ref": "#/components/schemas/Friend"}},
+            "extra": {"type": "object"},
+            "size": {"type": "integer"},
+        }}, "Friend": {"allOf": [{"properties": {"nickname": {"type": "string"}}}]}}},
+    });
+    std::fs::write(&file, document.to_string()).expect("written");
+    let path = file.to_str().expect("UTF-8");
+    let (code, draft, err) = tamis(&["import", "openapi", path, "--upstream", "people"]);
+    assert_eq!(code, Some(0), "{err}");
+    for line in [
+        "      \"$.id\": account.id   # REVIEW",
+        "      \"$[\\\"e-mail\\\"]\": contact.email   # REVIEW",
+        "      \"$.friends[*].nickname\": identity.nickname   # REVIEW",
+        "      \"$.size\": unreviewed.size   # REVIEW",
+        "  # GET /bad/{id}.json: not routable as it is written",
+    ] {
+        assert!(draft.contains(line), "{line}\n{draft}");
+    }
+    assert!(!draft.contains("open:") && !draft.contains("extra"), "{draft}");
+    let (head, rest) = CLEAN.split_once("categories:").expect("a section");
+    let (_, rest) = rest.split_once("purposes:").expect("a section");
+    let (middle, _) = rest.split_once("routes:").expect("a section");
+    let release = "release:\n  - {to: [desk], for: [service], show: {account.id: keep}}\n";
+    let whole = format!("{head}{draft}purposes:{middle}{release}");
+    let registers = "registers: {consent: {from: api}}\n";
+    let policy = Policy::parse("draft.yaml", &format!("{whole}{registers}"));
+    assert_eq!(policy.unwrap_or_else(|found| panic!("{found}")).routes.len(), 1);
+
+    std::fs::write(&file, "{\"swagger\": \"2.0\"}").expect("written");
+    assert_eq!(tamis(&["import", "openapi", path]).0, Some(64));
 }

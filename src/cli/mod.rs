@@ -7,11 +7,13 @@ mod coverage;
 mod demo;
 mod diff;
 mod explain;
+mod import;
 mod ledger;
 mod minimize;
 mod rewrite;
 mod rules_file;
 mod run;
+mod schema;
 mod test;
 
 use std::process::ExitCode;
@@ -45,6 +47,10 @@ enum Command {
     Diff(diff::Diff),
     /// Say what a recipient gets of a route, field by field, and which rule line decided.
     Explain(explain::Explain),
+    /// Draft a catalogue from the description of an API.
+    Import(import::Import),
+    /// Print the JSON Schema of rules files, for editors.
+    Schema(schema::Schema),
     /// Minimize a JSON document on standard input by a policy.
     Minimize(minimize::Minimize),
     /// Rewrite a JSON document on standard input by rules on the command line.
@@ -68,6 +74,8 @@ pub fn run() -> ExitCode {
         Command::Coverage(command) => command.run(),
         Command::Diff(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Schema(command) => command.run(),
         Command::Minimize(command) => command.run(),
         Command::Rewrite(command) => command.run(),
         Command::Consent(command) => command.run(),

@@ -24,9 +24,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "run", "demo", "check", "test", "coverage", "diff", "explain", "minimize", "rewrite",
-    "consent", "ledger", "certs",
+    "consent", "ledger", "certs", "schema", "import",
 ];
 
 #[test]
