@@ -100,6 +100,7 @@ pub(super) fn gate<E>(
         return Ok(Gate::Drop(reason));
     }
     let mut tightened = Tightened::new(&permit.plan);
+    tightened.withhold_unlisted(permit);
     for (role, subject) in permit.policy.routes[permit.plan.route_index].subjects.iter().enumerate()
     {
         let located_here = match (part, &subject.locator) {
@@ -210,6 +211,19 @@ impl<'a> Tightened<'a> {
     fn add(&mut self, adjustments: Vec<Adjustment>) {
         for Adjustment { cell, action } in adjustments {
             self.tighten(cell, action);
+        }
+    }
+
+    /// Under an order nothing leaves but what it lists, whatever a grant says.
+    fn withhold_unlisted(&mut self, permit: &Permit) {
+        let Some(order) = &permit.order else { return };
+        for (at, cell) in self.plan.cells.iter().enumerate() {
+            let unlisted = |category| !order.categories.contains(category);
+            if cell.category.as_ref().is_some_and(unlisted)
+                && let Ok(at) = u16::try_from(at)
+            {
+                self.tighten(CellId(at), Action::Remove);
+            }
         }
     }
 

@@ -37,6 +37,12 @@ pub(super) fn gate(
     if permit.plan.only_own && permit.person.as_ref() != Some(id) {
         return SubjectGate::Withhold(RefusalReason::NotAParty);
     }
+    if !is_named(permit, said, now) {
+        // The order or case is not about them: where they stand beside somebody whom it is about,
+        // only their own members stay away.
+        let reason = RefusalReason::NotNamed;
+        return if role == 0 { SubjectGate::Drop(reason) } else { SubjectGate::Withhold(reason) };
+    }
     let purposes =
         || permit.purposes().iter().map(|purpose| (purpose, &permit.policy.purposes[purpose]));
 
@@ -51,7 +57,9 @@ pub(super) fn gate(
     }
 
     let mut adjustments = Vec::new();
-    if let Some(reason) = restricted(permit, role, said, now, &mut adjustments) {
+    // What a law orders does not wait for the person's word (GDPR Art. 18(2), 21(1), 23).
+    let ordered = permit.order.is_some();
+    if !ordered && let Some(reason) = restricted(permit, role, said, now, &mut adjustments) {
         return SubjectGate::Drop(reason);
     }
 
@@ -64,7 +72,7 @@ pub(super) fn gate(
                 || (permit.gpc && covered(&permit.policy.registers.gpc_objects_to, id))
         }
     });
-    if objected {
+    if objected && !ordered {
         return SubjectGate::Drop(RefusalReason::Objected);
     }
 
@@ -103,6 +111,24 @@ pub(super) fn gate(
         adjustments.extend(narrowed.into_iter().filter(|adjustment| adjustment.cell == cell));
     }
     SubjectGate::Release(adjustments)
+}
+
+/// Whether what the request is done under, an order or a case, names this person and is still in
+/// force at the moment of release.
+fn is_named(permit: &Permit, said: &Statements, now: Timestamp) -> bool {
+    let approvers = permit.policy.registers.order_approvers;
+    let ordered = permit.order.as_ref().is_none_or(|order| {
+        said.orders.iter().any(|one| {
+            one.id == order.id
+                && one.recipient == *permit.recipient()
+                && one.is_in_force(now, approvers)
+        })
+    });
+    let worked_on = permit
+        .case
+        .as_ref()
+        .is_none_or(|case| said.cases.iter().any(|one| one.id == case.id && one.is_open(now)));
+    ordered && worked_on
 }
 
 /// A restriction of everything takes the part away; one of some categories takes those out.
@@ -155,6 +181,7 @@ fn meets(
         let text_digest = permit.policy.purposes[purpose].text_digest;
         for need in needs {
             match need {
+                Need::Consent | Need::ExplicitConsent if permit.order.is_some() => {}
                 Need::Notice => {
                     let told = said.notices.iter().any(|notice| {
                         notice.purpose == *purpose

@@ -29,12 +29,15 @@ use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
 use super::{authority, headers, purpose};
-use crate::decide::{Caller, Facts, KnownSubject, Permit, Refusal, RouteMatch, SubjectIds, decide};
+use crate::decide::{
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
+};
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Receipt, Refused};
 use crate::observe::Event;
 use crate::policy::Policy;
 use crate::policy::model::{Locator, Route};
+use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
@@ -139,7 +142,8 @@ async fn walk(
     }
     let target = Target::judge(&head.uri)?;
     let declared_purposes = purpose::declared(&head.headers)?;
-    let case = purpose::case(&head.headers)?;
+    let case = purpose::id(&head.headers, &purpose::TAMIS_CASE)?;
+    let order = purpose::id(&head.headers, &purpose::TAMIS_ORDER)?;
 
     // Who asks.
     let now = Timestamp::now();
@@ -156,6 +160,10 @@ async fn walk(
     account.route = Some(route.id.clone());
     let known = known_subjects(gateway, &target, route, &matched)
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+    let case = named(gateway, case.as_deref(), |registers, id| registers.case(id))
+        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+    let order = named(gateway, order.as_deref(), |registers, id| registers.order(id))
+        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
 
     // May it be disclosed?
     let facts = Facts {
@@ -163,7 +171,8 @@ async fn walk(
         declared_purposes: &declared_purposes,
         route: &matched,
         query: &target.parameter_names(),
-        case: case.as_deref(),
+        case: &case,
+        order: &order,
         gpc: purpose::gpc(&head.headers),
         known: &known,
     };
@@ -311,6 +320,23 @@ fn known_subjects(
         known.push(KnownSubject { role, id, statements });
     }
     Ok(known)
+}
+
+/// What a header names, as it stands in its register.
+fn named<T>(
+    gateway: &Gateway,
+    id: Option<&str>,
+    look_up: impl FnOnce(&dyn Registers, &str) -> Result<Option<T>, RegistersUnavailable>,
+) -> Result<Named<T>, RefusalReason> {
+    let Some(id) = id else { return Ok(Named::Nothing) };
+    match look_up(&*gateway.registers, id) {
+        Ok(Some(found)) => Ok(Named::Known(Arc::new(found))),
+        Ok(None) => Ok(Named::Unknown),
+        Err(_) => {
+            Event::RegistersUnavailable.emit(&gateway.metrics);
+            Err(RefusalReason::RegisterStale)
+        }
+    }
 }
 
 /// Whether the gates over everyone the answer is about were asked before the backend was.

@@ -135,6 +135,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::Objected
         | RefusalReason::Minor
         | RefusalReason::NotAParty
+        | RefusalReason::NotNamed
         | RefusalReason::TransferOfSubject => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
         RefusalReason::Unfilterable
@@ -173,6 +174,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::Objected => "The data subject objected.",
         RefusalReason::Minor => "The data subject is not known to be of age.",
         RefusalReason::NotAParty => "The caller is no party.",
+        RefusalReason::NotNamed => "The order or case does not name this person.",
         RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
@@ -272,7 +274,7 @@ fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
     headers.insert(
         VARY,
         HeaderValue::from_static(
-            "Authorization, Tamis-Api-Key, Tamis-Purpose, Tamis-Case, Sec-GPC, Accept-Language",
+            "Authorization, Tamis-Api-Key, Tamis-Purpose, Tamis-Case, Tamis-Order, Sec-GPC, Accept-Language",
         ),
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

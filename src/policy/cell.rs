@@ -179,7 +179,10 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
                 .max_by_key(|cell| cell.pattern.specificity())?;
             Some((cell.action.clone(), &cell.place))
         }
-        Show::ByOrder => None,
+        Show::ByOrder => {
+            let because = "what the order lists".to_owned();
+            return Some(Decided { action: Action::Keep, by: grant.place.clone(), because });
+        }
         Show::ByConsent(among) if !among.contains(category) => return None,
         Show::ByConsent(_) => None,
     };
@@ -195,11 +198,11 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
         Some((action, place)) => {
             enforceable(Decided { action, by: place.clone(), because: "release".to_owned() })
         }
-        // Both kinds are refused by the compiler; were one not, nothing would be shown by it.
+        // It is refused by the compiler; were it not, nothing would be shown by it.
         None => Decided {
             action: Action::Remove,
             by: grant.place.clone(),
-            because: "not enforced yet: what an order or a consent lists".to_owned(),
+            because: "not enforced yet: what a consent lists".to_owned(),
         },
     })
 }

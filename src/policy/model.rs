@@ -453,16 +453,30 @@ pub struct Retention {
 }
 
 /// What the rules demand of the registers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RegisterRules {
     /// Whether there is a consent register.
     pub consent: bool,
     /// Whether there is a notice register.
     pub notice: bool,
+    /// How many different people must approve an order; never fewer than two.
+    pub order_approvers: usize,
     /// Older than this counts as unknown.
     pub max_staleness: Option<jiff::Span>,
     /// Purposes to which `Sec-GPC: 1` objects.
     pub gpc_objects_to: Vec<PurposePattern>,
+}
+
+impl Default for RegisterRules {
+    fn default() -> Self {
+        Self {
+            consent: false,
+            notice: false,
+            order_approvers: 2,
+            max_staleness: None,
+            gpc_objects_to: Vec::new(),
+        }
+    }
 }
 
 /// A cookie that may pass.

@@ -11,9 +11,9 @@ pub struct RegisterChange {
     pub number: u64,
     /// When it was recorded, RFC 3339.
     pub at: String,
-    /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
+    /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`, `order` or `case`.
     pub register: String,
-    /// `recorded`, `withdrawn` or `lifted`.
+    /// `recorded`, `withdrawn`, `approved` or `lifted`.
     pub change: String,
     /// The purpose or pattern, where the statement has one.
     pub purpose: Option<String>,

@@ -41,6 +41,13 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
             erasure.except.iter().try_for_each(|except| check_purpose(policy, except))
         }
         Record::Subject(_) => Ok(()),
+        Record::Order(order) => {
+            check_recipient(policy, order.recipient.as_str())?;
+            order.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
+        }
+        Record::Case(case) => {
+            case.purposes.iter().try_for_each(|it| exact_purpose(policy, it.as_str()))
+        }
     }
 }
 

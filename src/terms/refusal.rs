@@ -56,6 +56,8 @@ pub enum RefusalReason {
     Minor,
     /// The caller is no party of what it asks about, or asks about another person.
     NotAParty,
+    /// The order or the case does not name this person.
+    NotNamed,
     /// The subject's region has no mechanism to the recipient's country.
     TransferOfSubject,
     /// The backend has no such thing.
@@ -82,7 +84,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -104,6 +106,7 @@ impl RefusalReason {
         Self::Objected,
         Self::Minor,
         Self::NotAParty,
+        Self::NotNamed,
         Self::TransferOfSubject,
         Self::NotFound,
         Self::Unfilterable,
@@ -142,6 +145,7 @@ impl RefusalReason {
             Self::Objected => "objected",
             Self::Minor => "minor",
             Self::NotAParty => "not-a-party",
+            Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
@@ -169,6 +173,7 @@ impl RefusalReason {
             | Self::Objected
             | Self::Minor
             | Self::NotAParty
+            | Self::NotNamed
             | Self::TransferOfSubject
             | Self::NotFound => true,
             Self::RecipientUnknown
@@ -229,6 +234,7 @@ impl RefusalReason {
             | Self::Objected
             | Self::Minor
             | Self::NotAParty
+            | Self::NotNamed
             | Self::TransferOfSubject
             | Self::NotFound
             | Self::RequestBody => Fault::Client,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{CategoryId, CategoryPattern, ConsentStatus, Country, Digest, PurposeId, RecipientId};
+use super::{
+    Case, CategoryId, CategoryPattern, ConsentStatus, Country, Digest, LegalOrder, PurposeId,
+    RecipientId,
+};
 
 /// A purpose or a subtree of purposes (`marketing.*`, `*`), as objections and withdrawals name them.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -147,7 +150,7 @@ pub enum AgeClass {
     Unknown,
 }
 
-/// All that one data subject has said, as of one moment.
+/// All that one data subject has said, and what was entered about them, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statements {
     /// Consents in every state.
@@ -160,6 +163,10 @@ pub struct Statements {
     pub restrictions: Vec<Restriction>,
     /// The erasure, if there is one.
     pub erasure: Option<Erasure>,
+    /// Orders that name them, in any state.
+    pub orders: Vec<LegalOrder>,
+    /// Cases that name them, in any state.
+    pub cases: Vec<Case>,
     /// Age class from the subject directory.
     pub age: AgeClass,
     /// Region from the subject directory.

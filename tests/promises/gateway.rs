@@ -5,6 +5,7 @@ mod backend;
 mod stage;
 
 mod answers;
+mod orders;
 mod requests;
 mod running;
 

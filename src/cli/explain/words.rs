@@ -36,12 +36,6 @@ pub(super) fn refusals(policy: &Policy, plan: &Plan) -> Vec<String> {
         if purpose.internal_only && recipient.role != Role::Internal {
             lines.push(format!("{id} is for recipients inside the controller"));
         }
-        if purpose.needs_case {
-            lines.push(format!("{id} needs a case, and there is no register of cases"));
-        }
-    }
-    if recipient.role == Role::Authority {
-        lines.push("an authority needs an order, and there is no register of orders".to_owned());
     }
     if !plan.releases_personal_data() {
         lines.push("no field is released".to_owned());
@@ -69,6 +63,10 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
     if let Some(contract) = &recipient.contract {
         lines.push(format!("contract {} until {}", contract.reference, contract.until));
     }
+    if recipient.role == Role::Authority {
+        let order = "an order in force must name the person and list the category (Tamis-Order)";
+        lines.push(order.to_owned());
+    }
     for id in &plan.purposes {
         let purpose = &policy.purposes[id];
         let survives = |yes: bool, what: &str| {
@@ -76,6 +74,9 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             format!("{id} {how} {what}")
         };
         lines.push(format!("{id} rests on {}", purpose.basis.as_str()));
+        if purpose.needs_case {
+            lines.push(format!("{id} needs an open case that names the person (Tamis-Case)"));
+        }
         lines.push(survives(purpose.survives_erasure, "the person was erased"));
         lines.push(survives(purpose.survives_restriction, "processing is restricted"));
         lines.push(match purpose.objectable {

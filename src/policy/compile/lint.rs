@@ -236,4 +236,13 @@ fn authorities(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings
             findings.error_with("T302", &recipient.place, message, help);
         }
     }
+    for grant in policy.grants.iter().filter(|grant| matches!(grant.show, Show::ByOrder)) {
+        for id in &grant.to {
+            let role = policy.recipients.get(id).map(|recipient| recipient.role);
+            if role.is_some_and(|role| role != Role::Authority) {
+                let message = format!("`show: by-order` is for authorities, and `{id}` is none");
+                findings.error("T302", &grant.place, message);
+            }
+        }
+    }
 }

@@ -131,7 +131,9 @@ impl Compiler<'_> {
                 Some(Show::Cells(self.show_cells(node, to_whom)))
             }
             Some("by-order") => {
-                *refuses = Some(self.refuse(&node.place, "show: by-order", effect));
+                if among.is_some() {
+                    self.findings.error("T102", key, "`among` belongs to `show: by-consent`");
+                }
                 Some(Show::ByOrder)
             }
             Some("by-consent") => {

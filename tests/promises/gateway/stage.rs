@@ -22,8 +22,8 @@ use tamis::keys::KeyRing;
 use tamis::ledger::{
     Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
 };
-use tamis::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
-use tamis::terms::{DataSubject, Statements};
+use tamis::registers::{EmbeddedRegisters, Record, Registers, RegistersUnavailable};
+use tamis::terms::{Case, DataSubject, LegalOrder, Statements};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -42,9 +42,9 @@ pub(super) struct Switches {
 }
 
 /// The embedded stores, behind the switches.
-struct Switched {
+pub(super) struct Switched {
     switches: Arc<Switches>,
-    registers: EmbeddedRegisters,
+    pub(super) registers: EmbeddedRegisters,
     ledger: FileLedger,
 }
 
@@ -54,6 +54,14 @@ impl Registers for Switched {
             return Err(RegistersUnavailable("switched off".into()));
         }
         self.registers.statements(subject)
+    }
+
+    fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
+        self.registers.order(id)
+    }
+
+    fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
+        self.registers.case(id)
     }
 }
 
@@ -89,6 +97,7 @@ pub(super) struct Stage {
     pub(super) backend: Backend,
     pub(super) switches: Arc<Switches>,
     pub(super) running: Running,
+    pub(super) stores: Arc<Switched>,
     directory: TempDir,
     authority: Authority,
 }
@@ -107,6 +116,10 @@ fn keep(issued: &Issued, directory: &Path, name: &str) -> (PathBuf, PathBuf) {
 
 impl Stage {
     pub(super) async fn set() -> Self {
+        Self::with_rules(include_str!("../../cases/gateway.rules.yaml")).await
+    }
+
+    pub(super) async fn with_rules(rules: &str) -> Self {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -118,8 +131,7 @@ impl Stage {
             keep(&issued, at, name);
         }
         KeyRing::generate(&at.join("keys")).expect("writable");
-        fs::write(at.join("rules.yaml"), include_str!("../../cases/gateway.rules.yaml"))
-            .expect("writable");
+        fs::write(at.join("rules.yaml"), rules).expect("writable");
         let backend = Backend::start().await;
         let config = format!(
             "rules: rules.yaml\n\
@@ -144,14 +156,26 @@ impl Stage {
             ledger: FileLedger::open(&config.ledger, &config.node).expect("ledger"),
         });
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
-        let running = Gateway::start_with(config, Stores { registers, ledger: stores })
+        let ledger = Arc::<Switched>::clone(&stores);
+        let running = Gateway::start_with(config, Stores { registers, ledger })
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, directory, authority }
+        Self { backend, switches, running, stores, directory, authority }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Takes a record in its JSON form.
+    pub(super) fn record(&self, json: &str) {
+        let record = Record::parse(json.as_bytes()).expect("a record of ours");
+        self.stores.registers.record(&record).expect("taken");
+    }
+
+    /// The ledger's segment as it stands.
+    pub(super) fn ledger(&self) -> String {
+        fs::read_to_string(self.path("ledger/000001.jsonl")).expect("the ledger has begun")
     }
 
     /// A TLS connection as `recipient` (none: without a certificate), asking for `server_name`.

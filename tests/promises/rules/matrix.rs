@@ -91,8 +91,8 @@ fn letsmasak_releases_what_its_text_promises() {
         ("loyalty-partner", "share.partner", USERS, "@.email", "keep"),
         ("loyalty-partner", "share.partner", USERS, "@.user_id", "pseudonym"),
         ("loyalty-partner", "share.partner", USERS, "@.nickname", "remove"),
-        // L-33, L-34: an order lists what leaves; claims are for one person.
-        ("authority", "legal.order", USER, "$.name", "remove"),
+        // L-33, L-34: what an order lists is asked for each request; claims are for one person.
+        ("authority", "legal.order", USER, "$.name", "keep"),
         ("legal-counsel", "legal.claims", USER, "$.name", "keep"),
         ("legal-counsel", "legal.claims", USERS, "@.user_id", "remove"),
     ];
