@@ -41,6 +41,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/restrictions/lift", post(lift_restrictions))
         .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
         .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
+        .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
         .route("/v1/orders", put(|s, h, b| take("order", s, h, b)))
         .route("/v1/orders/{id}", get(order))
         .route("/v1/orders/{id}/approval", post(approve_order))

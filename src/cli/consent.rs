@@ -15,8 +15,8 @@ use super::registers_file::{self, Failure, RegistersFile, failed};
 use crate::policy::Policy;
 use crate::registers::{
     ConsentRecord, EmbeddedRegisters, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord,
-    Record, Registers as _, RestrictionRecord, check_purpose, check_recipient, check_record,
-    statements_to_json,
+    OneTimeGrantRecord, Record, Registers as _, RestrictionRecord, check_purpose, check_recipient,
+    check_record, statements_to_json,
 };
 use crate::terms::{
     CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, PurposeId, PurposePattern,
@@ -63,6 +63,23 @@ enum What {
         #[arg(long)]
         explicit: bool,
         /// When it ends by itself, such as 2027-11-01T09:00:00Z.
+        #[arg(long)]
+        expires: Option<Timestamp>,
+        /// Its id; without it a fresh one.
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Let one recipient have a subject's data once.
+    GrantOnce {
+        #[command(flatten)]
+        subject: Subject,
+        /// The one purpose.
+        #[arg(long)]
+        purpose: String,
+        /// To whom.
+        #[arg(long)]
+        recipient: String,
+        /// When it ends unused.
         #[arg(long)]
         expires: Option<Timestamp>,
         /// Its id; without it a fresh one.
@@ -165,6 +182,19 @@ fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result
                 expires_at: expires,
                 events: vec![ConsentEvent { at: now, status: ConsentStatus::Given }],
                 evidence: Evidence { source: Some("tamis consent".into()), ..Evidence::default() },
+            });
+            take(record, &said)
+        }
+        What::GrantOnce { subject, purpose, recipient, expires, id } => {
+            let id = id.unwrap_or_else(|| format!("grant_{}", uuid::Uuid::now_v7().simple()));
+            let said = format!("granted once: {id}");
+            let record = Record::OneTimeGrant(OneTimeGrantRecord {
+                id,
+                subject: subject.read()?,
+                purpose: purpose.into(),
+                recipient: recipient.into(),
+                granted_at: now,
+                expires_at: expires,
             });
             take(record, &said)
         }

@@ -26,6 +26,7 @@ pub struct Permit {
     pub(super) gpc: bool,
     pub(super) case: Option<Arc<Case>>,
     pub(super) order: Option<Arc<LegalOrder>>,
+    pub(super) one_time_grants: Vec<Arc<str>>,
     pub(super) known: Vec<Option<SubjectIds>>,
     /// Categories that the query filters on.
     pub(super) queried: Vec<CategoryId>,
@@ -79,6 +80,12 @@ impl Permit {
     #[must_use]
     pub fn order(&self) -> Option<&LegalOrder> {
         self.order.as_deref()
+    }
+
+    /// Grants for one use that the answer rests on, to be used up before its first byte leaves.
+    #[must_use]
+    pub fn one_time_grants(&self) -> &[Arc<str>] {
+        &self.one_time_grants
     }
 
     /// What the gates of subjects known from the request tightened.

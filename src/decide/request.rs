@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::gate::{self, Gate, Part};
-use super::subject::{Transfer, mechanism, today};
+use super::subject::{self, Transfer, mechanism, today};
 use super::{Facts, Named, Permit, Refusal, SubjectIds, query};
 use crate::policy::Policy;
-use crate::policy::model::{Recipient, Route};
+use crate::policy::model::{Need, Recipient, Route};
 use crate::policy::plan::Cell;
 use crate::terms::{Case, CategoryId, DecisionId, LegalOrder, PurposeId, RefusalReason, Role};
 
@@ -86,7 +86,7 @@ pub fn decide(
             .in_words("the route names no data subject"));
     }
 
-    let mut known = vec![None; route.subjects.len()];
+    let mut known = vec![None; route.subjects.len() + plan.only_where.len()];
     for subject in facts.known {
         let Some(slot) = known.get_mut(subject.role) else { continue };
         // The same role twice, as in `?id=a&id=b`: nobody can say who is meant.
@@ -104,6 +104,7 @@ pub fn decide(
         gpc: facts.gpc,
         case,
         order,
+        one_time_grants: Vec::new(),
         known,
         queried,
         adjustments: Vec::new(),
@@ -118,7 +119,29 @@ pub fn decide(
         Ok(Gate::Release(adjustments)) => permit.adjustments = adjustments,
         Ok(Gate::Drop(reason)) => return Err(refusal.because(reason)),
     }
+    permit.one_time_grants = one_time_grants(&permit, facts, now);
     Ok(permit)
+}
+
+/// The grants for one use that the answer rests on: one for each person known so far and purpose.
+fn one_time_grants(permit: &Permit, facts: &Facts<'_>, now: Timestamp) -> Vec<Arc<str>> {
+    let needs = |needs: &[Need]| needs.contains(&Need::OneTimeGrant);
+    let needed = needs(&permit.plan.needs)
+        || permit.plan.cells.iter().any(|cell| cell.action.releases() && needs(&cell.needs));
+    if !needed {
+        return Vec::new();
+    }
+    let mut ids = Vec::new();
+    for subject in facts.known {
+        for purpose in permit.purposes() {
+            let grant =
+                subject::one_time_grant(permit, subject.role, purpose, &subject.statements, now);
+            ids.extend(grant.map(|grant| Arc::clone(&grant.id)));
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    ids
 }
 
 /// What the request is for: what the header names, within what the credential and the route carry;

@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -28,15 +29,15 @@ use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
-use super::{authority, headers, purpose};
+use super::{authority, headers, purpose, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
 };
 use crate::identity::Credentials;
-use crate::ledger::{Disclosure, Receipt, Refused};
+use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::observe::Event;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, Route};
+use crate::policy::model::{Locator, Route, Serve};
 use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
@@ -69,7 +70,12 @@ pub(super) async fn exchange(
         tls: peer.handshake.version,
     });
     match walk(&gateway, &peer, request, &mut account).await {
-        Ok(ready) => release(&gateway, ready, account),
+        Ok(Answered::Released(ready)) => release(&gateway, ready, account),
+        Ok(Answered::Own(document)) => {
+            let response = respond::served(&account.policy, &document);
+            account.served(response.status());
+            response
+        }
         Err(NotReleased::Fault(fault)) => {
             let refusal = not_understood(fault, &account.decision);
             let response = respond::fault(&account.policy, fault, &account.decision);
@@ -100,6 +106,14 @@ impl From<Refusal> for NotReleased {
     }
 }
 
+/// What a request comes to that is not refused.
+enum Answered {
+    /// An answer of a backend.
+    Released(Ready),
+    /// A document of our own, about nobody.
+    Own(Map<String, Value>),
+}
+
 /// An answer that may begin to leave.
 struct Ready {
     permit: Arc<Permit>,
@@ -126,7 +140,7 @@ async fn walk(
     peer: &Peer,
     request: Request<Incoming>,
     account: &mut Account,
-) -> Result<Ready, NotReleased> {
+) -> Result<Answered, NotReleased> {
     let policy = Arc::clone(&account.policy);
 
     // What is asked, in one reading only.
@@ -141,6 +155,15 @@ async fn walk(
         return Err(RequestFault::Body.into());
     }
     let target = Target::judge(&head.uri)?;
+    let matched = target.matches(&policy, &head.method);
+    if let Some(route) = matched.as_ref().map(|matched| &policy.routes[matched.index])
+        && let Some(serve) = route.serve
+    {
+        account.route = Some(route.id.clone());
+        return Ok(Answered::Own(match serve {
+            Serve::PolicyDocument => serve::policy_document(&policy),
+        }));
+    }
     let declared_purposes = purpose::declared(&head.headers)?;
     let case = purpose::id(&head.headers, &purpose::TAMIS_CASE)?;
     let order = purpose::id(&head.headers, &purpose::TAMIS_ORDER)?;
@@ -153,7 +176,7 @@ async fn walk(
     account.established(role.map(|role| (caller.recipient.clone(), role)), &[]);
 
     // Which route, and whom the request itself is about.
-    let matched = target.matches(&policy, &head.method).ok_or_else(|| {
+    let matched = matched.ok_or_else(|| {
         refusal(account, RefusalReason::RouteNotCatalogued, Some((&caller, role)))
     })?;
     let route = &policy.routes[matched.index];
@@ -192,7 +215,7 @@ async fn walk(
     }
     let passed = headers::towards_client(&answer.headers, &policy);
     if answer.status == StatusCode::NO_CONTENT && is_known_from_request(route) {
-        return Ok(Ready { permit, passed, content: Content::None });
+        return Ok(Answered::Released(Ready { permit, passed, content: Content::None }));
     }
     fit(&permit, &answer, gateway.limits.response_body_bytes, account)?;
 
@@ -214,9 +237,37 @@ async fn walk(
         permitted_but(&permit, RefusalReason::LedgerUnavailable)
     })?;
     let head_only = head.method == Method::HEAD;
+    if !head_only {
+        use_grants(gateway, &permit, &receipt).await?;
+    }
     let content =
         Content::Entered { receipt, transit: Box::new(transit), first, progress, head_only };
-    Ok(Ready { permit, passed, content })
+    Ok(Answered::Released(Ready { permit, passed, content }))
+}
+
+/// Uses up the grants for one use that the answer rests on, before its first byte leaves. Where
+/// another request was first, nothing does.
+async fn use_grants(
+    gateway: &Gateway,
+    permit: &Arc<Permit>,
+    receipt: &Receipt,
+) -> Result<(), NotReleased> {
+    if permit.one_time_grants().is_empty() {
+        return Ok(());
+    }
+    let (registers, permitted) = (Arc::clone(&gateway.registers), Arc::clone(permit));
+    let used = tokio::task::spawn_blocking(move || {
+        registers.use_grants(permitted.one_time_grants(), permitted.decision())
+    });
+    let reason = match used.await {
+        Ok(Ok(true)) => return Ok(()),
+        Ok(Ok(false)) => RefusalReason::ConsentMissing,
+        Ok(Err(_)) | Err(_) => RefusalReason::RegisterStale,
+    };
+    let refusal = permitted_but(permit, reason);
+    let status = respond::refused(permit.policy(), &refusal).status().as_u16();
+    gateway.ledger.close(receipt.clone(), Outcome::nothing(reason, status));
+    Err(refusal.into())
 }
 
 /// Sends head and first bytes, and the rest behind them.

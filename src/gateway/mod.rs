@@ -17,6 +17,7 @@ mod transit;
 mod account;
 mod body;
 mod respond;
+mod serve;
 
 mod listener;
 mod redirect;

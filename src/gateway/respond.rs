@@ -5,7 +5,7 @@
 //! internal recipients learn it.
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, LINK, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -225,6 +225,21 @@ pub(super) fn released(
             format!("purposes=({}), policy=\"{}\"", purposes.join(" "), policy.digest.hex());
         insert(headers, TAMIS_TERMS, &terms);
     }
+    if let Some(link) =
+        policy.policy_link.as_ref().filter(|link| link.to.contains(permit.recipient()))
+    {
+        insert(headers, LINK, &format!("<{}>; rel=\"privacy-policy\"", link.path));
+    }
+    own_headers(headers, policy);
+    response
+}
+
+/// An answer that the gateway gives itself and that is about nobody.
+pub(super) fn served(policy: &Policy, document: &Map<String, Value>) -> Response<ClientBody> {
+    let text = Value::Object(document.clone()).to_string();
+    let mut response = Response::new(ClientBody::own(text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     own_headers(headers, policy);
     response
 }
@@ -259,7 +274,7 @@ fn with_problem(
     document: &Map<String, Value>,
 ) -> Response<ClientBody> {
     let text = Value::Object(document.clone()).to_string();
-    let mut response = Response::new(ClientBody::problem(text));
+    let mut response = Response::new(ClientBody::own(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -321,7 +336,7 @@ pub(super) fn plaintext_refused() -> Response<ClientBody> {
         "title": "Only HTTPS is answered.",
         "status": status.as_u16(),
     });
-    let mut response = Response::new(ClientBody::problem(document.to_string()));
+    let mut response = Response::new(ClientBody::own(document.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

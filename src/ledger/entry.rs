@@ -120,6 +120,21 @@ pub struct Outcome {
     pub unlisted: u64,
 }
 
+impl Outcome {
+    /// Nothing left after all.
+    #[must_use]
+    pub const fn nothing(reason: RefusalReason, status: u16) -> Self {
+        Self {
+            complete: false,
+            refusal: Some(reason),
+            status,
+            bytes: 0,
+            elements: None,
+            unlisted: 0,
+        }
+    }
+}
+
 /// Proof that an opening record is durable; needed to close it.
 #[derive(Clone, Debug)]
 pub struct Receipt {
@@ -173,9 +188,10 @@ pub enum Note {
         number: u64,
         /// When it was recorded there.
         recorded_at: String,
-        /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`, `order` or `case`.
+        /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`,
+        /// `order`, `case` or `one-time-grant`.
         register: String,
-        /// `recorded`, `withdrawn`, `approved` or `lifted`.
+        /// `recorded`, `withdrawn`, `approved`, `used` or `lifted`.
         change: String,
         /// The purpose or pattern, where the statement has one.
         purpose: Option<String>,

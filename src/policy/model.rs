@@ -50,6 +50,8 @@ pub struct Policy {
     pub cookies: BTreeMap<String, Cookie>,
     /// How the access log is minimized.
     pub access_log: AccessLogRules,
+    /// Who is sent a link to this policy.
+    pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
     pub terms_header_roles: Vec<Role>,
     /// `Strict-Transport-Security` max-age.
@@ -60,6 +62,15 @@ pub struct Policy {
     pub warnings: Vec<Diagnostic>,
     /// Plans made so far.
     pub plans: Plans,
+}
+
+/// A link to the policy beside what some recipients are sent. Source: RFC 6903 §4.
+#[derive(Clone, Debug)]
+pub struct PolicyLink {
+    /// Where the gateway serves the policy.
+    pub path: String,
+    /// Who is sent the link.
+    pub to: Vec<RecipientId>,
 }
 
 /// What an outsider gets instead of "no consent".
@@ -131,10 +142,21 @@ pub struct Recipient {
     pub default_purpose: Option<PurposeId>,
     /// Phase of a transaction it is in.
     pub phase: Option<String>,
+    /// It gets only elements in which each of these members has this value.
+    pub only_where: Vec<RowCondition>,
     /// Why nothing is disclosed to it by this version, if the rules demand more than is enforced.
     pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// A member of an element, or of an answer that is no list, and the value that it must have.
+#[derive(Clone, Debug)]
+pub struct RowCondition {
+    /// Where, from the element on.
+    pub selector: Selector,
+    /// The string, or the integer as it is written.
+    pub value: String,
 }
 
 /// How a recipient is recognised.
@@ -180,6 +202,8 @@ pub struct Route {
     pub template: Vec<Segment>,
     /// The backend. `None` where the gateway answers itself.
     pub upstream: Option<UpstreamId>,
+    /// What the gateway answers itself.
+    pub serve: Option<Serve>,
     /// Whom the answer is about. The first is the principal one.
     pub subjects: Vec<Subject>,
     /// The list that is cut element by element.
@@ -200,6 +224,13 @@ pub struct Route {
     pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// What the gateway answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// The policy in force, for everybody. Source: GDPR Art. 13, 14.
+    PolicyDocument,
 }
 
 /// Position in [`Route::subjects`].
@@ -353,6 +384,8 @@ pub enum Need {
     Notice,
     /// A grant that is used up by one use.
     OneTimeGrant,
+    /// A valid consent that lists this very category.
+    ListedConsent,
 }
 
 /// A limit: it can only tighten.

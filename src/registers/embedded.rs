@@ -19,7 +19,7 @@ use super::schema::{self, Place, StoreError};
 use super::write::{WriteError, Writer};
 use super::{Record, RecordError, Recorded, Registers, RegistersUnavailable};
 use crate::terms::{
-    Case, DataSubject, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
+    Case, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
 };
 
 /// Connections that read. A subject always meets the same one, so that lookups of different people
@@ -257,6 +257,26 @@ impl Registers for EmbeddedRegisters {
 
     fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
         self.read(|connection| file_rows::case(connection, id))
+    }
+
+    fn use_grants(
+        &self,
+        ids: &[Arc<str>],
+        decision: &DecisionId,
+    ) -> Result<bool, RegistersUnavailable> {
+        let used = self.write(|writer| {
+            // Rolled back as a whole where one of them was used: an error ends the transaction.
+            if writer.use_grants(ids, decision)? {
+                Ok(())
+            } else {
+                Err(WriteError::Invalid("used"))
+            }
+        });
+        match used {
+            Ok(()) => Ok(true),
+            Err(RecordError::Invalid(_)) => Ok(false),
+            Err(RecordError::Unavailable(error)) => Err(RegistersUnavailable(error)),
+        }
     }
 }
 

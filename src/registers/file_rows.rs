@@ -1,5 +1,5 @@
-//! Orders and cases ↔ rows. What an id stands for never changes; only approvals, people of a case and
-//! an end are added.
+//! Orders, cases and grants for one use ↔ rows. What an id stands for never changes; only approvals,
+//! people of a case, a use and an end are added.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
 use super::Recorded;
-use super::order::{CaseRecord, OrderRecord};
+use super::order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 use super::read::{list, maybe_time, rows, time};
 use super::schema::StoreError;
 use super::write::{WriteError, Writer, sorted};
-use crate::terms::{Case, CategoryId, Digest, LegalOrder, PurposeId};
+use crate::terms::{Case, CategoryId, DecisionId, Digest, LegalOrder, OneTimeGrant, PurposeId};
 
 const ORDER: &str =
     "SELECT id, recipient, categories, from_at, until, gag_until, lifted_at IS NOT NULL
@@ -45,6 +45,25 @@ pub(super) fn orders_about(
 pub(super) fn cases_about(snapshot: &Connection, subject: &str) -> Result<Vec<Case>, StoreError> {
     let named = "JOIN case_subjects ON case_id = id WHERE subject = ?1 ORDER BY id";
     rows(snapshot, &format!("{CASE} {named}"), subject, case_of)
+}
+
+/// Grants for one use that `subject` gave, used or not.
+pub(super) fn one_time_grants_of(
+    snapshot: &Connection,
+    subject: &str,
+) -> Result<Vec<OneTimeGrant>, StoreError> {
+    let query = "SELECT id, purpose, recipient, granted_at, expires_at, used_by
+      FROM one_time_grants WHERE subject = ?1 ORDER BY granted_at, id";
+    rows(snapshot, query, subject, |row| {
+        Ok(OneTimeGrant {
+            id: row.get::<_, String>(0)?.into(),
+            purpose: row.get::<_, String>(1)?.into(),
+            recipient: row.get::<_, String>(2)?.into(),
+            granted_at: time(row, 3)?,
+            expires_at: maybe_time(row, 4)?,
+            used_by: row.get::<_, Option<String>>(5)?.map(DecisionId::from),
+        })
+    })
 }
 
 fn orders(snapshot: &Connection, query: &str, key: &str) -> Result<Vec<LegalOrder>, StoreError> {
@@ -152,6 +171,44 @@ impl Writer<'_> {
             changed |= added > 0;
         }
         Ok(changed)
+    }
+
+    pub(super) fn one_time_grant(&self, record: &OneTimeGrantRecord) -> Result<bool, WriteError> {
+        let (granted, expires) =
+            (record.granted_at.to_string(), record.expires_at.map(|at| at.to_string()));
+        let subject = record.subject.expose();
+        let (purpose, recipient) = (record.purpose.as_str(), record.recipient.as_str());
+        let content = json!(["one-time-grant", subject, purpose, recipient, granted, expires]);
+        let content = Digest::of(content.to_string().as_bytes()).to_string();
+        // Delivered again after it was used it must not become a second use.
+        if let Some(known) = self.content_of("one_time_grants", &record.id)? {
+            return if known == content { Ok(false) } else { Err(WriteError::Invalid("id")) };
+        }
+        self.transaction.execute(
+            "INSERT INTO one_time_grants VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL)",
+            params![record.id, content, subject, purpose, recipient, granted, expires],
+        )?;
+        Ok(true)
+    }
+
+    /// Uses the grants up for one decision. False: another decision was first with one of them.
+    pub(super) fn use_grants(
+        &self,
+        ids: &[Arc<str>],
+        decision: &DecisionId,
+    ) -> Result<bool, WriteError> {
+        for id in ids {
+            let count = self.transaction.execute(
+                "UPDATE one_time_grants SET used_at = ?2, used_by = ?3
+                 WHERE id = ?1 AND used_by IS NULL",
+                params![id.as_ref(), self.now.to_string(), decision.as_str()],
+            )?;
+            if count == 0 {
+                return Ok(false);
+            }
+            self.changed(true, "one-time-grant", "used", None)?;
+        }
+        Ok(true)
     }
 
     /// Approves the order under the name of one approver.

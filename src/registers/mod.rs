@@ -20,12 +20,12 @@ mod write;
 
 use std::sync::Arc;
 
-use crate::terms::{Case, DataSubject, LegalOrder, Statements};
+use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use change::RegisterChange;
 pub use embedded::EmbeddedRegisters;
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
-pub use order::{CaseRecord, OrderRecord};
+pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use record::{
     ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
     RestrictionRecord, ShownNotice, SubjectRecord,
@@ -56,6 +56,19 @@ pub trait Registers: Send + Sync {
     /// The register cannot answer.
     fn case(&self, _id: &str) -> Result<Option<Case>, RegistersUnavailable> {
         Ok(None)
+    }
+
+    /// Uses grants for one use up for one decision, all of them or none; durable on return. False:
+    /// another decision was first. A store without such grants has none to use.
+    ///
+    /// # Errors
+    /// The register cannot write: nothing may be released.
+    fn use_grants(
+        &self,
+        _ids: &[Arc<str>],
+        _decision: &DecisionId,
+    ) -> Result<bool, RegistersUnavailable> {
+        Ok(false)
     }
 }
 

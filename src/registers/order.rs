@@ -1,4 +1,4 @@
-//! Records of orders and cases as they come in.
+//! Records of orders, cases and grants for one use, as they come in.
 //!
 //! An order is entered without approvals: each approver gives their own, under their own name, to an
 //! order whose content can no longer change.
@@ -49,6 +49,23 @@ pub struct CaseRecord {
     pub until: Option<Timestamp>,
 }
 
+/// A person lets one recipient have their data once. Source: GDPR Art. 20(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneTimeGrantRecord {
+    /// Its id.
+    pub id: String,
+    /// Whose data; one.
+    pub subject: DataSubject,
+    /// What for.
+    pub purpose: PurposeId,
+    /// To whom.
+    pub recipient: RecipientId,
+    /// Since when.
+    pub granted_at: Timestamp,
+    /// When it ends unused.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// The words for who gives orders.
 const KINDS: [&str; 3] = ["court", "regulator", "police"];
 
@@ -74,6 +91,17 @@ pub(super) fn case(fields: &mut Fields) -> Result<CaseRecord, RecordError> {
         subjects: subjects(fields)?,
         opened_at: fields.time("opened_at")?.ok_or(RecordError::Invalid("opened_at"))?,
         until: fields.time("until")?,
+    })
+}
+
+pub(super) fn one_time_grant(fields: &mut Fields) -> Result<OneTimeGrantRecord, RecordError> {
+    Ok(OneTimeGrantRecord {
+        id: fields.required("id")?,
+        subject: Personal::new(fields.required("subject")?.into()),
+        purpose: fields.required("purpose")?.into(),
+        recipient: fields.required("recipient")?.into(),
+        granted_at: fields.time("granted_at")?.ok_or(RecordError::Invalid("granted_at"))?,
+        expires_at: fields.time("expires_at")?,
     })
 }
 
@@ -108,6 +136,18 @@ impl CaseRecord {
             (self.purposes.iter().any(|one| one.as_str().contains('*')), "purposes"),
             (!are_people(&self.subjects), "subjects"),
             (self.until.is_some_and(|until| until <= self.opened_at), "until"),
+        ];
+        first_wrong(&checks)
+    }
+}
+
+impl OneTimeGrantRecord {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let checks = [
+            (!is_file_id(&self.id), "id"),
+            (self.purpose.as_str().contains('*'), "purpose"),
+            (self.recipient.as_str().is_empty(), "recipient"),
+            (self.expires_at.is_some_and(|end| end <= self.granted_at), "expires_at"),
         ];
         first_wrong(&checks)
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
-use super::order::{self, CaseRecord, OrderRecord};
+use super::order::{self, CaseRecord, OneTimeGrantRecord, OrderRecord};
 use crate::terms::{
     AgeClass, CategoryId, CategoryPattern, ConsentEvent, ConsentStatus, Country, DataSubject,
     Digest, Personal, PurposeId, PurposePattern, RecipientId,
@@ -36,6 +36,8 @@ pub enum Record {
     Order(OrderRecord),
     /// A case.
     Case(CaseRecord),
+    /// A grant for one use.
+    OneTimeGrant(OneTimeGrantRecord),
 }
 
 /// A consent record. Source: ISO/IEC TS 27560.
@@ -211,6 +213,7 @@ impl Record {
             "subject" => Self::Subject(directory(&mut fields)?),
             "order" => Self::Order(order::order(&mut fields)?),
             "case" => Self::Case(order::case(&mut fields)?),
+            "one-time-grant" => Self::OneTimeGrant(order::one_time_grant(&mut fields)?),
             _ => return Err(RecordError::Invalid("kind")),
         };
         fields.finish()?;
@@ -230,6 +233,7 @@ impl Record {
             Self::Subject(_) => "subject",
             Self::Order(_) => "order",
             Self::Case(_) => "case",
+            Self::OneTimeGrant(_) => "one-time-grant",
         }
     }
 
@@ -245,6 +249,7 @@ impl Record {
             Self::Subject(record) => slice::from_ref(&record.subject),
             Self::Order(record) => &record.subjects,
             Self::Case(record) => &record.subjects,
+            Self::OneTimeGrant(record) => slice::from_ref(&record.subject),
         }
     }
 
@@ -255,6 +260,7 @@ impl Record {
             Self::Consent(record) => Some(record.purpose.as_str()),
             Self::Notice(record) => Some(record.purpose.as_str()),
             Self::Objection(record) => Some(record.purpose.as_str()),
+            Self::OneTimeGrant(record) => Some(record.purpose.as_str()),
             Self::Restriction(_)
             | Self::Erasure(_)
             | Self::Subject(_)
@@ -286,6 +292,7 @@ impl Record {
             }
             Self::Order(record) => record.check(),
             Self::Case(record) => record.check(),
+            Self::OneTimeGrant(record) => record.check(),
             Self::Objection(_) | Self::Subject(_) => Ok(()),
         }
     }

@@ -68,7 +68,7 @@ CREATE INDEX erasures_by_subject ON erasures (subject);
 ";
 
 /// What version 2 adds.
-const ORDERS_AND_CASES: &str = "
+const FILES: &str = "
 CREATE TABLE orders (
   id TEXT PRIMARY KEY, content TEXT NOT NULL, recipient TEXT NOT NULL, authority TEXT NOT NULL,
   type TEXT, document TEXT, categories TEXT NOT NULL, from_at TEXT NOT NULL, until TEXT NOT NULL,
@@ -88,6 +88,11 @@ CREATE TABLE cases (
 CREATE TABLE case_subjects (
   case_id TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (case_id, subject)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE one_time_grants (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, subject TEXT NOT NULL, purpose TEXT NOT NULL,
+  recipient TEXT NOT NULL, granted_at TEXT NOT NULL, expires_at TEXT, used_at TEXT, used_by TEXT
+) STRICT;
+CREATE INDEX one_time_grants_by_subject ON one_time_grants (subject);
 CREATE INDEX order_subjects_by_subject ON order_subjects (subject);
 CREATE INDEX case_subjects_by_subject ON case_subjects (subject);
 ";
@@ -191,13 +196,13 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     match (application, version) {
         (0, 0) if tables == 0 => {
             transaction.execute_batch(TABLES)?;
-            transaction.execute_batch(ORDERS_AND_CASES)?;
+            transaction.execute_batch(FILES)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
         (APPLICATION_ID, 1) => {
-            transaction.execute_batch(ORDERS_AND_CASES)?;
+            transaction.execute_batch(FILES)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, newer) if newer > VERSION => return Err(StoreError::Newer(newer)),

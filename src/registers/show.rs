@@ -32,6 +32,16 @@ pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
             ("until", restriction.until.map(|at| at.to_string().into())),
         ])
     });
+    let one_time_grants = statements.one_time_grants.iter().map(|grant| {
+        members([
+            ("id", Some(grant.id.as_ref().into())),
+            ("purpose", Some(grant.purpose.as_str().into())),
+            ("recipient", Some(grant.recipient.as_str().into())),
+            ("granted_at", Some(grant.granted_at.to_string().into())),
+            ("expires_at", grant.expires_at.map(|at| at.to_string().into())),
+            ("used_by", grant.used_by.as_ref().map(|by| by.as_str().into())),
+        ])
+    });
     let erasure = statements.erasure.as_ref().map(|erasure| {
         let except: Vec<&str> = erasure.except.iter().map(PurposePattern::as_str).collect();
         json!({"effective_at": erasure.effective_at.to_string(), "except": except})
@@ -41,6 +51,7 @@ pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
         ("notices", Some(Value::Array(notices.map(Value::Object).collect()))),
         ("objections", Some(Value::Array(objections.collect()))),
         ("restrictions", Some(Value::Array(restrictions.map(Value::Object).collect()))),
+        ("one_time_grants", Some(Value::Array(one_time_grants.map(Value::Object).collect()))),
         ("erasure", erasure),
         ("age", Some(age_word(statements.age).into())),
         ("region", statements.region.as_ref().map(|region| region.as_str().into())),

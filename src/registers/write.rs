@@ -62,6 +62,7 @@ impl<'t> Writer<'t> {
             Record::Subject(subject) => (self.subject(subject)?, "recorded"),
             Record::Order(order) => (self.order(order)?, "recorded"),
             Record::Case(case) => (self.case(case)?, "recorded"),
+            Record::OneTimeGrant(grant) => (self.one_time_grant(grant)?, "recorded"),
         };
         self.changed(changed, record.kind(), change, record.purpose())
     }

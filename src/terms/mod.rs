@@ -22,6 +22,6 @@ pub use party::Role;
 pub use personal::{DataSubject, Personal};
 pub use refusal::{Fault, RefusalReason};
 pub use statement::{
-    AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, PurposePattern, Restriction,
-    Statements,
+    AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, OneTimeGrant, PurposePattern,
+    Restriction, Statements,
 };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Case, CategoryId, CategoryPattern, ConsentStatus, Country, Digest, LegalOrder, PurposeId,
-    RecipientId,
+    Case, CategoryId, CategoryPattern, ConsentStatus, Country, DecisionId, Digest, LegalOrder,
+    PurposeId, RecipientId,
 };
 
 /// A purpose or a subtree of purposes (`marketing.*`, `*`), as objections and withdrawals name them.
@@ -138,6 +138,33 @@ pub struct Erasure {
     pub except: Vec<PurposePattern>,
 }
 
+/// A person lets one recipient have their data once. Source: GDPR Art. 20(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneTimeGrant {
+    /// Its own id; no personal value.
+    pub id: Arc<str>,
+    /// What for.
+    pub purpose: PurposeId,
+    /// To whom.
+    pub recipient: RecipientId,
+    /// Since when.
+    pub granted_at: Timestamp,
+    /// When it ends unused.
+    pub expires_at: Option<Timestamp>,
+    /// The decision that used it up.
+    pub used_by: Option<DecisionId>,
+}
+
+impl OneTimeGrant {
+    /// Whether `decision` may rest on it at `now`: it is in date, and no other decision used it.
+    #[must_use]
+    pub fn is_usable(&self, decision: &DecisionId, now: Timestamp) -> bool {
+        self.granted_at <= now
+            && self.expires_at.is_none_or(|end| now < end)
+            && self.used_by.as_ref().is_none_or(|by| by == decision)
+    }
+}
+
 /// Of age or not. Unknown is treated as a minor wherever age matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AgeClass {
@@ -163,6 +190,8 @@ pub struct Statements {
     pub restrictions: Vec<Restriction>,
     /// The erasure, if there is one.
     pub erasure: Option<Erasure>,
+    /// Grants for one use, used or not.
+    pub one_time_grants: Vec<OneTimeGrant>,
     /// Orders that name them, in any state.
     pub orders: Vec<LegalOrder>,
     /// Cases that name them, in any state.

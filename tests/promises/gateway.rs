@@ -6,6 +6,7 @@ mod stage;
 
 mod answers;
 mod orders;
+mod recipients;
 mod requests;
 mod running;
 

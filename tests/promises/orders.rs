@@ -121,7 +121,7 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let path = directory.path().join("r.db");
     let connection = rusqlite::Connection::open(&path).expect("opens");
     let older = "DROP TABLE orders; DROP TABLE order_subjects; DROP TABLE order_approvals;
-        DROP TABLE cases; DROP TABLE case_subjects; PRAGMA user_version = 1";
+        DROP TABLE cases; DROP TABLE case_subjects; DROP TABLE one_time_grants; PRAGMA user_version = 1";
     connection.execute_batch(older).expect("as it was");
     drop(connection);
     let registers = EmbeddedRegisters::open(&path).expect("opens");

@@ -12,6 +12,7 @@ pub(super) fn needs(needs: &[Need]) -> Vec<&'static str> {
         Need::ExplicitConsent => "explicit consent",
         Need::Notice => "notice",
         Need::OneTimeGrant => "one-time grant",
+        Need::ListedConsent => "consent that lists the category",
     };
     needs.iter().map(word).collect()
 }
@@ -59,6 +60,10 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             .map(|subject| subject.role.as_str())
             .collect();
         lines.push(format!("the person who asks must be one of: {}", roles.join(", ")));
+    }
+    for condition in &recipient.only_where {
+        let (member, value) = (&condition.selector.text, &condition.value);
+        lines.push(format!("only where {member} is {value}"));
     }
     if let Some(contract) = &recipient.contract {
         lines.push(format!("contract {} until {}", contract.reference, contract.until));

@@ -88,7 +88,8 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
             policy.purposes.get(*purpose).is_some_and(|purpose| purpose.basis.rests_on_consent())
         });
         let needs_consent =
-            grant.needs.iter().any(|need| matches!(need, Need::Consent | Need::ExplicitConsent));
+            grant.needs.iter().any(|need| matches!(need, Need::Consent | Need::ExplicitConsent))
+                || matches!(grant.show, Show::ByConsent(_));
         if (on_consent.is_some() || needs_consent) && !declared.consent_register {
             let message = "it rests on consent, and there is no consent register";
             let help = Some("write `registers: {consent: {from: api}}`".to_owned());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Compiler;
 use crate::policy::model::{
-    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Subject,
+    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Serve, Subject,
 };
 use crate::policy::path::Step;
 use crate::policy::syntax::{Fields, Key, Node, closest};
@@ -48,6 +48,7 @@ impl Compiler<'_> {
             method,
             template,
             upstream,
+            serve: None,
             subjects,
             each,
             fields: Vec::new(),
@@ -232,14 +233,38 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("serve") {
             let kinds = [
-                ("subject-report", "serve: subject-report"),
-                ("rights-inbox", "serve: rights-inbox"),
-                ("objection", "serve: objection"),
-                ("policy-document", "serve: policy-document"),
+                ("subject-report", Err("serve: subject-report")),
+                ("rights-inbox", Err("serve: rights-inbox")),
+                ("objection", Err("serve: objection")),
+                ("policy-document", Ok(Serve::PolicyDocument)),
             ];
-            let kind = node.word(self.findings, "something that the gateway serves", &kinds);
-            refused(self, &node.place, kind.unwrap_or("serve"));
+            match node.word(self.findings, "something that the gateway serves", &kinds) {
+                Some(Ok(serve)) => {
+                    self.served(&node.place, serve, route);
+                    route.serve = Some(serve);
+                }
+                Some(Err(what)) => refused(self, &node.place, what),
+                None => {}
+            }
         }
+    }
+
+    /// What a route that the gateway answers itself must look like.
+    fn served(&mut self, place: &Place, serve: Serve, route: &Route) {
+        let method = match serve {
+            Serve::PolicyDocument => "GET",
+        };
+        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+        let wrong = if route.method != method {
+            format!("this is served to a {method}, not a {}", route.method)
+        } else if !route.template.iter().all(is_literal) {
+            "this is served at one path, without parameters".to_owned()
+        } else if route.upstream.is_some() {
+            "the gateway answers this itself, without an `upstream`".to_owned()
+        } else {
+            return;
+        };
+        self.findings.error("T104", place, wrong);
     }
 
     /// Read and checked so that a route that is refused today cannot be wrong tomorrow.
@@ -429,7 +454,7 @@ impl Compiler<'_> {
 
     /// What a route must have to release anything.
     fn whether_complete(&mut self, fields: &Fields<'_>, route: &Route) {
-        if route.refuses.is_some() {
+        if route.refuses.is_some() || route.serve.is_some() {
             return;
         }
         if route.upstream.is_none() && !fields.has("upstream") {

@@ -23,7 +23,7 @@ use tamis::ledger::{
     Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
 };
 use tamis::registers::{EmbeddedRegisters, Record, Registers, RegistersUnavailable};
-use tamis::terms::{Case, DataSubject, LegalOrder, Statements};
+use tamis::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -62,6 +62,17 @@ impl Registers for Switched {
 
     fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
         self.registers.case(id)
+    }
+
+    fn use_grants(
+        &self,
+        ids: &[Arc<str>],
+        decision: &DecisionId,
+    ) -> Result<bool, RegistersUnavailable> {
+        if self.switches.registers_fail.load(Ordering::SeqCst) {
+            return Err(RegistersUnavailable("switched off".into()));
+        }
+        self.registers.use_grants(ids, decision)
     }
 }
 
