@@ -72,15 +72,18 @@ pub fn decide(
     };
     let releases =
         |cell: &Cell| cell.action.releases() && cell.category.as_ref().is_some_and(listed);
-    if !plan.cells.iter().any(releases) {
+    // A route that only takes something in discloses nothing of anybody: what it answers is reduced
+    // to what is open.
+    let only_takes = route.request.is_some() && route.fields.is_empty();
+    if !only_takes && !plan.cells.iter().any(releases) {
         return Err(refusal.because(RefusalReason::NothingGranted));
     }
     let queried = query::check(route, &plan, facts.query)
         .map_err(|(reason, detail)| refusal.clone().because(reason).in_words(&detail))?;
-    if !reachable(policy, recipient, now) {
+    if !only_takes && !reachable(policy, recipient, now) {
         return Err(refusal.because(RefusalReason::TransferNotCovered));
     }
-    if route.subjects.is_empty() {
+    if !only_takes && route.subjects.is_empty() {
         return Err(refusal
             .because(RefusalReason::ConsentMissing)
             .in_words("the route names no data subject"));

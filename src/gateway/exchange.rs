@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -29,7 +29,7 @@ use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
-use super::{authority, headers, purpose, serve};
+use super::{authority, fit, headers, purpose, request_body, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
 };
@@ -117,6 +117,8 @@ enum Answered {
 /// An answer that may begin to leave.
 struct Ready {
     permit: Arc<Permit>,
+    /// What the backend said came of it.
+    status: StatusCode,
     passed: HeaderMap,
     content: Content,
 }
@@ -151,11 +153,12 @@ async fn walk(
     let host = authority::host(&head.uri, &head.headers)?;
     authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
     account.authority = Some(host);
-    if has_body(&head.headers) || !body.is_end_stream() {
-        return Err(RequestFault::Body.into());
-    }
     let target = Target::judge(&head.uri)?;
     let matched = target.matches(&policy, &head.method);
+    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
+    if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
+        return Err(RequestFault::Body.into());
+    }
     if let Some(route) = matched.as_ref().map(|matched| &policy.routes[matched.index])
         && let Some(serve) = route.serve
     {
@@ -203,21 +206,30 @@ async fn walk(
     account.established(Some((permit.recipient().clone(), permit.role())), permit.purposes());
 
     // The backend, asked for what was judged and told no more than it needs.
+    let brought = match &route.request {
+        None => None,
+        Some(rules) => {
+            let reduced = request_body::reduced(rules, &head.headers, body, &gateway.limits).await;
+            Some(reduced.map_err(|reason| permitted_but(&permit, reason))?)
+        }
+    };
     let towards =
         headers::towards_upstream(&head.headers, &policy, peer.address, permit.decision().as_str());
     let answer = gateway
         .upstreams
-        .fetch(&permit, &target, towards)
+        .fetch(&permit, &target, towards, brought)
         .await
         .map_err(|fault| failed(&permit, account, &fault.into()))?;
     if let Some(upstream) = &route.upstream {
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
     let passed = headers::towards_client(&answer.headers, &policy);
-    if answer.status == StatusCode::NO_CONTENT && is_known_from_request(route) {
-        return Ok(Answered::Released(Ready { permit, passed, content: Content::None }));
+    let status = answer.status;
+    if fit::is_silent(route, &answer) {
+        return Ok(Answered::Released(Ready { permit, status, passed, content: Content::None }));
     }
-    fit(&permit, &answer, gateway.limits.response_body_bytes, account)?;
+    fit::fit(&permit, &answer, gateway.limits.response_body_bytes, account)
+        .map_err(|reason| permitted_but(&permit, reason))?;
 
     // Its body: minimized so far that what is wrong with a short one is known before the head.
     let mut transit = transit(gateway, &permit, route, answer, now)
@@ -242,7 +254,7 @@ async fn walk(
     }
     let content =
         Content::Entered { receipt, transit: Box::new(transit), first, progress, head_only };
-    Ok(Answered::Released(Ready { permit, passed, content }))
+    Ok(Answered::Released(Ready { permit, status, passed, content }))
 }
 
 /// Uses up the grants for one use that the answer rests on, before its first byte leaves. Where
@@ -272,10 +284,11 @@ async fn use_grants(
 
 /// Sends head and first bytes, and the rest behind them.
 fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
-    let Ready { permit, passed, content } = ready;
+    let Ready { permit, status: came_of_it, passed, content } = ready;
     let (receipt, transit, first, progress, head_only) = match content {
         Content::None => {
-            let response = respond::released(&permit, passed, None, Released::NoContent);
+            let response =
+                respond::released(&permit, came_of_it, passed, None, Released::NoContent);
             account.released(response.status());
             return response;
         }
@@ -295,7 +308,7 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
         } else {
             (Released::Body(MinimizedBody::whole(first.into())), length)
         };
-        let response = respond::released(&permit, passed, ended.as_ref(), released);
+        let response = respond::released(&permit, came_of_it, passed, ended.as_ref(), released);
         let status = response.status();
         account.released(status);
         transit.complete(account, &*ledger, receipt, status.as_u16(), length);
@@ -304,7 +317,7 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
 
     let (pieces, rest) = mpsc::channel(WAITING_PIECES);
     let body = Released::Body(MinimizedBody::begun(first.into(), rest));
-    let response = respond::released(&permit, passed, None, body);
+    let response = respond::released(&permit, came_of_it, passed, None, body);
     let status = response.status();
     account.released(status);
     let patience = gateway.limits.idle_timeout;
@@ -332,7 +345,7 @@ async fn refuse(
     response
 }
 
-/// No route takes a request body; a length, or chunks, announce one.
+/// A length, or chunks, announce a body.
 fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING)
         || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0")
@@ -388,70 +401,6 @@ fn named<T>(
             Err(RefusalReason::RegisterStale)
         }
     }
-}
-
-/// Whether the gates over everyone the answer is about were asked before the backend was.
-fn is_known_from_request(route: &Route) -> bool {
-    route
-        .subjects
-        .iter()
-        .all(|subject| matches!(subject.locator, Locator::Path(_) | Locator::Query(_)))
-}
-
-/// Whether an answer is one that can be minimized, by its head.
-fn fit(
-    permit: &Permit,
-    answer: &Answer,
-    most_bytes: u64,
-    account: &Account,
-) -> Result<(), NotReleased> {
-    let upstream = permit.policy().routes[permit.plan().route_index].upstream.as_ref();
-    let status = answer.status;
-    if status == StatusCode::NOT_FOUND || status == StatusCode::GONE {
-        return Err(permitted_but(permit, RefusalReason::NotFound).into());
-    }
-    if status.is_client_error() || status.is_server_error() {
-        if let Some(upstream) = upstream {
-            Event::UpstreamFailed { upstream, kind: "status" }.emit(&account.metrics);
-        }
-        return Err(permitted_but(permit, RefusalReason::UpstreamError).into());
-    }
-    let length = answer.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse::<u64>().ok());
-    let kind = if status != StatusCode::OK {
-        "status"
-    } else if !is_json(&answer.headers) {
-        "media-type"
-    } else if length.is_some_and(|length| length > most_bytes) {
-        "size"
-    } else {
-        return Ok(());
-    };
-    let (route, decision) = (&permit.plan().route, permit.decision());
-    Event::Unfilterable { route, decision, kind }.emit(&account.metrics);
-    Err(permitted_but(permit, RefusalReason::Unfilterable).into())
-}
-
-/// Exactly one `Content-Type`, of JSON, in UTF-8. Source: RFC 9110 §8.3, RFC 6839 §3.1.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
-    let Ok(value) = value.to_str() else { return false };
-    let mut parts = value.split(';').map(str::trim);
-    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let structured = media_type
-        .strip_prefix("application/")
-        .and_then(|subtype| subtype.strip_suffix("+json"))
-        .is_some_and(|name| {
-            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+!#$&^".contains(&byte);
-            !name.is_empty() && name.bytes().all(is_name)
-        });
-    let in_utf8 = |parameter: &str| {
-        let parameter = parameter.to_ascii_lowercase();
-        matches!(parameter.as_str(), "charset=utf-8" | "charset=\"utf-8\"")
-    };
-    // Any other parameter could change what the bytes mean.
-    (media_type == "application/json" || structured) && parts.all(in_utf8)
 }
 
 /// Prepares the way of a body.
@@ -534,44 +483,4 @@ fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
 fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
     error.tell(permit, account);
     permitted_but(permit, error.reason())
-}
-
-#[cfg(test)]
-mod tests {
-    use http::header::CONTENT_TYPE;
-    use http::{HeaderMap, HeaderValue};
-
-    use super::is_json;
-
-    #[test]
-    fn only_json_in_utf_8_is_json() {
-        let cases: [(&[&'static str], bool); 19] = [
-            (&["application/json"], true),
-            (&["Application/JSON; charset=UTF-8"], true),
-            (&["application/json;charset=\"utf-8\""], true),
-            (&["application/vnd.api+json"], true),
-            (&["application/problem+json"], true),
-            (&[], false),
-            (&[""], false),
-            (&["application/json", "application/json"], false),
-            (&["application/json, text/html"], false),
-            (&["application/json; charset=utf-16"], false),
-            (&["application/json; charset=utf-7"], false),
-            (&["application/json; charset=utf-8; charset=utf-16"], false),
-            (&["application/json; profile=x"], false),
-            (&["application/json-seq"], false),
-            (&["application/x-ndjson"], false),
-            (&["text/json"], false),
-            (&["text/html"], false),
-            (&["text/event-stream"], false),
-            (&["application/+json"], false),
-        ];
-        for (values, expected) in cases {
-            let headers: HeaderMap = values
-                .iter()
-                .map(|value| (CONTENT_TYPE, HeaderValue::from_static(value)))
-                .collect();
-            assert_eq!(is_json(&headers), expected, "{values:?}");
-        }
-    }
 }

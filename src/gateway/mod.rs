@@ -8,9 +8,11 @@ mod purpose;
 mod route;
 
 mod headers;
+mod request_body;
 mod upstream;
 
 mod decode;
+mod fit;
 pub mod minimizing;
 mod transit;
 

@@ -143,6 +143,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
         RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         RefusalReason::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
         | RefusalReason::RegisterStale
         | RefusalReason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -182,6 +183,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::UpstreamTimeout => "The backend took too long.",
         RefusalReason::UpstreamError => "The backend reported an error.",
         RefusalReason::RequestBody => "A request body is not accepted here.",
+        RefusalReason::RequestContent => "The request's body is not what is asked for.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
         RefusalReason::RegisterStale => "The registers are not available.",
         RefusalReason::Overloaded => "Too many requests at once.",
@@ -192,21 +194,28 @@ const fn title_of(reason: RefusalReason) -> &'static str {
 /// The answer that releases: minimized, or without a body.
 pub(super) fn released(
     permit: &Permit,
+    came_of_it: StatusCode,
     passed: HeaderMap,
     tally: Option<&Tally>,
     body: Released,
 ) -> Response<ClientBody> {
     let policy = permit.policy();
+    // What a request brought may have been made or only taken; other answers are one to a client.
+    let done = match came_of_it {
+        StatusCode::CREATED | StatusCode::ACCEPTED => Some(came_of_it),
+        _ => None,
+    };
+    let has_content = !matches!(body, Released::NoContent);
     let (status, body) = match body {
-        Released::Body(body) => (StatusCode::OK, ClientBody::Minimized(body)),
+        Released::Body(body) => (done.unwrap_or(StatusCode::OK), ClientBody::Minimized(body)),
         Released::HeadOnly => (StatusCode::OK, ClientBody::Empty),
-        Released::NoContent => (StatusCode::NO_CONTENT, ClientBody::Empty),
+        Released::NoContent => (done.unwrap_or(StatusCode::NO_CONTENT), ClientBody::Empty),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.extend(passed);
-    if status == StatusCode::OK {
+    if has_content {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     if permit.role().may_learn_reasons() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::automaton::Automaton;
 use super::path::Selector;
 use super::plans::Plans;
 use super::{Diagnostic, Place};
@@ -212,6 +213,8 @@ pub struct Route {
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
     pub open: Vec<Open>,
+    /// What a request's body may hold. `None`: the route takes no body.
+    pub request: Option<RequestBody>,
     /// Declared query parameters.
     pub query: BTreeMap<String, QueryParameter>,
     /// Members that are computed anew.
@@ -224,6 +227,37 @@ pub struct Route {
     pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// What a request's body may hold: the rest does not reach the backend.
+#[derive(Clone, Debug)]
+pub struct RequestBody {
+    /// The members that pass, by the position of each as its cell.
+    pub automaton: Arc<Automaton>,
+    /// How many they are.
+    pub members: usize,
+    /// What it must hold, or the request is refused.
+    pub must: Vec<Must>,
+}
+
+/// A member that must have a value.
+#[derive(Clone, Debug)]
+pub struct Must {
+    /// Where; singular.
+    pub selector: Selector,
+    /// Which.
+    pub value: Literal,
+}
+
+/// A value in the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A text.
+    Text(String),
 }
 
 /// What the gateway answers itself.

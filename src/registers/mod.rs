@@ -31,6 +31,7 @@ pub use record::{
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
 pub use show::{case_to_json, order_to_json, statements_to_json};
+pub(crate) use strict::without_doubles;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {

@@ -72,6 +72,8 @@ pub enum RefusalReason {
     UpstreamError,
     /// The request body is too large or not of a declared kind.
     RequestBody,
+    /// A request's body that is not JSON, doubles a member, or lacks what the rules ask for.
+    RequestContent,
     /// The ledger cannot take the entry.
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
@@ -84,7 +86,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -114,6 +116,7 @@ impl RefusalReason {
         Self::UpstreamTimeout,
         Self::UpstreamError,
         Self::RequestBody,
+        Self::RequestContent,
         Self::LedgerUnavailable,
         Self::RegisterStale,
         Self::Overloaded,
@@ -153,6 +156,7 @@ impl RefusalReason {
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamError => "upstream-error",
             Self::RequestBody => "request-body",
+            Self::RequestContent => "request-content",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
             Self::Overloaded => "overloaded",
@@ -194,6 +198,7 @@ impl RefusalReason {
             | Self::UpstreamTimeout
             | Self::UpstreamError
             | Self::RequestBody
+            | Self::RequestContent
             | Self::LedgerUnavailable
             | Self::RegisterStale
             | Self::Overloaded
@@ -237,7 +242,8 @@ impl RefusalReason {
             | Self::NotNamed
             | Self::TransferOfSubject
             | Self::NotFound
-            | Self::RequestBody => Fault::Client,
+            | Self::RequestBody
+            | Self::RequestContent => Fault::Client,
         }
     }
 }

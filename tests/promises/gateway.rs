@@ -7,6 +7,7 @@ mod stage;
 mod answers;
 mod orders;
 mod recipients;
+mod request_bodies;
 mod requests;
 mod running;
 

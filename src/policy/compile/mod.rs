@@ -15,6 +15,7 @@ mod purposes;
 mod recipients;
 mod registers;
 mod release;
+mod request;
 mod routes;
 mod transfers;
 

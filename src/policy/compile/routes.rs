@@ -53,6 +53,7 @@ impl Compiler<'_> {
             each,
             fields: Vec::new(),
             open: Vec::new(),
+            request: None,
             query: BTreeMap::new(),
             derive: Vec::new(),
             parties_only: Vec::new(),
@@ -61,6 +62,7 @@ impl Compiler<'_> {
             place,
         };
         self.what_refuses(&mut fields, &mut route);
+        route.request = self.request(&mut fields, &route);
         if let Some(node) = fields.take("fields") {
             self.fields_of(node, &mut route);
         }
@@ -200,21 +202,6 @@ impl Compiler<'_> {
                 self.selector(text, &node.place, node.is_quoted(), route.each.as_ref());
             }
             refused(self, &node.place, "region of the subject from the body");
-        }
-        if let Some(node) = fields.take("request_fields") {
-            for (key, node) in node.entries(self.findings, "selectors with categories") {
-                self.selector_at(key, None);
-                let category = self.category(node);
-                self.names.bound_elsewhere.extend(category);
-            }
-            refused(self, &node.place, "request_fields");
-        }
-        if let Some(node) = fields.take("request_must") {
-            for (key, node) in node.entries(self.findings, "selectors with values") {
-                self.selector_at(key, None);
-                node.text(self.findings, "a value");
-            }
-            refused(self, &node.place, "request_must");
         }
         if let Some(node) = fields.take("media") {
             for item in node.list(self.findings, "a list of media types") {

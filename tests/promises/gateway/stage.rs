@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject as _;
@@ -230,11 +230,20 @@ impl Stage {
         self.send(Some(recipient), request("GET", target, &[])).await
     }
 
-    pub(super) async fn send(
-        &self,
-        recipient: Option<&str>,
-        request: Request<Empty<Bytes>>,
-    ) -> Answer {
+    /// One request with a body of JSON.
+    pub(super) async fn post(&self, recipient: &str, target: &str, body: &str) -> Answer {
+        let (parts, ()) = request("POST", target, &[("content-type", "application/json")])
+            .map(|_| ())
+            .into_parts();
+        let body = Full::new(Bytes::from(body.to_owned()));
+        self.send(Some(recipient), Request::from_parts(parts, body)).await
+    }
+
+    pub(super) async fn send<B>(&self, recipient: Option<&str>, request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync,
+    {
         let stream = self.connect(recipient, HOST, Some(b"http/1.1")).await.expect("a handshake");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
