@@ -37,7 +37,7 @@ use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::observe::Event;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, Route, Serve};
+use crate::policy::model::{Locator, QueryParameter, Route, Serve};
 use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
@@ -184,6 +184,14 @@ async fn walk(
     })?;
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
+    let target = target
+        .opened(|name, value| match route.query.get(name) {
+            Some(QueryParameter::Sealed { domain }) => {
+                Some(gateway.keys.open_cursor(&policy, &caller.recipient, domain, value))
+            }
+            Some(QueryParameter::Open | QueryParameter::Category(_)) | None => None,
+        })
+        .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
     let known = known_subjects(gateway, &target, route, &matched)
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
     let case = named(gateway, case.as_deref(), |registers, id| registers.case(id))

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::automaton::Automaton;
+pub use super::channels::{
+    Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, cursor_domain,
+};
 use super::path::Selector;
 use super::plans::Plans;
 use super::{Diagnostic, Place};
@@ -63,15 +65,6 @@ pub struct Policy {
     pub warnings: Vec<Diagnostic>,
     /// Plans made so far.
     pub plans: Plans,
-}
-
-/// A link to the policy beside what some recipients are sent. Source: RFC 6903 §4.
-#[derive(Clone, Debug)]
-pub struct PolicyLink {
-    /// Where the gateway serves the policy.
-    pub path: String,
-    /// Who is sent the link.
-    pub to: Vec<RecipientId>,
 }
 
 /// What an outsider gets instead of "no consent".
@@ -229,44 +222,6 @@ pub struct Route {
     pub place: Place,
 }
 
-/// What a request's body may hold: the rest does not reach the backend.
-#[derive(Clone, Debug)]
-pub struct RequestBody {
-    /// The members that pass, by the position of each as its cell.
-    pub automaton: Arc<Automaton>,
-    /// How many they are.
-    pub members: usize,
-    /// What it must hold, or the request is refused.
-    pub must: Vec<Must>,
-}
-
-/// A member that must have a value.
-#[derive(Clone, Debug)]
-pub struct Must {
-    /// Where; singular.
-    pub selector: Selector,
-    /// Which.
-    pub value: Literal,
-}
-
-/// A value in the rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Literal {
-    /// `true` or `false`.
-    Bool(bool),
-    /// An integer.
-    Integer(i64),
-    /// A text.
-    Text(String),
-}
-
-/// What the gateway answers itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serve {
-    /// The policy in force, for everybody. Source: GDPR Art. 13, 14.
-    PolicyDocument,
-}
-
 /// Position in [`Route::subjects`].
 pub type RoleIndexInRoute = usize;
 
@@ -331,17 +286,6 @@ pub struct Open {
     pub place: Place,
 }
 
-/// A declared query parameter.
-#[derive(Clone, Debug)]
-pub enum QueryParameter {
-    /// Says nothing about a person.
-    Open,
-    /// Filters, sorts or searches on a category: only for who gets it in clear.
-    Category(CategoryId),
-    /// A cursor; this version refuses a request that carries one.
-    Sealed(Unenforced),
-}
-
 /// A member that the gateway computes anew.
 #[derive(Clone, Debug)]
 pub struct Derived {
@@ -354,10 +298,15 @@ pub struct Derived {
 }
 
 /// How a member is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Derivation {
     /// The number of elements released; withheld where it comes before the list.
     CountEach,
+    /// A cursor, sealed for the recipient and the query parameter that takes it back.
+    Sealed {
+        /// The name of the domain that it is sealed in.
+        domain: CategoryId,
+    },
 }
 
 /// A grant: the only thing that releases.
@@ -544,15 +493,6 @@ impl Default for RegisterRules {
             gpc_objects_to: Vec::new(),
         }
     }
-}
-
-/// A cookie that may pass.
-#[derive(Clone, Debug)]
-pub struct Cookie {
-    /// `essential`, `preference`, `analytics`, `advertising`.
-    pub class: String,
-    /// The consent it needs; this version strips a cookie that needs one.
-    pub consent: Option<PurposeId>,
 }
 
 /// How access-log fields are minimized. Source: docs/OPERATIONS.md, "Access log".

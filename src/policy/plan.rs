@@ -104,7 +104,8 @@ impl Plan {
             places.push((open.selector.clone(), open.subtree));
         }
         for derived in &route.derive {
-            cells.push(beside(&derived.selector, &derived.place, "derived", Some(derived.how)));
+            let how = Some(derived.how.clone());
+            cells.push(beside(&derived.selector, &derived.place, "derived", how));
             places.push((derived.selector.clone(), false));
         }
 
@@ -169,10 +170,15 @@ fn is_outside_the_list(route: &Route, selector: &Selector) -> bool {
 
 /// A place that says nothing about a person.
 fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Derivation>) -> Cell {
+    // A cursor holds what the backend puts there, perhaps ids: nobody reads it.
+    let action = match derived {
+        Some(Derivation::Sealed { .. }) => Action::Token,
+        Some(Derivation::CountEach) | None => Action::Keep,
+    };
     Cell {
         category: None,
         of: None,
-        action: Action::Keep,
+        action,
         needs: Vec::new(),
         derived,
         sensitive: false,
@@ -248,7 +254,9 @@ fn marks(
             let id = u16::try_from(at).map_err(|_| TooLarge { bound })?;
             let mark = match cell.derived {
                 Some(Derivation::CountEach) => Mark::Count(CellId(id)),
-                None => Mark::Cell { cell: CellId(id), subtree: *subtree },
+                Some(Derivation::Sealed { .. }) | None => {
+                    Mark::Cell { cell: CellId(id), subtree: *subtree }
+                }
             };
             rules.push((selector.clone(), mark));
         }

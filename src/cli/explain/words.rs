@@ -166,11 +166,6 @@ pub(super) fn unenforced(policy: &Policy, plan: &Plan) -> Vec<String> {
                 .refuses
                 .as_ref()
                 .is_some_and(|refuses| refuses.place == *place)
-            || route.query.values().any(|parameter| match parameter {
-                crate::policy::model::QueryParameter::Sealed(sealed) => sealed.place == *place,
-                crate::policy::model::QueryParameter::Open
-                | crate::policy::model::QueryParameter::Category(_) => false,
-            })
     };
     for unenforced in policy.unenforced.iter().filter(|unenforced| touches(&unenforced.place)) {
         lines.push(format!("{} -> {}", unenforced.what, unenforced.effect));

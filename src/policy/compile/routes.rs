@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Compiler;
 use crate::policy::model::{
     Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Serve, Subject,
+    cursor_domain,
 };
 use crate::policy::path::Step;
 use crate::policy::syntax::{Fields, Key, Node, closest};
@@ -71,7 +72,7 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("query") {
             for (key, node) in node.entries(self.findings, "query parameters") {
-                if let Some(parameter) = self.query_parameter(key, node) {
+                if let Some(parameter) = self.query_parameter(key, node, &route.id) {
                     route.query.insert(key.text.clone(), parameter);
                 }
             }
@@ -396,15 +397,16 @@ impl Compiler<'_> {
         }
     }
 
-    fn query_parameter(&mut self, key: &Key, node: &Node) -> Option<QueryParameter> {
+    fn query_parameter(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        route: &RouteId,
+    ) -> Option<QueryParameter> {
         let text = node.text(self.findings, "`open`, `sealed` or a category")?;
         match text {
             "open" => Some(QueryParameter::Open),
-            "sealed" => {
-                let what = format!("sealed query parameter {}", key.text);
-                let effect = format!("a request with {} is refused", key.text);
-                Some(QueryParameter::Sealed(self.refuse(&key.place, what, effect)))
-            }
+            "sealed" => Some(QueryParameter::Sealed { domain: cursor_domain(route, &key.text) }),
             _ => self.category(node).map(QueryParameter::Category),
         }
     }
@@ -412,9 +414,14 @@ impl Compiler<'_> {
     fn derive_of(&mut self, node: &Node, route: &mut Route) {
         for (key, node) in node.entries(self.findings, "selectors with what is computed") {
             let selector = self.selector_at(key, None);
-            let words = [("count(each)", Derivation::CountEach)];
-            let how = node.word(self.findings, "something that can be computed", &words);
-            if route.each.is_none() {
+            let how = match node.scalar().and_then(|text| text.strip_prefix("sealed ")) {
+                Some(parameter) => self.sealed(parameter, node, route),
+                None => {
+                    let words = [("count(each)", Derivation::CountEach)];
+                    node.word(self.findings, "something that can be computed", &words)
+                }
+            };
+            if route.each.is_none() && how == Some(Derivation::CountEach) {
                 let message = "`count(each)` counts a list, and the route has no `each`";
                 self.findings.error("T104", &node.place, message);
             }
@@ -422,6 +429,20 @@ impl Compiler<'_> {
                 route.derive.push(Derived { selector, how, place: key.place.clone() });
             }
         }
+    }
+
+    /// A cursor for a parameter that takes it back.
+    fn sealed(&mut self, parameter: &str, node: &Node, route: &Route) -> Option<Derivation> {
+        if let Some(QueryParameter::Sealed { domain }) = route.query.get(parameter) {
+            return Some(Derivation::Sealed { domain: domain.clone() });
+        }
+        let sealed =
+            |(_, how): &(&String, &QueryParameter)| matches!(how, QueryParameter::Sealed { .. });
+        let names = route.query.iter().filter(sealed).map(|(name, _)| name.as_str());
+        let help = closest(parameter, names);
+        let message = format!("the route has no sealed query parameter `{parameter}`");
+        self.findings.error_with("T101", &node.place, message, help);
+        None
     }
 
     fn role_of(&mut self, node: &Node, subjects: &[Subject]) -> Option<usize> {
