@@ -414,12 +414,12 @@ impl Compiler<'_> {
     fn derive_of(&mut self, node: &Node, route: &mut Route) {
         for (key, node) in node.entries(self.findings, "selectors with what is computed") {
             let selector = self.selector_at(key, None);
-            let how = match node.scalar().and_then(|text| text.strip_prefix("sealed ")) {
-                Some(parameter) => self.sealed(parameter, node, route),
-                None => {
-                    let words = [("count(each)", Derivation::CountEach)];
-                    node.word(self.findings, "something that can be computed", &words)
-                }
+            let sealed = node.scalar().and_then(|text| text.strip_prefix("sealed "));
+            let how = if let Some(parameter) = sealed {
+                self.sealed(parameter, node, route)
+            } else {
+                let words = [("count(each)", Derivation::CountEach)];
+                node.word(self.findings, "something that can be computed", &words)
             };
             if route.each.is_none() && how == Some(Derivation::CountEach) {
                 let message = "`count(each)` counts a list, and the route has no `each`";
