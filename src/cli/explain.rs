@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::REJECTED;
 use super::check::Format;
-use crate::policy::model::Route;
+use crate::policy::model::{Derivation, Route};
 use crate::policy::{Plan, Policy};
 use crate::terms::{PurposeId, RecipientId};
 
@@ -139,8 +139,9 @@ impl Question<'_> {
                 selector: cell.selector.clone(),
                 category: cell.category.as_ref().map_or("-".to_owned(), ToString::to_string),
                 whose: role.map_or("-".to_owned(), |subject| subject.role.to_string()),
-                action: match cell.derived {
-                    Some(_) => "count anew".to_owned(),
+                action: match &cell.derived {
+                    Some(Derivation::CountEach) => "count anew".to_owned(),
+                    Some(Derivation::Sealed { .. }) => "seal".to_owned(),
                     None => cell.action.to_string(),
                 },
                 needs: words::needs(&cell.needs).join(", "),

@@ -1,5 +1,6 @@
 //! Commands, one file each. Exit codes: 0 done, 1 failed, 2 usage, 64 configuration or rules rejected.
 
+mod case;
 mod certs;
 mod check;
 mod consent;
@@ -10,6 +11,8 @@ mod explain;
 mod import;
 mod ledger;
 mod minimize;
+mod order;
+mod registers_file;
 mod rewrite;
 mod rules_file;
 mod run;
@@ -57,6 +60,10 @@ enum Command {
     Rewrite(rewrite::Rewrite),
     /// Give, withdraw and show consents and other statements of data subjects.
     Consent(consent::Consent),
+    /// Enter, approve and lift legal orders.
+    Order(order::Order),
+    /// Open and close cases.
+    Case(case::Case),
     /// Verify the ledger.
     Ledger(ledger::Ledger),
     /// Make a development authority and certificates.
@@ -79,6 +86,8 @@ pub fn run() -> ExitCode {
         Command::Minimize(command) => command.run(),
         Command::Rewrite(command) => command.run(),
         Command::Consent(command) => command.run(),
+        Command::Order(command) => command.run(),
+        Command::Case(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Certs(command) => command.run(),
     }

@@ -8,9 +8,11 @@ mod purpose;
 mod route;
 
 mod headers;
+mod request_body;
 mod upstream;
 
 mod decode;
+mod fit;
 pub mod minimizing;
 mod transit;
 
@@ -19,6 +21,7 @@ pub mod rehearsal;
 mod account;
 mod body;
 mod respond;
+mod serve;
 
 mod listener;
 mod redirect;

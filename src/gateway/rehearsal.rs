@@ -3,27 +3,30 @@
 //! It walks the way of `exchange` with the same parts (target, purposes, `decide`, headers, minimizer,
 //! answer, access-log line), so that what `tamis test` proves is what the gateway does. Nothing is
 //! fetched, entered or sent. A whole backend answer comes in, a whole answer goes out; a body that
-//! fails on its way is refused whole, as the gateway does with bodies that it still holds.
+//! fails on its way is refused whole, as the gateway does with bodies that it still holds. A request
+//! brings no body here, so a route that asks for one refuses it as the gateway would.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::body::MinimizedBody;
 use super::exchange::stated;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::route::Target;
-use super::{headers, purpose};
-use crate::decide::{Caller, Facts, KnownSubject, Permit, Refusal, decide};
+use super::{headers, purpose, serve};
+use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
 use crate::keys::KeyRing;
 use crate::minimize::{JsonLimits, Tally};
 use crate::observe::{AccessDecision, AccessLine};
 use crate::policy::Policy;
-use crate::registers::Registers;
+use crate::policy::model::{QueryParameter, Serve};
+use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::{DecisionId, RefusalReason, RouteId};
 
 /// What everything rests on.
@@ -84,10 +87,15 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
     let mut towards_backend = None;
     let played = play(stage, asked, backend, &decision, &mut route, &mut towards_backend);
     let text = |name: http::HeaderName| asked.headers.get(name)?.to_str().ok();
-    let line = |status: u16, bytes: u64, refusal: Result<&Permit, &Refusal>, decision_of| {
-        let (recipient, purposes) = match refusal {
-            Ok(permit) => (Some((permit.recipient(), permit.role())), permit.purposes()),
-            Err(refusal) => (refusal.recipient.as_ref().zip(refusal.role), &refusal.purposes[..]),
+    let line = |status: u16, bytes: u64, asker: Asker<'_>, decision_of| {
+        let (recipient, purposes) = match asker {
+            Asker::Nobody => (None, &[][..]),
+            Asker::Permitted(permit) => {
+                (Some((permit.recipient(), permit.role())), permit.purposes())
+            }
+            Asker::Refused(refusal) => {
+                (refusal.recipient.as_ref().zip(refusal.role), &refusal.purposes[..])
+            }
         };
         AccessLine {
             at: stage.now,
@@ -109,10 +117,18 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
         .render(&stage.policy.access_log)
     };
     match played {
-        Ok(Played { permit, body, tally }) => {
+        Ok(Played::Own(document)) => {
+            let response = respond::served(&stage.policy, &document);
+            let status = response.status().as_u16();
+            let log_line = line(status, 0, Asker::Nobody, AccessDecision::Own);
+            let headers = response.into_parts().0.headers;
+            let body = Ok(Value::Object(document).to_string().into_bytes());
+            Rehearsed { status, headers, body, detail: None, towards_backend, log_line }
+        }
+        Ok(Played::Released { permit, body, tally }) => {
             let passed = headers::towards_client(&backend.headers, &stage.policy);
             let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
-            let response = respond::released(&permit, passed, Some(&tally), whole);
+            let response = respond::released(&permit, StatusCode::OK, passed, Some(&tally), whole);
             let status = response.status().as_u16();
             let length = body.len() as u64;
             let outcome = if body == backend.body {
@@ -120,7 +136,7 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             } else {
                 AccessDecision::Minimized
             };
-            let log_line = line(status, length, Ok(&permit), outcome);
+            let log_line = line(status, length, Asker::Permitted(&permit), outcome);
             let headers = response.into_parts().0.headers;
             Rehearsed { status, headers, body: Ok(body), detail: None, towards_backend, log_line }
         }
@@ -132,7 +148,7 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
                 status,
                 headers: response.into_parts().0.headers,
                 body: Err(refusal.reason),
-                log_line: line(status, 0, Err(&refusal), outcome),
+                log_line: line(status, 0, Asker::Refused(&refusal), outcome),
                 detail: refusal.detail,
                 towards_backend,
             }
@@ -140,10 +156,19 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
     }
 }
 
-struct Played {
-    permit: Arc<Permit>,
-    body: Vec<u8>,
-    tally: Tally,
+/// Who asked, as far as the access log's line tells.
+enum Asker<'a> {
+    /// Nobody was recognised, because nobody had to be.
+    Nobody,
+    Permitted(&'a Permit),
+    Refused(&'a Refusal),
+}
+
+enum Played {
+    /// A backend's answer, minimized.
+    Released { permit: Arc<Permit>, body: Vec<u8>, tally: Tally },
+    /// A document of our own, about nobody.
+    Own(Map<String, Value>),
 }
 
 fn play(
@@ -166,28 +191,54 @@ fn play(
     };
     let malformed = |_| refused(RefusalReason::RequestMalformed);
     let target = Target::judge(&asked.uri).map_err(malformed)?;
-    let declared_purposes = purpose::declared(&asked.headers).map_err(malformed)?;
-    let case = purpose::case(&asked.headers).map_err(malformed)?;
     let matched = target.matches(policy, &asked.method);
+    if let Some(rules) = matched.as_ref().map(|matched| &policy.routes[matched.index])
+        && let Some(serve) = rules.serve
+    {
+        *route = Some(rules.id.clone());
+        return Ok(Played::Own(match serve {
+            Serve::PolicyDocument => serve::policy_document(policy),
+        }));
+    }
+    let declared_purposes = purpose::declared(&asked.headers).map_err(malformed)?;
+    let case = purpose::id(&asked.headers, &purpose::TAMIS_CASE).map_err(malformed)?;
+    let order = purpose::id(&asked.headers, &purpose::TAMIS_ORDER).map_err(malformed)?;
     let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
     let rules = &policy.routes[matched.index];
     *route = Some(rules.id.clone());
+    let target = target
+        .opened(|name, value| match rules.query.get(name) {
+            Some(QueryParameter::Sealed { domain }) => {
+                Some(stage.keys.open_cursor(policy, &asked.caller.recipient, domain, value))
+            }
+            Some(QueryParameter::Open | QueryParameter::Category(_)) | None => None,
+        })
+        .ok_or_else(|| refused(RefusalReason::RequestMalformed))?;
+    let stale = |_| refused(RefusalReason::RegisterStale);
     let mut known = Vec::new();
     for (role, id) in target.subjects(rules, &matched) {
         let statements = stage.registers.statements(&id);
-        let statements = statements.map_err(|_| refused(RefusalReason::RegisterStale))?;
+        let statements = statements.map_err(stale)?;
         known.push(KnownSubject { role, id, statements });
     }
+    let case = named(case.as_deref(), |id| stage.registers.case(id)).map_err(stale)?;
+    let order = named(order.as_deref(), |id| stage.registers.order(id)).map_err(stale)?;
     let facts = Facts {
         caller: &asked.caller,
         declared_purposes: &declared_purposes,
         route: &matched,
         query: &target.parameter_names(),
-        case: case.as_deref(),
+        case: &case,
+        order: &order,
         gpc: purpose::gpc(&asked.headers),
         known: &known,
     };
     let permit = Arc::new(decide(policy, &facts, decision.clone(), stage.now)?);
+    let permitted_but =
+        |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
+    if rules.request.is_some() {
+        return Err(permitted_but(RefusalReason::RequestContent));
+    }
     *towards_backend = Some(headers::towards_upstream(
         &asked.headers,
         policy,
@@ -200,7 +251,7 @@ fn play(
             MinimizingError::Refused(reason) => reason,
             MinimizingError::Registers(_) => RefusalReason::RegisterStale,
         };
-        Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) }
+        permitted_but(reason)
     };
     let mut minimizing = Minimizing::json(
         Arc::clone(&permit),
@@ -215,5 +266,22 @@ fn play(
     minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
     minimizing.finish(&mut body, stage.now).map_err(failed)?;
     let tally = minimizing.tally().clone();
-    Ok(Played { permit, body, tally })
+    // Where grants for one use carry the answer, they are used up before it leaves.
+    if !permit.one_time_grants().is_empty() && asked.method != Method::HEAD {
+        match stage.registers.use_grants(permit.one_time_grants(), permit.decision()) {
+            Ok(true) => {}
+            Ok(false) => return Err(permitted_but(RefusalReason::ConsentMissing)),
+            Err(_) => return Err(permitted_but(RefusalReason::RegisterStale)),
+        }
+    }
+    Ok(Played::Released { permit, body, tally })
+}
+
+/// What a header names, as it stands in its register.
+fn named<T>(
+    id: Option<&str>,
+    look_up: impl FnOnce(&str) -> Result<Option<T>, RegistersUnavailable>,
+) -> Result<Named<T>, RegistersUnavailable> {
+    let Some(id) = id else { return Ok(Named::Nothing) };
+    Ok(look_up(id)?.map_or(Named::Unknown, |found| Named::Known(Arc::new(found))))
 }

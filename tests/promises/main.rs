@@ -14,6 +14,7 @@ mod jsonpath_suite;
 mod ledger;
 mod minimizing;
 mod oracle;
+mod orders;
 mod registers;
 mod rewrite;
 mod rules;

@@ -52,6 +52,7 @@ pub(super) fn need(need: Need) -> String {
         Need::ExplicitConsent => "explicit consent",
         Need::Notice => "notice",
         Need::OneTimeGrant => "a grant for once",
+        Need::ListedConsent => "consent that lists the category",
     }
     .to_owned()
 }

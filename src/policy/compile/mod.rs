@@ -17,6 +17,7 @@ mod purposes;
 mod recipients;
 mod registers;
 mod release;
+mod request;
 mod routes;
 mod transfers;
 
@@ -84,7 +85,7 @@ impl Compiler<'_> {
         let purposes = fields.require(self.findings, "purposes");
         let purposes = purposes.map(|node| self.purposes(node)).unwrap_or_default();
         let recipients = fields.require(self.findings, "recipients");
-        let mut recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
+        let recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
         let routes = fields.require(self.findings, "routes");
         let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
         let grants = fields.require(self.findings, "release");
@@ -102,9 +103,9 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("ledger") {
             self.ledger(node);
         }
-        if let Some(node) = fields.take("policy_link") {
-            self.policy_link(node, &mut recipients);
-        }
+        let policy_link = fields
+            .take("policy_link")
+            .and_then(|node| self.policy_link(node, &recipients, &routes));
         if let Some(node) = fields.take("roles_as_processor") {
             self.roles_as_processor(node);
         }
@@ -138,6 +139,7 @@ impl Compiler<'_> {
             cookies,
             access_log: access_log.unwrap_or_default(),
             terms_header_roles: terms.unwrap_or_default(),
+            policy_link,
             hsts: tls.hsts,
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),

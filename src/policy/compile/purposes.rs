@@ -122,14 +122,7 @@ impl Compiler<'_> {
             }
         }
         let min_age = fields.take("min_age").and_then(|node| self.least_age(node));
-        let needs_case = fields.take("needs_case").is_some_and(|node| {
-            let needs = node.flag(self.findings);
-            if needs {
-                let what = format!("{}: needs_case (there is no register of cases)", key.text);
-                self.refuse(&node.place, what, format!("purpose {} is refused", key.text));
-            }
-            needs
-        });
+        let needs_case = fields.take("needs_case").is_some_and(|node| node.flag(self.findings));
         let internal_only =
             fields.take("internal_only").is_some_and(|node| node.flag(self.findings));
         self.keeps(fields.take("keeps"));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Compiler;
 use crate::policy::model::{
-    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Subject,
+    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Serve, Subject,
+    cursor_domain,
 };
 use crate::policy::path::Step;
 use crate::policy::syntax::{Fields, Key, Node, closest};
@@ -48,10 +49,12 @@ impl Compiler<'_> {
             method,
             template,
             upstream,
+            serve: None,
             subjects,
             each,
             fields: Vec::new(),
             open: Vec::new(),
+            request: None,
             query: BTreeMap::new(),
             derive: Vec::new(),
             parties_only: Vec::new(),
@@ -60,6 +63,7 @@ impl Compiler<'_> {
             place,
         };
         self.what_refuses(&mut fields, &mut route);
+        route.request = self.request(&mut fields, &route);
         if let Some(node) = fields.take("fields") {
             self.fields_of(node, &mut route);
         }
@@ -68,7 +72,7 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("query") {
             for (key, node) in node.entries(self.findings, "query parameters") {
-                if let Some(parameter) = self.query_parameter(key, node) {
+                if let Some(parameter) = self.query_parameter(key, node, &route.id) {
                     route.query.insert(key.text.clone(), parameter);
                 }
             }
@@ -200,21 +204,6 @@ impl Compiler<'_> {
             }
             refused(self, &node.place, "region of the subject from the body");
         }
-        if let Some(node) = fields.take("request_fields") {
-            for (key, node) in node.entries(self.findings, "selectors with categories") {
-                self.selector_at(key, None);
-                let category = self.category(node);
-                self.names.bound_elsewhere.extend(category);
-            }
-            refused(self, &node.place, "request_fields");
-        }
-        if let Some(node) = fields.take("request_must") {
-            for (key, node) in node.entries(self.findings, "selectors with values") {
-                self.selector_at(key, None);
-                node.text(self.findings, "a value");
-            }
-            refused(self, &node.place, "request_must");
-        }
         if let Some(node) = fields.take("media") {
             for item in node.list(self.findings, "a list of media types") {
                 item.text(self.findings, "a media type");
@@ -233,14 +222,38 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("serve") {
             let kinds = [
-                ("subject-report", "serve: subject-report"),
-                ("rights-inbox", "serve: rights-inbox"),
-                ("objection", "serve: objection"),
-                ("policy-document", "serve: policy-document"),
+                ("subject-report", Err("serve: subject-report")),
+                ("rights-inbox", Err("serve: rights-inbox")),
+                ("objection", Err("serve: objection")),
+                ("policy-document", Ok(Serve::PolicyDocument)),
             ];
-            let kind = node.word(self.findings, "something that the gateway serves", &kinds);
-            refused(self, &node.place, kind.unwrap_or("serve"));
+            match node.word(self.findings, "something that the gateway serves", &kinds) {
+                Some(Ok(serve)) => {
+                    self.served(&node.place, serve, route);
+                    route.serve = Some(serve);
+                }
+                Some(Err(what)) => refused(self, &node.place, what),
+                None => {}
+            }
         }
+    }
+
+    /// What a route that the gateway answers itself must look like.
+    fn served(&mut self, place: &Place, serve: Serve, route: &Route) {
+        let method = match serve {
+            Serve::PolicyDocument => "GET",
+        };
+        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+        let wrong = if route.method != method {
+            format!("this is served to a {method}, not a {}", route.method)
+        } else if !route.template.iter().all(is_literal) {
+            "this is served at one path, without parameters".to_owned()
+        } else if route.upstream.is_some() {
+            "the gateway answers this itself, without an `upstream`".to_owned()
+        } else {
+            return;
+        };
+        self.findings.error("T104", place, wrong);
     }
 
     /// Read and checked so that a route that is refused today cannot be wrong tomorrow.
@@ -408,15 +421,16 @@ impl Compiler<'_> {
         }
     }
 
-    fn query_parameter(&mut self, key: &Key, node: &Node) -> Option<QueryParameter> {
+    fn query_parameter(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        route: &RouteId,
+    ) -> Option<QueryParameter> {
         let text = node.text(self.findings, "`open`, `sealed` or a category")?;
         match text {
             "open" => Some(QueryParameter::Open),
-            "sealed" => {
-                let what = format!("sealed query parameter {}", key.text);
-                let effect = format!("a request with {} is refused", key.text);
-                Some(QueryParameter::Sealed(self.refuse(&key.place, what, effect)))
-            }
+            "sealed" => Some(QueryParameter::Sealed { domain: cursor_domain(route, &key.text) }),
             _ => self.category(node).map(QueryParameter::Category),
         }
     }
@@ -424,9 +438,14 @@ impl Compiler<'_> {
     fn derive_of(&mut self, node: &Node, route: &mut Route) {
         for (key, node) in node.entries(self.findings, "selectors with what is computed") {
             let selector = self.selector_at(key, None);
-            let words = [("count(each)", Derivation::CountEach)];
-            let how = node.word(self.findings, "something that can be computed", &words);
-            if route.each.is_none() {
+            let sealed = node.scalar().and_then(|text| text.strip_prefix("sealed "));
+            let how = if let Some(parameter) = sealed {
+                self.sealed(parameter, node, route)
+            } else {
+                let words = [("count(each)", Derivation::CountEach)];
+                node.word(self.findings, "something that can be computed", &words)
+            };
+            if route.each.is_none() && how == Some(Derivation::CountEach) {
                 let message = "`count(each)` counts a list, and the route has no `each`";
                 self.findings.error("T104", &node.place, message);
             }
@@ -434,6 +453,20 @@ impl Compiler<'_> {
                 route.derive.push(Derived { selector, how, place: key.place.clone() });
             }
         }
+    }
+
+    /// A cursor for a parameter that takes it back.
+    fn sealed(&mut self, parameter: &str, node: &Node, route: &Route) -> Option<Derivation> {
+        if let Some(QueryParameter::Sealed { domain }) = route.query.get(parameter) {
+            return Some(Derivation::Sealed { domain: domain.clone() });
+        }
+        let sealed =
+            |(_, how): &(&String, &QueryParameter)| matches!(how, QueryParameter::Sealed { .. });
+        let names = route.query.iter().filter(sealed).map(|(name, _)| name.as_str());
+        let help = closest(parameter, names);
+        let message = format!("the route has no sealed query parameter `{parameter}`");
+        self.findings.error_with("T101", &node.place, message, help);
+        None
     }
 
     fn role_of(&mut self, node: &Node, subjects: &[Subject]) -> Option<usize> {
@@ -453,7 +486,7 @@ impl Compiler<'_> {
 
     /// What a route must have to release anything.
     fn whether_complete(&mut self, fields: &Fields<'_>, route: &Route) {
-        if route.refuses.is_some() {
+        if route.refuses.is_some() || route.serve.is_some() {
             return;
         }
         if route.upstream.is_none() && !fields.has("upstream") {
