@@ -14,13 +14,14 @@
 //! | 5 | [`identity`], [`registers`], [`ledger`], [`keys`] | what deployments plug in |
 //! | 6 | [`config`] | tamis.yaml |
 //! | 7 | [`gateway`], [`admin`] | listeners; start reading at `gateway::exchange` |
-//! | 8 | [`demo`], [`cli`] | backends with invented people; one file a command |
+//! | 8 | [`cases`], [`demo`], [`cli`] | examples that prove rules; backends with invented people; one file a command |
 //!
 //! # Invariants
 //! See docs/ARCHITECTURE.md; each is held by a test that names it.
 
 pub mod action;
 pub mod admin;
+pub mod cases;
 pub mod cli;
 pub mod config;
 pub mod decide;

@@ -7,18 +7,19 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::guard::Holder;
 use super::problem::Problem;
 use super::{AdminState, guard};
 use crate::registers::{
-    EmbeddedRegisters, Record, RecordError, Recorded, Registers as _, check_purpose,
-    check_recipient, check_record, statements_to_json,
+    EmbeddedRegisters, Record, RecordError, Recorded, Registers as _, case_to_json, check_purpose,
+    check_recipient, check_record, order_to_json, statements_to_json,
 };
 use crate::terms::{Personal, PurposePattern, RecipientId};
 
@@ -40,6 +41,14 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/restrictions/lift", post(lift_restrictions))
         .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
         .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
+        .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
+        .route("/v1/orders", put(|s, h, b| take("order", s, h, b)))
+        .route("/v1/orders/{id}", get(order))
+        .route("/v1/orders/{id}/approval", post(approve_order))
+        .route("/v1/orders/{id}/lift", post(lift_order))
+        .route("/v1/cases", put(|s, h, b| take("case", s, h, b)))
+        .route("/v1/cases/{id}", get(case))
+        .route("/v1/cases/{id}/closure", post(close_case))
         .route("/v1/statements/query", post(statements))
         .route("/v1/policy", get(policy))
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
@@ -72,12 +81,57 @@ async fn withdraw_consent(
     Path(id): Path<String>,
     body: Body,
 ) -> Answer {
-    if !body.is_ok_and(|body| body.is_empty()) {
-        return Err(Problem::Invalid("the body must be empty".into()));
-    }
+    no_body(body)?;
     let now = Timestamp::now();
     let recorded = change(&state, move |registers| registers.withdraw_consent(&id, now)).await?;
     Ok(document(StatusCode::OK, json!({"new": recorded == Recorded::New})))
+}
+
+/// Approves an order in the name of the token's holder: two approvals are two tokens.
+async fn approve_order(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+    Extension(Holder(approver)): Extension<Holder>,
+    body: Body,
+) -> Answer {
+    no_body(body)?;
+    let recorded = change(&state, move |registers| registers.approve_order(&id, &approver)).await?;
+    Ok(document(StatusCode::OK, json!({"new": recorded == Recorded::New})))
+}
+
+async fn lift_order(State(state): State<AdminState>, Path(id): Path<String>, body: Body) -> Answer {
+    no_body(body)?;
+    let recorded = change(&state, move |registers| registers.lift_order(&id)).await?;
+    Ok(document(StatusCode::OK, json!({"new": recorded == Recorded::New})))
+}
+
+async fn close_case(State(state): State<AdminState>, Path(id): Path<String>, body: Body) -> Answer {
+    no_body(body)?;
+    let recorded = change(&state, move |registers| registers.close_case(&id)).await?;
+    Ok(document(StatusCode::OK, json!({"new": recorded == Recorded::New})))
+}
+
+async fn order(State(state): State<AdminState>, Path(id): Path<String>) -> Answer {
+    let approvers = state.policy.load().registers.order_approvers;
+    let registers = Arc::clone(&state.registers);
+    let found = tokio::task::spawn_blocking(move || registers.order(&id)).await;
+    let order = found.map_err(|_| Problem::Unavailable)??.ok_or(Problem::NotFound)?;
+    let in_force = order.is_in_force(Timestamp::now(), approvers);
+    Ok(document(StatusCode::OK, order_to_json(&order, in_force)))
+}
+
+async fn case(State(state): State<AdminState>, Path(id): Path<String>) -> Answer {
+    let registers = Arc::clone(&state.registers);
+    let found = tokio::task::spawn_blocking(move || registers.case(&id)).await;
+    let case = found.map_err(|_| Problem::Unavailable)??.ok_or(Problem::NotFound)?;
+    Ok(document(StatusCode::OK, case_to_json(&case, case.is_open(Timestamp::now()))))
+}
+
+fn no_body(body: Body) -> Result<(), Problem> {
+    if body.is_ok_and(|body| body.is_empty()) {
+        return Ok(());
+    }
+    Err(Problem::Invalid("the body must be empty".into()))
 }
 
 /// A withdrawal of everything for a purpose.

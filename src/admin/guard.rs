@@ -18,19 +18,28 @@ use crate::terms::Digest;
 /// Longest token that is looked at.
 const TOKEN_BYTES: usize = 1024;
 
+/// The name of the token's holder, for what is done in a person's own name.
+#[derive(Clone)]
+pub(super) struct Holder(pub(super) String);
+
 /// Refuses whatever a browser or a foreign name brings, then whoever holds no token, and counts the
 /// request under its route's template.
 pub(super) async fn admin(
     State(state): State<AdminState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let by = holder(request.headers(), &state.tokens).map(str::to_owned);
     let response = match foreign(&request, &state.hosts) {
         Some(why) => Problem::Forbidden(why).into_response(),
-        None if by.is_none() => Problem::Unauthorized.into_response(),
-        None => next.run(request).await,
+        None => match by.clone() {
+            None => Problem::Unauthorized.into_response(),
+            Some(by) => {
+                request.extensions_mut().insert(Holder(by));
+                next.run(request).await
+            }
+        },
     };
     let route = path.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status().as_u16();

@@ -10,16 +10,25 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::REJECTED;
+use crate::cases::pack::promises_of;
 use crate::policy::model::Unenforced;
 use crate::policy::{Diagnostic, Look, Policy, Severity, render};
 
 /// Arguments of `tamis check`.
 #[derive(clap::Args)]
-#[command(after_help = "Example: tamis check rules/letsmasak/rules.yaml")]
+#[command(after_help = "\
+Example: tamis check rules/letsmasak/rules.yaml
+
+Where a promises.yaml stands beside the rules, every promise must be named by them (T501).
+
+Exit codes: 0 accepted, 2 usage, 64 rejected (with --strict also: a warning).")]
 pub(super) struct Check {
     /// Rules files.
     #[arg(required = true, value_name = "RULES")]
     rules: Vec<PathBuf>,
+    /// A warning rejects, too.
+    #[arg(long)]
+    strict: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -50,8 +59,8 @@ impl Check {
         for path in &self.rules {
             match Report::read(path, today) {
                 Ok(report) => reports.push(report),
-                Err(error) => {
-                    let _ = writeln!(io::stderr(), "cannot read {}: {error}", path.display());
+                Err(complaint) => {
+                    let _ = writeln!(io::stderr(), "{complaint}");
                     return ExitCode::from(REJECTED);
                 }
             }
@@ -71,22 +80,26 @@ impl Check {
         if written.and_then(|()| out.flush()).is_err() {
             return ExitCode::FAILURE;
         }
-        if reports.iter().all(|report| report.policy.is_some()) {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(REJECTED)
-        }
+        let accepted = |report: &Report| {
+            report.policy.is_some()
+                && report.count(Severity::Error) == 0
+                && !(self.strict && report.count(Severity::Warning) > 0)
+        };
+        if reports.iter().all(accepted) { ExitCode::SUCCESS } else { ExitCode::from(REJECTED) }
     }
 }
 
 impl Report {
-    fn read(path: &Path, today: Date) -> io::Result<Self> {
-        let source = std::fs::read_to_string(path)?;
+    fn read(path: &Path, today: Date) -> Result<Self, String> {
         let file = path.display().to_string();
+        let source = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {file}: {error}"))?;
+        let promises = promises_of(path).map_err(|error| error.to_string())?;
         Ok(match Policy::parse(&file, &source) {
             Ok(policy) => {
                 let mut findings = policy.warnings.clone();
                 findings.extend(policy.due(today));
+                findings.extend(promises.findings(&file, &policy));
                 findings.sort_by(|a, b| a.place.cmp(&b.place));
                 Self { file, source, findings, policy: Some(policy) }
             }
@@ -103,7 +116,7 @@ impl Report {
             writeln!(out, "{}", render(&self.findings, &self.source, look))?;
         }
         let warnings = counted(self.count(Severity::Warning), "warning");
-        let Some(policy) = &self.policy else {
+        let Some(policy) = self.policy.as_ref().filter(|_| self.count(Severity::Error) == 0) else {
             let errors = counted(self.count(Severity::Error), "error");
             return writeln!(out, "{}: rejected: {errors}, {warnings}", self.file);
         };
@@ -143,7 +156,7 @@ impl Report {
             .collect();
         json!({
             "file": self.file,
-            "accepted": self.policy.is_some(),
+            "accepted": self.policy.is_some() && self.count(Severity::Error) == 0,
             "policy": self.policy.as_ref().map(|policy| policy.id.to_string()),
             "digest": self.policy.as_ref().map(|policy| policy.digest.to_string()),
             "errors": self.count(Severity::Error),

@@ -4,28 +4,24 @@
 //! enters the change in the ledger. Names are checked against the rules, since a misspelt purpose
 //! would withdraw nothing.
 
-use std::io::{self, BufRead as _, Read as _, Write};
+use std::io::{self, BufRead as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::REJECTED;
-use crate::config::{Config, ConfigError};
+use super::registers_file::{self, Failure, RegistersFile, failed};
 use crate::policy::Policy;
 use crate::registers::{
     ConsentRecord, EmbeddedRegisters, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord,
-    Record, Registers as _, RestrictionRecord, check_purpose, check_recipient, check_record,
-    statements_to_json,
+    OneTimeGrantRecord, Record, Registers as _, RestrictionRecord, check_purpose, check_recipient,
+    check_record, statements_to_json,
 };
 use crate::terms::{
-    CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, Personal, PurposeId, PurposePattern,
+    CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, PurposeId, PurposePattern,
     RecipientId,
 };
-
-/// Longest subject that is read from standard input.
-const SUBJECT_BYTES: u64 = 1024;
 
 /// Arguments of `tamis consent`.
 #[derive(clap::Args)]
@@ -37,15 +33,8 @@ const SUBJECT_BYTES: u64 = 1024;
 pub(super) struct Consent {
     #[command(subcommand)]
     what: What,
-    /// The gateway's configuration, which names registers and rules.
-    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["registers", "rules"])]
-    config: Option<PathBuf>,
-    /// The registers' file.
-    #[arg(long, global = true, value_name = "FILE")]
-    registers: Option<PathBuf>,
-    /// The rules file.
-    #[arg(long, global = true, value_name = "FILE")]
-    rules: Option<PathBuf>,
+    #[command(flatten)]
+    file: RegistersFile,
 }
 
 #[derive(clap::Args)]
@@ -74,6 +63,23 @@ enum What {
         #[arg(long)]
         explicit: bool,
         /// When it ends by itself, such as 2027-11-01T09:00:00Z.
+        #[arg(long)]
+        expires: Option<Timestamp>,
+        /// Its id; without it a fresh one.
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Let one recipient have a subject's data once.
+    GrantOnce {
+        #[command(flatten)]
+        subject: Subject,
+        /// The one purpose.
+        #[arg(long)]
+        purpose: String,
+        /// To whom.
+        #[arg(long)]
+        recipient: String,
+        /// When it ends unused.
         #[arg(long)]
         expires: Option<Timestamp>,
         /// Its id; without it a fresh one.
@@ -146,52 +152,10 @@ enum What {
     },
 }
 
-/// Why a command failed.
-enum Failure {
-    /// Configuration or rules.
-    Rejected(String),
-    /// Anything else; holds no value of a record.
-    Failed(String),
-}
-
-fn failed(error: impl std::fmt::Display) -> Failure {
-    Failure::Failed(error.to_string())
-}
-
 impl Consent {
     pub(super) fn run(self) -> ExitCode {
-        let done =
-            self.stores().and_then(|(registers, policy)| perform(self.what, &registers, &policy));
-        let (text, code) = match done {
-            Ok(text) => {
-                let written = writeln!(io::stdout().lock(), "{text}");
-                return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-            }
-            Err(Failure::Rejected(text)) => (text, ExitCode::from(REJECTED)),
-            Err(Failure::Failed(text)) => (text, ExitCode::FAILURE),
-        };
-        complain(&text);
-        code
-    }
-
-    fn stores(&self) -> Result<(EmbeddedRegisters, Policy), Failure> {
-        let (registers, rules) = match (&self.config, &self.registers, &self.rules) {
-            (Some(config), _, _) => {
-                let config = Config::load(config)
-                    .map_err(|error| Failure::Rejected(config_error(&error)))?;
-                (config.registers, config.rules)
-            }
-            (None, Some(registers), Some(rules)) => (registers.clone(), rules.clone()),
-            _ => return Err(failed("give --config, or both --registers and --rules")),
-        };
-        let text = std::fs::read_to_string(&rules).map_err(|error| {
-            Failure::Rejected(format!("cannot read {}: {}", rules.display(), error.kind()))
-        })?;
-        let policy = Policy::parse(&rules.display().to_string(), &text)
-            .map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
-        let registers = EmbeddedRegisters::open(&registers)
-            .map_err(|error| failed(format!("{error}: {}", error.0)))?;
-        Ok((registers, policy))
+        let what = self.what;
+        self.file.with(|registers, policy| perform(what, registers, policy))
     }
 }
 
@@ -218,6 +182,19 @@ fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result
                 expires_at: expires,
                 events: vec![ConsentEvent { at: now, status: ConsentStatus::Given }],
                 evidence: Evidence { source: Some("tamis consent".into()), ..Evidence::default() },
+            });
+            take(record, &said)
+        }
+        What::GrantOnce { subject, purpose, recipient, expires, id } => {
+            let id = id.unwrap_or_else(|| format!("grant_{}", uuid::Uuid::now_v7().simple()));
+            let said = format!("granted once: {id}");
+            let record = Record::OneTimeGrant(OneTimeGrantRecord {
+                id,
+                subject: subject.read()?,
+                purpose: purpose.into(),
+                recipient: recipient.into(),
+                granted_at: now,
+                expires_at: expires,
             });
             take(record, &said)
         }
@@ -326,28 +303,6 @@ fn import(
 
 impl Subject {
     fn read(self) -> Result<DataSubject, Failure> {
-        if self.subject != "-" {
-            return Ok(Personal::new(self.subject.into()));
-        }
-        let mut text = String::new();
-        io::stdin()
-            .take(SUBJECT_BYTES)
-            .read_to_string(&mut text)
-            .map_err(|error| failed(error.kind()))?;
-        let id = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(Personal::new(id.strip_suffix('\r').unwrap_or(id).into()))
+        registers_file::subject(&self.subject)
     }
-}
-
-/// What is wrong with a configuration, with the findings if it was read.
-pub(super) fn config_error(error: &ConfigError) -> String {
-    match error {
-        ConfigError::Unreadable(_, cause) => format!("{error}: {}", cause.kind()),
-        ConfigError::Rejected(findings) => findings.to_string(),
-    }
-}
-
-/// One complaint on standard error; nobody is left to be told if that fails.
-pub(super) fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }

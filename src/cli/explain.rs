@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::REJECTED;
 use super::check::Format;
-use crate::policy::model::Route;
+use crate::policy::model::{Derivation, Route};
 use crate::policy::{Plan, Policy};
 use crate::terms::{PurposeId, RecipientId};
 
@@ -20,18 +20,24 @@ const USAGE: u8 = 2;
 /// Arguments of `tamis explain`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: tamis explain --rules rules/letsmasak/rules.yaml --to ads-engine \
-                  --for personalise.ads --route 'GET /v2/users/{user_id}'"
+    after_help = "Example: tamis explain --rules rules/letsmasak/rules.yaml --recipient ads-engine \
+                  --purpose personalise.ads --route 'GET /v2/users/{user_id}'"
 )]
 pub(super) struct Explain {
     /// The rules file.
     #[arg(long, value_name = "FILE")]
     rules: PathBuf,
     /// The recipient.
-    #[arg(long, value_name = "RECIPIENT")]
+    #[arg(long = "recipient", visible_alias = "to", value_name = "RECIPIENT")]
     to: String,
     /// The purpose; several are joined, as in a request.
-    #[arg(long = "for", value_name = "PURPOSE", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "purpose",
+        visible_alias = "for",
+        value_name = "PURPOSE",
+        value_delimiter = ',',
+        required = true
+    )]
     purposes: Vec<String>,
     /// The route as the rules name it, or a method and a path.
     #[arg(long, value_name = "ROUTE")]
@@ -133,8 +139,9 @@ impl Question<'_> {
                 selector: cell.selector.clone(),
                 category: cell.category.as_ref().map_or("-".to_owned(), ToString::to_string),
                 whose: role.map_or("-".to_owned(), |subject| subject.role.to_string()),
-                action: match cell.derived {
-                    Some(_) => "count anew".to_owned(),
+                action: match &cell.derived {
+                    Some(Derivation::CountEach) => "count anew".to_owned(),
+                    Some(Derivation::Sealed { .. }) => "seal".to_owned(),
                     None => cell.action.to_string(),
                 },
                 needs: words::needs(&cell.needs).join(", "),

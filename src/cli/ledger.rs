@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::REJECTED;
+use super::{REJECTED, registers_file};
 use crate::config::Config;
 use crate::ledger::{Anchor, VerifyError, verify};
 
@@ -54,7 +54,7 @@ impl Ledger {
             (None, Some(config)) => match Config::load(&config) {
                 Ok(config) => config.ledger,
                 Err(error) => {
-                    super::consent::complain(&super::consent::config_error(&error));
+                    registers_file::complain(&registers_file::config_error(&error));
                     return ExitCode::from(REJECTED);
                 }
             },
@@ -72,7 +72,7 @@ impl Ledger {
                 if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
             Err(error) => {
-                super::consent::complain(&error.to_string());
+                registers_file::complain(&error.to_string());
                 match &error {
                     VerifyError::Io(_) | VerifyError::Empty => ExitCode::from(UNREADABLE),
                     missing if missing.is_gap() => ExitCode::from(2),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::REJECTED;
 use super::rules_file::{self, RulesFile};
-use crate::decide::{Caller, Facts, KnownSubject, RouteMatch, decide};
+use crate::decide::{Caller, Facts, KnownSubject, Named, RouteMatch, decide};
 use crate::gateway::minimizing::{Minimizing, MinimizingError};
 use crate::keys::KeyRing;
 use crate::minimize::JsonLimits;
@@ -42,6 +42,12 @@ pub(super) struct Minimize {
     /// The person who asks, for recipients who are persons.
     #[arg(long)]
     person: Option<String>,
+    /// The case it is done for, by its id in the registers.
+    #[arg(long)]
+    case: Option<String>,
+    /// The order it rests on, by its id in the registers.
+    #[arg(long)]
+    order: Option<String>,
     /// Key ring for pseudonyms; with --config it is taken from there. Without one, keys are made up
     /// for this run and pseudonyms differ each time.
     #[arg(long)]
@@ -77,10 +83,13 @@ impl Minimize {
             }
             None => Arc::new(NobodySaidAnything),
         };
-        let keys = match self.key_ring.as_ref().or(loaded.key_ring.as_ref()) {
-            Some(file) => KeyRing::load(file).map_err(|e| Failure::Refused(chain(&e)))?,
-            None => KeyRing::ephemeral().map_err(|e| Failure::Refused(chain(&e)))?,
+        // With a configuration, the keys are those of the gateway: the environment's before the file's.
+        let keys = match (&self.key_ring, &loaded.key_ring) {
+            (Some(file), _) => KeyRing::load(file),
+            (None, Some(file)) => KeyRing::open(file),
+            (None, None) => KeyRing::ephemeral(),
         };
+        let keys = keys.map_err(|e| Failure::Refused(chain(&e)))?;
         let now = Timestamp::now();
 
         let (method, path) = self.route.split_once(' ').ok_or_else(|| {
@@ -96,12 +105,15 @@ impl Minimize {
             purposes: None,
         };
         let purposes: Vec<PurposeId> = self.purposes.iter().map(|id| id.as_str().into()).collect();
+        let case = named(self.case.as_deref(), |id| registers.case(id))?;
+        let order = named(self.order.as_deref(), |id| registers.order(id))?;
         let facts = Facts {
             caller: &caller,
             declared_purposes: &purposes,
             route: &route,
             query: &[],
-            case: None,
+            case: &case,
+            order: &order,
             gpc: false,
             known: &known,
         };
@@ -156,6 +168,16 @@ fn in_words(error: MinimizingError) -> Failure {
         MinimizingError::Refused(reason) => format!("refused: {}", reason.code()),
         MinimizingError::Registers(unavailable) => unavailable.to_string(),
     })
+}
+
+/// What an argument names, as it stands in its register.
+fn named<T>(
+    id: Option<&str>,
+    look_up: impl FnOnce(&str) -> Result<Option<T>, RegistersUnavailable>,
+) -> Result<Named<T>, Failure> {
+    let Some(id) = id else { return Ok(Named::Nothing) };
+    let found = look_up(id).map_err(|e| Failure::Refused(chain(&e)))?;
+    Ok(found.map_or(Named::Unknown, |found| Named::Known(Arc::new(found))))
 }
 
 /// Subjects whose id stands in the path, with what they have said.

@@ -1,15 +1,23 @@
 //! Commands, one file each. Exit codes: 0 done, 1 failed, 2 usage, 64 configuration or rules rejected.
 
+mod case;
 mod certs;
 mod check;
 mod consent;
+mod coverage;
 mod demo;
+mod diff;
 mod explain;
+mod import;
 mod ledger;
 mod minimize;
+mod order;
+mod registers_file;
 mod rewrite;
 mod rules_file;
 mod run;
+mod schema;
+mod test;
 
 use std::process::ExitCode;
 
@@ -34,14 +42,28 @@ enum Command {
     Demo(demo::Demo),
     /// Check rules and print every finding.
     Check(check::Check),
+    /// Play the cases of rules, offline.
+    Test(test::Test),
+    /// Account for every promise: the rules that name it, the cases that prove it.
+    Coverage(coverage::CoverageOf),
+    /// Say what a change of rules widens and narrows.
+    Diff(diff::Diff),
     /// Say what a recipient gets of a route, field by field, and which rule line decided.
     Explain(explain::Explain),
+    /// Draft a catalogue from the description of an API.
+    Import(import::Import),
+    /// Print the JSON Schema of rules files, for editors.
+    Schema(schema::Schema),
     /// Minimize a JSON document on standard input by a policy.
     Minimize(minimize::Minimize),
     /// Rewrite a JSON document on standard input by rules on the command line.
     Rewrite(rewrite::Rewrite),
     /// Give, withdraw and show consents and other statements of data subjects.
     Consent(consent::Consent),
+    /// Enter, approve and lift legal orders.
+    Order(order::Order),
+    /// Open and close cases.
+    Case(case::Case),
     /// Verify the ledger.
     Ledger(ledger::Ledger),
     /// Make a development authority and certificates.
@@ -55,10 +77,17 @@ pub fn run() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Coverage(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Schema(command) => command.run(),
         Command::Minimize(command) => command.run(),
         Command::Rewrite(command) => command.run(),
         Command::Consent(command) => command.run(),
+        Command::Order(command) => command.run(),
+        Command::Case(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Certs(command) => command.run(),
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::terms::{DataSubject, PurposeId, RecipientId, Statements};
+use crate::terms::{Case, DataSubject, LegalOrder, PurposeId, RecipientId, Statements};
 
 /// Who asks, as an authenticator established it.
 #[derive(Clone, Debug)]
@@ -46,6 +46,18 @@ pub struct KnownSubject {
     pub statements: Arc<Statements>,
 }
 
+/// What a header of the request names, looked up in its register.
+#[derive(Clone, Debug, Default)]
+pub enum Named<T> {
+    /// There was no header.
+    #[default]
+    Nothing,
+    /// The register knows no such thing.
+    Unknown,
+    /// It stands in the register, in whatever state.
+    Known(Arc<T>),
+}
+
 /// All that a decision rests on.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -57,8 +69,10 @@ pub struct Facts<'a> {
     pub route: &'a RouteMatch,
     /// Names of the query's parameters, in order, with repetitions.
     pub query: &'a [String],
-    /// `Tamis-Case` was given.
-    pub case: Option<&'a str>,
+    /// The case that `Tamis-Case` names.
+    pub case: &'a Named<Case>,
+    /// The order that `Tamis-Order` names.
+    pub order: &'a Named<LegalOrder>,
     /// `Sec-GPC: 1` was given.
     pub gpc: bool,
     /// Subjects known from path and query.

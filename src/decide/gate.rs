@@ -100,6 +100,7 @@ pub(super) fn gate<E>(
         return Ok(Gate::Drop(reason));
     }
     let mut tightened = Tightened::new(&permit.plan);
+    tightened.withhold_unlisted(permit);
     for (role, subject) in permit.policy.routes[permit.plan.route_index].subjects.iter().enumerate()
     {
         let located_here = match (part, &subject.locator) {
@@ -159,9 +160,20 @@ fn tells_by_being_there(permit: &Permit, adjustments: &[Adjustment]) -> bool {
     })
 }
 
-/// Whether the part is kept from a person who is not one of its parties.
+/// Whether the part is kept from a person who is not one of its parties, or from a recipient whose
+/// part it is not.
 fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option<RefusalReason> {
     let route = &permit.policy.routes[permit.plan.route_index];
+    let is_row = match part {
+        Part::Request => false,
+        Part::Document => route.each.is_none(),
+        Part::Element => true,
+    };
+    let meets = |(at, value): (usize, &String)| matches!(ids.get(at), Some(Some(SubjectIds::One(found))) if **found.expose() == **value);
+    let mut conditions = (route.subjects.len()..).zip(&permit.plan.only_where);
+    if is_row && !conditions.all(meets) {
+        return Some(RefusalReason::NotAParty);
+    }
     let person = permit.person.as_ref();
     let is_party = |role: usize| match (ids.get(role).and_then(Option::as_ref), person) {
         (Some(SubjectIds::One(id)), Some(person)) => id == person,
@@ -210,6 +222,19 @@ impl<'a> Tightened<'a> {
     fn add(&mut self, adjustments: Vec<Adjustment>) {
         for Adjustment { cell, action } in adjustments {
             self.tighten(cell, action);
+        }
+    }
+
+    /// Under an order nothing leaves but what it lists, whatever a grant says.
+    fn withhold_unlisted(&mut self, permit: &Permit) {
+        let Some(order) = &permit.order else { return };
+        for (at, cell) in self.plan.cells.iter().enumerate() {
+            let unlisted = |category| !order.categories.contains(category);
+            if cell.category.as_ref().is_some_and(unlisted)
+                && let Ok(at) = u16::try_from(at)
+            {
+                self.tighten(CellId(at), Action::Remove);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ mod query;
 mod request;
 mod subject;
 
-pub use facts::{Caller, Facts, KnownSubject, RouteMatch, SubjectIds};
+pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
 pub use permit::{Permit, Refusal};
 pub use request::decide;

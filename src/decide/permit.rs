@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::policy::{Plan, Policy};
 use crate::terms::{
-    CategoryId, DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason, Role,
+    Case, CategoryId, DataSubject, DecisionId, LegalOrder, PurposeId, RecipientId, RefusalReason,
+    Role,
 };
 
 use super::SubjectIds;
@@ -23,7 +24,9 @@ pub struct Permit {
     pub(super) decision: DecisionId,
     pub(super) person: Option<DataSubject>,
     pub(super) gpc: bool,
-    pub(super) case: Option<String>,
+    pub(super) case: Option<Arc<Case>>,
+    pub(super) order: Option<Arc<LegalOrder>>,
+    pub(super) one_time_grants: Vec<Arc<str>>,
     pub(super) known: Vec<Option<SubjectIds>>,
     /// Categories that the query filters on.
     pub(super) queried: Vec<CategoryId>,
@@ -67,10 +70,22 @@ impl Permit {
         &self.plan.purposes
     }
 
-    /// The case named by the caller.
+    /// The case that it is done for, where a purpose asks for one.
     #[must_use]
-    pub fn case(&self) -> Option<&str> {
+    pub fn case(&self) -> Option<&Case> {
         self.case.as_deref()
+    }
+
+    /// The order that it rests on; always there for authorities.
+    #[must_use]
+    pub fn order(&self) -> Option<&LegalOrder> {
+        self.order.as_deref()
+    }
+
+    /// Grants for one use that the answer rests on, to be used up before its first byte leaves.
+    #[must_use]
+    pub fn one_time_grants(&self) -> &[Arc<str>] {
+        &self.one_time_grants
     }
 
     /// What the gates of subjects known from the request tightened.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::gate::{self, Gate, Part};
-use super::subject::{Transfer, mechanism, today};
-use super::{Facts, Permit, Refusal, SubjectIds, query};
+use super::subject::{self, Transfer, mechanism, today};
+use super::{Facts, Named, Permit, Refusal, SubjectIds, query};
 use crate::policy::Policy;
-use crate::policy::model::{Recipient, Route};
-use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
+use crate::policy::model::{Need, Recipient, Route};
+use crate::policy::plan::Cell;
+use crate::terms::{Case, CategoryId, DecisionId, LegalOrder, PurposeId, RefusalReason, Role};
 
 /// Decides. `decision` is the fresh id under which it is entered.
 ///
@@ -57,41 +58,38 @@ pub fn decide(
         if rules.internal_only && recipient.role != Role::Internal {
             return Err(refusal.because(RefusalReason::PurposeNotAllowed));
         }
-        if rules.needs_case {
-            // A case id counts only when a register of cases knows it, and there is none.
-            let detail = if facts.case.is_some() {
-                "no register of cases knows this case"
-            } else {
-                "name the case"
-            };
-            return Err(refusal.because(RefusalReason::CaseRequired).in_words(detail));
-        }
-        if recipient.role == Role::Authority {
-            return Err(refusal
-                .because(RefusalReason::OrderRequired)
-                .in_words("no register of orders holds one"));
-        }
     }
+    let case = case(policy, &purposes, facts, now)
+        .map_err(|detail| refusal.clone().because(RefusalReason::CaseRequired).in_words(detail))?;
+    let order = order(policy, recipient, facts, now)
+        .map_err(|detail| refusal.clone().because(RefusalReason::OrderRequired).in_words(detail))?;
 
-    let asks_for_case = purposes.iter().any(|purpose| policy.purposes[purpose].needs_case);
     let Ok(plan) = policy.plan(facts.route.index, &facts.caller.recipient, &purposes) else {
         return Err(refusal.because(RefusalReason::PolicyInvalid));
     };
-    if !plan.releases_personal_data() {
+    let listed = |category: &CategoryId| {
+        order.as_ref().is_none_or(|order| order.categories.contains(category))
+    };
+    let releases =
+        |cell: &Cell| cell.action.releases() && cell.category.as_ref().is_some_and(listed);
+    // A route that only takes something in discloses nothing of anybody: what it answers is reduced
+    // to what is open.
+    let only_takes = route.request.is_some() && route.fields.is_empty();
+    if !only_takes && !plan.cells.iter().any(releases) {
         return Err(refusal.because(RefusalReason::NothingGranted));
     }
     let queried = query::check(route, &plan, facts.query)
         .map_err(|(reason, detail)| refusal.clone().because(reason).in_words(&detail))?;
-    if !reachable(policy, recipient, now) {
+    if !only_takes && !reachable(policy, recipient, now) {
         return Err(refusal.because(RefusalReason::TransferNotCovered));
     }
-    if route.subjects.is_empty() {
+    if !only_takes && route.subjects.is_empty() {
         return Err(refusal
             .because(RefusalReason::ConsentMissing)
             .in_words("the route names no data subject"));
     }
 
-    let mut known = vec![None; route.subjects.len()];
+    let mut known = vec![None; route.subjects.len() + plan.only_where.len()];
     for subject in facts.known {
         let Some(slot) = known.get_mut(subject.role) else { continue };
         // The same role twice, as in `?id=a&id=b`: nobody can say who is meant.
@@ -107,9 +105,9 @@ pub fn decide(
         decision,
         person: facts.caller.person.clone(),
         gpc: facts.gpc,
-        // The header is the client's own text, and what is entered cannot be erased again: a case
-        // that no purpose asks for is not kept.
-        case: asks_for_case.then(|| facts.case.map(str::to_owned)).flatten(),
+        case,
+        order,
+        one_time_grants: Vec::new(),
         known,
         queried,
         adjustments: Vec::new(),
@@ -124,7 +122,29 @@ pub fn decide(
         Ok(Gate::Release(adjustments)) => permit.adjustments = adjustments,
         Ok(Gate::Drop(reason)) => return Err(refusal.because(reason)),
     }
+    permit.one_time_grants = one_time_grants(&permit, facts, now);
     Ok(permit)
+}
+
+/// The grants for one use that the answer rests on: one for each person known so far and purpose.
+fn one_time_grants(permit: &Permit, facts: &Facts<'_>, now: Timestamp) -> Vec<Arc<str>> {
+    let needs = |needs: &[Need]| needs.contains(&Need::OneTimeGrant);
+    let needed = needs(&permit.plan.needs)
+        || permit.plan.cells.iter().any(|cell| cell.action.releases() && needs(&cell.needs));
+    if !needed {
+        return Vec::new();
+    }
+    let mut ids = Vec::new();
+    for subject in facts.known {
+        for purpose in permit.purposes() {
+            let grant =
+                subject::one_time_grant(permit, subject.role, purpose, &subject.statements, now);
+            ids.extend(grant.map(|grant| Arc::clone(&grant.id)));
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    ids
 }
 
 /// What the request is for: what the header names, within what the credential and the route carry;
@@ -157,6 +177,53 @@ fn effective_purposes(
     purposes.sort();
     purposes.dedup();
     if purposes.is_empty() { Err(RefusalReason::PurposeRequired) } else { Ok(purposes) }
+}
+
+/// The case that the request is done for, where one of its purposes asks for a case; it must have
+/// been opened for each purpose that does. One that no purpose asks for is not kept.
+fn case(
+    policy: &Policy,
+    purposes: &[PurposeId],
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> Result<Option<Arc<Case>>, &'static str> {
+    let mut asking = purposes.iter().filter(|id| policy.purposes[*id].needs_case).peekable();
+    if asking.peek().is_none() {
+        return Ok(None);
+    }
+    match facts.case {
+        Named::Nothing => Err("name the case"),
+        Named::Unknown => Err("the register of cases does not know this case"),
+        Named::Known(case) if !case.is_open(now) => Err("the case is not open"),
+        Named::Known(case) if !asking.all(|id| case.purposes.contains(id)) => {
+            Err("the case was not opened for this purpose")
+        }
+        Named::Known(case) => Ok(Some(Arc::clone(case))),
+    }
+}
+
+/// The order that an authority relies on. Nobody else's request rests on one.
+fn order(
+    policy: &Policy,
+    recipient: &Recipient,
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> Result<Option<Arc<LegalOrder>>, &'static str> {
+    if recipient.role != Role::Authority {
+        return Ok(None);
+    }
+    let approvers = policy.registers.order_approvers;
+    match facts.order {
+        Named::Nothing => Err("name the order"),
+        Named::Unknown => Err("the register of orders does not know this order"),
+        Named::Known(order) if order.recipient != facts.caller.recipient => {
+            Err("the order is for another recipient")
+        }
+        Named::Known(order) if !order.is_in_force(now, approvers) => {
+            Err("the order is not in force: its window, its approvals, or it was lifted")
+        }
+        Named::Known(order) => Ok(Some(Arc::clone(order))),
+    }
 }
 
 /// Whether the data of anyone at all could go to the recipient's country. Where it depends on the

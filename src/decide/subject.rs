@@ -8,10 +8,11 @@ use jiff::tz::TimeZone;
 use super::gate::cells_of;
 use super::{Adjustment, Permit};
 use crate::action::Action;
-use crate::policy::model::{Limit, Mechanism, Need, Purpose, Transfers};
+use crate::policy::CellId;
+use crate::policy::model::{Limit, Locator, Mechanism, Need, Purpose, Transfers};
 use crate::terms::{
-    AgeClass, Consent, ConsentStatus, Country, DataSubject, Objectable, PurposeId, PurposePattern,
-    RefusalReason, Role, Statements,
+    AgeClass, CategoryId, Consent, ConsentStatus, Country, DataSubject, Objectable, OneTimeGrant,
+    PurposeId, PurposePattern, RefusalReason, Role, Statements,
 };
 
 /// What one person's statements permit.
@@ -37,6 +38,12 @@ pub(super) fn gate(
     if permit.plan.only_own && permit.person.as_ref() != Some(id) {
         return SubjectGate::Withhold(RefusalReason::NotAParty);
     }
+    if !is_named(permit, said, now) {
+        // The order or case is not about them: where they stand beside somebody whom it is about,
+        // only their own members stay away.
+        let reason = RefusalReason::NotNamed;
+        return if role == 0 { SubjectGate::Drop(reason) } else { SubjectGate::Withhold(reason) };
+    }
     let purposes =
         || permit.purposes().iter().map(|purpose| (purpose, &permit.policy.purposes[purpose]));
 
@@ -51,7 +58,9 @@ pub(super) fn gate(
     }
 
     let mut adjustments = Vec::new();
-    if let Some(reason) = restricted(permit, role, said, now, &mut adjustments) {
+    // What a law orders does not wait for the person's word (GDPR Art. 18(2), 21(1), 23).
+    let ordered = permit.order.is_some();
+    if !ordered && let Some(reason) = restricted(permit, role, said, now, &mut adjustments) {
         return SubjectGate::Drop(reason);
     }
 
@@ -64,7 +73,7 @@ pub(super) fn gate(
                 || (permit.gpc && covered(&permit.policy.registers.gpc_objects_to, id))
         }
     });
-    if objected {
+    if objected && !ordered {
         return SubjectGate::Drop(RefusalReason::Objected);
     }
 
@@ -97,12 +106,31 @@ pub(super) fn gate(
     for cell in cells_of(&permit.plan, role) {
         let needs = &permit.plan.cell(cell).needs;
         let mut narrowed = Vec::new();
-        if !needs.is_empty() && meets(permit, role, needs, said, now, &mut narrowed).is_err() {
+        let unmet = meets(permit, role, needs, said, now, &mut narrowed).is_err();
+        if unmet || !is_listed(permit, cell, said, now) {
             adjustments.push(Adjustment { cell, action: Action::Remove });
         }
         adjustments.extend(narrowed.into_iter().filter(|adjustment| adjustment.cell == cell));
     }
     SubjectGate::Release(adjustments)
+}
+
+/// Whether what the request is done under, an order or a case, names this person and is still in
+/// force at the moment of release.
+fn is_named(permit: &Permit, said: &Statements, now: Timestamp) -> bool {
+    let approvers = permit.policy.registers.order_approvers;
+    let ordered = permit.order.as_ref().is_none_or(|order| {
+        said.orders.iter().any(|one| {
+            one.id == order.id
+                && one.recipient == *permit.recipient()
+                && one.is_in_force(now, approvers)
+        })
+    });
+    let worked_on = permit
+        .case
+        .as_ref()
+        .is_none_or(|case| said.cases.iter().any(|one| one.id == case.id && one.is_open(now)));
+    ordered && worked_on
 }
 
 /// A restriction of everything takes the part away; one of some categories takes those out.
@@ -115,7 +143,7 @@ fn restricted(
 ) -> Option<RefusalReason> {
     let stopped = |purpose: &&PurposeId| {
         !permit.policy.purposes[*purpose].survives_restriction
-            && consent_for(permit, purpose, Need::ExplicitConsent, said, now).is_err()
+            && consents_for(permit, purpose, Need::ExplicitConsent, said, now).is_err()
     };
     permit.purposes().iter().find(stopped)?;
     let active = || {
@@ -155,6 +183,7 @@ fn meets(
         let text_digest = permit.policy.purposes[purpose].text_digest;
         for need in needs {
             match need {
+                Need::Consent | Need::ExplicitConsent if permit.order.is_some() => {}
                 Need::Notice => {
                     let told = said.notices.iter().any(|notice| {
                         notice.purpose == *purpose
@@ -166,40 +195,82 @@ fn meets(
                     }
                 }
                 Need::Consent | Need::ExplicitConsent => {
-                    let consent = consent_for(permit, purpose, *need, said, now)?;
-                    if consent.categories.is_empty() {
+                    let consents = consents_for(permit, purpose, *need, said, now)?;
+                    if consents.iter().any(|consent| consent.categories.is_empty()) {
                         continue;
                     }
+                    let listed = |category: &CategoryId| {
+                        consents.iter().any(|consent| consent.categories.contains(category))
+                    };
                     adjustments.extend(
                         cells_of(&permit.plan, role)
                             .filter(|cell| {
                                 let category = permit.plan.cell(*cell).category.as_ref();
-                                category
-                                    .is_some_and(|category| !consent.categories.contains(category))
+                                category.is_some_and(|category| !listed(category))
                             })
                             .map(|cell| Adjustment { cell, action: Action::Remove }),
                     );
                 }
-                // There is no register of grants that are used up.
-                Need::OneTimeGrant => return Err(RefusalReason::ConsentMissing),
+                Need::OneTimeGrant => {
+                    if one_time_grant(permit, role, purpose, said, now).is_none() {
+                        return Err(RefusalReason::ConsentMissing);
+                    }
+                }
+                // Asked of each cell for its own category.
+                Need::ListedConsent => {}
             }
         }
     }
     Ok(())
 }
 
-/// The consent that covers this purpose and recipient now, or why there is none.
-fn consent_for<'a>(
+/// The grant for one use that this decision may rest on. It can be used up only where the person is
+/// known before anything leaves.
+pub(super) fn one_time_grant<'a>(
+    permit: &Permit,
+    role: usize,
+    purpose: &PurposeId,
+    said: &'a Statements,
+    now: Timestamp,
+) -> Option<&'a OneTimeGrant> {
+    let route = &permit.policy.routes[permit.plan.route_index];
+    let locator = &route.subjects.get(role)?.locator;
+    if !matches!(locator, Locator::Path(_) | Locator::Query(_)) {
+        return None;
+    }
+    said.one_time_grants.iter().find(|grant| {
+        grant.purpose == *purpose
+            && grant.recipient == *permit.recipient()
+            && grant.is_usable(&permit.decision, now)
+    })
+}
+
+/// Whether each purpose has a consent that lists the cell's category, where the cell needs that.
+fn is_listed(permit: &Permit, cell: CellId, said: &Statements, now: Timestamp) -> bool {
+    let cell = permit.plan.cell(cell);
+    if !cell.needs.contains(&Need::ListedConsent) {
+        return true;
+    }
+    let Some(category) = &cell.category else { return false };
+    permit.purposes().iter().all(|purpose| {
+        consents_for(permit, purpose, Need::ListedConsent, said, now)
+            .is_ok_and(|consents| consents.iter().any(|one| one.categories.contains(category)))
+    })
+}
+
+/// The consents that cover this purpose and recipient now, at least one; or why there is none.
+fn consents_for<'a>(
     permit: &Permit,
     purpose: &PurposeId,
     need: Need,
     said: &'a Statements,
     now: Timestamp,
-) -> Result<&'a Consent, RefusalReason> {
+) -> Result<Vec<&'a Consent>, RefusalReason> {
     let rules = &permit.policy.purposes[purpose];
     // Disclosure to a third party is approved recipient by recipient.
     let must_name = rules.consent_names_recipient || permit.role() == Role::ThirdParty;
     let mut missing = RefusalReason::ConsentMissing;
+    let mut found = Vec::new();
     if !permit.policy.registers.consent {
         return Err(missing);
     }
@@ -214,11 +285,12 @@ fn consent_for<'a>(
             continue;
         }
         if consent.purpose_text_digest == Some(rules.text_digest) {
-            return Ok(consent);
+            found.push(consent);
+        } else {
+            missing = RefusalReason::ConsentStale;
         }
-        missing = RefusalReason::ConsentStale;
     }
-    Err(missing)
+    if found.is_empty() { Err(missing) } else { Ok(found) }
 }
 
 /// Withdrawal flows down the tree of purposes: whoever takes back `marketing` takes back

@@ -91,6 +91,11 @@ impl Account {
         self.purposes = purposes.to_vec();
     }
 
+    /// The gateway answered itself, about nobody.
+    pub(super) fn served(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
     /// The request was permitted, and its answer begins.
     pub(super) fn released(&mut self, status: StatusCode) {
         self.status = Some(status);

@@ -1,4 +1,4 @@
-//! The only bodies that a client can get: minimized, a problem document of our own, or none.
+//! The only bodies that a client can get: minimized, a document of our own, or none.
 //!
 //! A backend's body is of another type and has no way in here.
 
@@ -21,16 +21,16 @@ pub(super) enum Piece {
 pub(super) enum ClientBody {
     /// Nothing.
     Empty,
-    /// A problem document.
-    Problem(Option<Bytes>),
+    /// A document of our own: a problem, or the policy.
+    Own(Option<Bytes>),
     /// A minimized body.
     Minimized(MinimizedBody),
 }
 
 impl ClientBody {
-    /// A problem document's text.
-    pub(super) fn problem(text: String) -> Self {
-        Self::Problem(Some(Bytes::from(text)))
+    /// The text of a document of our own.
+    pub(super) fn own(text: String) -> Self {
+        Self::Own(Some(Bytes::from(text)))
     }
 }
 
@@ -67,7 +67,7 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Problem(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Minimized(body) => body.poll(cx),
         }
     }
@@ -75,7 +75,7 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Problem(text) => text.is_none(),
+            Self::Own(text) => text.is_none(),
             Self::Minimized(body) => body.first.is_none() && body.rest.is_none(),
         }
     }
@@ -83,7 +83,7 @@ impl Body for ClientBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Problem(text) => {
+            Self::Own(text) => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
             // Never exact, even when it is known: no `Content-Length` tells how much was removed.

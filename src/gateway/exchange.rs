@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -28,13 +29,16 @@ use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
-use super::{authority, headers, purpose};
-use crate::decide::{Caller, Facts, KnownSubject, Permit, Refusal, RouteMatch, SubjectIds, decide};
+use super::{authority, fit, headers, purpose, request_body, serve};
+use crate::decide::{
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
+};
 use crate::identity::Credentials;
-use crate::ledger::{Disclosure, Receipt, Refused};
+use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::observe::Event;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, Route};
+use crate::policy::model::{Locator, QueryParameter, Route, Serve};
+use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
@@ -66,7 +70,12 @@ pub(super) async fn exchange(
         tls: peer.handshake.version,
     });
     match walk(&gateway, &peer, request, &mut account).await {
-        Ok(ready) => release(&gateway, ready, account),
+        Ok(Answered::Released(ready)) => release(&gateway, ready, account),
+        Ok(Answered::Own(document)) => {
+            let response = respond::served(&account.policy, &document);
+            account.served(response.status());
+            response
+        }
         Err(NotReleased::Fault(fault)) => {
             let refusal = not_understood(fault, &account.decision);
             let response = respond::fault(&account.policy, fault, &account.decision);
@@ -97,9 +106,19 @@ impl From<Refusal> for NotReleased {
     }
 }
 
+/// What a request comes to that is not refused.
+enum Answered {
+    /// An answer of a backend.
+    Released(Ready),
+    /// A document of our own, about nobody.
+    Own(Map<String, Value>),
+}
+
 /// An answer that may begin to leave.
 struct Ready {
     permit: Arc<Permit>,
+    /// What the backend said came of it.
+    status: StatusCode,
     passed: HeaderMap,
     content: Content,
 }
@@ -123,7 +142,7 @@ async fn walk(
     peer: &Peer,
     request: Request<Incoming>,
     account: &mut Account,
-) -> Result<Ready, NotReleased> {
+) -> Result<Answered, NotReleased> {
     let policy = Arc::clone(&account.policy);
 
     // What is asked, in one reading only.
@@ -134,12 +153,23 @@ async fn walk(
     let host = authority::host(&head.uri, &head.headers)?;
     authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
     account.authority = Some(host);
-    if has_body(&head.headers) || !body.is_end_stream() {
+    let target = Target::judge(&head.uri)?;
+    let matched = target.matches(&policy, &head.method);
+    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
+    if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
-    let target = Target::judge(&head.uri)?;
+    if let Some(route) = matched.as_ref().map(|matched| &policy.routes[matched.index])
+        && let Some(serve) = route.serve
+    {
+        account.route = Some(route.id.clone());
+        return Ok(Answered::Own(match serve {
+            Serve::PolicyDocument => serve::policy_document(&policy),
+        }));
+    }
     let declared_purposes = purpose::declared(&head.headers)?;
-    let case = purpose::case(&head.headers)?;
+    let case = purpose::id(&head.headers, &purpose::TAMIS_CASE)?;
+    let order = purpose::id(&head.headers, &purpose::TAMIS_ORDER)?;
 
     // Who asks.
     let now = Timestamp::now();
@@ -149,12 +179,24 @@ async fn walk(
     account.established(role.map(|role| (caller.recipient.clone(), role)), &[]);
 
     // Which route, and whom the request itself is about.
-    let matched = target.matches(&policy, &head.method).ok_or_else(|| {
+    let matched = matched.ok_or_else(|| {
         refusal(account, RefusalReason::RouteNotCatalogued, Some((&caller, role)))
     })?;
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
+    let target = target
+        .opened(|name, value| match route.query.get(name) {
+            Some(QueryParameter::Sealed { domain }) => {
+                Some(gateway.keys.open_cursor(&policy, &caller.recipient, domain, value))
+            }
+            Some(QueryParameter::Open | QueryParameter::Category(_)) | None => None,
+        })
+        .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
     let known = known_subjects(gateway, &target, route, &matched)
+        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+    let case = named(gateway, case.as_deref(), |registers, id| registers.case(id))
+        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+    let order = named(gateway, order.as_deref(), |registers, id| registers.order(id))
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
 
     // May it be disclosed?
@@ -163,7 +205,8 @@ async fn walk(
         declared_purposes: &declared_purposes,
         route: &matched,
         query: &target.parameter_names(),
-        case: case.as_deref(),
+        case: &case,
+        order: &order,
         gpc: purpose::gpc(&head.headers),
         known: &known,
     };
@@ -171,21 +214,30 @@ async fn walk(
     account.established(Some((permit.recipient().clone(), permit.role())), permit.purposes());
 
     // The backend, asked for what was judged and told no more than it needs.
+    let brought = match &route.request {
+        None => None,
+        Some(rules) => {
+            let reduced = request_body::reduced(rules, &head.headers, body, &gateway.limits).await;
+            Some(reduced.map_err(|reason| permitted_but(&permit, reason))?)
+        }
+    };
     let towards =
         headers::towards_upstream(&head.headers, &policy, peer.address, permit.decision().as_str());
     let answer = gateway
         .upstreams
-        .fetch(&permit, &target, towards)
+        .fetch(&permit, &target, towards, brought)
         .await
         .map_err(|fault| failed(&permit, account, &fault.into()))?;
     if let Some(upstream) = &route.upstream {
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
     let passed = headers::towards_client(&answer.headers, &policy);
-    if answer.status == StatusCode::NO_CONTENT && is_known_from_request(route) {
-        return Ok(Ready { permit, passed, content: Content::None });
+    let status = answer.status;
+    if fit::is_silent(route, &answer) {
+        return Ok(Answered::Released(Ready { permit, status, passed, content: Content::None }));
     }
-    fit(&permit, &answer, gateway.limits.response_body_bytes, account)?;
+    fit::fit(&permit, &answer, gateway.limits.response_body_bytes, account)
+        .map_err(|reason| permitted_but(&permit, reason))?;
 
     // Its body: minimized so far that what is wrong with a short one is known before the head.
     let mut transit = transit(gateway, &permit, route, answer, now)
@@ -205,17 +257,46 @@ async fn walk(
         permitted_but(&permit, RefusalReason::LedgerUnavailable)
     })?;
     let head_only = head.method == Method::HEAD;
+    if !head_only {
+        use_grants(gateway, &permit, &receipt).await?;
+    }
     let content =
         Content::Entered { receipt, transit: Box::new(transit), first, progress, head_only };
-    Ok(Ready { permit, passed, content })
+    Ok(Answered::Released(Ready { permit, status, passed, content }))
+}
+
+/// Uses up the grants for one use that the answer rests on, before its first byte leaves. Where
+/// another request was first, nothing does.
+async fn use_grants(
+    gateway: &Gateway,
+    permit: &Arc<Permit>,
+    receipt: &Receipt,
+) -> Result<(), NotReleased> {
+    if permit.one_time_grants().is_empty() {
+        return Ok(());
+    }
+    let (registers, permitted) = (Arc::clone(&gateway.registers), Arc::clone(permit));
+    let used = tokio::task::spawn_blocking(move || {
+        registers.use_grants(permitted.one_time_grants(), permitted.decision())
+    });
+    let reason = match used.await {
+        Ok(Ok(true)) => return Ok(()),
+        Ok(Ok(false)) => RefusalReason::ConsentMissing,
+        Ok(Err(_)) | Err(_) => RefusalReason::RegisterStale,
+    };
+    let refusal = permitted_but(permit, reason);
+    let status = respond::refused(permit.policy(), &refusal).status().as_u16();
+    gateway.ledger.close(receipt.clone(), Outcome::nothing(reason, status));
+    Err(refusal.into())
 }
 
 /// Sends head and first bytes, and the rest behind them.
 fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
-    let Ready { permit, passed, content } = ready;
+    let Ready { permit, status: came_of_it, passed, content } = ready;
     let (receipt, transit, first, progress, head_only) = match content {
         Content::None => {
-            let response = respond::released(&permit, passed, None, Released::NoContent);
+            let response =
+                respond::released(&permit, came_of_it, passed, None, Released::NoContent);
             account.released(response.status());
             return response;
         }
@@ -235,7 +316,7 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
         } else {
             (Released::Body(MinimizedBody::whole(first.into())), length)
         };
-        let response = respond::released(&permit, passed, ended.as_ref(), released);
+        let response = respond::released(&permit, came_of_it, passed, ended.as_ref(), released);
         let status = response.status();
         account.released(status);
         transit.complete(account, &*ledger, receipt, status.as_u16(), length);
@@ -244,7 +325,7 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
 
     let (pieces, rest) = mpsc::channel(WAITING_PIECES);
     let body = Released::Body(MinimizedBody::begun(first.into(), rest));
-    let response = respond::released(&permit, passed, None, body);
+    let response = respond::released(&permit, came_of_it, passed, None, body);
     let status = response.status();
     account.released(status);
     let patience = gateway.limits.idle_timeout;
@@ -272,7 +353,7 @@ async fn refuse(
     response
 }
 
-/// No route takes a request body; a length, or chunks, announce one.
+/// A length, or chunks, announce a body.
 fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING)
         || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0")
@@ -313,68 +394,21 @@ fn known_subjects(
     Ok(known)
 }
 
-/// Whether the gates over everyone the answer is about were asked before the backend was.
-fn is_known_from_request(route: &Route) -> bool {
-    route
-        .subjects
-        .iter()
-        .all(|subject| matches!(subject.locator, Locator::Path(_) | Locator::Query(_)))
-}
-
-/// Whether an answer is one that can be minimized, by its head.
-fn fit(
-    permit: &Permit,
-    answer: &Answer,
-    most_bytes: u64,
-    account: &Account,
-) -> Result<(), NotReleased> {
-    let upstream = permit.policy().routes[permit.plan().route_index].upstream.as_ref();
-    let status = answer.status;
-    if status == StatusCode::NOT_FOUND || status == StatusCode::GONE {
-        return Err(permitted_but(permit, RefusalReason::NotFound).into());
-    }
-    if status.is_client_error() || status.is_server_error() {
-        if let Some(upstream) = upstream {
-            Event::UpstreamFailed { upstream, kind: "status" }.emit(&account.metrics);
+/// What a header names, as it stands in its register.
+fn named<T>(
+    gateway: &Gateway,
+    id: Option<&str>,
+    look_up: impl FnOnce(&dyn Registers, &str) -> Result<Option<T>, RegistersUnavailable>,
+) -> Result<Named<T>, RefusalReason> {
+    let Some(id) = id else { return Ok(Named::Nothing) };
+    match look_up(&*gateway.registers, id) {
+        Ok(Some(found)) => Ok(Named::Known(Arc::new(found))),
+        Ok(None) => Ok(Named::Unknown),
+        Err(_) => {
+            Event::RegistersUnavailable.emit(&gateway.metrics);
+            Err(RefusalReason::RegisterStale)
         }
-        return Err(permitted_but(permit, RefusalReason::UpstreamError).into());
     }
-    let length = answer.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse::<u64>().ok());
-    let kind = if status != StatusCode::OK {
-        "status"
-    } else if !is_json(&answer.headers) {
-        "media-type"
-    } else if length.is_some_and(|length| length > most_bytes) {
-        "size"
-    } else {
-        return Ok(());
-    };
-    let (route, decision) = (&permit.plan().route, permit.decision());
-    Event::Unfilterable { route, decision, kind }.emit(&account.metrics);
-    Err(permitted_but(permit, RefusalReason::Unfilterable).into())
-}
-
-/// Exactly one `Content-Type`, of JSON, in UTF-8. Source: RFC 9110 §8.3, RFC 6839 §3.1.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
-    let Ok(value) = value.to_str() else { return false };
-    let mut parts = value.split(';').map(str::trim);
-    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let structured = media_type
-        .strip_prefix("application/")
-        .and_then(|subtype| subtype.strip_suffix("+json"))
-        .is_some_and(|name| {
-            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+!#$&^".contains(&byte);
-            !name.is_empty() && name.bytes().all(is_name)
-        });
-    let in_utf8 = |parameter: &str| {
-        let parameter = parameter.to_ascii_lowercase();
-        matches!(parameter.as_str(), "charset=utf-8" | "charset=\"utf-8\"")
-    };
-    // Any other parameter could change what the bytes mean.
-    (media_type == "application/json" || structured) && parts.all(in_utf8)
 }
 
 /// Prepares the way of a body.
@@ -400,7 +434,7 @@ fn transit(
 }
 
 /// The subjects that headers of an answer name.
-fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectIds)> {
+pub(super) fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectIds)> {
     let id = |name: &str| {
         let mut values = headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?.trim();
@@ -457,44 +491,4 @@ fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
 fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
     error.tell(permit, account);
     permitted_but(permit, error.reason())
-}
-
-#[cfg(test)]
-mod tests {
-    use http::header::CONTENT_TYPE;
-    use http::{HeaderMap, HeaderValue};
-
-    use super::is_json;
-
-    #[test]
-    fn only_json_in_utf_8_is_json() {
-        let cases: [(&[&'static str], bool); 19] = [
-            (&["application/json"], true),
-            (&["Application/JSON; charset=UTF-8"], true),
-            (&["application/json;charset=\"utf-8\""], true),
-            (&["application/vnd.api+json"], true),
-            (&["application/problem+json"], true),
-            (&[], false),
-            (&[""], false),
-            (&["application/json", "application/json"], false),
-            (&["application/json, text/html"], false),
-            (&["application/json; charset=utf-16"], false),
-            (&["application/json; charset=utf-7"], false),
-            (&["application/json; charset=utf-8; charset=utf-16"], false),
-            (&["application/json; profile=x"], false),
-            (&["application/json-seq"], false),
-            (&["application/x-ndjson"], false),
-            (&["text/json"], false),
-            (&["text/html"], false),
-            (&["text/event-stream"], false),
-            (&["application/+json"], false),
-        ];
-        for (values, expected) in cases {
-            let headers: HeaderMap = values
-                .iter()
-                .map(|value| (CONTENT_TYPE, HeaderValue::from_static(value)))
-                .collect();
-            assert_eq!(is_json(&headers), expected, "{values:?}");
-        }
-    }
 }

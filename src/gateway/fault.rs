@@ -21,7 +21,7 @@ pub(super) enum RequestFault {
     /// An HTTP version in which a broken answer cannot be told from a whole one.
     #[error("HTTP version not supported")]
     Version,
-    /// The request has a body, and no route takes one.
+    /// The request has a body, and the route takes none.
     #[error("request body not accepted")]
     Body,
 }

@@ -8,16 +8,21 @@ mod purpose;
 mod route;
 
 mod headers;
+mod request_body;
 mod upstream;
 
 mod decode;
+mod fit;
 mod idle;
 pub mod minimizing;
 mod transit;
 
+pub mod rehearsal;
+
 mod account;
 mod body;
 mod respond;
+mod serve;
 
 mod listener;
 mod redirect;

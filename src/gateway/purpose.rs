@@ -1,4 +1,4 @@
-//! `Tamis-Purpose`, `Tamis-Case` and `Sec-GPC`: what the caller says the request is for.
+//! `Tamis-Purpose`, `Tamis-Case`, `Tamis-Order` and `Sec-GPC`: what the caller says the request is for.
 //!
 //! What is malformed is refused, never skipped: a purpose that is not read would widen the request
 //! to the caller's default. Source: RFC 9651 (List of Tokens, Strings).
@@ -12,14 +12,16 @@ use crate::terms::PurposeId;
 pub(super) const TAMIS_PURPOSE: HeaderName = HeaderName::from_static("tamis-purpose");
 /// The case that the caller works on.
 pub(super) const TAMIS_CASE: HeaderName = HeaderName::from_static("tamis-case");
+/// The order that an authority relies on.
+pub(super) const TAMIS_ORDER: HeaderName = HeaderName::from_static("tamis-order");
 /// Global Privacy Control.
 pub(super) const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
 /// Most purposes that one request may name; a request for more has no purpose in mind.
 const MOST: usize = 16;
 
-/// Longest case id, in characters.
-const LONGEST_CASE: usize = 128;
+/// Longest id of a case or an order, in characters.
+const LONGEST_ID: usize = 128;
 
 /// The declared purposes; empty when the header is not there.
 pub(super) fn declared(headers: &HeaderMap) -> Result<Vec<PurposeId>, RequestFault> {
@@ -44,15 +46,15 @@ fn is_token(text: &str) -> bool {
     text.as_bytes().first().is_some_and(starts) && text.bytes().all(goes_on)
 }
 
-/// The declared case.
-pub(super) fn case(headers: &HeaderMap) -> Result<Option<String>, RequestFault> {
-    let mut lines = headers.get_all(TAMIS_CASE).iter();
+/// The id that `name`, `Tamis-Case` or `Tamis-Order`, gives.
+pub(super) fn id(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, RequestFault> {
+    let mut lines = headers.get_all(name).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     let text = line.to_str().map_err(|_| RequestFault::Header)?.trim_matches(' ');
     if lines.next().is_some() {
         return Err(RequestFault::Header);
     }
-    string(text).filter(|case| !case.is_empty()).map(Some).ok_or(RequestFault::Header)
+    string(text).filter(|id| !id.is_empty()).map(Some).ok_or(RequestFault::Header)
 }
 
 /// Source: RFC 9651 §3.3.3.
@@ -68,7 +70,7 @@ fn string(text: &str) -> Option<String> {
             _ => return None,
         }
     }
-    (value.len() <= LONGEST_CASE).then_some(value)
+    (value.len() <= LONGEST_ID).then_some(value)
 }
 
 /// Whether the caller objects to sharing and advertising. Source: W3C Global Privacy Control.
@@ -82,7 +84,7 @@ mod tests {
 
     use crate::terms::PurposeId;
 
-    use super::{TAMIS_CASE, TAMIS_PURPOSE, case, declared};
+    use super::{TAMIS_CASE, TAMIS_PURPOSE, declared, id};
 
     fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         lines
@@ -133,7 +135,7 @@ mod tests {
             (&["\"a\"", "\"b\""], Err(())),
         ];
         for (lines, expected) in cases {
-            let found = case(&headers(&TAMIS_CASE, lines));
+            let found = id(&headers(&TAMIS_CASE, lines), &TAMIS_CASE);
             assert_eq!(found.as_ref().map(Option::as_deref).map_err(|_| ()), expected, "{lines:?}");
         }
     }

@@ -5,7 +5,7 @@
 //! internal recipients learn it.
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, LINK, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -135,6 +135,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::Objected
         | RefusalReason::Minor
         | RefusalReason::NotAParty
+        | RefusalReason::NotNamed
         | RefusalReason::TransferOfSubject => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
         RefusalReason::Unfilterable
@@ -142,6 +143,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
         RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         RefusalReason::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
         | RefusalReason::RegisterStale
         | RefusalReason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -173,6 +175,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::Objected => "The data subject objected.",
         RefusalReason::Minor => "The data subject is not known to be of age.",
         RefusalReason::NotAParty => "The caller is no party.",
+        RefusalReason::NotNamed => "The order or case does not name this person.",
         RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
@@ -180,6 +183,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::UpstreamTimeout => "The backend took too long.",
         RefusalReason::UpstreamError => "The backend reported an error.",
         RefusalReason::RequestBody => "A request body is not accepted here.",
+        RefusalReason::RequestContent => "The request's body is not what is asked for.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
         RefusalReason::RegisterStale => "The registers are not available.",
         RefusalReason::Overloaded => "Too many requests at once.",
@@ -187,24 +191,34 @@ const fn title_of(reason: RefusalReason) -> &'static str {
     }
 }
 
+/// What a backend answers that has what was asked for, where none is asked in earnest.
+pub(super) const USUAL: StatusCode = StatusCode::OK;
+
 /// The answer that releases: minimized, or without a body.
 pub(super) fn released(
     permit: &Permit,
+    came_of_it: StatusCode,
     passed: HeaderMap,
     tally: Option<&Tally>,
     body: Released,
 ) -> Response<ClientBody> {
     let policy = permit.policy();
+    // What a request brought may have been made or only taken; other answers are one to a client.
+    let done = match came_of_it {
+        StatusCode::CREATED | StatusCode::ACCEPTED => Some(came_of_it),
+        _ => None,
+    };
+    let has_content = !matches!(body, Released::NoContent);
     let (status, body) = match body {
-        Released::Body(body) => (StatusCode::OK, ClientBody::Minimized(body)),
+        Released::Body(body) => (done.unwrap_or(StatusCode::OK), ClientBody::Minimized(body)),
         Released::HeadOnly => (StatusCode::OK, ClientBody::Empty),
-        Released::NoContent => (StatusCode::NO_CONTENT, ClientBody::Empty),
+        Released::NoContent => (done.unwrap_or(StatusCode::NO_CONTENT), ClientBody::Empty),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.extend(passed);
-    if status == StatusCode::OK {
+    if has_content {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     if permit.role().may_learn_reasons() {
@@ -223,6 +237,21 @@ pub(super) fn released(
             format!("purposes=({}), policy=\"{}\"", purposes.join(" "), policy.digest.hex());
         insert(headers, TAMIS_TERMS, &terms);
     }
+    if let Some(link) =
+        policy.policy_link.as_ref().filter(|link| link.to.contains(permit.recipient()))
+    {
+        insert(headers, LINK, &format!("<{}>; rel=\"privacy-policy\"", link.path));
+    }
+    own_headers(headers, policy);
+    response
+}
+
+/// An answer that the gateway gives itself and that is about nobody.
+pub(super) fn served(policy: &Policy, document: &Map<String, Value>) -> Response<ClientBody> {
+    let text = Value::Object(document.clone()).to_string();
+    let mut response = Response::new(ClientBody::own(text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     own_headers(headers, policy);
     response
 }
@@ -257,7 +286,7 @@ fn with_problem(
     document: &Map<String, Value>,
 ) -> Response<ClientBody> {
     let text = Value::Object(document.clone()).to_string();
-    let mut response = Response::new(ClientBody::problem(text));
+    let mut response = Response::new(ClientBody::own(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -272,7 +301,7 @@ fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
     headers.insert(
         VARY,
         HeaderValue::from_static(
-            "Authorization, Tamis-Api-Key, Tamis-Purpose, Tamis-Case, Sec-GPC, Accept-Language",
+            "Authorization, Tamis-Api-Key, Tamis-Purpose, Tamis-Case, Tamis-Order, Sec-GPC, Accept-Language",
         ),
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -319,7 +348,7 @@ pub(super) fn plaintext_refused() -> Response<ClientBody> {
         "title": "Only HTTPS is answered.",
         "status": status.as_u16(),
     });
-    let mut response = Response::new(ClientBody::problem(document.to_string()));
+    let mut response = Response::new(ClientBody::own(document.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

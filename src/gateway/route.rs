@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::{Method, Uri};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fault::RequestFault;
 use crate::decide::RouteMatch;
@@ -61,6 +61,25 @@ impl Target {
             parameters.push((name, Personal::new(Arc::from(value))));
         }
         Ok(Self { path: path.to_owned(), segments, query: query.map(str::to_owned), parameters })
+    }
+
+    /// Opens the values of the parameters that `open` knows a domain for. `None`: one of them does
+    /// not open. What is forwarded holds the opened values, encoded anew.
+    pub(super) fn opened(
+        mut self,
+        open: impl Fn(&str, &str) -> Option<Option<Personal<String>>>,
+    ) -> Option<Self> {
+        let Some(query) = &self.query else { return Some(self) };
+        let mut pairs: Vec<String> = query.split('&').map(str::to_owned).collect();
+        for ((name, value), pair) in self.parameters.iter_mut().zip(&mut pairs) {
+            let Some(opened) = open(name, value.expose()) else { continue };
+            let opened = opened?;
+            let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            *pair = format!("{}={}", encoded(name), encoded(opened.expose()));
+            *value = Personal::new(opened.expose().as_str().into());
+        }
+        self.query = Some(pairs.join("&"));
+        Some(self)
     }
 
     /// What is forwarded: the path and query that were judged.

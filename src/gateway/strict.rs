@@ -3,7 +3,7 @@
 //! The HTTP parser takes a bare line feed for the end of a line and drops a fragment of the target in
 //! silence; others do not, and two readers that disagree are how requests are smuggled. Here such a
 //! byte is replaced by NUL, which no head may contain, so that the parser refuses the request.
-//! Requests have no bodies, so all that is read from an HTTP/1.1 client is heads.
+//! Behind a head stands as much of a body as its `Content-Length` says; chunks are refused.
 //! Source: RFC 9112 §2.2, §3.2.
 
 use std::io;
@@ -14,6 +14,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+/// How much of a line is looked at: longer than any `Content-Length` without padding.
+const LOOKED_AT: usize = 40;
+
 /// A connection that is watched.
 pub(super) struct Watched<S> {
     stream: S,
@@ -23,33 +26,73 @@ pub(super) struct Watched<S> {
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-/// Where in a request's head the reader is.
+/// Where in a request's head, or beyond it in a body of known length, the reader is.
 #[derive(Clone, Copy)]
 struct Heads {
     in_request_line: bool,
-    /// Nothing stood on this line yet.
-    line_is_empty: bool,
+    /// The line so far, in lower case, as far as it is looked at.
+    line: [u8; LOOKED_AT],
+    /// How much stood on this line yet.
+    length: usize,
     after_return: bool,
+    /// What `Content-Length` of this head says.
+    announced: u64,
+    /// How much of a body is still to come.
+    body: u64,
 }
 
 impl Heads {
-    const START: Self = Self { in_request_line: true, line_is_empty: true, after_return: false };
+    const START: Self = Self {
+        in_request_line: true,
+        line: [0; LOOKED_AT],
+        length: 0,
+        after_return: false,
+        announced: 0,
+        body: 0,
+    };
 
     fn watch(&mut self, byte: &mut u8) {
+        if self.body > 0 {
+            self.body -= 1;
+            return;
+        }
         let was_return = std::mem::replace(&mut self.after_return, *byte == b'\r');
         match *byte {
-            b'\n' if was_return => {
-                // An empty line ends a head, or comes before one; a request line follows either way.
-                self.in_request_line = self.line_is_empty;
-                self.line_is_empty = true;
-            }
+            b'\n' if was_return => self.end_line(),
             b'\n' => *byte = 0,
             b'\r' if !was_return => {}
             _ if was_return => *byte = 0,
             b'#' if self.in_request_line => *byte = 0,
-            _ => self.line_is_empty = false,
+            byte => {
+                if let Some(slot) = self.line.get_mut(self.length) {
+                    *slot = byte.to_ascii_lowercase();
+                }
+                self.length = self.length.saturating_add(1);
+            }
         }
     }
+
+    fn end_line(&mut self) {
+        // An empty line ends a head, or comes before one; a request line follows either way. A body
+        // that was announced comes first.
+        let is_empty = self.length == 0;
+        if is_empty {
+            self.body = std::mem::take(&mut self.announced);
+        } else if !self.in_request_line
+            && let Some(announced) = self.line.get(..self.length).and_then(announced_length)
+        {
+            self.announced = announced;
+        }
+        self.in_request_line = is_empty;
+        self.length = 0;
+    }
+}
+
+/// The number in a `Content-Length` line. Where this reader and the parser see another number, the
+/// parser refuses the head, or a body is changed on the way and no JSON any more.
+fn announced_length(line: &[u8]) -> Option<u64> {
+    let value = line.strip_prefix(b"content-length:")?;
+    std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']).parse().ok()
 }
 
 impl<S> Watched<S> {
@@ -143,7 +186,7 @@ mod tests {
 
     #[test]
     fn line_ends_and_fragments_have_one_reading() {
-        let cases: [(&str, bool); 11] = [
+        let cases: [(&str, bool); 17] = [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
             ("GET / HTTP/1.1\r\nHost: a\r\nX: #\r\n\r\nGET /b HTTP/1.1\r\n\r\n", true),
             ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
@@ -155,6 +198,15 @@ mod tests {
             ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", false),
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /a#b HTTP/1.1\r\n\r\n", false),
             ("\n", false),
+            ("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n{\n#}GET / HTTP/1.1\r\n\r\n", true),
+            (
+                "POST / HTTP/1.1\r\ncontent-length:4 \r\nA: b\r\n\r\n\n\n\n\nGET / HTTP/1.1\r\n\r\n",
+                true,
+            ),
+            ("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n{\n#}GET /#b HTTP/1.1\r\n\r\n", false),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n{} \n", false),
+            ("POST / HTTP/1.1\r\nContent-Lengths: 4\r\n\r\n{\n#}", false),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\n\n\r\n0\r\n\r\n", false),
         ];
         for (text, untouched) in cases {
             let mut bytes = text.as_bytes().to_vec();

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, StatusCode, Uri, Version};
-use http_body_util::{BodyExt as _, Empty};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -22,6 +22,7 @@ use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::request_body;
 use super::route::Target;
 use super::tls::{self, TlsError};
 use crate::config::UpstreamConfig;
@@ -42,7 +43,7 @@ const BUFFER: usize = 64 * 1024;
 pub(super) struct Upstreams(BTreeMap<UpstreamId, Upstream>);
 
 struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     origin: Uri,
     connect_timeout: Duration,
     response_timeout: Duration,
@@ -138,11 +139,21 @@ impl Upstreams {
         permit: &Permit,
         target: &Target,
         headers: HeaderMap,
+        body: Option<Bytes>,
     ) -> Result<Answer, UpstreamFault> {
         let route = &permit.policy().routes[permit.plan().route_index];
         let upstream = route.upstream.as_ref().and_then(|id| self.0.get(id));
         let upstream = upstream.ok_or(UpstreamFault::Unknown)?;
-        upstream.fetch(target, headers).await
+        let mut request = Request::new(Full::new(body.clone().unwrap_or_default()));
+        // A `HEAD` is a `GET` here: its route is.
+        let method = Method::from_bytes(route.method.as_bytes());
+        *request.method_mut() = method.map_err(|_| UpstreamFault::Unknown)?;
+        *request.headers_mut() = headers;
+        if body.is_some() {
+            let (name, value) = request_body::media_type();
+            request.headers_mut().insert(name, value);
+        }
+        upstream.fetch(target, request).await
     }
 }
 
@@ -178,7 +189,11 @@ impl Upstream {
         })
     }
 
-    async fn fetch(&self, target: &Target, headers: HeaderMap) -> Result<Answer, UpstreamFault> {
+    async fn fetch(
+        &self,
+        target: &Target,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Answer, UpstreamFault> {
         let slot = timeout(self.connect_timeout, Arc::clone(&self.slots).acquire_owned())
             .await
             .map_err(|_| UpstreamFault::Busy)?
@@ -186,9 +201,7 @@ impl Upstream {
         let mut uri = self.origin.clone().into_parts();
         let path = PathAndQuery::try_from(target.path_and_query());
         uri.path_and_query = Some(path.map_err(|_| UpstreamFault::Unknown)?);
-        let mut request = Request::new(Empty::new());
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| UpstreamFault::Unknown)?;
-        *request.headers_mut() = headers;
 
         let asked = Instant::now();
         let patience = self.connect_timeout.saturating_add(self.response_timeout);

@@ -12,10 +12,10 @@ use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, Use};
 use crate::action::{Action, Period, Treatment};
 use crate::decide::Adjustment;
 use crate::minimize::Treatments;
-use crate::policy::model::Category;
+use crate::policy::model::{Category, Derivation};
 use crate::policy::plan::Cell;
 use crate::policy::{Plan, Policy};
-use crate::terms::{CategoryId, RecipientId};
+use crate::terms::{CategoryId, Personal, RecipientId};
 
 /// Derived keys kept at a time. A policy has a few dozen domains; daily ones come anew each day, and
 /// the whole store is dropped when it is full, so that yesterday's do not stay for ever.
@@ -73,12 +73,42 @@ impl KeyRing {
                 .map_or((Canonical::default(), None), |(_, found)| {
                     (found.canonical, found.groups.clone())
                 });
-            // Without a category there is no domain, so no key: such a value is blanked.
-            let key =
-                category.and_then(|(id, _)| self.key_for(&action, (policy, recipient), id, today));
+            // Without a category there is no domain, so no key: such a value is blanked. Cursors have
+            // a domain of their own.
+            let domain = match &cell.derived {
+                Some(Derivation::Sealed { domain }) => Some(domain),
+                Some(Derivation::CountEach) | None => category.map(|(id, _)| id),
+            };
+            let key = domain.and_then(|id| self.key_for(&action, (policy, recipient), id, today));
             Treatment { action, key, canonical, groups, today }
         };
         cells.iter().enumerate().map(treatment).collect()
+    }
+
+    /// What a cursor of this domain was before it was sealed for this recipient; `None` for one that
+    /// was sealed for another recipient, route or parameter, changed, or made up.
+    #[must_use]
+    pub fn open_cursor(
+        &self,
+        policy: &Policy,
+        recipient: &RecipientId,
+        domain: &CategoryId,
+        sealed: &str,
+    ) -> Option<Personal<String>> {
+        let version = sealed.strip_prefix("tk")?.split_once('_')?.0.parse().ok()?;
+        let key = self.key_of_version(
+            version,
+            &Domain {
+                used_for: Use::Token,
+                policy: &policy.id,
+                category: domain.as_str(),
+                scope: Scope::Recipient,
+                recipient: recipient.as_str(),
+                purpose: "",
+                extra: "",
+            },
+        )?;
+        key.open_token(Canonical::default(), sealed)
     }
 
     /// The key that an action needs; `None` for an action that needs none.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::action::Action;
 use crate::decide::{Permit, Refusal};
 use crate::policy::{Plan, Policy};
-use crate::terms::{DecisionId, Digest, RefusalReason, RouteId};
+use crate::terms::{DecisionId, Digest, LegalOrder, RefusalReason, RouteId};
 
 /// An opening record: this is about to be disclosed.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Disclosure {
     pub basis: Vec<&'static str>,
     /// The case, if one was named; an id of the controller's, not a person's.
     pub case: Option<String>,
+    /// The order it rests on, and until when the people it names must not be told.
+    pub order: Option<(String, Option<String>)>,
     /// Category → action, for all that may leave.
     pub released: Vec<(String, String)>,
     /// Category → why not.
@@ -44,7 +46,7 @@ impl Disclosure {
         let policy = permit.policy();
         let plan = permit.plan();
         let recipient = policy.recipients.get(permit.recipient());
-        let (released, withheld) = categories(plan);
+        let (released, withheld) = categories(plan, permit.order());
         Self {
             decision: permit.decision().clone(),
             policy: (policy.id.to_string(), policy.revision.clone(), policy.digest),
@@ -62,7 +64,10 @@ impl Disclosure {
                 .filter_map(|purpose| policy.purposes.get(purpose))
                 .map(|purpose| purpose.basis.as_str())
                 .collect(),
-            case: permit.case().map(str::to_owned),
+            case: permit.case().map(|case| case.id.to_string()),
+            order: permit.order().map(|order| {
+                (order.id.to_string(), order.gag_until.map(|until| until.to_string()))
+            }),
             released,
             withheld,
         }
@@ -73,12 +78,15 @@ impl Disclosure {
 type Pairs = Vec<(String, String)>;
 
 /// Category → action of all that may leave, and category → reason of what may not at any place.
-fn categories(plan: &Plan) -> (Pairs, Pairs) {
+fn categories(plan: &Plan, order: Option<&LegalOrder>) -> (Pairs, Pairs) {
     let mut released = BTreeMap::<&str, &Action>::new();
     let mut withheld = BTreeMap::<&str, &str>::new();
     for cell in &plan.cells {
         let Some(category) = &cell.category else { continue };
-        if cell.action.releases() {
+        let unlisted = order.is_some_and(|order| !order.categories.contains(category));
+        if unlisted {
+            withheld.entry(category.as_str()).or_insert("not listed in the order");
+        } else if cell.action.releases() {
             let shown = released.entry(category.as_str()).or_insert(&cell.action);
             if shown.at_least(&cell.action) {
                 *shown = &cell.action;
@@ -110,6 +118,21 @@ pub struct Outcome {
     pub elements: Option<(u64, u64)>,
     /// Members removed that nobody catalogued.
     pub unlisted: u64,
+}
+
+impl Outcome {
+    /// Nothing left after all.
+    #[must_use]
+    pub const fn nothing(reason: RefusalReason, status: u16) -> Self {
+        Self {
+            complete: false,
+            refusal: Some(reason),
+            status,
+            bytes: 0,
+            elements: None,
+            unlisted: 0,
+        }
+    }
 }
 
 /// Proof that an opening record is durable; needed to close it.
@@ -165,9 +188,10 @@ pub enum Note {
         number: u64,
         /// When it was recorded there.
         recorded_at: String,
-        /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
+        /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`,
+        /// `order`, `case` or `one-time-grant`.
         register: String,
-        /// `recorded`, `withdrawn` or `lifted`.
+        /// `recorded`, `withdrawn`, `approved`, `used` or `lifted`.
         change: String,
         /// The purpose or pattern, where the statement has one.
         purpose: Option<String>,

@@ -7,14 +7,10 @@ use serde_json::{Map, Value};
 
 use super::chain::{FIRST_INEXACT, canonical, link};
 use super::{Disclosure, Note, Outcome, Receipt, Refused};
-use crate::terms::Digest;
+use crate::terms::{Digest, is_file_id};
 
 /// The version of the record format.
 const VERSION: u64 = 1;
-
-/// Longest case id that is entered. The header it comes from is written by the client, so that
-/// whatever does not look like an id is not entered.
-const CASE_CHARACTERS: usize = 64;
 
 /// The members that say what happened.
 pub(super) type Body = Map<String, Value>;
@@ -61,7 +57,11 @@ pub(super) fn disclosure(entry: &Disclosure) -> Body {
     optional(&mut body, "country", entry.country.as_deref());
     body.insert("purposes".into(), entry.purposes.as_slice().into());
     body.insert("basis".into(), entry.basis.as_slice().into());
-    optional(&mut body, "case", entry.case.as_deref().map(case_id));
+    optional(&mut body, "case", entry.case.as_deref().map(file_id));
+    if let Some((order, gag_until)) = &entry.order {
+        body.insert("order".into(), file_id(order).into());
+        optional(&mut body, "gag_until", gag_until.as_deref());
+    }
     body.insert("released".into(), pairs(&entry.released));
     body.insert("withheld".into(), pairs(&entry.withheld));
     body
@@ -164,20 +164,20 @@ fn whole(count: u64) -> Value {
     count.min(FIRST_INEXACT - 1).into()
 }
 
-fn case_id(case: &str) -> &str {
-    let id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/#-".contains(&byte);
-    if case.len() <= CASE_CHARACTERS && case.bytes().all(id) { case } else { "not-an-id" }
+/// What stands in the ledger cannot be erased: what does not look like an id is not entered.
+fn file_id(text: &str) -> &str {
+    if is_file_id(text) { text } else { "not-an-id" }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, case_id, omission};
+    use super::{Head, file_id, omission};
 
     #[test]
     fn a_case_that_is_no_id_is_not_entered() {
-        assert_eq!(case_id("C-2026/114"), "C-2026/114");
+        assert_eq!(file_id("C-2026/114"), "C-2026/114");
         for text in ["testina@example.invalid", "Testina Musterfrau", "a\nb", &"9".repeat(65)] {
-            assert_eq!(case_id(text), "not-an-id");
+            assert_eq!(file_id(text), "not-an-id");
         }
     }
 

@@ -171,37 +171,27 @@ fn granted(asked: &Asked<'_>, purpose: &PurposeId, field: &Field) -> Decided {
 
 /// What one grant says about a category; `None` if it does not mention it.
 fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
-    let shown = match &grant.show {
+    let (action, place, because) = match &grant.show {
         Show::Cells(cells) => {
             let cell = cells
                 .iter()
                 .filter(|cell| cell.pattern.covers(category))
                 .max_by_key(|cell| cell.pattern.specificity())?;
-            Some((cell.action.clone(), &cell.place))
+            (cell.action.clone(), &cell.place, "release")
         }
-        Show::ByOrder => None,
+        // Which of them an order or a consent lists is asked for each person.
+        Show::ByOrder => (Action::Keep, &grant.place, "what the order lists"),
         Show::ByConsent(among) if !among.contains(category) => return None,
-        Show::ByConsent(_) => None,
-    };
-    let refused = |because: &super::model::Unenforced| Decided {
-        action: Action::Remove,
-        by: because.place.clone(),
-        because: format!("not enforced yet: {}", because.what),
+        Show::ByConsent(_) => (Action::Keep, &grant.place, "what the consent lists"),
     };
     if let Some(unenforced) = &grant.refuses {
-        return Some(refused(unenforced));
-    }
-    Some(match shown {
-        Some((action, place)) => {
-            enforceable(Decided { action, by: place.clone(), because: "release".to_owned() })
-        }
-        // Both kinds are refused by the compiler; were one not, nothing would be shown by it.
-        None => Decided {
+        return Some(Decided {
             action: Action::Remove,
-            by: grant.place.clone(),
-            because: "not enforced yet: what an order or a consent lists".to_owned(),
-        },
-    })
+            by: unenforced.place.clone(),
+            because: format!("not enforced yet: {}", unenforced.what),
+        });
+    }
+    Some(enforceable(Decided { action, by: place.clone(), because: because.to_owned() }))
 }
 
 /// The answer of every limit that binds this field, to what the grants gave.
@@ -280,7 +270,11 @@ fn needs(asked: &Asked<'_>, category: &CategoryId, sensitive: bool) -> Vec<Need>
         .grants
         .iter()
         .filter(|applicable| shown(applicable.grant, category).is_some())
-        .flat_map(|applicable| applicable.grant.needs.iter().copied())
+        .flat_map(|applicable| {
+            let listed = matches!(applicable.grant.show, Show::ByConsent(_));
+            let listed = listed.then_some(Need::ListedConsent);
+            applicable.grant.needs.iter().copied().chain(listed)
+        })
         .collect();
     let role = asked.policy.recipients.get(asked.recipient).map(|one| one.role);
     // People need nobody's consent to see their own data.

@@ -7,6 +7,7 @@
 
 pub mod automaton;
 mod cell;
+mod channels;
 pub mod compile;
 pub mod diagnostic;
 mod matching;

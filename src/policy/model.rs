@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+pub use super::channels::{
+    Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, cursor_domain,
+};
 use super::path::Selector;
 use super::plans::Plans;
 use super::{Diagnostic, Place};
@@ -50,16 +53,41 @@ pub struct Policy {
     pub cookies: BTreeMap<String, Cookie>,
     /// How the access log is minimized.
     pub access_log: AccessLogRules,
+    /// Who is sent a link to this policy.
+    pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
     pub terms_header_roles: Vec<Role>,
     /// `Strict-Transport-Security` max-age.
     pub hsts: Option<jiff::Span>,
+    /// Which promises of the policy's text the rules name.
+    pub promises: Promises,
     /// What the rules say and this version refuses instead of enforcing.
     pub unenforced: Vec<Unenforced>,
     /// Warnings of the load.
     pub warnings: Vec<Diagnostic>,
     /// Plans made so far.
     pub plans: Plans,
+}
+
+/// Promises of the policy's text, as the rules name them.
+#[derive(Clone, Debug, Default)]
+pub struct Promises {
+    /// Promise id → where rules say that they keep it.
+    pub kept: BTreeMap<String, Vec<Place>>,
+    /// Promise id → why it is not encoded.
+    pub not_encoded: BTreeMap<String, String>,
+    /// Promise id → what of it no gateway can keep.
+    pub beyond: BTreeMap<String, String>,
+}
+
+impl Promises {
+    /// Whether anything in the rules speaks of the promise.
+    #[must_use]
+    pub fn mentions(&self, id: &str) -> bool {
+        self.kept.contains_key(id)
+            || self.not_encoded.contains_key(id)
+            || self.beyond.contains_key(id)
+    }
 }
 
 /// What an outsider gets instead of "no consent".
@@ -131,10 +159,21 @@ pub struct Recipient {
     pub default_purpose: Option<PurposeId>,
     /// Phase of a transaction it is in.
     pub phase: Option<String>,
+    /// It gets only elements in which each of these members has this value.
+    pub only_where: Vec<RowCondition>,
     /// Why nothing is disclosed to it by this version, if the rules demand more than is enforced.
     pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// A member of an element, or of an answer that is no list, and the value that it must have.
+#[derive(Clone, Debug)]
+pub struct RowCondition {
+    /// Where, from the element on.
+    pub selector: Selector,
+    /// The string, or the integer as it is written.
+    pub value: String,
 }
 
 /// How a recipient is recognised.
@@ -180,6 +219,8 @@ pub struct Route {
     pub template: Vec<Segment>,
     /// The backend. `None` where the gateway answers itself.
     pub upstream: Option<UpstreamId>,
+    /// What the gateway answers itself.
+    pub serve: Option<Serve>,
     /// Whom the answer is about. The first is the principal one.
     pub subjects: Vec<Subject>,
     /// The list that is cut element by element.
@@ -188,6 +229,8 @@ pub struct Route {
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
     pub open: Vec<Open>,
+    /// What a request's body may hold. `None`: the route takes no body.
+    pub request: Option<RequestBody>,
     /// Declared query parameters.
     pub query: BTreeMap<String, QueryParameter>,
     /// Members that are computed anew.
@@ -262,19 +305,10 @@ pub struct Open {
     pub selector: Selector,
     /// Whether an object beneath is released with everything in it.
     pub subtree: bool,
+    /// Its name looks personal, and the rules say that it is about no person.
+    pub not_personal: bool,
     /// Where it stands.
     pub place: Place,
-}
-
-/// A declared query parameter.
-#[derive(Clone, Debug)]
-pub enum QueryParameter {
-    /// Says nothing about a person.
-    Open,
-    /// Filters, sorts or searches on a category: only for who gets it in clear.
-    Category(CategoryId),
-    /// A cursor; this version refuses a request that carries one.
-    Sealed(Unenforced),
 }
 
 /// A member that the gateway computes anew.
@@ -289,10 +323,15 @@ pub struct Derived {
 }
 
 /// How a member is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Derivation {
     /// The number of elements released; withheld where it comes before the list.
     CountEach,
+    /// A cursor, sealed for the recipient and the query parameter that takes it back.
+    Sealed {
+        /// The name of the domain that it is sealed in.
+        domain: CategoryId,
+    },
 }
 
 /// A grant: the only thing that releases.
@@ -353,6 +392,8 @@ pub enum Need {
     Notice,
     /// A grant that is used up by one use.
     OneTimeGrant,
+    /// A valid consent that lists this very category.
+    ListedConsent,
 }
 
 /// A limit: it can only tighten.
@@ -453,25 +494,30 @@ pub struct Retention {
 }
 
 /// What the rules demand of the registers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RegisterRules {
     /// Whether there is a consent register.
     pub consent: bool,
     /// Whether there is a notice register.
     pub notice: bool,
+    /// How many different people must approve an order; never fewer than two.
+    pub order_approvers: usize,
     /// Older than this counts as unknown.
     pub max_staleness: Option<jiff::Span>,
     /// Purposes to which `Sec-GPC: 1` objects.
     pub gpc_objects_to: Vec<PurposePattern>,
 }
 
-/// A cookie that may pass.
-#[derive(Clone, Debug)]
-pub struct Cookie {
-    /// `essential`, `preference`, `analytics`, `advertising`.
-    pub class: String,
-    /// The consent it needs; this version strips a cookie that needs one.
-    pub consent: Option<PurposeId>,
+impl Default for RegisterRules {
+    fn default() -> Self {
+        Self {
+            consent: false,
+            notice: false,
+            order_approvers: 2,
+            max_staleness: None,
+            gpc_objects_to: Vec::new(),
+        }
+    }
 }
 
 /// How access-log fields are minimized. Source: docs/OPERATIONS.md, "Access log".

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use super::cell;
-use super::model::{Derivation, Limit, Locator, Need, Route};
+use super::model::{Derivation, Limit, Locator, Need, Route, RowCondition};
 use super::overlap::may_touch;
 use super::{Place, Policy, Selector};
 use crate::action::Action;
@@ -33,6 +33,9 @@ pub struct Plan {
     pub needs: Vec<Need>,
     /// Only data about the person who asks.
     pub only_own: bool,
+    /// Values that stand in an element, or in an answer that is no list, or it stays away. The ids
+    /// found for roles beyond those of the route are to be these, in their order.
+    pub only_where: Vec<String>,
     /// Only elements of which the person who asks is a party: one of the purposes shows some member
     /// as `own lines`, whatever the others show of it.
     pub own_lines: bool,
@@ -80,12 +83,18 @@ impl Plan {
 
         let mut cells = Vec::new();
         let mut places: Vec<(Selector, bool)> = Vec::new();
+        let conditions = policy.recipients.get(recipient).map(|one| one.only_where.as_slice());
+        let conditions = conditions.unwrap_or_default();
         for field in &route.fields {
             let mut decided = cell::decide(&asked, field);
             decided.needs.retain(|need| !needs.contains(need));
             if decided.action == Action::OwnLines && is_outside_the_list(route, &field.selector) {
                 decided.action = Action::Remove;
                 "own lines, and it stands in no line".clone_into(&mut decided.because);
+            }
+            if !conditions.is_empty() && is_outside_the_list(route, &field.selector) {
+                decided.action = Action::Remove;
+                "only_where, and it stands in no element".clone_into(&mut decided.because);
             }
             cells.push(decided);
             places.push((field.selector.clone(), field.subtree));
@@ -95,14 +104,16 @@ impl Plan {
             places.push((open.selector.clone(), open.subtree));
         }
         for derived in &route.derive {
-            cells.push(beside(&derived.selector, &derived.place, "derived", Some(derived.how)));
+            let how = Some(derived.how.clone());
+            cells.push(beside(&derived.selector, &derived.place, "derived", how));
             places.push((derived.selector.clone(), false));
         }
 
         let own_lines = cells.iter().any(|cell| cell.action == Action::OwnLines)
             || route.fields.iter().any(|field| cell::shows_own_lines(&grants, &field.category));
 
-        let rules = marks(route, &cells, &places)?;
+        let mut rules = marks(route, &cells, &places)?;
+        condition_marks(route, conditions, &mut rules)?;
         let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
         Ok(Self {
@@ -113,9 +124,11 @@ impl Plan {
             cells,
             automaton,
             holds_document: !route.parties_only.is_empty()
+                || (!conditions.is_empty() && route.each.is_none())
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
+            only_where: conditions.iter().map(|condition| condition.value.clone()).collect(),
             own_lines,
         })
     }
@@ -133,6 +146,23 @@ impl Plan {
     }
 }
 
+/// The members that conditions speak of, found as the ids of roles beyond those of the route are.
+fn condition_marks(
+    route: &Route,
+    conditions: &[RowCondition],
+    rules: &mut Vec<(Selector, Mark)>,
+) -> Result<(), CompileError> {
+    for (at, condition) in (route.subjects.len()..).zip(conditions) {
+        let bound = usize::from(u8::MAX);
+        let role = u8::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
+        let row = route.each.as_ref().map(|each| each.segments.as_slice()).unwrap_or_default();
+        let segments = [row, &condition.selector.segments].concat();
+        let selector = Selector { segments, text: condition.selector.text.clone() };
+        rules.push((selector, Mark::Subject(RoleIndex(role))));
+    }
+    Ok(())
+}
+
 /// Whether a place is not one in an element of the route's list.
 fn is_outside_the_list(route: &Route, selector: &Selector) -> bool {
     route.each.as_ref().is_some_and(|each| !selector.continues(each))
@@ -140,10 +170,15 @@ fn is_outside_the_list(route: &Route, selector: &Selector) -> bool {
 
 /// A place that says nothing about a person.
 fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Derivation>) -> Cell {
+    // A cursor holds what the backend puts there, perhaps ids: nobody reads it.
+    let action = match derived {
+        Some(Derivation::Sealed { .. }) => Action::Token,
+        Some(Derivation::CountEach) | None => Action::Keep,
+    };
     Cell {
         category: None,
         of: None,
-        action: Action::Keep,
+        action,
         needs: Vec::new(),
         derived,
         sensitive: false,
@@ -219,7 +254,9 @@ fn marks(
             let id = u16::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
             let mark = match cell.derived {
                 Some(Derivation::CountEach) => Mark::Count(CellId(id)),
-                None => Mark::Cell { cell: CellId(id), subtree: *subtree },
+                Some(Derivation::Sealed { .. }) | None => {
+                    Mark::Cell { cell: CellId(id), subtree: *subtree }
+                }
             };
             rules.push((selector.clone(), mark));
         }

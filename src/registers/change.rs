@@ -11,9 +11,10 @@ pub struct RegisterChange {
     pub number: u64,
     /// When it was recorded, RFC 3339.
     pub at: String,
-    /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
+    /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`, `order`,
+    /// `case` or `one-time-grant`.
     pub register: String,
-    /// `recorded`, `withdrawn` or `lifted`.
+    /// `recorded`, `withdrawn`, `approved`, `used` or `lifted`.
     pub change: String,
     /// The purpose or pattern, where the statement has one.
     pub purpose: Option<String>,

@@ -13,11 +13,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::change::{self, RegisterChange};
+use super::file_rows;
 use super::read::{statements, valid_consents};
 use super::schema::{self, Place, StoreError};
 use super::write::{WriteError, Writer};
 use super::{Record, RecordError, Recorded, Registers, RegistersUnavailable};
-use crate::terms::{DataSubject, PurposePattern, RecipientId, Statements};
+use crate::terms::{
+    Case, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
+};
 
 /// Connections that read. A subject always meets the same one, so that lookups of different people
 /// rarely wait for each other and each answer is cached once.
@@ -144,6 +147,34 @@ impl EmbeddedRegisters {
         self.write(|writer| writer.lift_restrictions(subject.expose()))
     }
 
+    /// Approves the order of this id under the approver's own name. A second approval by the same
+    /// name is the same approval.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such an order.
+    pub fn approve_order(&self, id: &str, approver: &str) -> Result<Recorded, RecordError> {
+        if !is_file_id(approver) {
+            return Err(RecordError::Invalid("approver"));
+        }
+        self.write(|writer| writer.approve(id, approver))
+    }
+
+    /// Lifts the order of this id, for good.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such an order.
+    pub fn lift_order(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.write(|writer| writer.lift_order(id))
+    }
+
+    /// Closes the case of this id, for good.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such a case.
+    pub fn close_case(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.write(|writer| writer.close_case(id))
+    }
+
     /// Whether the registers would answer now, for readiness.
     ///
     /// # Errors
@@ -218,6 +249,46 @@ impl Registers for EmbeddedRegisters {
         let reader = usize::try_from(self.hasher.hash_one(subject) % READERS as u64).unwrap_or(0);
         let mut reader = self.readers[reader].lock().unwrap_or_else(PoisonError::into_inner);
         reader.statements(subject).map_err(unavailable)
+    }
+
+    fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
+        self.read(|connection| file_rows::order(connection, id))
+    }
+
+    fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
+        self.read(|connection| file_rows::case(connection, id))
+    }
+
+    fn use_grants(
+        &self,
+        ids: &[Arc<str>],
+        decision: &DecisionId,
+    ) -> Result<bool, RegistersUnavailable> {
+        let used = self.write(|writer| {
+            // Rolled back as a whole where one of them was used: an error ends the transaction.
+            if writer.use_grants(ids, decision)? {
+                Ok(())
+            } else {
+                Err(WriteError::Invalid("used"))
+            }
+        });
+        match used {
+            Ok(()) => Ok(true),
+            Err(RecordError::Invalid(_)) => Ok(false),
+            Err(RecordError::Unavailable(error)) => Err(RegistersUnavailable(error)),
+        }
+    }
+}
+
+impl EmbeddedRegisters {
+    /// What is not about one person and is not cached.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, RegistersUnavailable> {
+        self.place.in_place().map_err(unavailable)?;
+        let reader = self.readers[0].lock().unwrap_or_else(PoisonError::into_inner);
+        read(&reader.connection).map_err(unavailable)
     }
 }
 

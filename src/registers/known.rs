@@ -40,7 +40,18 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
         Record::Erasure(erasure) => {
             erasure.except.iter().try_for_each(|except| check_purpose(policy, except))
         }
+        Record::OneTimeGrant(grant) => {
+            exact_purpose(policy, grant.purpose.as_str())?;
+            check_recipient(policy, grant.recipient.as_str())
+        }
         Record::Subject(_) => Ok(()),
+        Record::Order(order) => {
+            check_recipient(policy, order.recipient.as_str())?;
+            order.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
+        }
+        Record::Case(case) => {
+            case.purposes.iter().try_for_each(|it| exact_purpose(policy, it.as_str()))
+        }
     }
 }
 

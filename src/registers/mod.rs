@@ -1,4 +1,5 @@
-//! What each person has said: consents, notices, objections, restrictions, erasures.
+//! What each person has said: consents, notices, objections, restrictions, erasures; and the orders
+//! and cases that name them.
 //!
 //! The registers know subjects by the controller's own ids: they are the one store here that must.
 //! Their file is for its owner only, and nothing of it goes into logs, metrics or the ledger but the
@@ -7,7 +8,9 @@
 mod change;
 mod embedded;
 mod fields;
+mod file_rows;
 mod known;
+mod order;
 mod read;
 mod record;
 mod schema;
@@ -17,16 +20,18 @@ mod write;
 
 use std::sync::Arc;
 
-use crate::terms::{DataSubject, Statements};
+use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use change::RegisterChange;
 pub use embedded::EmbeddedRegisters;
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
+pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use record::{
     ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
-pub use show::statements_to_json;
+pub use show::{case_to_json, order_to_json, statements_to_json};
+pub(crate) use strict::without_doubles;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {
@@ -36,6 +41,36 @@ pub trait Registers: Send + Sync {
     /// # Errors
     /// The register cannot answer: everything that rests on it is unknown.
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable>;
+
+    /// The order of this id, in whatever state. A store without orders has none, so that nobody can
+    /// rely on one.
+    ///
+    /// # Errors
+    /// The register cannot answer.
+    fn order(&self, _id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
+        Ok(None)
+    }
+
+    /// The case of this id, in whatever state. A store without cases has none.
+    ///
+    /// # Errors
+    /// The register cannot answer.
+    fn case(&self, _id: &str) -> Result<Option<Case>, RegistersUnavailable> {
+        Ok(None)
+    }
+
+    /// Uses grants for one use up for one decision, all of them or none; durable on return. False:
+    /// another decision was first. A store without such grants has none to use.
+    ///
+    /// # Errors
+    /// The register cannot write: nothing may be released.
+    fn use_grants(
+        &self,
+        _ids: &[Arc<str>],
+        _decision: &DecisionId,
+    ) -> Result<bool, RegistersUnavailable> {
+        Ok(false)
+    }
 }
 
 /// The registers cannot be asked.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
+use super::file_rows;
 use super::record::sort_events;
 use super::schema::StoreError;
 use crate::terms::{
@@ -82,6 +83,9 @@ pub(super) fn within(snapshot: &Connection, subject: &str) -> Result<Statements,
             },
         )?,
         erasure: erasure(snapshot, subject)?,
+        one_time_grants: file_rows::one_time_grants_of(snapshot, subject)?,
+        orders: file_rows::orders_about(snapshot, subject)?,
+        cases: file_rows::cases_about(snapshot, subject)?,
         age,
         region,
     })
@@ -189,7 +193,7 @@ fn erasure(snapshot: &Connection, subject: &str) -> Result<Option<Erasure>, Stor
     Ok(all.iter().map(|(at, _)| *at).min().map(|effective_at| Erasure { effective_at, except }))
 }
 
-fn rows<T>(
+pub(super) fn rows<T>(
     snapshot: &Connection,
     query: &str,
     key: &str,
@@ -204,11 +208,11 @@ fn rows<T>(
     Ok(all)
 }
 
-fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
     maybe_time(row, column)?.ok_or(StoreError::Garbage("no time"))
 }
 
-fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| text.parse().map_err(|_| StoreError::Garbage("time"))).transpose()
 }
@@ -218,7 +222,7 @@ fn digest(row: &Row<'_>, column: usize) -> Result<Option<Digest>, StoreError> {
     text.map(|text| Digest::parse(&text).ok_or(StoreError::Garbage("digest"))).transpose()
 }
 
-fn list(row: &Row<'_>, column: usize) -> Result<Vec<String>, StoreError> {
+pub(super) fn list(row: &Row<'_>, column: usize) -> Result<Vec<String>, StoreError> {
     serde_json::from_str(&row.get::<_, String>(column)?).map_err(|_| StoreError::Garbage("list"))
 }
 

@@ -4,10 +4,13 @@
 //! members and contradictions are rejected. A subject's id is the one by which the controller knows
 //! them; the registers are the controller's own store and must know it.
 
+use std::slice;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
+use super::order::{self, CaseRecord, OneTimeGrantRecord, OrderRecord};
 use crate::terms::{
     AgeClass, CategoryId, CategoryPattern, ConsentEvent, ConsentStatus, Country, DataSubject,
     Digest, Personal, PurposeId, PurposePattern, RecipientId,
@@ -29,6 +32,12 @@ pub enum Record {
     Erasure(ErasureRecord),
     /// What the directory knows of a subject.
     Subject(SubjectRecord),
+    /// A legal order.
+    Order(OrderRecord),
+    /// A case.
+    Case(CaseRecord),
+    /// A grant for one use.
+    OneTimeGrant(OneTimeGrantRecord),
 }
 
 /// A consent record. Source: ISO/IEC TS 27560.
@@ -202,6 +211,9 @@ impl Record {
             "restriction" => Self::Restriction(restriction(&mut fields)?),
             "erasure" => Self::Erasure(erasure(&mut fields)?),
             "subject" => Self::Subject(directory(&mut fields)?),
+            "order" => Self::Order(order::order(&mut fields)?),
+            "case" => Self::Case(order::case(&mut fields)?),
+            "one-time-grant" => Self::OneTimeGrant(order::one_time_grant(&mut fields)?),
             _ => return Err(RecordError::Invalid("kind")),
         };
         fields.finish()?;
@@ -219,19 +231,25 @@ impl Record {
             Self::Restriction(_) => "restriction",
             Self::Erasure(_) => "erasure",
             Self::Subject(_) => "subject",
+            Self::Order(_) => "order",
+            Self::Case(_) => "case",
+            Self::OneTimeGrant(_) => "one-time-grant",
         }
     }
 
-    /// Whose it is.
+    /// Whom it is about.
     #[must_use]
-    pub const fn subject(&self) -> &DataSubject {
+    pub fn subjects(&self) -> &[DataSubject] {
         match self {
-            Self::Consent(record) => &record.subject,
-            Self::Notice(record) => &record.subject,
-            Self::Objection(record) => &record.subject,
-            Self::Restriction(record) => &record.subject,
-            Self::Erasure(record) => &record.subject,
-            Self::Subject(record) => &record.subject,
+            Self::Consent(record) => slice::from_ref(&record.subject),
+            Self::Notice(record) => slice::from_ref(&record.subject),
+            Self::Objection(record) => slice::from_ref(&record.subject),
+            Self::Restriction(record) => slice::from_ref(&record.subject),
+            Self::Erasure(record) => slice::from_ref(&record.subject),
+            Self::Subject(record) => slice::from_ref(&record.subject),
+            Self::Order(record) => &record.subjects,
+            Self::Case(record) => &record.subjects,
+            Self::OneTimeGrant(record) => slice::from_ref(&record.subject),
         }
     }
 
@@ -242,7 +260,12 @@ impl Record {
             Self::Consent(record) => Some(record.purpose.as_str()),
             Self::Notice(record) => Some(record.purpose.as_str()),
             Self::Objection(record) => Some(record.purpose.as_str()),
-            Self::Restriction(_) | Self::Erasure(_) | Self::Subject(_) => None,
+            Self::OneTimeGrant(record) => Some(record.purpose.as_str()),
+            Self::Restriction(_)
+            | Self::Erasure(_)
+            | Self::Subject(_)
+            | Self::Order(_)
+            | Self::Case(_) => None,
         }
     }
 
@@ -250,7 +273,7 @@ impl Record {
     /// field that is wrong.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let invalid = |wrong: bool, field| if wrong { Err(field) } else { Ok(()) };
-        invalid(self.subject().expose().is_empty(), "subject")?;
+        invalid(self.subjects().iter().any(|id| id.expose().is_empty()), "subject")?;
         invalid(self.purpose().is_some_and(|purpose| !is_purpose(purpose)), "purpose")?;
         match self {
             Self::Consent(record) => {
@@ -267,6 +290,9 @@ impl Record {
             Self::Erasure(record) => {
                 invalid(record.except.iter().any(|except| !is_purpose(except.as_str())), "except")
             }
+            Self::Order(record) => record.check(),
+            Self::Case(record) => record.check(),
+            Self::OneTimeGrant(record) => record.check(),
             Self::Objection(_) | Self::Subject(_) => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 const APPLICATION_ID: i32 = 0x5461_6d69;
 
 /// The version of the tables that this program reads and writes.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// How long a command waits for another one to finish writing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -65,6 +65,36 @@ CREATE INDEX notices_by_subject ON notices (subject);
 CREATE INDEX objections_by_subject ON objections (subject);
 CREATE INDEX restrictions_by_subject ON restrictions (subject);
 CREATE INDEX erasures_by_subject ON erasures (subject);
+";
+
+/// What version 2 adds.
+const FILES: &str = "
+CREATE TABLE orders (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, recipient TEXT NOT NULL, authority TEXT NOT NULL,
+  type TEXT, document TEXT, categories TEXT NOT NULL, from_at TEXT NOT NULL, until TEXT NOT NULL,
+  gag_until TEXT, lifted_at TEXT
+) STRICT;
+CREATE TABLE order_subjects (
+  order_id TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (order_id, subject)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE order_approvals (
+  order_id TEXT NOT NULL, approver TEXT NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (order_id, approver)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE cases (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, purposes TEXT NOT NULL, opened_at TEXT NOT NULL,
+  until TEXT, closed_at TEXT
+) STRICT;
+CREATE TABLE case_subjects (
+  case_id TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (case_id, subject)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE one_time_grants (
+  id TEXT PRIMARY KEY, content TEXT NOT NULL, subject TEXT NOT NULL, purpose TEXT NOT NULL,
+  recipient TEXT NOT NULL, granted_at TEXT NOT NULL, expires_at TEXT, used_at TEXT, used_by TEXT
+) STRICT;
+CREATE INDEX one_time_grants_by_subject ON one_time_grants (subject);
+CREATE INDEX order_subjects_by_subject ON order_subjects (subject);
+CREATE INDEX case_subjects_by_subject ON case_subjects (subject);
 ";
 
 /// What is wrong with the file. None of it says what stands in it.
@@ -166,10 +196,15 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     match (application, version) {
         (0, 0) if tables == 0 => {
             transaction.execute_batch(TABLES)?;
+            transaction.execute_batch(FILES)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
+        (APPLICATION_ID, 1) => {
+            transaction.execute_batch(FILES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
         (APPLICATION_ID, newer) if newer > VERSION => return Err(StoreError::Newer(newer)),
         _ => return Err(StoreError::Foreign),
     }

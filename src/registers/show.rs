@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::{age_word, members};
-use crate::terms::{CategoryId, Consent, Digest, PurposePattern, RecipientId, Statements};
+use crate::terms::{
+    Case, CategoryId, Consent, Digest, LegalOrder, PurposeId, PurposePattern, RecipientId,
+    Statements,
+};
 
 /// `statements` as they stand at `now`.
 #[must_use]
@@ -29,6 +32,16 @@ pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
             ("until", restriction.until.map(|at| at.to_string().into())),
         ])
     });
+    let one_time_grants = statements.one_time_grants.iter().map(|grant| {
+        members([
+            ("id", Some(grant.id.as_ref().into())),
+            ("purpose", Some(grant.purpose.as_str().into())),
+            ("recipient", Some(grant.recipient.as_str().into())),
+            ("granted_at", Some(grant.granted_at.to_string().into())),
+            ("expires_at", grant.expires_at.map(|at| at.to_string().into())),
+            ("used_by", grant.used_by.as_ref().map(|by| by.as_str().into())),
+        ])
+    });
     let erasure = statements.erasure.as_ref().map(|erasure| {
         let except: Vec<&str> = erasure.except.iter().map(PurposePattern::as_str).collect();
         json!({"effective_at": erasure.effective_at.to_string(), "except": except})
@@ -38,9 +51,41 @@ pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
         ("notices", Some(Value::Array(notices.map(Value::Object).collect()))),
         ("objections", Some(Value::Array(objections.collect()))),
         ("restrictions", Some(Value::Array(restrictions.map(Value::Object).collect()))),
+        ("one_time_grants", Some(Value::Array(one_time_grants.map(Value::Object).collect()))),
         ("erasure", erasure),
         ("age", Some(age_word(statements.age).into())),
         ("region", statements.region.as_ref().map(|region| region.as_str().into())),
+    ]))
+}
+
+/// An order without the people it names; `in_force`: whether it may be relied on now.
+#[must_use]
+pub fn order_to_json(order: &LegalOrder, in_force: bool) -> Value {
+    let categories: Vec<&str> = order.categories.iter().map(CategoryId::as_str).collect();
+    let approved_by: Vec<&str> = order.approved_by.iter().map(AsRef::as_ref).collect();
+    Value::Object(members([
+        ("id", Some(order.id.as_ref().into())),
+        ("recipient", Some(order.recipient.as_str().into())),
+        ("categories", Some(categories.into())),
+        ("from", Some(order.from.to_string().into())),
+        ("until", Some(order.until.to_string().into())),
+        ("gag_until", order.gag_until.map(|at| at.to_string().into())),
+        ("approved_by", Some(approved_by.into())),
+        ("lifted", Some(order.lifted.into())),
+        ("in_force", Some(in_force.into())),
+    ]))
+}
+
+/// A case without the people it is about.
+#[must_use]
+pub fn case_to_json(case: &Case, is_open: bool) -> Value {
+    let purposes: Vec<&str> = case.purposes.iter().map(PurposeId::as_str).collect();
+    Value::Object(members([
+        ("id", Some(case.id.as_ref().into())),
+        ("purposes", Some(purposes.into())),
+        ("opened_at", Some(case.opened_at.to_string().into())),
+        ("until", case.until.map(|at| at.to_string().into())),
+        ("open", Some(is_open.into())),
     ]))
 }
 

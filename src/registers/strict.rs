@@ -6,6 +6,11 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+/// The JSON value that `bytes` are, if no object in it holds the same member twice.
+pub(crate) fn without_doubles(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<Strict>(bytes).ok().map(|Strict(value)| value)
+}
+
 /// A JSON value without repeated members. Nothing of its text is in the error.
 pub(super) struct Strict(pub(super) Value);
 

@@ -40,8 +40,8 @@ impl From<WriteError> for RecordError {
 
 /// One transaction's view: the time of recording and the number that its next change will have.
 pub(super) struct Writer<'t> {
-    transaction: &'t Transaction<'t>,
-    now: Timestamp,
+    pub(super) transaction: &'t Transaction<'t>,
+    pub(super) now: Timestamp,
 }
 
 impl<'t> Writer<'t> {
@@ -60,6 +60,9 @@ impl<'t> Writer<'t> {
             Record::Restriction(restriction) => (self.restriction(restriction)?, "recorded"),
             Record::Erasure(erasure) => (self.erasure(erasure)?, "recorded"),
             Record::Subject(subject) => (self.subject(subject)?, "recorded"),
+            Record::Order(order) => (self.order(order)?, "recorded"),
+            Record::Case(case) => (self.case(case)?, "recorded"),
+            Record::OneTimeGrant(grant) => (self.one_time_grant(grant)?, "recorded"),
         };
         self.changed(changed, record.kind(), change, record.purpose())
     }
@@ -321,7 +324,7 @@ impl<'t> Writer<'t> {
         }
     }
 
-    fn changed(
+    pub(super) fn changed(
         &self,
         changed: bool,
         register: &str,
@@ -346,7 +349,7 @@ impl<'t> Writer<'t> {
 }
 
 /// A list as JSON text in one order, so that equal lists are equal text.
-fn sorted<'a>(items: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn sorted<'a>(items: impl Iterator<Item = &'a str>) -> String {
     let mut items: Vec<&str> = items.collect();
     items.sort_unstable();
     items.dedup();

@@ -6,6 +6,7 @@
 mod category;
 mod law;
 mod name;
+mod order;
 mod party;
 mod personal;
 mod refusal;
@@ -16,10 +17,11 @@ pub use law::{ConsentStatus, LegalBasis, Objectable};
 pub use name::{
     Country, DecisionId, Digest, PurposeId, RecipientId, RouteId, SubjectRole, UpstreamId,
 };
+pub use order::{Case, LegalOrder, is_file_id};
 pub use party::Role;
 pub use personal::{DataSubject, Personal};
 pub use refusal::{Fault, RefusalReason};
 pub use statement::{
-    AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, PurposePattern, Restriction,
-    Statements,
+    AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, OneTimeGrant, PurposePattern,
+    Restriction, Statements,
 };

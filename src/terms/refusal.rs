@@ -56,6 +56,8 @@ pub enum RefusalReason {
     Minor,
     /// The caller is no party of what it asks about, or asks about another person.
     NotAParty,
+    /// The order or the case does not name this person.
+    NotNamed,
     /// The subject's region has no mechanism to the recipient's country.
     TransferOfSubject,
     /// The backend has no such thing.
@@ -70,6 +72,8 @@ pub enum RefusalReason {
     UpstreamError,
     /// The request body is too large or not of a declared kind.
     RequestBody,
+    /// A request's body that is not JSON, doubles a member, or lacks what the rules ask for.
+    RequestContent,
     /// The ledger cannot take the entry.
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
@@ -82,7 +86,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -104,6 +108,7 @@ impl RefusalReason {
         Self::Objected,
         Self::Minor,
         Self::NotAParty,
+        Self::NotNamed,
         Self::TransferOfSubject,
         Self::NotFound,
         Self::Unfilterable,
@@ -111,6 +116,7 @@ impl RefusalReason {
         Self::UpstreamTimeout,
         Self::UpstreamError,
         Self::RequestBody,
+        Self::RequestContent,
         Self::LedgerUnavailable,
         Self::RegisterStale,
         Self::Overloaded,
@@ -142,6 +148,7 @@ impl RefusalReason {
             Self::Objected => "objected",
             Self::Minor => "minor",
             Self::NotAParty => "not-a-party",
+            Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
@@ -149,6 +156,7 @@ impl RefusalReason {
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamError => "upstream-error",
             Self::RequestBody => "request-body",
+            Self::RequestContent => "request-content",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
             Self::Overloaded => "overloaded",
@@ -169,6 +177,7 @@ impl RefusalReason {
             | Self::Objected
             | Self::Minor
             | Self::NotAParty
+            | Self::NotNamed
             | Self::TransferOfSubject
             | Self::NotFound => true,
             Self::RecipientUnknown
@@ -189,6 +198,7 @@ impl RefusalReason {
             | Self::UpstreamTimeout
             | Self::UpstreamError
             | Self::RequestBody
+            | Self::RequestContent
             | Self::LedgerUnavailable
             | Self::RegisterStale
             | Self::Overloaded
@@ -229,9 +239,11 @@ impl RefusalReason {
             | Self::Objected
             | Self::Minor
             | Self::NotAParty
+            | Self::NotNamed
             | Self::TransferOfSubject
             | Self::NotFound
-            | Self::RequestBody => Fault::Client,
+            | Self::RequestBody
+            | Self::RequestContent => Fault::Client,
         }
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{CategoryId, CategoryPattern, ConsentStatus, Country, Digest, PurposeId, RecipientId};
+use super::{
+    Case, CategoryId, CategoryPattern, ConsentStatus, Country, DecisionId, Digest, LegalOrder,
+    PurposeId, RecipientId,
+};
 
 /// A purpose or a subtree of purposes (`marketing.*`, `*`), as objections and withdrawals name them.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -135,6 +138,33 @@ pub struct Erasure {
     pub except: Vec<PurposePattern>,
 }
 
+/// A person lets one recipient have their data once. Source: GDPR Art. 20(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneTimeGrant {
+    /// Its own id; no personal value.
+    pub id: Arc<str>,
+    /// What for.
+    pub purpose: PurposeId,
+    /// To whom.
+    pub recipient: RecipientId,
+    /// Since when.
+    pub granted_at: Timestamp,
+    /// When it ends unused.
+    pub expires_at: Option<Timestamp>,
+    /// The decision that used it up.
+    pub used_by: Option<DecisionId>,
+}
+
+impl OneTimeGrant {
+    /// Whether `decision` may rest on it at `now`: it is in date, and no other decision used it.
+    #[must_use]
+    pub fn is_usable(&self, decision: &DecisionId, now: Timestamp) -> bool {
+        self.granted_at <= now
+            && self.expires_at.is_none_or(|end| now < end)
+            && self.used_by.as_ref().is_none_or(|by| by == decision)
+    }
+}
+
 /// Of age or not. Unknown is treated as a minor wherever age matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AgeClass {
@@ -147,7 +177,7 @@ pub enum AgeClass {
     Unknown,
 }
 
-/// All that one data subject has said, as of one moment.
+/// All that one data subject has said, and what was entered about them, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statements {
     /// Consents in every state.
@@ -160,6 +190,12 @@ pub struct Statements {
     pub restrictions: Vec<Restriction>,
     /// The erasure, if there is one.
     pub erasure: Option<Erasure>,
+    /// Grants for one use, used or not.
+    pub one_time_grants: Vec<OneTimeGrant>,
+    /// Orders that name them, in any state.
+    pub orders: Vec<LegalOrder>,
+    /// Cases that name them, in any state.
+    pub cases: Vec<Case>,
     /// Age class from the subject directory.
     pub age: AgeClass,
     /// Region from the subject directory.

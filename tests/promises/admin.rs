@@ -20,6 +20,7 @@ use tamis::terms::{ConsentStatus, Digest, Personal};
 use tower::ServiceExt as _;
 
 const TOKEN: &str = "a-token-for-tests";
+const SECOND_TOKEN: &str = "another-token-for-tests";
 
 struct Admin {
     directory: tempfile::TempDir,
@@ -61,7 +62,10 @@ impl Admin {
             ledger,
             drain,
             metrics,
-            tokens: Arc::new(BTreeMap::from([("dpo".to_owned(), Digest::of(TOKEN.as_bytes()))])),
+            tokens: Arc::new(BTreeMap::from([
+                ("dpo".to_owned(), Digest::of(TOKEN.as_bytes())),
+                ("legal".to_owned(), Digest::of(SECOND_TOKEN.as_bytes())),
+            ])),
             hosts: Arc::from(["admin.example".to_owned()]),
             stopping: Arc::new(AtomicBool::new(false)),
         };
@@ -205,6 +209,41 @@ fn every_statement_can_be_made_lifted_and_asked_for() {
         (Value::Array(vec![]), Value::Array(vec![]))
     );
     assert_eq!(admin.entries().len(), 9, "each change is entered once");
+}
+
+#[test]
+fn two_approvals_of_an_order_are_two_tokens() {
+    let admin = Admin::new();
+    let order = r#"{"id":"ord-7","recipient":"authority","authority":"Invented Court",
+        "subjects":["CANARY"],"categories":["identity.name"],
+        "from":"2026-01-01T00:00:00Z","until":"2999-01-01T00:00:00Z"}"#;
+    assert_eq!(admin.plain("PUT", "/v1/orders", order).status, StatusCode::CREATED);
+    let approve = |token: &str| {
+        admin.ask("POST", "/v1/orders/ord-7/approval", "", |request| {
+            let token = format!("Bearer {token}").parse().expect("a header");
+            request.headers_mut().insert("authorization", token);
+        })
+    };
+    let shown = || admin.plain("GET", "/v1/orders/ord-7", "");
+    for (token, new, in_force) in
+        [(TOKEN, true, false), (TOKEN, false, false), (SECOND_TOKEN, true, true)]
+    {
+        assert_eq!(approve(token).json()["new"], new);
+        assert_eq!(shown().json()["in_force"], in_force);
+    }
+    assert!(!shown().text.contains("CANARY"));
+    assert_eq!(admin.plain("POST", "/v1/orders/ord-8/approval", "").status, 422);
+    assert_eq!(admin.plain("POST", "/v1/orders/ord-7/lift", "").json()["new"], true);
+    assert_eq!(shown().json()["in_force"], false);
+
+    let case = r#"{"id":"C-1","purposes":["legal.claims"],"subjects":["CANARY"],
+        "opened_at":"2026-01-01T00:00:00Z"}"#;
+    assert_eq!(admin.plain("PUT", "/v1/cases", case).status, StatusCode::CREATED);
+    assert_eq!(admin.plain("GET", "/v1/cases/C-1", "").json()["open"], true);
+    assert_eq!(admin.plain("POST", "/v1/cases/C-1/closure", "").json()["new"], true);
+    assert_eq!(admin.plain("GET", "/v1/cases/C-1", "").json()["open"], false);
+    assert_eq!(admin.plain("GET", "/v1/cases/C-2", "").status, StatusCode::NOT_FOUND);
+    assert!(!format!("{:?}", admin.entries()).contains("CANARY"));
 }
 
 #[test]

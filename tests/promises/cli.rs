@@ -24,8 +24,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const COMMANDS: [&str; 9] =
-    ["run", "demo", "check", "explain", "minimize", "rewrite", "consent", "ledger", "certs"];
+const COMMANDS: [&str; 14] = [
+    "run", "demo", "check", "test", "coverage", "diff", "explain", "minimize", "rewrite",
+    "consent", "ledger", "certs", "schema", "import",
+];
 
 #[test]
 fn every_command_explains_itself_with_an_example() {

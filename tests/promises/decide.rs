@@ -7,13 +7,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tamis::action::Action;
 use tamis::decide::{
-    Caller, Facts, Gate, Judge, KnownSubject, Part, Permit, Refusal, RouteMatch, SubjectIds, decide,
+    Caller, Facts, Gate, Judge, KnownSubject, Named, Part, Permit, Refusal, RouteMatch, SubjectIds,
+    decide,
 };
 use tamis::policy::Policy;
 use tamis::terms::{
-    AgeClass, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, DataSubject,
-    DecisionId, Digest, Erasure, Notice, Objection, Personal, PurposeId, PurposePattern,
-    RecipientId, RefusalReason, Restriction, Statements,
+    AgeClass, Case, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, DataSubject,
+    DecisionId, Digest, Erasure, LegalOrder, Notice, Objection, Personal, PurposeId,
+    PurposePattern, RecipientId, RefusalReason, Restriction, Statements,
 };
 
 const PERSON: usize = 0;
@@ -94,6 +95,8 @@ struct Request<'a> {
     route: usize,
     query: &'a [&'a str],
     gpc: bool,
+    case: Named<Case>,
+    order: Named<LegalOrder>,
     said: Statements,
 }
 
@@ -107,6 +110,8 @@ impl Default for Request<'_> {
             route: PERSON,
             query: &[],
             gpc: false,
+            case: Named::Nothing,
+            order: Named::Nothing,
             said: Statements::default(),
         }
     }
@@ -128,8 +133,8 @@ fn ask(policy: &Arc<Policy>, request: &Request<'_>) -> Result<Permit, Refusal> {
         declared_purposes: &names(request.purposes),
         route: &route,
         query: &request.query.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
-        // The client may say what it likes there.
-        case: Some("u1"),
+        case: &request.case,
+        order: &request.order,
         gpc: request.gpc,
         known: if [PERSON, BILL].contains(&request.route) { &known } else { &[] },
     };

@@ -5,6 +5,10 @@ mod backend;
 mod stage;
 
 mod answers;
+mod cursors;
+mod orders;
+mod recipients;
+mod request_bodies;
 mod requests;
 mod running;
 

@@ -41,6 +41,7 @@ fn recipient(role: Role, authenticate: Vec<Authenticator>, purposes: &[&str]) ->
         purposes: purposes.iter().copied().map(PurposeId::from).collect(),
         default_purpose: None,
         phase: None,
+        only_where: vec![],
         refuses: None,
         place: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
     }
@@ -102,8 +103,10 @@ fn policy() -> Policy {
         registers: RegisterRules::default(),
         cookies: BTreeMap::new(),
         access_log: AccessLogRules::default(),
+        policy_link: None,
         terms_header_roles: vec![],
         hsts: None,
+        promises: tamis::policy::model::Promises::default(),
         unenforced: vec![],
         warnings: vec![],
         plans: tamis::policy::Plans::default(),

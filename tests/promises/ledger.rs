@@ -25,6 +25,7 @@ fn disclosure(number: usize) -> Disclosure {
         purposes: vec!["share.partner".into()],
         basis: vec!["consent"],
         case: None,
+        order: None,
         released: vec![("contact.email".into(), "keep".into())],
         withheld: vec![("contact.phone".into(), "no grant".into())],
     }

@@ -18,6 +18,7 @@ mod ledger;
 mod minimizing;
 mod naughty_strings;
 mod oracle;
+mod orders;
 mod registers;
 mod rewrite;
 mod rules;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use tamis::decide::{Caller, Facts, Permit, RouteMatch, decide};
+use tamis::decide::{Caller, Facts, Named, Permit, RouteMatch, decide};
 use tamis::gateway::minimizing::{Minimizing, MinimizingError};
 use tamis::keys::KeyRing;
 use tamis::minimize::JsonLimits;
@@ -56,7 +56,8 @@ fn permit(policy: &Arc<Policy>) -> Arc<Permit> {
         declared_purposes: &[PurposeId::from(PURPOSE)],
         route: &RouteMatch { index: PEOPLE, parameters: vec![] },
         query: &[],
-        case: None,
+        case: &Named::Nothing,
+        order: &Named::Nothing,
         gpc: false,
         known: &[],
     };

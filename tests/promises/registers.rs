@@ -408,7 +408,7 @@ fn records_that_say_what_cannot_be_are_rejected_by_the_field_and_without_its_val
         (with("\"id\"", "\"expires_at\":\"CANARY\",\"id\""), "expires_at"),
         (with("\"id\"", "\"notice\":{\"CANARY\":1,\"ref\":\"n\"},\"id\""), "unknown member"),
         (r#"{"kind":"CANARY"}"#.into(), "kind"),
-        (r#"{"kind":"order","id":"ord-7"}"#.into(), "kind"),
+        (r#"{"kind":"whim","id":"w-7"}"#.into(), "kind"),
         (r#"{"id":"c","subject":"u1","purpose":"p"}"#.into(), "status"),
         (r#"{"id":"c","subject":"u1","purpose":"p","status":"given"}"#.into(), "given_at"),
         (
@@ -507,7 +507,7 @@ fn a_file_that_is_gone_replaced_foreign_or_newer_is_no_register() {
         EmbeddedRegisters::open(&path).is_err()
     };
     assert!(other("foreign.db", "CREATE TABLE people (name TEXT)"));
-    assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 2"));
+    assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 3"));
     let path = store.directory.path().join("garbage.db");
     std::fs::write(&path, "this is no database, and long enough to be seen as none").expect("ours");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");

@@ -12,6 +12,7 @@ pub(super) fn needs(needs: &[Need]) -> Vec<&'static str> {
         Need::ExplicitConsent => "explicit consent",
         Need::Notice => "notice",
         Need::OneTimeGrant => "one-time grant",
+        Need::ListedConsent => "consent that lists the category",
     };
     needs.iter().map(word).collect()
 }
@@ -36,12 +37,6 @@ pub(super) fn refusals(policy: &Policy, plan: &Plan) -> Vec<String> {
         if purpose.internal_only && recipient.role != Role::Internal {
             lines.push(format!("{id} is for recipients inside the controller"));
         }
-        if purpose.needs_case {
-            lines.push(format!("{id} needs a case, and there is no register of cases"));
-        }
-    }
-    if recipient.role == Role::Authority {
-        lines.push("an authority needs an order, and there is no register of orders".to_owned());
     }
     if !plan.releases_personal_data() {
         lines.push("no field is released".to_owned());
@@ -66,8 +61,16 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             .collect();
         lines.push(format!("the person who asks must be one of: {}", roles.join(", ")));
     }
+    for condition in &recipient.only_where {
+        let (member, value) = (&condition.selector.text, &condition.value);
+        lines.push(format!("only where {member} is {value}"));
+    }
     if let Some(contract) = &recipient.contract {
         lines.push(format!("contract {} until {}", contract.reference, contract.until));
+    }
+    if recipient.role == Role::Authority {
+        let order = "an order in force must name the person and list the category (Tamis-Order)";
+        lines.push(order.to_owned());
     }
     for id in &plan.purposes {
         let purpose = &policy.purposes[id];
@@ -76,6 +79,9 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             format!("{id} {how} {what}")
         };
         lines.push(format!("{id} rests on {}", purpose.basis.as_str()));
+        if purpose.needs_case {
+            lines.push(format!("{id} needs an open case that names the person (Tamis-Case)"));
+        }
         lines.push(survives(purpose.survives_erasure, "the person was erased"));
         lines.push(survives(purpose.survives_restriction, "processing is restricted"));
         lines.push(match purpose.objectable {
@@ -160,11 +166,6 @@ pub(super) fn unenforced(policy: &Policy, plan: &Plan) -> Vec<String> {
                 .refuses
                 .as_ref()
                 .is_some_and(|refuses| refuses.place == *place)
-            || route.query.values().any(|parameter| match parameter {
-                crate::policy::model::QueryParameter::Sealed(sealed) => sealed.place == *place,
-                crate::policy::model::QueryParameter::Open
-                | crate::policy::model::QueryParameter::Category(_) => false,
-            })
     };
     for unenforced in policy.unenforced.iter().filter(|unenforced| touches(&unenforced.place)) {
         lines.push(format!("{} -> {}", unenforced.what, unenforced.effect));

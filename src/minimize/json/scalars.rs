@@ -60,7 +60,7 @@ pub(super) fn block(
 ) -> Result<(), usize> {
     if *progress != 0 {
         let length = (!scalar).trailing_zeros();
-        *progress = whole(*progress, bytes, 0, length)?;
+        *progress = whole(*progress, bytes, 0, length, digit)?;
     }
     let mut starts = start;
     while starts != 0 {
@@ -69,7 +69,7 @@ pub(super) fn block(
         let run = scalar >> from;
         let length = (!run).trailing_zeros().min(64 - from);
         if from + length == 64 || !is_plain(bytes, from, length, digit) {
-            *progress = whole(0, bytes, from, length)?;
+            *progress = whole(0, bytes, from, length, digit)?;
         }
     }
     Ok(())
@@ -102,21 +102,36 @@ fn is_plain(bytes: &[u8; 64], from: u32, length: u32, digit: u64) -> bool {
     }
 }
 
-/// Steps through a number or literal, or the part of it that is in the block.
+/// Steps through a number or literal, or the part of it that is in the block; over digits that go on
+/// with a number in one step.
 #[inline(never)]
-fn whole(progress: Progress, bytes: &[u8; 64], from: u32, length: u32) -> Result<Progress, usize> {
-    let (from, end) = (from as usize, (from + length) as usize);
-    let mut progress = progress;
-    for (place, byte) in bytes[..end].iter().enumerate().skip(from) {
-        progress = step(progress, *byte);
-        if progress == WRONG {
-            return Err(place);
+fn whole(
+    progress: Progress,
+    bytes: &[u8; 64],
+    from: u32,
+    length: u32,
+    digit: u64,
+) -> Result<Progress, usize> {
+    let end = from + length;
+    let (mut progress, mut place) = (progress, from);
+    while place < end {
+        if matches!(progress, INTEGER | FRACTION | EXPONENT) {
+            let digits = (!(digit >> place)).trailing_zeros().min(end - place);
+            if digits > 0 {
+                place += digits;
+                continue;
+            }
         }
+        progress = step(progress, bytes[place as usize & 63]);
+        if progress == WRONG {
+            return Err(place as usize);
+        }
+        place += 1;
     }
     match progress {
         _ if end == 64 => Ok(progress),
         whole if is_whole(whole) => Ok(0),
-        _ => Err(end),
+        _ => Err(end as usize),
     }
 }
 

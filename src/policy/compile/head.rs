@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Compiler, no_text};
-use crate::policy::model::{Conceal, Recipient};
+use crate::policy::model::{Conceal, PolicyLink, Recipient, Route, Serve};
 use crate::policy::syntax::Node;
 use crate::terms::{RecipientId, Role};
 
@@ -16,6 +16,8 @@ pub(super) struct Head {
     pub(super) title: String,
     pub(super) revision: String,
     pub(super) conceal_as: Conceal,
+    /// Whether a law is named by which the rules are to be judged.
+    pub(super) profiles: bool,
 }
 
 impl Default for Head {
@@ -25,6 +27,7 @@ impl Default for Head {
             title: String::new(),
             revision: String::new(),
             conceal_as: Conceal::NotFound,
+            profiles: false,
         }
     }
 }
@@ -89,7 +92,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("profiles") {
             for item in node.list(self.findings, "a list of profiles") {
                 let known = [("gdpr", ()), ("hk-pdpo", ()), ("pdpa-my", ())];
-                item.word(self.findings, "a profile", &known);
+                head.profiles |= item.word(self.findings, "a profile", &known).is_some();
             }
         }
         if let Some(node) = fields.require(self.findings, "default") {
@@ -164,35 +167,42 @@ impl Compiler<'_> {
         fields.finish(self.findings);
     }
 
-    /// A link to the policy that some recipients must be sent: without it they are sent nothing.
+    /// A link to the policy that some recipients must be sent, to where the gateway serves it.
     pub(super) fn policy_link(
         &mut self,
         node: &Node,
-        recipients: &mut BTreeMap<RecipientId, Recipient>,
-    ) {
+        recipients: &BTreeMap<RecipientId, Recipient>,
+        routes: &[Route],
+    ) -> Option<PolicyLink> {
         let mut fields = node.fields(self.findings, "`policy_link`");
+        let mut to = Vec::new();
         if let Some(node) = fields.require(self.findings, "to_categories") {
             for item in node.list(self.findings, "a list of categories of recipients") {
                 let Some(category) = item.text(self.findings, "a category of recipients") else {
                     continue;
                 };
+                let before = to.len();
                 let bound = recipients
-                    .iter_mut()
+                    .iter()
                     .filter(|(_, recipient)| recipient.category.as_deref() == Some(category));
-                let mut bound = bound.peekable();
-                if bound.peek().is_none() {
+                to.extend(bound.map(|(id, _)| id.clone()));
+                if to.len() == before {
                     let message = format!("no recipient is of the category `{category}`");
                     self.findings.error("T101", &item.place, message);
-                }
-                for (id, recipient) in bound {
-                    let what = format!("policy_link to {category}");
-                    let unenforced = self.refuse(&item.place, what, format!("{id} is refused"));
-                    recipient.refuses.get_or_insert(unenforced);
                 }
             }
         }
         self.keeps(fields.take("keeps"));
+        let served = routes.iter().find(|route| route.serve == Some(Serve::PolicyDocument));
+        if served.is_none() {
+            let message = "there is nothing to link to";
+            let help = "add a route such as `{match: GET /.well-known/privacy-policy, serve: \
+                        policy-document}`";
+            self.findings.error_with("T101", fields.place(), message, Some(help.to_owned()));
+        }
         fields.finish(self.findings);
+        let path = served?.id.as_str().split_once(' ')?.1.to_owned();
+        Some(PolicyLink { path, to })
     }
 
     pub(super) fn roles_as_processor(&mut self, node: &Node) {

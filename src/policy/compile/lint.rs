@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{care, meetings};
 use crate::action::Action;
 use crate::policy::model::{Grant, Limit, Need, Policy, Show};
 use crate::policy::overlap::may_meet;
@@ -18,6 +19,8 @@ pub(super) struct Declared<'a> {
     /// Bound in a way that this version refuses, such as a whole body.
     pub(super) bound_elsewhere: &'a [CategoryId],
     pub(super) withheld_on_purpose: &'a [CategoryId],
+    /// Whether the rules name a law by which they are to be judged.
+    pub(super) profiles: bool,
 }
 
 /// All findings about a policy as a whole.
@@ -34,6 +37,8 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     guessable(policy, findings);
     meeting_selectors(policy, findings);
     countries(policy, findings);
+    meetings::lint(policy, findings);
+    care::lint(policy, declared, findings);
 }
 
 /// T110, T111.
@@ -88,7 +93,8 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
             policy.purposes.get(*purpose).is_some_and(|purpose| purpose.basis.rests_on_consent())
         });
         let needs_consent =
-            grant.needs.iter().any(|need| matches!(need, Need::Consent | Need::ExplicitConsent));
+            grant.needs.iter().any(|need| matches!(need, Need::Consent | Need::ExplicitConsent))
+                || matches!(grant.show, Show::ByConsent(_));
         if (on_consent.is_some() || needs_consent) && !declared.consent_register {
             let message = "it rests on consent, and there is no consent register";
             let help = Some("write `registers: {consent: {from: api}}`".to_owned());
@@ -234,6 +240,15 @@ fn authorities(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings
             let message = format!("authority `{id}` and no register of orders");
             let help = Some("write `registers: {orders: {from: api}}`".to_owned());
             findings.error_with("T302", &recipient.place, message, help);
+        }
+    }
+    for grant in policy.grants.iter().filter(|grant| matches!(grant.show, Show::ByOrder)) {
+        for id in &grant.to {
+            let role = policy.recipients.get(id).map(|recipient| recipient.role);
+            if role.is_some_and(|role| role != Role::Authority) {
+                let message = format!("`show: by-order` is for authorities, and `{id}` is none");
+                findings.error("T302", &grant.place, message);
+            }
         }
     }
 }

@@ -75,13 +75,27 @@ impl Compiler<'_> {
             }
         }
         if let Some(node) = fields.take("delete_after") {
-            self.period(node);
+            if let Some(period) = self.period(node) {
+                self.kept_for_long(node, period, &rules);
+            }
             let effect = "the gateway deletes no log; rotate and delete it by that period";
             self.refuse(&node.place, "access_log.delete_after", effect);
         }
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         rules
+    }
+
+    /// Networks of addresses are still about people where few share one.
+    fn kept_for_long(&mut self, node: &Node, period: jiff::Span, rules: &AccessLogRules) {
+        let day = jiff::civil::date(2026, 1, 1);
+        let ends = day.checked_add(period).unwrap_or(jiff::civil::Date::MAX);
+        let month = day.checked_add(jiff::Span::new().days(30)).unwrap_or(day);
+        if ends > month && rules.fields.iter().any(|field| field == "ip_prefix") {
+            let message = "an access log with addresses is kept for more than 30 days";
+            let help = Some("shorten it, or take `ip_prefix` out of `fields`".to_owned());
+            self.findings.warn("T330", &node.place, message, help);
+        }
     }
 
     fn log_fields(&mut self, node: &Node) -> Vec<String> {

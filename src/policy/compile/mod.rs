@@ -3,6 +3,7 @@
 //! One file a section of the rules. What is read and checked but not enforced by this version
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
 
+mod care;
 mod categories;
 mod countries;
 mod due;
@@ -10,20 +11,23 @@ mod head;
 mod limits;
 mod lint;
 mod log;
+mod meetings;
 mod names;
 mod purposes;
 mod recipients;
 mod registers;
 mod release;
+mod request;
 mod routes;
 mod transfers;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::names::Names;
 pub(super) use self::release::instead_of;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{Limit, Policy, Unenforced};
+use super::model::{Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::syntax::{self, Findings, Node};
 use crate::terms::Digest;
@@ -43,6 +47,7 @@ impl Policy {
                 names,
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
+                promises: Promises::default(),
             };
             compiler.policy(&root, Digest::of(text.as_bytes()))
         });
@@ -63,6 +68,8 @@ struct Compiler<'f> {
     unenforced: Vec<Unenforced>,
     /// Limits that follow from other sections than `limits`.
     withheld: Vec<Limit>,
+    /// Promises that rules name.
+    promises: Promises,
 }
 
 impl Compiler<'_> {
@@ -78,7 +85,7 @@ impl Compiler<'_> {
         let purposes = fields.require(self.findings, "purposes");
         let purposes = purposes.map(|node| self.purposes(node)).unwrap_or_default();
         let recipients = fields.require(self.findings, "recipients");
-        let mut recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
+        let recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
         let routes = fields.require(self.findings, "routes");
         let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
         let grants = fields.require(self.findings, "release");
@@ -96,9 +103,9 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("ledger") {
             self.ledger(node);
         }
-        if let Some(node) = fields.take("policy_link") {
-            self.policy_link(node, &mut recipients);
-        }
+        let policy_link = fields
+            .take("policy_link")
+            .and_then(|node| self.policy_link(node, &recipients, &routes));
         if let Some(node) = fields.take("roles_as_processor") {
             self.roles_as_processor(node);
         }
@@ -106,10 +113,11 @@ impl Compiler<'_> {
             self.html_headers(node);
         }
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
-        for key in ["not_encoded", "beyond"] {
-            if let Some(node) = fields.take(key) {
-                self.promises_in_words(node);
-            }
+        if let Some(node) = fields.take("not_encoded") {
+            self.promises.not_encoded = self.promises_in_words(node);
+        }
+        if let Some(node) = fields.take("beyond") {
+            self.promises.beyond = self.promises_in_words(node);
         }
         fields.finish(self.findings);
 
@@ -131,7 +139,9 @@ impl Compiler<'_> {
             cookies,
             access_log: access_log.unwrap_or_default(),
             terms_header_roles: terms.unwrap_or_default(),
+            policy_link,
             hsts: tls.hsts,
+            promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
             plans: Plans::default(),
@@ -142,6 +152,7 @@ impl Compiler<'_> {
             category_places: &self.names.categories,
             bound_elsewhere: &self.names.bound_elsewhere,
             withheld_on_purpose: &withheld.unwrap_or_default(),
+            profiles: head.profiles,
         };
         lint::lint(&policy, &declared, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
@@ -165,7 +176,9 @@ impl Compiler<'_> {
     fn keeps(&mut self, node: Option<&Node>) {
         let Some(node) = node else { return };
         for item in node.list(self.findings, "a list of promise ids") {
-            self.promise_id(item.scalar().unwrap_or_default(), &item.place);
+            let id = item.scalar().unwrap_or_default();
+            self.promise_id(id, &item.place);
+            self.promises.kept.entry(id.to_owned()).or_default().push(item.place.clone());
         }
     }
 
@@ -183,11 +196,15 @@ impl Compiler<'_> {
     }
 
     /// `not_encoded` and `beyond`: promise id → why, in words.
-    fn promises_in_words(&mut self, node: &Node) {
+    fn promises_in_words(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let mut words = BTreeMap::new();
         for (key, value) in node.entries(self.findings, "promise ids with a text each") {
             self.promise_id(&key.text, &key.place);
-            value.text(self.findings, "a text");
+            if let Some(text) = value.text(self.findings, "a text") {
+                words.insert(key.text.clone(), text.to_owned());
+            }
         }
+        words
     }
 }
 

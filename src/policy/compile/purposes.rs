@@ -45,9 +45,26 @@ impl Compiler<'_> {
         for (key, node) in entries {
             self.declared_name(&key.text, &key.place);
             let relied_on = inherited(&bases, &key.text);
+            self.whose_consent(key, &bases, relied_on);
             purposes.insert(key.text.as_str().into(), self.one_purpose(key, node, relied_on));
         }
         purposes
+    }
+
+    /// A consent is to one purpose. A purpose that takes over the consent of the purpose above it looks
+    /// as if one yes covered both.
+    fn whose_consent(
+        &mut self,
+        key: &Key,
+        bases: &BTreeMap<&str, LegalBasis>,
+        relied_on: Option<LegalBasis>,
+    ) {
+        let inherits = !bases.contains_key(key.text.as_str());
+        if inherits && relied_on.is_some_and(LegalBasis::rests_on_consent) {
+            let message = format!("`{}` takes over the consent to the purpose above it", key.text);
+            let help = "each purpose is asked for by itself; write its own `basis` (Recital 32)";
+            self.findings.warn("T320", &key.place, message, Some(help.to_owned()));
+        }
     }
 
     fn one_purpose(&mut self, key: &Key, node: &Node, basis: Option<LegalBasis>) -> Purpose {
@@ -62,6 +79,15 @@ impl Compiler<'_> {
                 Some("write `basis: …`; a purpose beneath one that has a basis takes it over");
             let message = format!("purpose `{}` has no legal basis", key.text);
             self.findings.error_with("T301", &key.place, message, help.map(str::to_owned));
+        }
+        if let Some(node) = fields.take("how") {
+            let ways = [("asked", true), ("implied", false), ("bundled", false)];
+            if node.word(self.findings, "a way in which consent is given", &ways) == Some(false) {
+                let message = "consent that is implied or bundled is no consent";
+                let help = "ask for each purpose by itself (GDPR Art. 4(11), 7); or name a basis that \
+                            holds without consent";
+                self.findings.warn("T320", &node.place, message, Some(help.to_owned()));
+            }
         }
         let balancing = fields.take("balancing");
         if let Some(node) = balancing {
@@ -96,14 +122,7 @@ impl Compiler<'_> {
             }
         }
         let min_age = fields.take("min_age").and_then(|node| self.least_age(node));
-        let needs_case = fields.take("needs_case").is_some_and(|node| {
-            let needs = node.flag(self.findings);
-            if needs {
-                let what = format!("{}: needs_case (there is no register of cases)", key.text);
-                self.refuse(&node.place, what, format!("purpose {} is refused", key.text));
-            }
-            needs
-        });
+        let needs_case = fields.take("needs_case").is_some_and(|node| node.flag(self.findings));
         let internal_only =
             fields.take("internal_only").is_some_and(|node| node.flag(self.findings));
         self.keeps(fields.take("keeps"));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Compiler;
 use super::head::ROLES;
-use crate::policy::model::{Authenticator, Contract, Recipient, Unenforced};
+use crate::policy::Selector;
+use crate::policy::model::{Authenticator, Contract, Recipient, RowCondition};
 use crate::policy::syntax::{Key, Node};
 use crate::terms::{RecipientId, Role};
 
@@ -53,7 +54,7 @@ impl Compiler<'_> {
             Some(purpose)
         });
         let phase = fields.take("phase").and_then(|node| node.text(self.findings, "a phase"));
-        let refuses = fields.take("only_where").map(|node| self.only_where(key, node));
+        let only_where = fields.take("only_where").map(|node| self.only_where(node));
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         Recipient {
@@ -65,7 +66,8 @@ impl Compiler<'_> {
             purposes,
             default_purpose,
             phase: phase.map(str::to_owned),
-            refuses,
+            only_where: only_where.unwrap_or_default(),
+            refuses: None,
             place: key.place.clone(),
         }
     }
@@ -81,19 +83,28 @@ impl Compiler<'_> {
         Some(Contract { reference: reference?.to_owned(), until: until? })
     }
 
-    /// Only rows with a certain value: the engine cannot hold a row back for that yet.
-    fn only_where(&mut self, key: &Key, node: &Node) -> Unenforced {
+    /// Only rows with a certain value, each at one place of the row.
+    fn only_where(&mut self, node: &Node) -> Vec<RowCondition> {
+        let row = Selector { segments: Vec::new(), text: "@".to_owned() };
         let mut conditions = Vec::new();
-        for (selector, value) in node.entries(self.findings, "selectors with the value of each") {
-            value.text(self.findings, "a value");
-            self.selector_at(
-                selector,
-                Some(&crate::policy::Selector { segments: Vec::new(), text: "@".to_owned() }),
-            );
-            conditions.push(selector.text.clone());
+        for (key, node) in node.entries(self.findings, "selectors with the value of each") {
+            let value = node.text(self.findings, "a value");
+            let selector = self.selector_at(key, Some(&row));
+            let Some(selector) = selector else { continue };
+            if !key.text.starts_with('@') || !selector.is_singular() {
+                let message = format!("`{}` is no single member of an element", key.text);
+                let help = Some("write `@.` and names, such as `@.dealer_id`".to_owned());
+                self.findings.error_with("T103", &key.place, message, help);
+                continue;
+            }
+            conditions
+                .extend(value.map(|value| RowCondition { selector, value: value.to_owned() }));
         }
-        let what = format!("only_where {}", conditions.join(", "));
-        self.refuse(&node.place, what, format!("{} is refused", key.text))
+        if conditions.is_empty() && !self.findings.has_error() {
+            let message = "`only_where` without a condition says nothing";
+            self.findings.error("T102", &node.place, message);
+        }
+        conditions
     }
 
     /// A mapping of kinds; any one of them recognises the recipient.

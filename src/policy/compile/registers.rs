@@ -77,12 +77,16 @@ impl Compiler<'_> {
             registers.orders_declared = true;
             let mut orders = node.fields(self.findings, "`registers.orders`");
             self.only_api(&mut orders);
-            if let Some(node) = orders.take("approvers") {
-                node.number::<u8>(self.findings, "a number of approvers");
+            if let Some(node) = orders.take("approvers")
+                && let Some(approvers) = node.number::<u8>(self.findings, "a number of approvers")
+            {
+                if approvers < 2 {
+                    let message = "an order needs two different approvers";
+                    self.findings.error("T302", &node.place, message);
+                }
+                rules.order_approvers = usize::from(approvers.max(2));
             }
             self.keeps(orders.take("keeps"));
-            let effect = "no order can be entered; authorities are refused";
-            self.refuse(orders.place(), "registers.orders", effect);
             orders.finish(self.findings);
         }
         fields.finish(self.findings);

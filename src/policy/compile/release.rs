@@ -54,12 +54,8 @@ impl Compiler<'_> {
         let names: Vec<&str> = to.iter().map(crate::terms::RecipientId::as_str).collect();
         let to_whom = names.join(", ");
         let mut refuses = None;
-        let show = self.show(&mut fields, &to_whom, &mut place, &mut refuses);
+        let show = self.show(&mut fields, &to_whom, &mut place);
         let needs = fields.take("needs").map(|node| self.needs(node)).unwrap_or_default();
-        if needs.contains(&Need::OneTimeGrant) {
-            let effect = format!("the grant to {to_whom} releases nothing");
-            refuses.get_or_insert(self.refuse(&place, "one-time-grant", effect));
-        }
         let only_own = fields.take("only_subject").is_some_and(|node| {
             // Whatever was meant, it narrows.
             node.word(self.findings, "a subject", &[("self", true)]).unwrap_or(true)
@@ -108,13 +104,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn show(
-        &mut self,
-        fields: &mut Fields<'_>,
-        to_whom: &str,
-        place: &mut Place,
-        refuses: &mut Option<Unenforced>,
-    ) -> Option<Show> {
+    fn show(&mut self, fields: &mut Fields<'_>, to_whom: &str, place: &mut Place) -> Option<Show> {
         let (key, node) = fields.take_entry("show").or_else(|| {
             let message = "a grant has no `show`";
             self.findings.error("T102", fields.place(), message);
@@ -122,7 +112,6 @@ impl Compiler<'_> {
         })?;
         place.clone_from(key);
         let among = fields.take("among").map(|node| self.category_list(node));
-        let effect = format!("the grant to {to_whom} releases nothing");
         match node.scalar() {
             None => {
                 if among.is_some() {
@@ -131,11 +120,17 @@ impl Compiler<'_> {
                 Some(Show::Cells(self.show_cells(node, to_whom)))
             }
             Some("by-order") => {
-                *refuses = Some(self.refuse(&node.place, "show: by-order", effect));
+                if among.is_some() {
+                    self.findings.error("T102", key, "`among` belongs to `show: by-consent`");
+                }
                 Some(Show::ByOrder)
             }
             Some("by-consent") => {
-                *refuses = Some(self.refuse(&node.place, "show: by-consent", effect));
+                if among.is_none() {
+                    let message = "`by-consent` does not say what a consent may list";
+                    let help = Some("write `among: [<category>, …]`".to_owned());
+                    self.findings.error_with("T102", key, message, help);
+                }
                 Some(Show::ByConsent(among.unwrap_or_default()))
             }
             Some(text) => {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Compiler;
 use crate::policy::model::{
-    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Subject,
+    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Serve, Subject,
+    cursor_domain,
 };
 use crate::policy::path::Step;
 use crate::policy::syntax::{Fields, Key, Node, closest};
 use crate::policy::{Place, Selector};
-use crate::terms::{RouteId, SubjectRole};
+use crate::terms::{CategoryId, CategoryPattern, RouteId, SubjectRole};
 
 const METHODS: [(&str, ()); 6] =
     [("GET", ()), ("POST", ()), ("PUT", ()), ("PATCH", ()), ("DELETE", ()), ("QUERY", ())];
@@ -48,10 +49,12 @@ impl Compiler<'_> {
             method,
             template,
             upstream,
+            serve: None,
             subjects,
             each,
             fields: Vec::new(),
             open: Vec::new(),
+            request: None,
             query: BTreeMap::new(),
             derive: Vec::new(),
             parties_only: Vec::new(),
@@ -60,6 +63,7 @@ impl Compiler<'_> {
             place,
         };
         self.what_refuses(&mut fields, &mut route);
+        route.request = self.request(&mut fields, &route);
         if let Some(node) = fields.take("fields") {
             self.fields_of(node, &mut route);
         }
@@ -68,7 +72,7 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("query") {
             for (key, node) in node.entries(self.findings, "query parameters") {
-                if let Some(parameter) = self.query_parameter(key, node) {
+                if let Some(parameter) = self.query_parameter(key, node, &route.id) {
                     route.query.insert(key.text.clone(), parameter);
                 }
             }
@@ -200,21 +204,6 @@ impl Compiler<'_> {
             }
             refused(self, &node.place, "region of the subject from the body");
         }
-        if let Some(node) = fields.take("request_fields") {
-            for (key, node) in node.entries(self.findings, "selectors with categories") {
-                self.selector_at(key, None);
-                let category = self.category(node);
-                self.names.bound_elsewhere.extend(category);
-            }
-            refused(self, &node.place, "request_fields");
-        }
-        if let Some(node) = fields.take("request_must") {
-            for (key, node) in node.entries(self.findings, "selectors with values") {
-                self.selector_at(key, None);
-                node.text(self.findings, "a value");
-            }
-            refused(self, &node.place, "request_must");
-        }
         if let Some(node) = fields.take("media") {
             for item in node.list(self.findings, "a list of media types") {
                 item.text(self.findings, "a media type");
@@ -227,23 +216,48 @@ impl Compiler<'_> {
             refused(self, &node.place, "a whole body as one category");
         }
         if let Some(node) = fields.take("aggregate") {
-            self.aggregate(node);
+            let forbidden = self.aggregate(node);
+            self.forbidden_members(fields, &forbidden);
             refused(self, &node.place, "aggregate routes");
         }
         if let Some(node) = fields.take("serve") {
             let kinds = [
-                ("subject-report", "serve: subject-report"),
-                ("rights-inbox", "serve: rights-inbox"),
-                ("objection", "serve: objection"),
-                ("policy-document", "serve: policy-document"),
+                ("subject-report", Err("serve: subject-report")),
+                ("rights-inbox", Err("serve: rights-inbox")),
+                ("objection", Err("serve: objection")),
+                ("policy-document", Ok(Serve::PolicyDocument)),
             ];
-            let kind = node.word(self.findings, "something that the gateway serves", &kinds);
-            refused(self, &node.place, kind.unwrap_or("serve"));
+            match node.word(self.findings, "something that the gateway serves", &kinds) {
+                Some(Ok(serve)) => {
+                    self.served(&node.place, serve, route);
+                    route.serve = Some(serve);
+                }
+                Some(Err(what)) => refused(self, &node.place, what),
+                None => {}
+            }
         }
     }
 
+    /// What a route that the gateway answers itself must look like.
+    fn served(&mut self, place: &Place, serve: Serve, route: &Route) {
+        let method = match serve {
+            Serve::PolicyDocument => "GET",
+        };
+        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+        let wrong = if route.method != method {
+            format!("this is served to a {method}, not a {}", route.method)
+        } else if !route.template.iter().all(is_literal) {
+            "this is served at one path, without parameters".to_owned()
+        } else if route.upstream.is_some() {
+            "the gateway answers this itself, without an `upstream`".to_owned()
+        } else {
+            return;
+        };
+        self.findings.error("T104", place, wrong);
+    }
+
     /// Read and checked so that a route that is refused today cannot be wrong tomorrow.
-    fn aggregate(&mut self, node: &Node) {
+    fn aggregate(&mut self, node: &Node) -> Vec<CategoryPattern> {
         let mut fields = node.fields(self.findings, "`aggregate`");
         if let Some(node) = fields.require(self.findings, "k") {
             let k: Option<u32> = node.number(self.findings, "the least size of a group");
@@ -270,10 +284,22 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("rare") {
             node.word(self.findings, "a treatment of rare values", &[("other", ())]);
         }
-        if let Some(node) = fields.take("forbid") {
-            self.category_patterns(node);
-        }
+        let forbidden = fields.take("forbid").map(|node| self.category_patterns(node));
         fields.finish(self.findings);
+        forbidden.unwrap_or_default()
+    }
+
+    /// An aggregate that tells who is in it is none.
+    fn forbidden_members(&mut self, fields: &mut Fields<'_>, forbidden: &[CategoryPattern]) {
+        let Some(node) = fields.take("fields").filter(|node| node.is_map()) else { return };
+        for (key, node) in node.entries(self.findings, "selectors with categories") {
+            let category = node.scalar().or_else(|| node.member("is").and_then(Node::scalar));
+            let Some(category) = category.map(CategoryId::from) else { continue };
+            if forbidden.iter().any(|pattern| pattern.covers(&category)) {
+                let message = format!("an aggregate may not hold {category}");
+                self.findings.error("T220", &key.place, message);
+            }
+        }
     }
 
     fn fields_of(&mut self, node: &Node, route: &mut Route) {
@@ -366,33 +392,45 @@ impl Compiler<'_> {
     fn open_of(&mut self, node: &Node, route: &mut Route) {
         let rows = rows_of(route);
         for item in node.list(self.findings, "a list of selectors") {
-            let (node, subtree) = if item.is_map() {
+            let (node, subtree, not_personal) = if item.is_map() {
                 let mut fields = item.fields(self.findings, "an open member");
-                let node = fields.require(self.findings, "subtree");
+                let not_personal = fields.take("not_personal");
+                let subtree = match not_personal {
+                    Some(_) => fields.take("subtree"),
+                    None => fields.require(self.findings, "subtree"),
+                };
+                if let (Some(node), Some(_)) = (not_personal, subtree) {
+                    let message =
+                        "`not_personal` or `subtree`: a subtree holds members of any name";
+                    self.findings.error("T102", &node.place, message);
+                }
                 fields.finish(self.findings);
-                let Some(node) = node else { continue };
-                let message = "everything beneath is released to everybody, new members too";
-                self.findings.warn("T212", &node.place, message, None);
-                (node, true)
+                let Some(node) = not_personal.or(subtree) else { continue };
+                if subtree.is_some() {
+                    let message = "everything beneath is released to everybody, new members too";
+                    self.findings.warn("T212", &node.place, message, None);
+                }
+                (node, subtree.is_some(), not_personal.is_some())
             } else {
-                (item, false)
+                (item, false, false)
             };
             let Some(text) = node.text(self.findings, "a selector") else { continue };
             let selector = self.selector(text, &node.place, node.is_quoted(), rows.as_ref());
             let Some(selector) = selector else { continue };
-            route.open.push(Open { selector, subtree, place: node.place.clone() });
+            route.open.push(Open { selector, subtree, not_personal, place: node.place.clone() });
         }
     }
 
-    fn query_parameter(&mut self, key: &Key, node: &Node) -> Option<QueryParameter> {
+    fn query_parameter(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        route: &RouteId,
+    ) -> Option<QueryParameter> {
         let text = node.text(self.findings, "`open`, `sealed` or a category")?;
         match text {
             "open" => Some(QueryParameter::Open),
-            "sealed" => {
-                let what = format!("sealed query parameter {}", key.text);
-                let effect = format!("a request with {} is refused", key.text);
-                Some(QueryParameter::Sealed(self.refuse(&key.place, what, effect)))
-            }
+            "sealed" => Some(QueryParameter::Sealed { domain: cursor_domain(route, &key.text) }),
             _ => self.category(node).map(QueryParameter::Category),
         }
     }
@@ -400,9 +438,14 @@ impl Compiler<'_> {
     fn derive_of(&mut self, node: &Node, route: &mut Route) {
         for (key, node) in node.entries(self.findings, "selectors with what is computed") {
             let selector = self.selector_at(key, None);
-            let words = [("count(each)", Derivation::CountEach)];
-            let how = node.word(self.findings, "something that can be computed", &words);
-            if route.each.is_none() {
+            let sealed = node.scalar().and_then(|text| text.strip_prefix("sealed "));
+            let how = if let Some(parameter) = sealed {
+                self.sealed(parameter, node, route)
+            } else {
+                let words = [("count(each)", Derivation::CountEach)];
+                node.word(self.findings, "something that can be computed", &words)
+            };
+            if route.each.is_none() && how == Some(Derivation::CountEach) {
                 let message = "`count(each)` counts a list, and the route has no `each`";
                 self.findings.error("T104", &node.place, message);
             }
@@ -410,6 +453,20 @@ impl Compiler<'_> {
                 route.derive.push(Derived { selector, how, place: key.place.clone() });
             }
         }
+    }
+
+    /// A cursor for a parameter that takes it back.
+    fn sealed(&mut self, parameter: &str, node: &Node, route: &Route) -> Option<Derivation> {
+        if let Some(QueryParameter::Sealed { domain }) = route.query.get(parameter) {
+            return Some(Derivation::Sealed { domain: domain.clone() });
+        }
+        let sealed =
+            |(_, how): &(&String, &QueryParameter)| matches!(how, QueryParameter::Sealed { .. });
+        let names = route.query.iter().filter(sealed).map(|(name, _)| name.as_str());
+        let help = closest(parameter, names);
+        let message = format!("the route has no sealed query parameter `{parameter}`");
+        self.findings.error_with("T101", &node.place, message, help);
+        None
     }
 
     fn role_of(&mut self, node: &Node, subjects: &[Subject]) -> Option<usize> {
@@ -429,7 +486,7 @@ impl Compiler<'_> {
 
     /// What a route must have to release anything.
     fn whether_complete(&mut self, fields: &Fields<'_>, route: &Route) {
-        if route.refuses.is_some() {
+        if route.refuses.is_some() || route.serve.is_some() {
             return;
         }
         if route.upstream.is_none() && !fields.has("upstream") {

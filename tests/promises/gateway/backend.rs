@@ -58,7 +58,7 @@ impl Backend {
         self.replies.lock().expect("no panic").insert(path.to_owned(), reply);
     }
 
-    /// Heads of all requests so far, and forgets them.
+    /// Heads of all requests so far, with the bodies that came with them, and forgets them.
     pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.heads.lock().expect("no panic"))
     }
@@ -85,7 +85,16 @@ async fn talk(
                 return;
             }
         };
-        let head = String::from_utf8_lossy(&read.drain(..end).collect::<Vec<_>>()).into_owned();
+        let mut head = String::from_utf8_lossy(&read.drain(..end).collect::<Vec<_>>()).into_owned();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or_default();
+        while read.len() < length {
+            if !matches!(stream.read_buf(&mut read).await, Ok(1..)) {
+                return;
+            }
+        }
+        let body: Vec<u8> = read.drain(..length).collect();
+        head.push_str(&String::from_utf8_lossy(&body));
         let target = head.split(' ').nth(1).unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default();
         let reply = replies.lock().expect("no panic").get(path).cloned();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject as _;
@@ -22,8 +22,8 @@ use tamis::keys::KeyRing;
 use tamis::ledger::{
     Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
 };
-use tamis::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
-use tamis::terms::{DataSubject, Statements};
+use tamis::registers::{EmbeddedRegisters, Record, Registers, RegistersUnavailable};
+use tamis::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -42,9 +42,9 @@ pub(super) struct Switches {
 }
 
 /// The embedded stores, behind the switches.
-struct Switched {
+pub(super) struct Switched {
     switches: Arc<Switches>,
-    registers: EmbeddedRegisters,
+    pub(super) registers: EmbeddedRegisters,
     ledger: FileLedger,
 }
 
@@ -54,6 +54,25 @@ impl Registers for Switched {
             return Err(RegistersUnavailable("switched off".into()));
         }
         self.registers.statements(subject)
+    }
+
+    fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
+        self.registers.order(id)
+    }
+
+    fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
+        self.registers.case(id)
+    }
+
+    fn use_grants(
+        &self,
+        ids: &[Arc<str>],
+        decision: &DecisionId,
+    ) -> Result<bool, RegistersUnavailable> {
+        if self.switches.registers_fail.load(Ordering::SeqCst) {
+            return Err(RegistersUnavailable("switched off".into()));
+        }
+        self.registers.use_grants(ids, decision)
     }
 }
 
@@ -89,6 +108,7 @@ pub(super) struct Stage {
     pub(super) backend: Backend,
     pub(super) switches: Arc<Switches>,
     pub(super) running: Running,
+    pub(super) stores: Arc<Switched>,
     directory: TempDir,
     authority: Authority,
 }
@@ -107,6 +127,10 @@ fn keep(issued: &Issued, directory: &Path, name: &str) -> (PathBuf, PathBuf) {
 
 impl Stage {
     pub(super) async fn set() -> Self {
+        Self::with_rules(include_str!("../../cases/gateway.rules.yaml")).await
+    }
+
+    pub(super) async fn with_rules(rules: &str) -> Self {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -118,8 +142,7 @@ impl Stage {
             keep(&issued, at, name);
         }
         KeyRing::generate(&at.join("keys")).expect("writable");
-        fs::write(at.join("rules.yaml"), include_str!("../../cases/gateway.rules.yaml"))
-            .expect("writable");
+        fs::write(at.join("rules.yaml"), rules).expect("writable");
         let backend = Backend::start().await;
         let config = format!(
             "rules: rules.yaml\n\
@@ -144,14 +167,26 @@ impl Stage {
             ledger: FileLedger::open(&config.ledger, &config.node).expect("ledger"),
         });
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
-        let running = Gateway::start_with(config, Stores { registers, ledger: stores })
+        let ledger = Arc::<Switched>::clone(&stores);
+        let running = Gateway::start_with(config, Stores { registers, ledger })
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, directory, authority }
+        Self { backend, switches, running, stores, directory, authority }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Takes a record in its JSON form.
+    pub(super) fn record(&self, json: &str) {
+        let record = Record::parse(json.as_bytes()).expect("a record of ours");
+        self.stores.registers.record(&record).expect("taken");
+    }
+
+    /// The ledger's segment as it stands.
+    pub(super) fn ledger(&self) -> String {
+        fs::read_to_string(self.path("ledger/000001.jsonl")).expect("the ledger has begun")
     }
 
     /// A TLS connection as `recipient` (none: without a certificate), asking for `server_name`.
@@ -195,11 +230,20 @@ impl Stage {
         self.send(Some(recipient), request("GET", target, &[])).await
     }
 
-    pub(super) async fn send(
-        &self,
-        recipient: Option<&str>,
-        request: Request<Empty<Bytes>>,
-    ) -> Answer {
+    /// One request with a body of JSON.
+    pub(super) async fn post(&self, recipient: &str, target: &str, body: &str) -> Answer {
+        let (parts, ()) = request("POST", target, &[("content-type", "application/json")])
+            .map(|_| ())
+            .into_parts();
+        let body = Full::new(Bytes::from(body.to_owned()));
+        self.send(Some(recipient), Request::from_parts(parts, body)).await
+    }
+
+    pub(super) async fn send<B>(&self, recipient: Option<&str>, request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync,
+    {
         let stream = self.connect(recipient, HOST, Some(b"http/1.1")).await.expect("a handshake");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");

@@ -77,8 +77,9 @@ fn letsmasak_releases_what_its_text_promises() {
         // L-19, L-20.
         ("psp", "service.billing", USER, "$.card_number", "keep"),
         ("biz-partner", "service.billing", ORDER, "@.amount", "own lines"),
-        // L-21: what the consent lists; consents that list fields are not enforced yet.
-        ("linked-app", "service.instructed", USER, "$.email", "remove"),
+        // L-21: what the consent lists among these; that it lists it is asked for each person.
+        ("linked-app", "service.instructed", USER, "$.email", "keep"),
+        ("linked-app", "service.instructed", USER, "$.name", "remove"),
         // L-23.
         ("trust-team", "service.enforce", USER, "$.conduct[*]", "keep"),
         ("trust-team", "service.enforce", USER, "$.blocked", "keep"),
@@ -91,8 +92,8 @@ fn letsmasak_releases_what_its_text_promises() {
         ("loyalty-partner", "share.partner", USERS, "@.email", "keep"),
         ("loyalty-partner", "share.partner", USERS, "@.user_id", "pseudonym"),
         ("loyalty-partner", "share.partner", USERS, "@.nickname", "remove"),
-        // L-33, L-34: an order lists what leaves; claims are for one person.
-        ("authority", "legal.order", USER, "$.name", "remove"),
+        // L-33, L-34: what an order lists is asked for each request; claims are for one person.
+        ("authority", "legal.order", USER, "$.name", "keep"),
         ("legal-counsel", "legal.claims", USER, "$.name", "keep"),
         ("legal-counsel", "legal.claims", USERS, "@.user_id", "remove"),
     ];
@@ -183,8 +184,9 @@ fn webllet_releases_what_its_text_promises() {
         // W-63: own data.
         ("self", "rights.self", customer, "$.id_document.number", "keep"),
         ("self", "rights.self", customer, "$.risk_score", "keep"),
-        // W-69: a grant that is used up is not enforced yet.
-        ("bank-y", "rights.portability", customer, "$.email", "remove"),
+        // W-69: with a grant that is used up, and never what was inferred.
+        ("bank-y", "rights.portability", customer, "$.email", "keep"),
+        ("bank-y", "rights.portability", customer, "$.risk_score", "remove"),
     ];
     for (recipient, purpose, route, selector, expected) in cases {
         let plan = plan("webllet", recipient, &[purpose], route);

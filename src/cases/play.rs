@@ -1,0 +1,181 @@
+//! Plays one case: the rules, perhaps changed, and the exchange or finding that it is about.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::difference::{differences, stands_for};
+use super::read::{Case, Change, Exchange, Expected, Gets, OneOrMany};
+use super::said::SaidRegisters;
+use crate::decide::Caller;
+use crate::gateway::rehearsal::{Asked, Backend, Rehearsed, Stage, rehearse};
+use crate::keys::KeyRing;
+use crate::policy::Policy;
+use crate::terms::{Personal, RefusalReason};
+
+/// The key of every case. It stands in the source, so that expected pseudonyms can be written down;
+/// it must never be any deployment's.
+const KEY: &str = "1: 62d56a0c0305e05fc92b3716e46d6b9c66174db7f02a51582124d50fdb20156e";
+
+/// How a case went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As expected.
+    Passed,
+    /// Otherwise, in lines for people.
+    Failed(Vec<String>),
+}
+
+/// Plays `case` by `policy`, which was compiled from `rules`.
+#[must_use]
+pub fn play(policy: &Arc<Policy>, rules: &str, case: &Case) -> Verdict {
+    let lines = played(policy, rules, case).unwrap_or_else(|complaint| vec![complaint]);
+    if lines.is_empty() { Verdict::Passed } else { Verdict::Failed(lines) }
+}
+
+fn played(policy: &Arc<Policy>, rules: &str, case: &Case) -> Result<Vec<String>, String> {
+    let changed = case.change.as_ref().map(|change| changed(rules, change)).transpose()?;
+    match &case.expected {
+        Expected::Finding(code) => {
+            let text = changed.as_deref().unwrap_or(rules);
+            let (before, after) = (count(rules, code), count(text, code));
+            Ok(if after > before {
+                Vec::new()
+            } else {
+                vec![format!("expected a finding {code} about the change, got none")]
+            })
+        }
+        Expected::Exchange(exchange) => match changed {
+            None => exchanged(policy, exchange),
+            Some(text) => {
+                let policy = Policy::parse("changed rules", &text)
+                    .map_err(|rejected| format!("the changed rules are rejected:\n{rejected}"))?;
+                exchanged(&Arc::new(policy), exchange)
+            }
+        },
+    }
+}
+
+fn changed(rules: &str, change: &Change) -> Result<String, String> {
+    match rules.matches(change.instead_of.as_str()).count() {
+        1 => Ok(rules.replacen(&change.instead_of, &change.write, 1)),
+        times => Err(format!("`instead_of` stands {times} times in the rules, not once")),
+    }
+}
+
+fn count(rules: &str, code: &str) -> usize {
+    let findings = match Policy::parse("changed rules", rules) {
+        Ok(policy) => policy.warnings,
+        Err(rejected) => rejected.findings,
+    };
+    findings.iter().filter(|finding| finding.code == code).count()
+}
+
+fn exchanged(policy: &Arc<Policy>, exchange: &Exchange) -> Result<Vec<String>, String> {
+    let keys = KeyRing::parse("the key of cases", KEY).map_err(|error| error.to_string())?;
+    let registers = SaidRegisters::of(policy, &exchange.said, exchange.at)?;
+    let stage = Stage {
+        policy: Arc::clone(policy),
+        registers: Arc::new(registers),
+        keys: Arc::new(keys),
+        now: exchange.at,
+    };
+    let bound = exchange.credential_purposes.as_ref();
+    let asked = Asked {
+        caller: Caller {
+            recipient: exchange.recipient.as_str().into(),
+            person: exchange.person.as_deref().map(|id| Personal::new(id.into())),
+            purposes: bound.map(|bound| bound.iter().map(|one| one.as_str().into()).collect()),
+        },
+        method: exchange.method.clone(),
+        uri: exchange.uri.clone(),
+        headers: exchange.headers.clone(),
+        client: exchange.address,
+    };
+    let backend = Backend {
+        headers: exchange.backend_headers.clone(),
+        body: exchange.backend.clone().into_bytes(),
+    };
+    compare(exchange, &rehearse(&stage, &asked, &backend))
+}
+
+fn compare(exchange: &Exchange, got: &Rehearsed) -> Result<Vec<String>, String> {
+    let mut lines = Vec::new();
+    if let Some(code) = &exchange.refused
+        && !RefusalReason::ALL.iter().any(|reason| reason.code() == code)
+    {
+        return Err(format!("`{code}` is no reason of a refusal"));
+    }
+    match (&got.body, &exchange.refused) {
+        (Err(reason), Some(code)) if reason.code() == code => {}
+        (Err(reason), expected) => {
+            let expected = expected
+                .as_deref()
+                .map_or("an answer".to_owned(), |code| format!("to be refused: {code}"));
+            let detail = got.detail.as_ref().map(|detail| format!(" ({detail})"));
+            let detail = detail.unwrap_or_default();
+            lines.push(format!("expected {expected}, is refused: {}{detail}", reason.code()));
+        }
+        (Ok(body), Some(code)) => {
+            let text = String::from_utf8_lossy(body);
+            lines.push(format!("expected to be refused: {code}, gets {text}"));
+        }
+        (Ok(body), None) => lines.extend(bodies(exchange, body)?),
+    }
+    if let Some(status) = exchange.status.filter(|status| *status != got.status) {
+        lines.push(format!("expected status {status}, got {}", got.status));
+    }
+    lines.extend(headers("answer header", &exchange.answer_headers, Some(&got.headers)));
+    let towards = got.towards_backend.as_ref();
+    lines.extend(headers("header to the backend", &exchange.backend_asked_with, towards));
+    if let Some(expected) = &exchange.logs {
+        let line = serde_json::from_str(&got.log_line)
+            .map_err(|error| format!("the access log's line is no JSON: {error}"))?;
+        lines.extend(differences("log", expected, &line));
+    }
+    Ok(lines)
+}
+
+fn bodies(exchange: &Exchange, body: &[u8]) -> Result<Vec<String>, String> {
+    let Some(gets) = &exchange.gets else { return Ok(Vec::new()) };
+    let text = std::str::from_utf8(body).map_err(|_| "the answer is not UTF-8")?;
+    Ok(match gets {
+        Gets::Json(expected) => {
+            let got: Value = serde_json::from_str(text)
+                .map_err(|error| format!("the answer is no JSON: {error}"))?;
+            differences("$", expected, &got)
+        }
+        Gets::Bytes(expected) if expected == text => Vec::new(),
+        Gets::Bytes(expected) => {
+            vec![format!("expected exactly {expected}\n     got exactly {text}")]
+        }
+    })
+}
+
+fn headers(
+    what: &str,
+    expected: &BTreeMap<String, Option<OneOrMany>>,
+    got: Option<&HeaderMap>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, values) in expected {
+        let Some(got) = got else {
+            lines.push("the backend would not be asked".to_owned());
+            break;
+        };
+        let got: Vec<String> = got
+            .get_all(name.to_ascii_lowercase())
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect();
+        let expected = values.as_ref().map(OneOrMany::list).unwrap_or_default();
+        let same = got.len() == expected.len()
+            && expected.iter().zip(&got).all(|(expected, got)| stands_for(expected, got));
+        if !same {
+            lines.push(format!("{what} {name}: expected {expected:?}, got {got:?}"));
+        }
+    }
+    lines
+}

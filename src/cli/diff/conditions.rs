@@ -1,0 +1,256 @@
+//! Conditions of a release that are not in its cells: bases, objections, ages, contracts, transfers,
+//! cookies, log fields.
+
+use std::collections::BTreeSet;
+
+use super::{Change, Way};
+use crate::policy::Policy;
+use crate::policy::model::{Need, Purpose, Recipient, RegisterRules};
+use crate::terms::{Objectable, Role};
+
+/// Changes of conditions, purpose by purpose and recipient by recipient.
+pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (id, after) in &new.purposes {
+        if let Some(before) = old.purposes.get(id) {
+            purpose(&format!("purpose {id}"), before, after, &mut changes);
+        }
+    }
+    for (id, after) in &new.recipients {
+        if let Some(before) = old.recipients.get(id) {
+            recipient(&format!("recipient {id}"), before, after, &mut changes);
+        }
+    }
+    registers(&old.registers, &new.registers, &mut changes);
+    // Tables and limits on people are compared as they are: whether one of two is stricter depends on
+    // who asks about whom, so a person must look.
+    other(&mut changes, "transfers", &transfers(old), &transfers(new));
+    other(&mut changes, "limits on people", &people(old), &people(new));
+    other(&mut changes, "retention", &retention(old), &retention(new));
+    set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
+    let fields = |policy: &Policy| -> BTreeSet<String> {
+        policy.access_log.fields.iter().cloned().collect()
+    };
+    set(&mut changes, "fields of the access log", &fields(old), &fields(new));
+    let (v4, v6) = old.access_log.ip_prefix;
+    let (new_v4, new_v6) = new.access_log.ip_prefix;
+    bits(&mut changes, "IPv4 bits in the access log", v4, new_v4);
+    bits(&mut changes, "IPv6 bits in the access log", v6, new_v6);
+    other(
+        &mut changes,
+        "conceal_as",
+        &format!("{:?}", old.conceal_as),
+        &format!("{:?}", new.conceal_as),
+    );
+    changes
+}
+
+/// A need in words.
+pub(super) fn need(need: Need) -> String {
+    match need {
+        Need::Consent => "consent",
+        Need::ExplicitConsent => "explicit consent",
+        Need::Notice => "notice",
+        Need::OneTimeGrant => "a grant for once",
+        Need::ListedConsent => "consent that lists the category",
+    }
+    .to_owned()
+}
+
+fn purpose(about: &str, old: &Purpose, new: &Purpose, changes: &mut Vec<Change>) {
+    other_of(changes, about, "text (earlier consents to it are stale)", &old.text, &new.text);
+    let basis = (old.basis.as_str(), new.basis.as_str());
+    if basis.0 != basis.1 {
+        let way = match (old.basis.rests_on_consent(), new.basis.rests_on_consent()) {
+            (true, false) => Way::Widened,
+            (false, true) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        push(changes, way, about, "basis", basis.0, basis.1);
+    }
+    let rank = |objectable: Objectable| match objectable {
+        Objectable::Never => 0,
+        Objectable::OnGrounds => 1,
+        Objectable::Always => 2,
+    };
+    let words = |objectable: Objectable| match objectable {
+        Objectable::Never => "never",
+        Objectable::OnGrounds => "on-grounds",
+        Objectable::Always => "always",
+    };
+    if old.objectable != new.objectable {
+        let way =
+            if rank(new.objectable) < rank(old.objectable) { Way::Widened } else { Way::Narrowed };
+        push(changes, way, about, "objectable", words(old.objectable), words(new.objectable));
+    }
+    let guards = [
+        (
+            "consent must name the recipient",
+            old.consent_names_recipient,
+            new.consent_names_recipient,
+        ),
+        ("stops at a restriction", !old.survives_restriction, !new.survives_restriction),
+        ("stops at an erasure", !old.survives_erasure, !new.survives_erasure),
+        ("only for adults", old.min_age.is_some(), new.min_age.is_some()),
+        ("needs a case", old.needs_case, new.needs_case),
+        ("only inside the controller", old.internal_only, new.internal_only),
+    ];
+    for (what, was, is) in guards {
+        guard(changes, about, what, was, is);
+    }
+}
+
+fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Change>) {
+    other_of(changes, about, "role", old.role.as_str(), new.role.as_str());
+    let country = |recipient: &Recipient| {
+        recipient.country.as_ref().map_or("-".to_owned(), ToString::to_string)
+    };
+    other_of(changes, about, "country", &country(old), &country(new));
+    other_of(
+        changes,
+        about,
+        "how it is recognised",
+        &format!("{:?}", old.authenticate),
+        &format!("{:?}", new.authenticate),
+    );
+    let until = |recipient: &Recipient| recipient.contract.as_ref().map(|contract| contract.until);
+    if until(old) != until(new) {
+        let way = if until(new) > until(old) { Way::Widened } else { Way::Narrowed };
+        let words = |recipient: &Recipient| {
+            until(recipient).map_or("none".to_owned(), |until| until.to_string())
+        };
+        push(changes, way, about, "contract until", &words(old), &words(new));
+    }
+    if new.role != Role::Own && old.default_purpose != new.default_purpose {
+        let words = |recipient: &Recipient| {
+            recipient.default_purpose.as_ref().map_or("none".to_owned(), ToString::to_string)
+        };
+        push(changes, Way::Changed, about, "default purpose", &words(old), &words(new));
+    }
+}
+
+fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>) {
+    let patterns = |rules: &RegisterRules| -> BTreeSet<String> {
+        rules.gpc_objects_to.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+    };
+    for lost in patterns(old).difference(&patterns(new)) {
+        guard(changes, "registers", &format!("Sec-GPC objects to {lost}"), true, false);
+    }
+    for gained in patterns(new).difference(&patterns(old)) {
+        guard(changes, "registers", &format!("Sec-GPC objects to {gained}"), false, true);
+    }
+    // With a register of consents, what rests on consent can be released at all.
+    guard(changes, "registers", "consents count as unknown", !old.consent, !new.consent);
+    let age = |rules: &RegisterRules| {
+        rules.max_staleness.map_or("any age".to_owned(), |span| format!("{span:#}"))
+    };
+    other_of(changes, "registers", "max_staleness", &age(old), &age(new));
+}
+
+fn transfers(policy: &Policy) -> String {
+    let Some(transfers) = &policy.transfers else { return "none: data go anywhere".to_owned() };
+    let mut rows: Vec<String> = transfers
+        .table
+        .iter()
+        .map(|row| {
+            let measure: Vec<String> = row
+                .measure
+                .iter()
+                .map(|cell| format!("{} {}", cell.pattern, cell.action))
+                .collect();
+            format!(
+                "{:?} to {:?} by {} until {:?} {}",
+                row.from,
+                row.to,
+                row.by,
+                row.until,
+                measure.join(", ")
+            )
+        })
+        .collect();
+    rows.sort();
+    format!(
+        "unknown {}; allowed {:?}; {}",
+        transfers.unknown_region,
+        transfers.allowed,
+        rows.join("; ")
+    )
+}
+
+fn people(policy: &Policy) -> String {
+    use crate::policy::model::Limit;
+    let mut rows: Vec<String> = policy
+        .limits
+        .iter()
+        .filter_map(|limit| match limit {
+            Limit::Minors { purposes, .. } => Some(format!("no minors for {purposes:?}")),
+            // In the cells already.
+            Limit::AtLeast { .. }
+            | Limit::ThirdParties { .. }
+            | Limit::Sensitive { .. }
+            | Limit::Withheld { .. } => None,
+        })
+        .collect();
+    rows.sort();
+    rows.join("; ")
+}
+
+fn retention(policy: &Policy) -> String {
+    let mut rows: Vec<String> = policy
+        .retention
+        .iter()
+        .map(|period| format!("{:?} but for {:?}", period.categories, period.except_for))
+        .collect();
+    rows.sort();
+    rows.join("; ")
+}
+
+fn cookies(policy: &Policy) -> BTreeSet<String> {
+    let passes = policy.cookies.iter().filter(|(_, cookie)| cookie.consent.is_none());
+    passes.map(|(name, _)| name.clone()).collect()
+}
+
+/// A condition that is there or not.
+fn guard(changes: &mut Vec<Change>, about: &str, what: &str, was: bool, is: bool) {
+    if was != is {
+        let way = if is { Way::Narrowed } else { Way::Widened };
+        let words = |yes: bool| if yes { "yes" } else { "no" };
+        push(changes, way, about, what, words(was), words(is));
+    }
+}
+
+fn set(changes: &mut Vec<Change>, about: &str, old: &BTreeSet<String>, new: &BTreeSet<String>) {
+    for gained in new.difference(old) {
+        push(changes, Way::Widened, about, gained, "no", "yes");
+    }
+    for lost in old.difference(new) {
+        push(changes, Way::Narrowed, about, lost, "yes", "no");
+    }
+}
+
+fn bits(changes: &mut Vec<Change>, about: &str, old: u8, new: u8) {
+    if old != new {
+        let way = if new > old { Way::Widened } else { Way::Narrowed };
+        push(changes, way, about, "prefix", &old.to_string(), &new.to_string());
+    }
+}
+
+fn other(changes: &mut Vec<Change>, about: &str, old: &str, new: &str) {
+    other_of(changes, about, "as a whole", old, new);
+}
+
+fn other_of(changes: &mut Vec<Change>, about: &str, what: &str, old: &str, new: &str) {
+    if old != new {
+        push(changes, Way::Changed, about, what, old, new);
+    }
+}
+
+fn push(changes: &mut Vec<Change>, way: Way, about: &str, what: &str, before: &str, after: &str) {
+    changes.push(Change {
+        way,
+        about: about.to_owned(),
+        what: what.to_owned(),
+        before: before.to_owned(),
+        after: after.to_owned(),
+    });
+}

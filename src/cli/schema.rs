@@ -1,0 +1,30 @@
+//! `tamis schema`: the JSON Schema of rules files, for editors.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// JSON Schema 2020-12. `tests/tools.rs` holds that it takes the packs and refuses what is
+/// misspelt.
+const SCHEMA: &str = include_str!("schema.json");
+
+/// Arguments of `tamis schema`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example: tamis schema > rules.schema.json
+
+An editor with a YAML language server completes and checks by it while rules are written; its first line
+is then:
+  # yaml-language-server: $schema=rules.schema.json
+What counts is `tamis check`: a schema cannot tell whether a name is declared or a selector can work.")]
+pub(super) struct Schema {}
+
+impl Schema {
+    #[allow(clippy::unused_self, reason = "commands are run by value")]
+    pub(super) fn run(self) -> ExitCode {
+        let mut out = io::stdout().lock();
+        match out.write_all(SCHEMA.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! One exchange without sockets, stores or a ledger: what a request and a backend's answer come to.
+//!
+//! It walks the way of `exchange` with the same parts (target, purposes, `decide`, headers, minimizer,
+//! answer, access-log line), so that what `tamis test` proves is what the gateway does. Nothing is
+//! fetched, entered or sent. A whole backend answer comes in, a whole answer goes out; a body that
+//! fails on its way is refused whole, as the gateway does with bodies that it still holds. A request
+//! brings no body here, so a route that asks for one refuses it as the gateway would.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Uri};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::body::MinimizedBody;
+use super::exchange::stated;
+use super::minimizing::{Minimizing, MinimizingError};
+use super::respond::{self, Released};
+use super::route::Target;
+use super::{headers, purpose, serve};
+use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
+use crate::keys::KeyRing;
+use crate::minimize::{JsonLimits, Tally};
+use crate::observe::{AccessDecision, AccessLine};
+use crate::policy::Policy;
+use crate::policy::model::{QueryParameter, Serve};
+use crate::registers::{Registers, RegistersUnavailable};
+use crate::terms::{DecisionId, RefusalReason, RouteId};
+
+/// What everything rests on.
+pub struct Stage {
+    /// The rules.
+    pub policy: Arc<Policy>,
+    /// What people have said.
+    pub registers: Arc<dyn Registers>,
+    /// Keys of pseudonyms.
+    pub keys: Arc<KeyRing>,
+    /// The moment of the request.
+    pub now: Timestamp,
+}
+
+/// A request, its caller already recognised.
+pub struct Asked {
+    /// Who asks.
+    pub caller: Caller,
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub uri: Uri,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// The client's address.
+    pub client: IpAddr,
+}
+
+/// The backend's answer, of status 200 and media type JSON.
+pub struct Backend {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, decoded.
+    pub body: Vec<u8>,
+}
+
+/// What the client would get, and what would be written down about it.
+pub struct Rehearsed {
+    /// The status.
+    pub status: u16,
+    /// Headers of the answer.
+    pub headers: HeaderMap,
+    /// The minimized body, or why there is none.
+    pub body: Result<Vec<u8>, RefusalReason>,
+    /// What the refusal says to operators and internal recipients beside its reason.
+    pub detail: Option<String>,
+    /// The headers by which the backend would be asked; `None` where it would not be asked.
+    pub towards_backend: Option<HeaderMap>,
+    /// The access log's line.
+    pub log_line: String,
+}
+
+/// Plays one exchange.
+#[must_use]
+pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
+    let decision = DecisionId::from("d_rehearsal");
+    let mut route = None;
+    let mut towards_backend = None;
+    let played = play(stage, asked, backend, &decision, &mut route, &mut towards_backend);
+    let text = |name: http::HeaderName| asked.headers.get(name)?.to_str().ok();
+    let line = |status: u16, bytes: u64, asker: Asker<'_>, decision_of| {
+        let (recipient, purposes) = match asker {
+            Asker::Nobody => (None, &[][..]),
+            Asker::Permitted(permit) => {
+                (Some((permit.recipient(), permit.role())), permit.purposes())
+            }
+            Asker::Refused(refusal) => {
+                (refusal.recipient.as_ref().zip(refusal.role), &refusal.purposes[..])
+            }
+        };
+        AccessLine {
+            at: stage.now,
+            method: &asked.method,
+            route: route.as_ref(),
+            status,
+            bytes,
+            took: Duration::ZERO,
+            recipient,
+            purposes,
+            client: asked.client,
+            user_agent: text(http::header::USER_AGENT),
+            referrer: text(http::header::REFERER),
+            authority: None,
+            decision: decision_of,
+            decision_id: Some(&decision),
+            tls: None,
+        }
+        .render(&stage.policy.access_log)
+    };
+    match played {
+        Ok(Played::Own(document)) => {
+            let response = respond::served(&stage.policy, &document);
+            let status = response.status().as_u16();
+            let log_line = line(status, 0, Asker::Nobody, AccessDecision::Own);
+            let headers = response.into_parts().0.headers;
+            let body = Ok(Value::Object(document).to_string().into_bytes());
+            Rehearsed { status, headers, body, detail: None, towards_backend, log_line }
+        }
+        Ok(Played::Released { permit, body, tally }) => {
+            let passed = headers::towards_client(&backend.headers, &stage.policy);
+            let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
+            let came = respond::USUAL;
+            let response = respond::released(&permit, came, passed, Some(&tally), whole);
+            let status = response.status().as_u16();
+            let length = body.len() as u64;
+            let outcome = if body == backend.body {
+                AccessDecision::Released
+            } else {
+                AccessDecision::Minimized
+            };
+            let log_line = line(status, length, Asker::Permitted(&permit), outcome);
+            let headers = response.into_parts().0.headers;
+            Rehearsed { status, headers, body: Ok(body), detail: None, towards_backend, log_line }
+        }
+        Err(refusal) => {
+            let response = respond::refused(&stage.policy, &refusal);
+            let status = response.status().as_u16();
+            let outcome = AccessDecision::Refused(refusal.reason);
+            Rehearsed {
+                status,
+                headers: response.into_parts().0.headers,
+                body: Err(refusal.reason),
+                log_line: line(status, 0, Asker::Refused(&refusal), outcome),
+                detail: refusal.detail,
+                towards_backend,
+            }
+        }
+    }
+}
+
+/// Who asked, as far as the access log's line tells.
+enum Asker<'a> {
+    /// Nobody was recognised, because nobody had to be.
+    Nobody,
+    Permitted(&'a Permit),
+    Refused(&'a Refusal),
+}
+
+enum Played {
+    /// A backend's answer, minimized.
+    Released { permit: Arc<Permit>, body: Vec<u8>, tally: Tally },
+    /// A document of our own, about nobody.
+    Own(Map<String, Value>),
+}
+
+fn play(
+    stage: &Stage,
+    asked: &Asked,
+    backend: &Backend,
+    decision: &DecisionId,
+    route: &mut Option<RouteId>,
+    towards_backend: &mut Option<HeaderMap>,
+) -> Result<Played, Refusal> {
+    let policy = &stage.policy;
+    let role = policy.recipients.get(&asked.caller.recipient).map(|recipient| recipient.role);
+    let refused = |reason: RefusalReason| Refusal {
+        reason,
+        decision: decision.clone(),
+        recipient: role.map(|_| asked.caller.recipient.clone()),
+        role,
+        purposes: Vec::new(),
+        detail: None,
+    };
+    let malformed = |_| refused(RefusalReason::RequestMalformed);
+    let target = Target::judge(&asked.uri).map_err(malformed)?;
+    let matched = target.matches(policy, &asked.method);
+    if let Some(rules) = matched.as_ref().map(|matched| &policy.routes[matched.index])
+        && let Some(serve) = rules.serve
+    {
+        *route = Some(rules.id.clone());
+        return Ok(Played::Own(match serve {
+            Serve::PolicyDocument => serve::policy_document(policy),
+        }));
+    }
+    let declared_purposes = purpose::declared(&asked.headers).map_err(malformed)?;
+    let case = purpose::id(&asked.headers, &purpose::TAMIS_CASE).map_err(malformed)?;
+    let order = purpose::id(&asked.headers, &purpose::TAMIS_ORDER).map_err(malformed)?;
+    let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
+    let rules = &policy.routes[matched.index];
+    *route = Some(rules.id.clone());
+    let target = target
+        .opened(|name, value| match rules.query.get(name) {
+            Some(QueryParameter::Sealed { domain }) => {
+                Some(stage.keys.open_cursor(policy, &asked.caller.recipient, domain, value))
+            }
+            Some(QueryParameter::Open | QueryParameter::Category(_)) | None => None,
+        })
+        .ok_or_else(|| refused(RefusalReason::RequestMalformed))?;
+    let unknown = |_| refused(RefusalReason::RegisterStale);
+    let mut known = Vec::new();
+    for (role, id) in target.subjects(rules, &matched) {
+        let statements = stage.registers.statements(&id);
+        let statements = statements.map_err(unknown)?;
+        known.push(KnownSubject { role, id, statements });
+    }
+    let case = named(case.as_deref(), |id| stage.registers.case(id)).map_err(unknown)?;
+    let order = named(order.as_deref(), |id| stage.registers.order(id)).map_err(unknown)?;
+    let facts = Facts {
+        caller: &asked.caller,
+        declared_purposes: &declared_purposes,
+        route: &matched,
+        query: &target.parameter_names(),
+        case: &case,
+        order: &order,
+        gpc: purpose::gpc(&asked.headers),
+        known: &known,
+    };
+    let permit = Arc::new(decide(policy, &facts, decision.clone(), stage.now)?);
+    let permitted_but =
+        |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
+    if rules.request.is_some() {
+        return Err(permitted_but(RefusalReason::RequestContent));
+    }
+    *towards_backend = Some(headers::towards_upstream(
+        &asked.headers,
+        policy,
+        asked.client,
+        permit.decision().as_str(),
+    ));
+    let failed = |error: MinimizingError| {
+        let reason = match error {
+            MinimizingError::Malformed(_) => RefusalReason::Unfilterable,
+            MinimizingError::Refused(reason) => reason,
+            MinimizingError::Registers(_) => RefusalReason::RegisterStale,
+        };
+        permitted_but(reason)
+    };
+    let mut minimizing = Minimizing::json(
+        Arc::clone(&permit),
+        stated(rules, &backend.headers),
+        Arc::clone(&stage.registers),
+        Arc::clone(&stage.keys),
+        JsonLimits::default(),
+        stage.now,
+    )
+    .map_err(failed)?;
+    let mut body = Vec::new();
+    minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
+    minimizing.finish(&mut body, stage.now).map_err(failed)?;
+    let tally = minimizing.tally().clone();
+    // Where grants for one use carry the answer, they are used up before it leaves.
+    if !permit.one_time_grants().is_empty() && asked.method != Method::HEAD {
+        match stage.registers.use_grants(permit.one_time_grants(), permit.decision()) {
+            Ok(true) => {}
+            Ok(false) => return Err(permitted_but(RefusalReason::ConsentMissing)),
+            Err(_) => return Err(permitted_but(RefusalReason::RegisterStale)),
+        }
+    }
+    Ok(Played::Released { permit, body, tally })
+}
+
+/// What a header names, as it stands in its register.
+fn named<T>(
+    id: Option<&str>,
+    look_up: impl FnOnce(&str) -> Result<Option<T>, RegistersUnavailable>,
+) -> Result<Named<T>, RegistersUnavailable> {
+    let Some(id) = id else { return Ok(Named::Nothing) };
+    Ok(look_up(id)?.map_or(Named::Unknown, |found| Named::Known(Arc::new(found))))
+}

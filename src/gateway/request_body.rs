@@ -1,0 +1,86 @@
+//! A request's body on its way to a backend: read whole within bounds, held to what the rules ask
+//! for, and reduced to the members they name. What is malformed is refused, never passed on.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use jiff::civil::Date;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::fit::is_json;
+use crate::action::pseudonym::Canonical;
+use crate::action::{Action, Treatment};
+use crate::config::Limits;
+use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need};
+use crate::policy::model::{Literal, Must, RequestBody};
+use crate::policy::path::Step;
+use crate::registers::without_doubles;
+use crate::terms::RefusalReason;
+
+/// What the backend is to get of a request's body.
+pub(super) async fn reduced(
+    rules: &RequestBody,
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+) -> Result<Bytes, RefusalReason> {
+    // A coding would have to be undone first, and chunks have no length to hold them to.
+    if !is_json(headers) || headers.contains_key(CONTENT_ENCODING) {
+        return Err(RefusalReason::RequestContent);
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(RefusalReason::RequestBody);
+    }
+    let most = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
+    let whole = timeout(limits.idle_timeout, Limited::new(body, most).collect()).await;
+    let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };
+    let whole = whole.to_bytes();
+    // Of a member that stands there twice, this reader and the backend could each take another.
+    let document = without_doubles(&whole).ok_or(RefusalReason::RequestContent)?;
+    if !rules.must.iter().all(|must| holds(must, &document)) {
+        return Err(RefusalReason::RequestContent);
+    }
+    let reduced = reduce(rules, &whole, limits.json).ok_or(RefusalReason::RequestContent)?;
+    Ok(reduced.into())
+}
+
+/// The media type of what [`reduced`] gives.
+pub(super) const fn media_type() -> (http::HeaderName, HeaderValue) {
+    (CONTENT_TYPE, HeaderValue::from_static("application/json"))
+}
+
+fn holds(must: &Must, document: &Value) -> bool {
+    let found = must.selector.segments.iter().try_fold(document, |at, segment| {
+        match segment.steps.as_slice() {
+            [Step::Name(name)] => at.get(name),
+            [Step::Index(index)] => at.get(usize::try_from(*index).ok()?),
+            _ => None,
+        }
+    });
+    match &must.value {
+        Literal::Bool(expected) => found.and_then(Value::as_bool) == Some(*expected),
+        Literal::Integer(expected) => found.and_then(Value::as_i64) == Some(*expected),
+        Literal::Text(expected) => found.and_then(Value::as_str) == Some(expected),
+    }
+}
+
+/// The members that pass, as they stand; everything else removed.
+fn reduce(rules: &RequestBody, body: &[u8], limits: JsonLimits) -> Option<Vec<u8>> {
+    let keep = Treatment {
+        action: Action::Keep,
+        key: None,
+        canonical: Canonical::default(),
+        groups: None,
+        today: Date::ZERO,
+    };
+    let treatments = vec![keep; rules.members].into();
+    let mut minimizer = JsonMinimizer::new(rules.automaton.clone(), treatments, false, limits);
+    let mut out = Vec::new();
+    let fed = minimizer.feed(body, &mut out).ok()?;
+    let is_whole = fed.consumed == body.len() && matches!(fed.need, Need::Input);
+    let finished = matches!(minimizer.finish(&mut out).ok()?, Finish::Done);
+    (is_whole && finished).then_some(out)
+}

@@ -1,0 +1,49 @@
+//! What the gateway answers itself, from the rules in force.
+
+use serde_json::{Map, Value, json};
+
+use crate::policy::Policy;
+use crate::terms::{CategoryId, Country, PurposeId};
+
+/// The policy in force: for what which categories go to which kinds of recipients, with the digest
+/// of the rules. Source: GDPR Art. 13(1)(c), (e), 14(1).
+pub(super) fn policy_document(policy: &Policy) -> Map<String, Value> {
+    let purposes: Map<String, Value> = policy
+        .purposes
+        .iter()
+        .map(|(id, purpose)| {
+            let about = json!({
+                "text": purpose.text,
+                "text_digest": purpose.text_digest.to_string(),
+                "basis": purpose.basis.as_str(),
+            });
+            (id.to_string(), about)
+        })
+        .collect();
+    // By category where there is one: who a single recipient is may be a trade secret.
+    let mut recipients: Vec<Value> = policy
+        .recipients
+        .values()
+        .map(|recipient| {
+            let purposes: Vec<&str> = recipient.purposes.iter().map(PurposeId::as_str).collect();
+            json!({
+                "category": recipient.category.as_deref().unwrap_or(recipient.role.as_str()),
+                "role": recipient.role.as_str(),
+                "country": recipient.country.as_ref().map(Country::as_str),
+                "purposes": purposes,
+            })
+        })
+        .collect();
+    recipients.sort_by_key(Value::to_string);
+    recipients.dedup();
+    let categories: Vec<&str> = policy.categories.keys().map(CategoryId::as_str).collect();
+    let mut document = Map::new();
+    document.insert("id".into(), json!(&*policy.id));
+    document.insert("title".into(), json!(policy.title));
+    document.insert("revision".into(), json!(policy.revision));
+    document.insert("digest".into(), json!(policy.digest.to_string()));
+    document.insert("purposes".into(), purposes.into());
+    document.insert("recipients".into(), recipients.into());
+    document.insert("categories".into(), json!(categories));
+    document
+}

@@ -1,0 +1,85 @@
+//! What the rules say of the channels beside an answer's members: queries, request bodies, cookies,
+//! links, and what the gateway answers itself. Part of [`model`](super::model).
+
+use std::sync::Arc;
+
+use super::automaton::Automaton;
+use super::path::Selector;
+use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
+
+/// A link to the policy beside what some recipients are sent. Source: RFC 6903 §4.
+#[derive(Clone, Debug)]
+pub struct PolicyLink {
+    /// Where the gateway serves the policy.
+    pub path: String,
+    /// Who is sent the link.
+    pub to: Vec<RecipientId>,
+}
+
+/// What a request's body may hold: the rest does not reach the backend.
+#[derive(Clone, Debug)]
+pub struct RequestBody {
+    /// The members that pass, by the position of each as its cell.
+    pub automaton: Arc<Automaton>,
+    /// How many they are.
+    pub members: usize,
+    /// What it must hold, or the request is refused.
+    pub must: Vec<Must>,
+}
+
+/// A member that must have a value.
+#[derive(Clone, Debug)]
+pub struct Must {
+    /// Where; singular.
+    pub selector: Selector,
+    /// Which.
+    pub value: Literal,
+}
+
+/// A value in the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// What the gateway answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// The policy in force, for everybody. Source: GDPR Art. 13, 14.
+    PolicyDocument,
+}
+
+/// A declared query parameter.
+#[derive(Clone, Debug)]
+pub enum QueryParameter {
+    /// Says nothing about a person.
+    Open,
+    /// Filters, sorts or searches on a category: only for who gets it in clear.
+    Category(CategoryId),
+    /// A cursor that the gateway sealed; opened before the backend sees it.
+    Sealed {
+        /// The name of the domain that it was sealed in.
+        domain: CategoryId,
+    },
+}
+
+/// A cookie that may pass.
+#[derive(Clone, Debug)]
+pub struct Cookie {
+    /// `essential`, `preference`, `analytics`, `advertising`.
+    pub class: String,
+    /// The consent it needs; this version strips a cookie that needs one.
+    pub consent: Option<PurposeId>,
+}
+
+/// The domain of the cursors that one query parameter of one route takes. No category is called so:
+/// their names have no blanks.
+#[must_use]
+pub fn cursor_domain(route: &RouteId, parameter: &str) -> CategoryId {
+    CategoryId::from(format!("cursor {parameter} of {route}"))
+}

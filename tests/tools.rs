@@ -1,0 +1,449 @@
+//! The tools of whoever writes rules: the linter's codes, `test`, `coverage`, `diff`.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tamis::cases::coverage::State;
+use tamis::cases::{Coverage, Pack};
+use tamis::policy::Policy;
+
+const POLICIES: [&str; 3] = ["letsmasak", "we-lock", "webllet"];
+
+/// Rules without any finding; each case below spoils them in one place.
+const CLEAN: &str = r#"tamis: 1
+policy:
+  id: clean
+  title: A clean policy
+  source: {file: clean.txt, revision: "2026-01-01"}
+  controller: {name: Beispiel GmbH, seat: DE}
+  default: remove
+categories:
+  account.id: {}
+  contact.email: {}
+  contact.postal_code: {}
+  identity.birth_date: {}
+  identity.gender: {}
+purposes:
+  service: {text: Provide the service, basis: contract}
+  service.news: {text: Send news, basis: consent}
+recipients:
+  desk: {role: internal, country: DE, authenticate: {mtls: "dns:desk.example.invalid"}, purposes: [service, service.news]}
+routes:
+  - match: GET /people/{id}
+    upstream: people
+    subjects: {person: "path:id"}
+    query: {mail: contact.email}
+    fields: {"$.id": account.id, "$.email": contact.email, "$.zip": contact.postal_code, "$.born": identity.birth_date, "$.gender": identity.gender}
+    open: ["$.state"]
+  - match: GET /groups
+    upstream: people
+    aggregate: {k: 20, rows: "$.groups[*]", count: "@.count", forbid: [contact.*]}
+    fields: {"@.gender": identity.gender}
+release:
+  - {to: [desk], for: [service], show: {account.id: pseudonym, contact.email: keep, contact.postal_code: generalise prefix 2, identity.birth_date: keep, identity.gender: keep}}
+  - {to: [desk], for: [service.news], show: {account.id: pseudonym yearly, contact.email: mask last 4}}
+limits:
+  - {limit: account.id, to: pseudonym monthly}
+registers:
+  consent: {from: api}
+access_log: {fields: [time, ip_prefix], delete_after: 30d}
+"#;
+
+fn codes(rules: &str) -> Vec<&'static str> {
+    let findings = match Policy::parse("rules.yaml", rules) {
+        Ok(policy) => policy.warnings,
+        Err(rejected) => rejected.findings,
+    };
+    findings.iter().map(|finding| finding.code).collect()
+}
+
+fn with_profile(rules: &str) -> String {
+    rules.replace("  default: remove", "  profiles: [gdpr]\n  default: remove")
+}
+
+#[test]
+fn each_code_has_a_case_that_raises_it_and_a_clean_twin() {
+    assert_eq!(codes(CLEAN), Vec::<&str>::new(), "the twin of all cases");
+    let cases = [
+        ("T122", "to: pseudonym monthly}", "to: keep}"),
+        (
+            "T122",
+            "to: pseudonym monthly}",
+            "to: pseudonym monthly}\n  - {limit: [account.id, contact.email], to: pseudonym daily}",
+        ),
+        (
+            "T201",
+            "limits:",
+            "  - {to: [desk], for: [service], show: {contact.email: mask last 4}}\nlimits:",
+        ),
+        (
+            "T204",
+            "limits:",
+            "  - {to: [desk], for: [service.news], show: {contact.email: pseudonym}}\nlimits:",
+        ),
+        ("T204", "limits:", "limits:\n  - {limit: contact.postal_code, to: pseudonym}"),
+        ("T210", "$.state\"]", "$.state\", \"$.phoneNumber\"]"),
+        ("T220", "fields: {\"@.gender\"", "fields: {\"@.mail\": contact.email, \"@.gender\""),
+        ("T230", "mail: contact.email", "zip: contact.postal_code"),
+        ("T320", "basis: consent}", "basis: consent}\n  service.news.draws: {text: Draw prizes}"),
+        ("T320", "basis: consent}", "basis: consent, how: implied}"),
+        ("T330", "delete_after: 30d", "delete_after: 90d"),
+    ];
+    for (code, from, to) in cases {
+        assert!(CLEAN.contains(from), "{from}");
+        let found = codes(&CLEAN.replacen(from, to, 1));
+        assert!(found.contains(&code), "{code}: {found:?}");
+    }
+    // A law that is named asks for more.
+    let lawful = with_profile(CLEAN);
+    assert_eq!(codes(&lawful), ["T330"], "five categories have no period");
+    for (from, to) in [
+        ("contact.postal_code: generalise prefix 2", "contact.postal_code: keep"),
+        ("pseudonym yearly", "pseudonym"),
+    ] {
+        assert!(codes(&lawful.replacen(from, to, 1)).contains(&"T420"), "{to}");
+    }
+}
+
+#[test]
+fn what_looks_personal_may_be_open_if_somebody_says_so() {
+    let said = CLEAN.replacen("$.state\"]", "$.state\", {not_personal: \"$.phone\"}]", 1);
+    assert_eq!(codes(&said), Vec::<&str>::new());
+    let both =
+        CLEAN.replacen("$.state\"]", "$.state\", {not_personal: \"$.a\", subtree: \"$.b\"}]", 1);
+    assert!(codes(&both).contains(&"T102"));
+}
+
+fn pack(policy: &str) -> Pack {
+    let file = format!("{}/rules/{policy}/rules.yaml", env!("CARGO_MANIFEST_DIR"));
+    Pack::load(Path::new(&file), &[]).unwrap_or_else(|error| panic!("{policy}: {error}"))
+}
+
+#[test]
+fn all_153_promises_are_accounted_for() {
+    let mut promises = 0;
+    for policy in POLICIES {
+        let coverage = Coverage::of(&pack(policy));
+        assert_eq!(coverage.complaints, Vec::<String>::new(), "{policy}");
+        assert_eq!(coverage.count(State::Open), 0, "{policy}: {}", coverage.summary());
+        assert!(!coverage.contradictions.is_empty(), "{policy} contradicts itself");
+        promises += coverage.rows.len();
+    }
+    assert_eq!(promises, 153);
+}
+
+#[test]
+fn a_promise_without_rule_or_case_is_open_and_so_is_one_that_waits_for_nothing() {
+    let mut pack = pack("letsmasak");
+    pack.cases.retain(|case| !case.keeps.contains(&"L-07".to_owned()));
+    let without = Coverage::of(&pack);
+    let open: Vec<&str> = without
+        .rows
+        .iter()
+        .filter(|row| row.state == State::Open)
+        .map(|row| row.id.as_str())
+        .collect();
+    assert_eq!(open, ["L-07"]);
+    assert!(!without.is_whole());
+
+    let waits = pack.promises.promises.get_mut("L-10").expect("a promise");
+    waits.awaits = vec!["something that was built".to_owned()];
+    let complaints = Coverage::of(&pack).complaints;
+    assert!(complaints.iter().any(|one| one.starts_with("L-10 waits for")), "{complaints:?}");
+}
+
+#[test]
+fn tests_that_prove_a_promise_are_there() {
+    for policy in POLICIES {
+        for (id, promise) in pack(policy).promises.promises {
+            for test in promise.proven_by {
+                let (file, name) = test.split_once("::").expect("a file and a test");
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+                let text =
+                    std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{id}: {file}"));
+                assert!(text.contains(&format!("fn {name}()")), "{id}: {file} has no {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_schema_takes_the_packs_and_refuses_what_is_misspelt() {
+    let (code, out, _) = tamis(&["schema"]);
+    assert_eq!(code, Some(0));
+    let schema: Value = serde_json::from_str(&out).expect("JSON");
+    let rules = |text: &str| serde_saphyr::from_str::<Value>(text).expect("YAML");
+    for policy in ["letsmasak", "we-lock", "webllet", "template"] {
+        let pack = pack(policy);
+        assert_eq!(fits(&schema, &schema, &rules(&pack.rules), "rules"), Ok(()), "{policy}");
+    }
+    for (from, to) in [
+        ("basis: contract", "bases: contract"),
+        ("basis: contract", "basis: habit"),
+        ("role: internal", "role: interal"),
+        ("limit: account.id", "limt: account.id"),
+        ("default: remove", "default: keep"),
+        ("  id: clean", "  ident: clean"),
+        ("{from: api}", "{from: kafka}"),
+    ] {
+        assert!(CLEAN.contains(from), "{from}");
+        let spoilt = rules(&CLEAN.replacen(from, to, 1));
+        assert!(fits(&schema, &schema, &spoilt, "rules").is_err(), "{to}");
+    }
+}
+
+/// Whether a value is as a schema says; the part of JSON Schema that ours uses, but for `pattern` and
+/// `minimum`, which people are told of by their editors alone.
+fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    let mut known = ["description", "title", "$schema", "$defs", "pattern", "minimum"].to_vec();
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = root.pointer(name.trim_start_matches('#')).expect("defined");
+        return fits(root, target, value, at);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let fitting = choices.iter().any(|one| fits(root, one, value, at).is_ok());
+        return if fitting { Ok(()) } else { Err(format!("{at}: {value} fits nothing")) };
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return if words.contains(value) { Ok(()) } else { Err(format!("{at}: {value}")) };
+    }
+    known.extend(["type", "const", "properties", "additionalProperties", "required", "items"]);
+    for key in schema.as_object().expect("a schema").keys() {
+        assert!(known.contains(&key.as_str()), "{at}: `{key}` is not judged here");
+    }
+    let typed = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        _ => schema["const"] == *value,
+    };
+    if !typed {
+        return Err(format!("{at}: {value} is of another type"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        fits(root, &schema["items"], item, &format!("{at}[{index}]"))?;
+    }
+    let Some(members) = value.as_object() else { return Ok(()) };
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !members.contains_key(name) {
+            return Err(format!("{at} has no {name}"));
+        }
+    }
+    for (name, member) in members {
+        let below = format!("{at}.{name}");
+        match (&schema["properties"][name], &schema["additionalProperties"]) {
+            (Value::Null, Value::Bool(false)) => return Err(format!("{below} is unknown")),
+            (Value::Null, others) => fits(root, others, member, &below)?,
+            (own, _) => fits(root, own, member, &below)?,
+        }
+    }
+    Ok(())
+}
+
+fn tamis(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tamis"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env(
+            "TAMIS_KEY_RING",
+            "1: 5a0c8f3be1d2974660b8a7c1f2e3d4958697a8b9cadbecfd0e1f203142536475",
+        )
+        .output()
+        .expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_packs_pass_and_a_wrong_expectation_fails_with_its_difference() {
+    for policy in POLICIES {
+        let file = format!("rules/{policy}/rules.yaml");
+        let (code, out, err) = tamis(&["test", &file]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        let (code, out, _) = tamis(&["coverage", &file]);
+        assert_eq!(code, Some(0), "{out}");
+        assert_eq!(tamis(&["coverage", "--strict", &file]).0, Some(1), "some is not enforced yet");
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let cases = folder.path().join("wrong.yaml");
+    let wrong = "cases:\n- case: a <wrong> one\n  as: courier\n  for: service.delivery\n  \
+                 ask: GET /v2/users/u-1\n  backend: '{\"name\": \"Testina\", \"email\": \"x\"}'\n  \
+                 gets: '{\"name\": \"Somebody\"}'\n";
+    std::fs::write(&cases, wrong).expect("written");
+    let arguments =
+        ["test", "rules/letsmasak/rules.yaml", "--cases", cases.to_str().expect("UTF-8")];
+    let (code, out, _) = tamis(&arguments);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("$.name: expected \"Somebody\", got \"Testina\""), "{out}");
+    let (_, out, _) = tamis(&[&arguments[..], &["--format", "junit"]].concat());
+    assert!(out.contains("a &lt;wrong&gt; one\"><failure>"), "{out}");
+    let (_, out, _) = tamis(&[&arguments[..], &["--format", "json"]].concat());
+    let json: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(json["packs"][0]["failed"], 1);
+    std::fs::write(&cases, wrong.replace("gets:", "getz:")).expect("written");
+    assert_eq!(tamis(&arguments).0, Some(64), "a misspelt key is no passing case");
+}
+
+#[test]
+fn a_promise_that_no_rule_names_rejects_the_rules() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let rules = folder.path().join("rules.yaml");
+    let file = rules.to_str().expect("UTF-8");
+    std::fs::write(&rules, CLEAN).expect("written");
+    assert_eq!(tamis(&["check", "--strict", file]).0, Some(0));
+    let promises = "promises:\n  C-01: {line: 3, quote: we keep this, kind: full}\n";
+    std::fs::write(folder.path().join("promises.yaml"), promises).expect("written");
+    let (code, out, _) = tamis(&["check", file]);
+    assert_eq!(code, Some(64));
+    assert!(out.contains("error[T501]: promise `C-01`"), "{out}");
+    let named = CLEAN.replacen("  default: remove", "  default: remove\n  keeps: [C-01]", 1);
+    std::fs::write(&rules, named).expect("written");
+    assert_eq!(tamis(&["check", file]).0, Some(0));
+    std::fs::write(&rules, CLEAN.replacen("basis: consent}", "basis: consent, how: implied}", 1))
+        .expect("written");
+    std::fs::remove_file(folder.path().join("promises.yaml")).expect("removed");
+    assert_eq!(tamis(&["check", file]).0, Some(0), "a warning stays a warning");
+    assert_eq!(tamis(&["check", "--strict", file]).0, Some(64));
+}
+
+#[test]
+fn a_difference_says_what_is_widened_and_asks_for_a_second_look() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (old, new) = (folder.path().join("old.yaml"), folder.path().join("new.yaml"));
+    std::fs::write(&old, CLEAN).expect("written");
+    let compare = |changed: &str| {
+        std::fs::write(&new, changed).expect("written");
+        tamis(&["diff", old.to_str().expect("UTF-8"), new.to_str().expect("UTF-8")])
+    };
+    let (code, out, err) = compare(CLEAN);
+    assert_eq!((code, out.as_str()), (Some(0), "0 widened, 0 changed, 0 narrowed\n"), "{err}");
+    let cases = [
+        ("contact.email: mask last 4", "contact.email: keep", 3, "widened   desk for service.news"),
+        (
+            "contact.email: mask last 4",
+            "contact.email: mask last 2",
+            0,
+            "narrowed  desk for service.news",
+        ),
+        (
+            "contact.email: mask last 4",
+            "contact.email: initials",
+            3,
+            "changed   desk for service.news",
+        ),
+        (
+            "  - {limit: account.id, to: pseudonym monthly}",
+            "  - {limit: account.id, to: pseudonym}",
+            3,
+            "widened   desk for service",
+        ),
+        ("basis: consent}", "basis: contract}", 3, "widened   purpose service.news: basis"),
+        (
+            "{text: Provide the service, basis: contract}",
+            "{text: Provide the service, basis: contract, survives: [erasure]}",
+            3,
+            "widened   purpose service: stops at an erasure",
+        ),
+        (
+            "[time, ip_prefix]",
+            "[time, ip_prefix, agent]",
+            3,
+            "widened   fields of the access log: agent",
+        ),
+        ("[time, ip_prefix]", "[time]", 0, "narrowed  fields of the access log: ip_prefix"),
+    ];
+    for (from, to, code, words) in cases {
+        assert!(CLEAN.contains(from), "{from}");
+        let (found, out, err) = compare(&CLEAN.replacen(from, to, 1));
+        assert_eq!(found, Some(code), "{to}: {out}{err}");
+        assert!(out.contains(words), "{to}: {out}");
+    }
+}
+
+#[test]
+fn a_configuration_takes_its_keys_from_where_the_gateway_does() {
+    // `demo` writes one; here the parts that `minimize` reads are enough.
+    let folder = tempfile::tempdir().expect("a directory");
+    let config = folder.path().join("tamis.yaml");
+    let rules = format!("{}/rules/letsmasak/rules.yaml", env!("CARGO_MANIFEST_DIR"));
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/tamis.yaml"))
+            .expect("part of the repository");
+    let written: String = text
+        .lines()
+        .map(|line| match line.split(':').next() {
+            Some("rules") => format!("rules: {rules}\n"),
+            Some("key_ring") => "key_ring: no-such-file\n".to_owned(),
+            Some("registers") => "registers: registers.sqlite\n".to_owned(),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&config, written).expect("written");
+    let arguments = [
+        "minimize",
+        "--config",
+        config.to_str().expect("UTF-8"),
+        "--route",
+        "GET /v2/users/u-1",
+        "--recipient",
+        "mailer",
+        "--purpose",
+        "service.notices",
+    ];
+    let (_, _, err) = tamis(&arguments);
+    // The empty input is no JSON; what matters is that it got so far without the file.
+    assert!(err.contains("incomplete") || err.contains("not JSON"), "{err}");
+}
+
+#[test]
+fn an_imported_catalogue_loads_opens_nothing_and_marks_every_guess() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("openapi.json");
+    let document = serde_json::json!({
+        "openapi": "3.1.0",
+        "paths": {
+            "/people/{id}": {
+                "get": {"responses": {"200": {"content": {"application/json": {"schema":
+                    {"$ref": "#/components/schemas/Person"}}}}}},
+                "put": {"responses": {}},
+            },
+            "/bad/{id}.json": {"get": {"responses": {}}},
+            "/text": {"get": {"responses": {"200": {"content": {"text/plain": {}}}}}},
+        },
+        "components": {"schemas": {"Person": {"type": "object", "properties": {
+            "id": {"type": "string"},
+            "e-mail": {"type": "string"},
+            "friends": {"type": "array", "items": {"$ref": "#/components/schemas/Friend"}},
+            "extra": {"type": "object"},
+            "size": {"type": "integer"},
+        }}, "Friend": {"allOf": [{"properties": {"nickname": {"type": "string"}}}]}}},
+    });
+    std::fs::write(&file, document.to_string()).expect("written");
+    let path = file.to_str().expect("UTF-8");
+    let (code, draft, err) = tamis(&["import", "openapi", path, "--upstream", "people"]);
+    assert_eq!(code, Some(0), "{err}");
+    for line in [
+        "      \"$.id\": account.id   # REVIEW",
+        "      \"$[\\\"e-mail\\\"]\": contact.email   # REVIEW",
+        "      \"$.friends[*].nickname\": identity.nickname   # REVIEW",
+        "      \"$.size\": unreviewed.size   # REVIEW",
+        "  # GET /bad/{id}.json: not routable as it is written",
+    ] {
+        assert!(draft.contains(line), "{line}\n{draft}");
+    }
+    assert!(!draft.contains("open:") && !draft.contains("extra"), "{draft}");
+    let (head, rest) = CLEAN.split_once("categories:").expect("a section");
+    let (_, rest) = rest.split_once("purposes:").expect("a section");
+    let (middle, _) = rest.split_once("routes:").expect("a section");
+    let release = "release:\n  - {to: [desk], for: [service], show: {account.id: keep}}\n";
+    let whole = format!("{head}{draft}purposes:{middle}{release}");
+    let registers = "registers: {consent: {from: api}}\n";
+    let policy = Policy::parse("draft.yaml", &format!("{whole}{registers}"));
+    assert_eq!(policy.unwrap_or_else(|found| panic!("{found}")).routes.len(), 1);
+
+    std::fs::write(&file, "{\"swagger\": \"2.0\"}").expect("written");
+    assert_eq!(tamis(&["import", "openapi", path]).0, Some(64));
+}
