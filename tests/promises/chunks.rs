@@ -441,3 +441,22 @@ fn a_string_longer_than_any_buffer_is_treated_without_one() {
         }
     }
 }
+
+#[test]
+fn nothing_of_an_element_that_a_rule_refuses_is_written_before_the_error() {
+    let rules =
+        &[("$.data.*", "each"), ("@.id", "subject 0"), ("@.name", "keep"), ("@.secret", "refuse")];
+    let input = r#"{"data":{"CANARY":{"id":2,"name":"CANARY","secret":1}}}"#;
+    let engine = Engine::new(rules, Unlisted::Remove);
+    // Under the treatments it was walked with, and under others.
+    let others =
+        |_: &Question, engine: &Engine| Verdict::Release(engine.treatments.to_vec().into());
+    for judge in [release as fn(&Question, &Engine) -> Verdict, others] {
+        for size in [1, 1000] {
+            let chunks = input.as_bytes().chunks(size);
+            let (malformed, out) = engine.run(chunks, judge).expect_err("refused");
+            assert_eq!(malformed.kind, MalformedKind::Refused);
+            assert!(!String::from_utf8_lossy(&out).contains("CANARY"));
+        }
+    }
+}

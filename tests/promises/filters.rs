@@ -281,7 +281,7 @@ fn a_filtered_value_is_held_judged_and_treated_at_every_split() {
         ("@.tags[?@=='public']", "keep"),
         ("@.phones[?@.kind=='work' && @.n > 2].number", "keep"),
     ];
-    let cases: [Case<'_>; 7] = [
+    let cases: [Case<'_>; 8] = [
         (
             phones,
             r#"{"phones":[{"number":"1","kind":"work"},{"kind":"home","number":"2"},7],"n":1}"#,
@@ -314,6 +314,16 @@ fn a_filtered_value_is_held_judged_and_treated_at_every_split() {
             r#"{"data":[{"tags":["public"],"id":1,"phones":[{"number":"x"}]},{"id":2,"phones":[]}]}"#,
         ),
         (phones, r#"{"phones":[],"n":0}"#, r#"{"phones":[],"n":0}"#),
+        // What several rules tighten around a filtered value stays as tight inside it.
+        (
+            &[
+                ("$.phones", "mask last 4"),
+                ("$.phones", "redact"),
+                ("$.phones[?@[0]=='x']", "keep"),
+            ],
+            r#"{"phones":[["x","CANARY"],["y","CANARY"]]}"#,
+            r#"{"phones":[["****","****"],["****","****"]]}"#,
+        ),
     ];
     for (rules, input, expected) in cases {
         let outcome = Engine::new(rules, Unlisted::Remove).everywhere(input.as_bytes(), release);

@@ -1,7 +1,7 @@
 //! Elements of lists, whose subjects are asked about before they leave.
 //!
-//! An element is rewritten before anybody was asked, under the treatments that were released last:
-//! mostly those are the ones that its own verdict names. Until the verdicts are there, what was
+//! An element is rewritten before anybody was asked, under the document's treatments: mostly those are
+//! the ones that its own verdict names. Until the verdicts are there, what was
 //! written since the list's first element is a row of *segments*; with them it is put together, each
 //! element with its separator or without, rewritten once more if its own treatments are others.
 //!
@@ -95,8 +95,6 @@ pub(super) struct Elements {
     pub(super) open: Option<OpenChild>,
     /// Number of open containers around the children of the open list.
     pub(super) list: Option<usize>,
-    /// Behind the last whole child of the open list.
-    pub(super) gap: usize,
     pub(super) subjects: Subjects,
     /// Elements met so far.
     pub(super) met: u64,
@@ -173,7 +171,9 @@ impl Elements {
                         }
                         Content::Element(element) => {
                             let counted = counted.next().unwrap_or_default();
-                            let leaves = judge(&element, counted, text, out)?;
+                            // Of what is not decided, not even a name may stay behind an error.
+                            let judged = judge(&element, counted, text, out);
+                            let leaves = judged.inspect_err(|_| out.truncate(length))?;
                             self.released += u64::from(leaves);
                             leaves
                         }
@@ -209,7 +209,6 @@ impl Elements {
             return Ok(());
         }
         staged.drain(..copied);
-        self.gap = self.gap.saturating_sub(copied);
         if let Some(open) = &mut self.open {
             open.lead -= copied;
             open.body -= copied;

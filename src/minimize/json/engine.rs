@@ -7,6 +7,8 @@
 
 mod levels;
 
+use zeroize::Zeroize;
+
 use super::escapes::{DIGITS, Escapes};
 use super::grammar::Grammar;
 use super::lanes::{self, BLOCK, Classes, Level};
@@ -15,8 +17,6 @@ use super::nesting::{DEEPEST, Nesting};
 use super::scalars::{self, Progress};
 use super::walk::{Root, Text, Walk};
 use super::{Fault, JsonLimits, KEPT, Malformed, MalformedKind};
-use zeroize::Zeroize;
-
 use crate::policy::automaton::StateId;
 
 /// Most input taken at once: what is in hand stays in the processor's first caches.

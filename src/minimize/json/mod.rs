@@ -187,7 +187,8 @@ impl JsonMinimizer {
         self.stage = if holds_document { Stage::Holding } else { Stage::Walking };
     }
 
-    /// Overwrites what is left of a body, and lets go of what is larger than most bodies need.
+    /// Overwrites what is left of a body, and lets go of what is larger than most bodies need. The
+    /// names of members that are expected in the next body stay.
     pub fn forget(&mut self) {
         self.stage = Stage::Spent;
         self.verdicts.clear();

@@ -24,7 +24,7 @@ pub(super) enum Rule {
 }
 
 /// The treatments of one document or element, and their joins as they are met.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     treatments: Treatments,
     joined: Vec<Treatment>,

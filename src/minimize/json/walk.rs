@@ -267,6 +267,9 @@ impl Walk {
     /// Goes on with other bounds.
     pub(super) fn limit(&mut self, limits: JsonLimits) {
         self.limits = limits;
+        if let Some(part) = &mut self.part {
+            part.limit(limits);
+        }
     }
 
     /// Overwrites what is left of a body.
@@ -290,6 +293,12 @@ impl Walk {
     /// The treatments in force.
     pub(super) fn treatments(&self) -> &Treatments {
         self.rules.treatments()
+    }
+
+    /// Goes on with the treatments and joins of another walk, whose numbers of joins it then shares.
+    fn adopt(&mut self, rules: &Rules) {
+        self.rules = rules.clone();
+        self.fates.clear(self.automaton.state_count());
     }
 
     /// Goes on with another automaton, before a restart.
@@ -364,9 +373,7 @@ impl Walk {
                     let floor = self.frames.len();
                     let mut at = at;
                     loop {
-                        let bracket = window[at] | 0x20;
-                        self.depth += usize::from(bracket == b'{');
-                        self.depth -= usize::from(bracket == b'}');
+                        self.depth = place::depth(self.depth, window[at]);
                         if self.depth == floor {
                             self.value_ended(text, at + 1, out)?;
                             break;
@@ -474,12 +481,12 @@ impl Walk {
                     written = pending_from(window, self.separator);
                 }
             }
+            Mode::Long | Mode::Skip if self.hand == Hand::Held => {
+                keep = keep.min(self.held_from(upto)?);
+                written = pending_from(window, self.separator).min(self.start);
+            }
             Mode::Long => {
                 let end = if in_string { upto } else { place::end(window, upto) };
-                if self.hand == Hand::Held {
-                    keep = keep.min(self.held_from(upto)?);
-                    written = pending_from(window, self.separator).min(self.start);
-                } else
                 // Without the closing quote, if the string has ended.
                 if self.feed_piece(window, if in_string { upto } else { end - 1 }) {
                     keep = keep.min(self.piece);
@@ -492,10 +499,6 @@ impl Walk {
                     pending_fits(end, upto)?;
                     keep = keep.min(end);
                 }
-            }
-            Mode::Skip if self.hand == Hand::Held => {
-                keep = keep.min(self.held_from(upto)?);
-                written = pending_from(window, self.separator).min(self.start);
             }
             Mode::Behind | Mode::Skip | Mode::Done => {}
         }

@@ -45,13 +45,11 @@ impl Walk {
         let body = out.len() - self.elements.origin;
         let asks = fate.what == What::Ask;
         let element = asks.then(|| (self.next, text.base + start as u64));
+        // What a child that nobody is asked about becomes is known; of an element it is asked.
+        let leaves = !matches!(fate.what, What::Remove | What::Count | What::Unknown);
         self.elements.open =
-            Some(OpenChild { lead, body, element, outcome: Outcome::Written, leaves: true });
+            Some(OpenChild { lead, body, element, outcome: Outcome::Written, leaves });
         if !asks {
-            let leaves = !matches!(fate.what, What::Remove | What::Count | What::Unknown);
-            if let Some(open) = &mut self.elements.open {
-                open.leaves = leaves;
-            }
             return fate;
         }
         self.locating = !self.automaton.subjects().is_empty();
@@ -82,7 +80,6 @@ impl Walk {
         };
         self.elements.segments.push(Segment::List { at, emitted });
         self.elements.list = Some(self.frames.len());
-        self.elements.gap = at;
     }
 
     /// The child in hand ends before `end`.
@@ -115,7 +112,6 @@ impl Walk {
         let child = Child { lead: open.lead, body: open.body, end: written, content };
         self.elements.segments.push(Segment::Child(child));
         self.elements.open = None;
-        self.elements.gap = written;
         if self.frames.is_empty() {
             self.end_list(written);
         }

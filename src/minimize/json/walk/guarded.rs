@@ -46,17 +46,13 @@ impl Walk {
             }
             return Ok(());
         }
-        let mut above = self.frames.last().map_or_else(
-            || (base(self.automaton.unlisted()), true),
-            |frame| (frame.rule, frame.subtree),
-        );
-        let mut fate = self.fate(kind);
+        let mut above = self.in_force();
+        let fate = self.fate(kind);
         if fate.what == What::Ask || self.elements.list == Some(self.frames.len()) {
-            let asks = fate.what == What::Ask;
-            fate = self.begin_child(fate, kind, text, start, out);
-            if asks {
+            if fate.what == What::Ask {
                 above = (base(self.automaton.unlisted()), true);
             }
+            self.begin_child(fate, kind, text, start, out);
         }
         let mut part = self.part.take().unwrap_or_else(|| {
             let walk = Walk::new(self.automaton.clone(), self.treatments().clone(), self.limits);
@@ -78,7 +74,6 @@ impl Walk {
             }
             if let Some(open) = &mut self.elements.open
                 && open.element.is_none()
-                && fate.what != What::Ask
             {
                 open.leaves = false;
             }
@@ -96,10 +91,12 @@ impl Walk {
         value: &[u8],
         offset: u64,
     ) -> Result<Vec<u8>, Fault> {
-        // A join belongs to one walk; another one is not told, and withholds.
-        let rule = if let Rule::Joined(_) = rule { Rule::Unlisted } else { rule };
         let mut written = Vec::new();
         part.walk.treat(self.treatments().clone());
+        if let Rule::Joined(_) = rule {
+            // A join is numbered by the walk that made it.
+            part.walk.adopt(&self.rules);
+        }
         part.restart(Root::Element, self.next, offset);
         part.walk.above = (rule, subtree);
         part.walk.locating = self.locating;

@@ -5,7 +5,7 @@
 //! here that they would decide otherwise: it is the same tables that are read.
 
 use super::super::fates::{Kind, Quick};
-use super::{Frame, Mode, PENDING, Text, Walk, pending_from};
+use super::{Frame, Mode, PENDING, Text, Walk, place};
 
 /// How an object's members ended.
 enum End {
@@ -87,11 +87,7 @@ impl Walk {
                 }
                 Quick::Remove => {
                     self.count(&fate);
-                    if self.writing {
-                        self.flush(pending_from(window, separator), window, out);
-                    }
-                    self.writing = emitted;
-                    self.from = mark;
+                    self.cut(separator, emitted, mark, window, out);
                 }
                 Quick::Enter => {
                     if !emitted {
@@ -125,11 +121,7 @@ impl Walk {
                     };
                     self.count(&fate);
                     if fate.quick == Quick::Cut {
-                        if self.writing {
-                            self.flush(pending_from(window, separator), window, out);
-                        }
-                        self.writing = emitted;
-                        self.from = end;
+                        self.cut(separator, emitted, end, window, out);
                     } else if !emitted {
                         emitted = true;
                         self.follow_separator(window, separator);
@@ -197,9 +189,7 @@ fn container_end<'a>(window: &[u8], marks: &'a [u16], first: usize) -> Option<(u
     let mut depth = 1;
     for (number, mark) in marks.iter().enumerate() {
         let at = first + usize::from(*mark);
-        let bracket = window[at] | 0x20;
-        depth += usize::from(bracket == b'{');
-        depth -= usize::from(bracket == b'}');
+        depth = place::depth(depth, window[at]);
         if depth == 0 {
             return Some((at + 1, &marks[number + 1..]));
         }

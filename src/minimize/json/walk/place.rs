@@ -22,6 +22,13 @@ pub(super) fn end(window: &[u8], to: usize) -> usize {
     at
 }
 
+/// How many containers are open behind a mark, of as many before it.
+#[inline]
+pub(super) fn depth(open: usize, mark: u8) -> usize {
+    let bracket = mark | 0x20;
+    open + usize::from(bracket == b'{') - usize::from(bracket == b'}')
+}
+
 /// Whether a scalar begins behind `from`, of which many bytes are there up to `to`.
 pub(super) fn is_scalar_long(window: &[u8], from: usize, to: usize) -> bool {
     let start = start(&window[..to], from);

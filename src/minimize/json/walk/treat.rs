@@ -16,13 +16,7 @@ impl Walk {
             self.next = self.next_element();
         }
         let kind = Kind::of(text.window[start]);
-        self.start = start;
-        self.kind = kind;
-        self.too_long = false;
-        if !self.begin(text, start, kind, out)? {
-            self.hand = Hand::Within;
-            self.wanted = false;
-        }
+        self.begin(text, start, kind, out)?;
         self.mode = Mode::Long;
         if let (Hand::Treated(rule), Kind::String) = (self.hand, kind) {
             self.begin_pieces(rule);

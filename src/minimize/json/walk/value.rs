@@ -105,12 +105,7 @@ impl Walk {
                 }
                 Quick::Remove => {
                     self.count(&fate);
-                    if self.writing {
-                        self.flush(pending_from(text.window, self.separator), text.window, out);
-                    }
-                    // Where nothing was written yet, white space behind what is removed goes too.
-                    self.writing = emitted;
-                    self.from = end;
+                    self.cut(self.separator, emitted, end, text.window, out);
                     return Ok(());
                 }
                 _ => {}
@@ -276,10 +271,15 @@ impl Walk {
         self.decide(kind)
     }
 
+    /// What is in force from above for the value that comes next.
+    pub(super) fn in_force(&self) -> (Rule, bool) {
+        self.frames.last().map_or(self.above, |frame| (frame.rule, frame.subtree))
+    }
+
     /// Decides what was not decided before.
     #[inline(never)]
     fn decide(&mut self, kind: Kind) -> Fate {
-        let above = self.frames.last().map_or(self.above, |frame| (frame.rule, frame.subtree));
+        let above = self.in_force();
         let asks = self.root == Root::Document && self.element_start().is_none();
         let found = fate(&self.automaton, &mut self.rules, self.next, kind, above, asks);
         let once = self.automaton.marks(self.next).contains(&Mark::Each);
@@ -446,6 +446,24 @@ impl Walk {
             self.from = pending_from(window, separator) + 1;
             self.writing = true;
         }
+    }
+
+    /// A member is removed of which all is there: its pending bytes, and its value up to `end`.
+    #[inline]
+    pub(super) fn cut(
+        &mut self,
+        separator: usize,
+        emitted: bool,
+        end: usize,
+        window: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        if self.writing {
+            self.flush(pending_from(window, separator), window, out);
+        }
+        // Where nothing was written yet, white space behind what is removed goes as well.
+        self.writing = emitted;
+        self.from = end;
     }
 
     /// The pending bytes go with the value that follows them.
