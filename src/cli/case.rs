@@ -5,11 +5,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::registers_file::{Failure, RegistersFile, failed, subjects};
+use super::registers_file::{Failure, RegistersFile, enter, failed, subjects};
 use crate::policy::Policy;
-use crate::registers::{
-    CaseRecord, EmbeddedRegisters, Record, Registers as _, case_to_json, check_record,
-};
+use crate::registers::{CaseRecord, EmbeddedRegisters, Record, Registers as _, case_to_json};
 
 /// Arguments of `tamis case`.
 #[derive(clap::Args)]
@@ -74,12 +72,8 @@ fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result
         let case = registers.case(id).map_err(failed)?;
         case.ok_or_else(|| failed("no such case"))
     };
-    let take = |record: CaseRecord, said: &str| {
-        let record = Record::Case(record);
-        check_record(policy, &record).map_err(failed)?;
-        registers.record(&record).map_err(failed)?;
-        Ok(said.to_owned())
-    };
+    let take =
+        |record: CaseRecord, said: &str| enter(registers, policy, &Record::Case(record), said);
     let now = Timestamp::now();
     match what {
         What::Open { id, purposes, subjects: named, until } => {

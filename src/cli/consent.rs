@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::registers_file::{self, Failure, RegistersFile, failed};
+use super::registers_file::{self, Failure, RegistersFile, enter, failed};
 use crate::policy::Policy;
 use crate::registers::{
     ConsentRecord, EmbeddedRegisters, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord,
@@ -162,11 +162,7 @@ impl Consent {
 fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result<String, Failure> {
     let now = Timestamp::now();
     let digest = |purpose: &str| policy.purposes.get(purpose).map(|known| known.text_digest);
-    let take = |record: Record, said: &str| -> Result<String, Failure> {
-        check_record(policy, &record).map_err(failed)?;
-        registers.record(&record).map_err(failed)?;
-        Ok(said.to_owned())
-    };
+    let take = |record: Record, said: &str| enter(registers, policy, &record, said);
     match what {
         What::Give { subject, purpose, recipients, categories, explicit, expires, id } => {
             let id = id.unwrap_or_else(|| format!("con_{}", uuid::Uuid::now_v7().simple()));

@@ -105,8 +105,10 @@ impl Minimize {
             purposes: None,
         };
         let purposes: Vec<PurposeId> = self.purposes.iter().map(|id| id.as_str().into()).collect();
-        let case = named(self.case.as_deref(), |id| registers.case(id))?;
-        let order = named(self.order.as_deref(), |id| registers.order(id))?;
+        let unknown = |error| Failure::Refused(chain(&error));
+        let case = Named::look_up(self.case.as_deref(), |id| registers.case(id));
+        let order = Named::look_up(self.order.as_deref(), |id| registers.order(id));
+        let (case, order) = (case.map_err(unknown)?, order.map_err(unknown)?);
         let facts = Facts {
             caller: &caller,
             declared_purposes: &purposes,
@@ -168,16 +170,6 @@ fn in_words(error: MinimizingError) -> Failure {
         MinimizingError::Refused(reason) => format!("refused: {}", reason.code()),
         MinimizingError::Registers(unavailable) => unavailable.to_string(),
     })
-}
-
-/// What an argument names, as it stands in its register.
-fn named<T>(
-    id: Option<&str>,
-    look_up: impl FnOnce(&str) -> Result<Option<T>, RegistersUnavailable>,
-) -> Result<Named<T>, Failure> {
-    let Some(id) = id else { return Ok(Named::Nothing) };
-    let found = look_up(id).map_err(|e| Failure::Refused(chain(&e)))?;
-    Ok(found.map_or(Named::Unknown, |found| Named::Known(Arc::new(found))))
 }
 
 /// Subjects whose id stands in the path, with what they have said.

@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::registers_file::{Failure, RegistersFile, failed, subjects};
+use super::registers_file::{Failure, RegistersFile, enter, failed, subjects};
 use crate::policy::Policy;
 use crate::registers::{
-    EmbeddedRegisters, OrderRecord, Record, Recorded, Registers as _, check_record, order_to_json,
+    EmbeddedRegisters, OrderRecord, Record, Recorded, Registers as _, order_to_json,
 };
 use crate::terms::{Digest, Role};
 
@@ -123,9 +123,8 @@ fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result
                 until,
                 gag_until,
             });
-            check_record(policy, &record).map_err(failed)?;
-            registers.record(&record).map_err(failed)?;
-            Ok(format!("entered; it needs {} approvals", policy.registers.order_approvers))
+            let said = format!("entered; it needs {} approvals", policy.registers.order_approvers);
+            enter(registers, policy, &record, &said)
         }
         What::Approve { id, by } => {
             let recorded = registers.approve_order(&id, &by).map_err(failed)?;

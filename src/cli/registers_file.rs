@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::REJECTED;
 use crate::config::{Config, ConfigError};
 use crate::policy::Policy;
-use crate::registers::EmbeddedRegisters;
+use crate::registers::{EmbeddedRegisters, Record, check_record};
 use crate::terms::{DataSubject, Personal};
 
 /// Longest text of subjects' ids that is read from standard input.
@@ -77,6 +77,18 @@ impl RegistersFile {
             .map_err(|error| failed(format!("{error}: {}", error.0)))?;
         Ok((registers, policy))
     }
+}
+
+/// Enters a record whose names the rules know. Returns what is said of it.
+pub(super) fn enter(
+    registers: &EmbeddedRegisters,
+    policy: &Policy,
+    record: &Record,
+    said: &str,
+) -> Result<String, Failure> {
+    check_record(policy, record).map_err(failed)?;
+    registers.record(record).map_err(failed)?;
+    Ok(said.to_owned())
 }
 
 /// The subject that an argument names; `-` reads one from standard input.

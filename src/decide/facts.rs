@@ -58,6 +58,20 @@ pub enum Named<T> {
     Known(Arc<T>),
 }
 
+impl<T> Named<T> {
+    /// What a header names, if there is one, as `look_up` finds it in its register.
+    ///
+    /// # Errors
+    /// Those of `look_up`.
+    pub fn look_up<E>(
+        id: Option<&str>,
+        look_up: impl FnOnce(&str) -> Result<Option<T>, E>,
+    ) -> Result<Self, E> {
+        let Some(id) = id else { return Ok(Self::Nothing) };
+        Ok(look_up(id)?.map_or(Self::Unknown, |found| Self::Known(Arc::new(found))))
+    }
+}
+
 /// All that a decision rests on.
 #[derive(Debug)]
 pub struct Facts<'a> {

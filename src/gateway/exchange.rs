@@ -37,8 +37,7 @@ use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::observe::Event;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, QueryParameter, Route, Serve};
-use crate::registers::{Registers, RegistersUnavailable};
+use crate::policy::model::{Locator, Route};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
@@ -159,13 +158,11 @@ async fn walk(
     if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
-    if let Some(route) = matched.as_ref().map(|matched| &policy.routes[matched.index])
-        && let Some(serve) = route.serve
+    if let Some((route, document)) =
+        matched.as_ref().and_then(|matched| serve::document(&policy, matched.index))
     {
-        account.route = Some(route.id.clone());
-        return Ok(Answered::Own(match serve {
-            Serve::PolicyDocument => serve::policy_document(&policy),
-        }));
+        account.route = Some(route);
+        return Ok(Answered::Own(document));
     }
     let declared_purposes = purpose::declared(&head.headers)?;
     let case = purpose::id(&head.headers, &purpose::TAMIS_CASE)?;
@@ -185,19 +182,19 @@ async fn walk(
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
     let target = target
-        .opened(|name, value| match route.query.get(name) {
-            Some(QueryParameter::Sealed { domain }) => {
-                Some(gateway.keys.open_cursor(&policy, &caller.recipient, domain, value))
-            }
-            Some(QueryParameter::Open | QueryParameter::Category(_)) | None => None,
+        .opened(route, |domain, cursor| {
+            gateway.keys.open_cursor(&policy, &caller.recipient, domain, cursor)
         })
         .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
     let known = known_subjects(gateway, &target, route, &matched)
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
-    let case = named(gateway, case.as_deref(), |registers, id| registers.case(id))
-        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
-    let order = named(gateway, order.as_deref(), |registers, id| registers.order(id))
-        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+    let unknown = |_| {
+        Event::RegistersUnavailable.emit(&gateway.metrics);
+        refusal(account, RefusalReason::RegisterStale, Some((&caller, role)))
+    };
+    let registers = &gateway.registers;
+    let case = Named::look_up(case.as_deref(), |id| registers.case(id)).map_err(unknown)?;
+    let order = Named::look_up(order.as_deref(), |id| registers.order(id)).map_err(unknown)?;
 
     // May it be disclosed?
     let facts = Facts {
@@ -392,23 +389,6 @@ fn known_subjects(
         known.push(KnownSubject { role, id, statements });
     }
     Ok(known)
-}
-
-/// What a header names, as it stands in its register.
-fn named<T>(
-    gateway: &Gateway,
-    id: Option<&str>,
-    look_up: impl FnOnce(&dyn Registers, &str) -> Result<Option<T>, RegistersUnavailable>,
-) -> Result<Named<T>, RefusalReason> {
-    let Some(id) = id else { return Ok(Named::Nothing) };
-    match look_up(&*gateway.registers, id) {
-        Ok(Some(found)) => Ok(Named::Known(Arc::new(found))),
-        Ok(None) => Ok(Named::Unknown),
-        Err(_) => {
-            Event::RegistersUnavailable.emit(&gateway.metrics);
-            Err(RefusalReason::RegisterStale)
-        }
-    }
 }
 
 /// Prepares the way of a body.

@@ -25,8 +25,7 @@ use crate::keys::KeyRing;
 use crate::minimize::{JsonLimits, Tally};
 use crate::observe::{AccessDecision, AccessLine};
 use crate::policy::Policy;
-use crate::policy::model::{QueryParameter, Serve};
-use crate::registers::{Registers, RegistersUnavailable};
+use crate::registers::Registers;
 use crate::terms::{DecisionId, RefusalReason, RouteId};
 
 /// What everything rests on.
@@ -193,13 +192,11 @@ fn play(
     let malformed = |_| refused(RefusalReason::RequestMalformed);
     let target = Target::judge(&asked.uri).map_err(malformed)?;
     let matched = target.matches(policy, &asked.method);
-    if let Some(rules) = matched.as_ref().map(|matched| &policy.routes[matched.index])
-        && let Some(serve) = rules.serve
+    if let Some((id, document)) =
+        matched.as_ref().and_then(|matched| serve::document(policy, matched.index))
     {
-        *route = Some(rules.id.clone());
-        return Ok(Played::Own(match serve {
-            Serve::PolicyDocument => serve::policy_document(policy),
-        }));
+        *route = Some(id);
+        return Ok(Played::Own(document));
     }
     let declared_purposes = purpose::declared(&asked.headers).map_err(malformed)?;
     let case = purpose::id(&asked.headers, &purpose::TAMIS_CASE).map_err(malformed)?;
@@ -208,11 +205,8 @@ fn play(
     let rules = &policy.routes[matched.index];
     *route = Some(rules.id.clone());
     let target = target
-        .opened(|name, value| match rules.query.get(name) {
-            Some(QueryParameter::Sealed { domain }) => {
-                Some(stage.keys.open_cursor(policy, &asked.caller.recipient, domain, value))
-            }
-            Some(QueryParameter::Open | QueryParameter::Category(_)) | None => None,
+        .opened(rules, |domain, cursor| {
+            stage.keys.open_cursor(policy, &asked.caller.recipient, domain, cursor)
         })
         .ok_or_else(|| refused(RefusalReason::RequestMalformed))?;
     let unknown = |_| refused(RefusalReason::RegisterStale);
@@ -222,8 +216,9 @@ fn play(
         let statements = statements.map_err(unknown)?;
         known.push(KnownSubject { role, id, statements });
     }
-    let case = named(case.as_deref(), |id| stage.registers.case(id)).map_err(unknown)?;
-    let order = named(order.as_deref(), |id| stage.registers.order(id)).map_err(unknown)?;
+    let registers = &stage.registers;
+    let case = Named::look_up(case.as_deref(), |id| registers.case(id)).map_err(unknown)?;
+    let order = Named::look_up(order.as_deref(), |id| registers.order(id)).map_err(unknown)?;
     let facts = Facts {
         caller: &asked.caller,
         declared_purposes: &declared_purposes,
@@ -276,13 +271,4 @@ fn play(
         }
     }
     Ok(Played::Released { permit, body, tally })
-}
-
-/// What a header names, as it stands in its register.
-fn named<T>(
-    id: Option<&str>,
-    look_up: impl FnOnce(&str) -> Result<Option<T>, RegistersUnavailable>,
-) -> Result<Named<T>, RegistersUnavailable> {
-    let Some(id) = id else { return Ok(Named::Nothing) };
-    Ok(look_up(id)?.map_or(Named::Unknown, |found| Named::Known(Arc::new(found))))
 }

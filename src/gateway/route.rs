@@ -11,8 +11,8 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use super::fault::RequestFault;
 use crate::decide::RouteMatch;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, Route};
-use crate::terms::{DataSubject, Personal};
+use crate::policy::model::{Locator, QueryParameter, Route};
+use crate::terms::{CategoryId, DataSubject, Personal};
 
 /// Longest path and query, each, in bytes. Longer ones are refused before they are looked at.
 const LONGEST: usize = 8 * 1024;
@@ -63,17 +63,18 @@ impl Target {
         Ok(Self { path: path.to_owned(), segments, query: query.map(str::to_owned), parameters })
     }
 
-    /// Opens the values of the parameters that `open` knows a domain for. `None`: one of them does
-    /// not open. What is forwarded holds the opened values, encoded anew.
+    /// Opens the cursors that the route takes sealed, with `open` of their domain. `None`: one of them
+    /// does not open. What is forwarded holds the opened values, encoded anew.
     pub(super) fn opened(
         mut self,
-        open: impl Fn(&str, &str) -> Option<Option<Personal<String>>>,
+        route: &Route,
+        open: impl Fn(&CategoryId, &str) -> Option<Personal<String>>,
     ) -> Option<Self> {
         let Some(query) = &self.query else { return Some(self) };
         let mut pairs: Vec<String> = query.split('&').map(str::to_owned).collect();
         for ((name, value), pair) in self.parameters.iter_mut().zip(&mut pairs) {
-            let Some(opened) = open(name, value.expose()) else { continue };
-            let opened = opened?;
+            let Some(QueryParameter::Sealed { domain }) = route.query.get(name) else { continue };
+            let opened = open(domain, value.expose())?;
             let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
             *pair = format!("{}={}", encoded(name), encoded(opened.expose()));
             *value = Personal::new(opened.expose().as_str().into());

@@ -3,11 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use crate::policy::Policy;
-use crate::terms::{CategoryId, Country, PurposeId};
+use crate::policy::model::Serve;
+use crate::terms::{CategoryId, Country, PurposeId, RouteId};
+
+/// The document that a route serves, if it is one that the gateway answers itself.
+pub(super) fn document(policy: &Policy, route: usize) -> Option<(RouteId, Map<String, Value>)> {
+    let route = &policy.routes[route];
+    let document = match route.serve? {
+        Serve::PolicyDocument => policy_document(policy),
+    };
+    Some((route.id.clone(), document))
+}
 
 /// The policy in force: for what which categories go to which kinds of recipients, with the digest
 /// of the rules. Source: GDPR Art. 13(1)(c), (e), 14(1).
-pub(super) fn policy_document(policy: &Policy) -> Map<String, Value> {
+fn policy_document(policy: &Policy) -> Map<String, Value> {
     let purposes: Map<String, Value> = policy
         .purposes
         .iter()
