@@ -154,14 +154,14 @@ async fn walk(
     account.authority = Some(host);
     let target = Target::judge(&head.uri)?;
     let matched = target.matches(&policy, &head.method);
+    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
+    if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
+        return Err(RequestFault::Body.into());
+    }
     if matched.is_none()
         && let Some(document) = serve::well_known(&policy, &head.method, head.uri.path())
     {
         return Ok(Answered::Own(document));
-    }
-    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
-    if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
-        return Err(RequestFault::Body.into());
     }
     if let Some((route, document)) =
         matched.as_ref().and_then(|matched| serve::document(&policy, matched.index))
