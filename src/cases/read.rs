@@ -255,9 +255,12 @@ fn exchange(shared: &Shared, raw: RawCase) -> Result<Exchange, String> {
     };
     let backend_gets =
         raw.backend_gets.as_deref().map(|text| json(text, "backend_gets")).transpose()?;
-    let backend_status = StatusCode::from_u16(raw.backend_status.unwrap_or(200))
+    let backend_status = raw
+        .backend_status
+        .unwrap_or(200)
+        .try_into()
         .ok()
-        .filter(StatusCode::is_success)
+        .filter(|status: &StatusCode| status.is_success())
         .ok_or("`backend_status` is none of a success")?;
     let mut papers = shared.papers.clone();
     papers.orders.extend(raw.orders);
