@@ -10,6 +10,7 @@ mod calendar;
 mod mask;
 mod network;
 mod number;
+mod permute;
 mod text;
 
 use std::collections::BTreeMap;
@@ -137,10 +138,12 @@ impl Treatment {
                 self.key.as_ref().filter(|_| is_text)?.pseudonym(self.canonical, text)
             }
             Action::Token => self.key.as_ref().filter(|_| is_text)?.token(self.canonical, text),
-            // This version refuses to guess what a detector would find (scrub) and to permute digits
-            // (fpe). The others are dealt with before or elsewhere: see `apply`.
+            Action::Fpe => {
+                return permute::permute(self.key.as_ref()?, self.canonical, value).map(like);
+            }
+            // This version refuses to guess what a detector would find (scrub). The others are dealt
+            // with before or elsewhere: see `apply`.
             Action::Scrub
-            | Action::Fpe
             | Action::Keep
             | Action::OwnLines
             | Action::Blank
