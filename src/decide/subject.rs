@@ -32,6 +32,7 @@ pub(super) fn gate(
     role: usize,
     id: &DataSubject,
     said: &Statements,
+    whereabouts: &Whereabouts,
     now: Timestamp,
 ) -> SubjectGate {
     // Other people in an answer to the data subject stay hidden (GDPR Art. 15(4)).
@@ -91,7 +92,7 @@ pub(super) fn gate(
         return SubjectGate::Drop(RefusalReason::Minor);
     }
 
-    match transfer(permit, said.region.as_ref(), now) {
+    match transfer(permit, said.region.as_ref(), whereabouts, now) {
         Transfer::Uncovered => return SubjectGate::Drop(RefusalReason::TransferOfSubject),
         Transfer::Covered(mechanisms) => {
             for mechanism in mechanisms {
@@ -316,6 +317,17 @@ fn withdrawn_above(consent: &Consent, said: &Statements, now: Timestamp) -> bool
         })
 }
 
+/// What an answer says of where a person is.
+#[derive(Debug)]
+pub(super) enum Whereabouts {
+    /// It has not been read yet; before it was, nothing leaves.
+    Later,
+    /// These regions; none where the answer says nothing.
+    Said(Vec<Country>),
+    /// Several at once at one place: nobody can say which.
+    Contradictory,
+}
+
 /// Whether a region's data may go to the recipient's country.
 #[derive(Debug)]
 pub(super) enum Transfer<'a> {
@@ -325,10 +337,13 @@ pub(super) enum Transfer<'a> {
     Uncovered,
 }
 
-/// The mechanism for one subject. A subject whose region is not known has the rules' `unknown` one.
-pub(super) fn transfer<'a>(
+/// The mechanisms for one subject. What the sources say holds together: data leave only if they
+/// could leave from each of the regions, with the measures of all. A subject of whom no source
+/// knows anything has the rules' `unknown` region.
+fn transfer<'a>(
     permit: &'a Permit,
-    region: Option<&Country>,
+    directory: Option<&Country>,
+    whereabouts: &Whereabouts,
     now: Timestamp,
 ) -> Transfer<'a> {
     let Some(transfers) = &permit.policy.transfers else { return Transfer::Covered(Vec::new()) };
@@ -340,7 +355,26 @@ pub(super) fn transfer<'a>(
     let Some(country) = &permit.policy.recipients[permit.recipient()].country else {
         return Transfer::Uncovered;
     };
-    mechanism(transfers, region.unwrap_or(&transfers.unknown_region), country, today(now))
+    let mut regions: Vec<&Country> =
+        directory.into_iter().filter(|_| transfers.sources.directory).collect();
+    match whereabouts {
+        // What the answer will say is asked for again before anything of it leaves.
+        Whereabouts::Later if regions.is_empty() => return Transfer::Covered(Vec::new()),
+        Whereabouts::Later => {}
+        Whereabouts::Said(said) => regions.extend(said),
+        Whereabouts::Contradictory => return Transfer::Uncovered,
+    }
+    if regions.is_empty() {
+        regions.push(&transfers.unknown_region);
+    }
+    let mut measures = Vec::new();
+    for region in regions {
+        match mechanism(transfers, region, country, today(now)) {
+            Transfer::Uncovered => return Transfer::Uncovered,
+            Transfer::Covered(mechanisms) => measures.extend(mechanisms),
+        }
+    }
+    Transfer::Covered(measures)
 }
 
 /// A mechanism in force without a supplementary measure, else all in force with the measures of
