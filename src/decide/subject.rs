@@ -92,7 +92,7 @@ pub(super) fn gate(
         return SubjectGate::Drop(RefusalReason::Minor);
     }
 
-    match transfer(permit, said.region.as_ref(), whereabouts, now) {
+    match transfer(permit, role, said, whereabouts, now) {
         Transfer::Uncovered => return SubjectGate::Drop(RefusalReason::TransferOfSubject),
         Transfer::Covered(mechanisms) => {
             for mechanism in mechanisms {
@@ -234,9 +234,7 @@ pub(super) fn one_time_grant<'a>(
     said: &'a Statements,
     now: Timestamp,
 ) -> Option<&'a OneTimeGrant> {
-    let route = &permit.policy.routes[permit.plan.route_index];
-    let locator = &route.subjects.get(role)?.locator;
-    if !matches!(locator, Locator::Path(_) | Locator::Query(_)) {
+    if !is_one_person_asked_for(permit, role) {
         return None;
     }
     said.one_time_grants.iter().find(|grant| {
@@ -244,6 +242,13 @@ pub(super) fn one_time_grant<'a>(
             && grant.recipient == *permit.recipient()
             && grant.is_usable(&permit.decision, now)
     })
+}
+
+/// Whether the request itself names the person of this role: no list, and nobody beside them.
+fn is_one_person_asked_for(permit: &Permit, role: usize) -> bool {
+    let route = &permit.policy.routes[permit.plan.route_index];
+    let locator = route.subjects.get(role).map(|subject| &subject.locator);
+    matches!(locator, Some(Locator::Path(_) | Locator::Query(_)))
 }
 
 /// Whether each purpose has a consent that lists the cell's category, where the cell needs that.
@@ -342,7 +347,8 @@ pub(super) enum Transfer<'a> {
 /// knows anything has the rules' `unknown` region.
 fn transfer<'a>(
     permit: &'a Permit,
-    directory: Option<&Country>,
+    role: usize,
+    said: &Statements,
     whereabouts: &Whereabouts,
     now: Timestamp,
 ) -> Transfer<'a> {
@@ -356,7 +362,7 @@ fn transfer<'a>(
         return Transfer::Uncovered;
     };
     let mut regions: Vec<&Country> =
-        directory.into_iter().filter(|_| transfers.sources.directory).collect();
+        said.region.iter().filter(|_| transfers.sources.directory).collect();
     match whereabouts {
         // What the answer will say is asked for again before anything of it leaves.
         Whereabouts::Later if regions.is_empty() => return Transfer::Covered(Vec::new()),
@@ -367,14 +373,32 @@ fn transfer<'a>(
     if regions.is_empty() {
         regions.push(&transfers.unknown_region);
     }
+    let consented = |purpose: &PurposeId| {
+        is_one_person_asked_for(permit, role) && agreed_to_transfer(permit, purpose, said, now)
+    };
     let mut measures = Vec::new();
     for region in regions {
-        match mechanism(transfers, region, country, today(now)) {
+        match mechanism(transfers, region, country, today(now), consented) {
             Transfer::Uncovered => return Transfer::Uncovered,
             Transfer::Covered(mechanisms) => measures.extend(mechanisms),
         }
     }
     Transfer::Covered(measures)
+}
+
+/// Whether this person's explicit consent to the transfer itself names the recipient. One that lists
+/// categories was given for those alone and does not carry an answer.
+fn agreed_to_transfer(
+    permit: &Permit,
+    purpose: &PurposeId,
+    said: &Statements,
+    now: Timestamp,
+) -> bool {
+    consents_for(permit, purpose, Need::ExplicitConsent, said, now).is_ok_and(|consents| {
+        consents.iter().any(|consent| {
+            consent.recipients.contains(permit.recipient()) && consent.categories.is_empty()
+        })
+    })
 }
 
 /// A mechanism in force without a supplementary measure, else all in force with the measures of
@@ -384,10 +408,9 @@ pub(super) fn mechanism<'a>(
     region: &Country,
     country: &Country,
     today: Date,
+    consented: impl Fn(&PurposeId) -> bool,
 ) -> Transfer<'a> {
-    let is_within = |country: &Country, of: &Country| {
-        country == of || transfers.regions.get(of).is_some_and(|members| members.contains(country))
-    };
+    let is_within = |country, of| transfers.is_within(country, of);
     if !transfers.allowed.iter().any(|allowed| is_within(country, allowed)) {
         return Transfer::Uncovered;
     }
@@ -397,6 +420,7 @@ pub(super) fn mechanism<'a>(
                 && mechanism.until.is_none_or(|until| today <= until)
                 && mechanism.from.iter().any(|from| is_within(region, from))
                 && (mechanism.to.is_empty() || mechanism.to.iter().any(|to| is_within(country, to)))
+                && mechanism.consent.as_ref().is_none_or(&consented)
         })
     };
     if in_force().any(|mechanism| mechanism.measure.is_empty()) {
