@@ -133,6 +133,10 @@ pub(super) fn linkability(plan: &Plan) -> Vec<String> {
                 "{category}: a token; {recipient} can link it over time, nobody else can join it, \
                  and the gateway can turn it back"
             ),
+            Action::Fpe => format!(
+                "{category}: other digits of the same form; {recipient} can link them over time, until \
+                 the key is changed; no other recipient can join them"
+            ),
             Action::Pseudonym(Period::Unlimited) => format!(
                 "{category}: {recipient} can link it over time, until the key is changed; no other \
                  recipient can join it"

@@ -138,6 +138,19 @@ fn bad_rules_are_rejected_with_place_and_help() {
 }
 
 #[test]
+fn digits_are_not_permuted_into_somebody_elses_real_ones() {
+    let kinds = ["phone", "card", "iban", "email", "ip", "uuid", "text", "decimal"];
+    for kind in kinds {
+        let text = SMALL
+            .replace("contact.email: {}", &format!("contact.email: {{type: {kind}}}"))
+            .replace("mask last 4", "fpe");
+        let refused = Policy::parse("small.yaml", &text)
+            .is_err_and(|rejected| rejected.findings.iter().any(|finding| finding.code == "T401"));
+        assert_eq!(refused, !matches!(kind, "text" | "decimal"), "{kind}");
+    }
+}
+
+#[test]
 fn every_error_of_a_file_is_reported_at_once() {
     let text = SMALL
         .replace("default: remove", "default: keep")
