@@ -17,6 +17,7 @@ mod overlap;
 pub mod path;
 pub mod plan;
 mod plans;
+mod region;
 mod sources;
 mod syntax;
 
