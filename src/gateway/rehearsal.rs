@@ -18,7 +18,8 @@ use super::body::MinimizedBody;
 use super::exchange::stated;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
-use super::route::Target;
+use super::returned::Opener;
+use super::route::{Opened, Target, Tokens};
 use super::{headers, purpose, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
 use crate::keys::KeyRing;
@@ -204,10 +205,9 @@ fn play(
     let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
     let rules = &policy.routes[matched.index];
     *route = Some(rules.id.clone());
-    let target = target
-        .opened(rules, |domain, cursor| {
-            stage.keys.open_cursor(policy, &asked.caller.recipient, domain, cursor)
-        })
+    let opener = Opener::before(&stage.keys, policy, &asked.caller, rules, &declared_purposes);
+    let Opened { target, matched, tokens } = target
+        .opened(rules, matched, &opener)
         .ok_or_else(|| refused(RefusalReason::RequestMalformed))?;
     let unknown = |_| refused(RefusalReason::RegisterStale);
     let mut known = Vec::new();
@@ -234,6 +234,9 @@ fn play(
         |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
     if rules.request.is_some() {
         return Err(permitted_but(RefusalReason::RequestContent));
+    }
+    if tokens == Tokens::Unknown {
+        return Err(permitted_but(RefusalReason::NotFound));
     }
     *towards_backend = Some(headers::towards_upstream(
         &asked.headers,
