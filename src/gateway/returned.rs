@@ -55,9 +55,8 @@ impl<'a> Opener<'a> {
     pub(super) fn members(&self, members: &[Option<CategoryId>]) -> Vec<Option<Arc<TokenKeys>>> {
         let opens = |category: &CategoryId| {
             let issued = self.policy.issues_tokens_of(category);
-            issued.then(|| {
-                Arc::new(self.keys.keys_of_tokens(self.policy, &self.issued_to, category))
-            })
+            issued
+                .then(|| Arc::new(self.keys.keys_of_tokens(self.policy, &self.issued_to, category)))
         };
         members.iter().map(|member| member.as_ref().and_then(opens)).collect()
     }

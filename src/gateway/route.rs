@@ -20,8 +20,7 @@ use crate::terms::{DataSubject, Personal};
 const LONGEST: usize = 8 * 1024;
 
 /// What is encoded of an opened value: all but what every reader leaves alone. Source: RFC 3986 §2.3.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A target that can be read in one way only. It holds personal values, so it does not print.
 pub(super) struct Target {
@@ -101,31 +100,27 @@ impl Target {
         mut self,
         route: &Route,
         mut matched: RouteMatch,
-        opener: &Opener<'_>,
+        keys: &Opener<'_>,
     ) -> Option<Opened> {
-        let in_path = self.open_path(route, &mut matched, opener);
-        let in_query = self.open_query(route, opener)?;
+        let in_path = self.open_path(route, &mut matched, keys);
+        let in_query = self.open_query(route, keys)?;
         let all = in_path == Tokens::Open && in_query == Tokens::Open;
         let tokens = if all { Tokens::Open } else { Tokens::Unknown };
         Some(Opened { target: self, matched, tokens })
     }
 
-    fn open_path(
-        &mut self,
-        route: &Route,
-        matched: &mut RouteMatch,
-        opener: &Opener<'_>,
-    ) -> Tokens {
+    fn open_path(&mut self, route: &Route, matched: &mut RouteMatch, keys: &Opener<'_>) -> Tokens {
         let mut tokens = Tokens::Open;
         let mut raw: Vec<String> = self.path.split('/').map(str::to_owned).collect();
-        let is_parameter = |(_, segment): &(usize, &Segment)| matches!(segment, Segment::Parameter(_));
+        let is_parameter =
+            |(_, segment): &(usize, &Segment)| matches!(segment, Segment::Parameter(_));
         let parameters = route.template.iter().enumerate().filter(is_parameter);
         for ((at, _), (name, value)) in parameters.zip(&mut matched.parameters) {
             let Some(category) = route.path.get(name) else { continue };
             if !is_token(value.expose()) {
                 continue;
             }
-            let opened = opener.token(category, value.expose());
+            let opened = keys.token(category, value.expose());
             let Some(opened) = opened.filter(|opened| is_segment(opened.expose())) else {
                 tokens = Tokens::Unknown;
                 continue;
@@ -141,17 +136,17 @@ impl Target {
         tokens
     }
 
-    fn open_query(&mut self, route: &Route, opener: &Opener<'_>) -> Option<Tokens> {
+    fn open_query(&mut self, route: &Route, keys: &Opener<'_>) -> Option<Tokens> {
         let mut tokens = Tokens::Open;
         let Some(query) = &self.query else { return Some(tokens) };
         let mut pairs: Vec<String> = query.split('&').map(str::to_owned).collect();
         for (parameter, pair) in self.parameters.iter_mut().zip(&mut pairs) {
             let sent = parameter.value.expose();
             let opened = match route.query.get(&parameter.name) {
-                Some(QueryParameter::Sealed { domain }) => opener.cursor(domain, sent)?,
+                Some(QueryParameter::Sealed { domain }) => keys.cursor(domain, sent)?,
                 Some(QueryParameter::Category(category)) if is_token(sent) => {
                     parameter.is_token = true;
-                    let Some(opened) = opener.token(category, sent) else {
+                    let Some(opened) = keys.token(category, sent) else {
                         tokens = Tokens::Unknown;
                         continue;
                     };

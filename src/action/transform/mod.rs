@@ -96,15 +96,17 @@ impl Treatment {
 
     /// Writes the value that a token stands for. What does not open is blanked.
     fn bring_back(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
-        match (&self.opens, value) {
-            (Some(keys), Scalar::String(text)) if is_token(text) => match keys.open(text) {
-                Some(opened) => write_string(opened.expose(), out),
-                None => {
-                    placeholder(value, out);
-                    return Applied::Blanked;
-                }
-            },
-            (_, value) => copy(value, out),
+        let (Some(keys), Scalar::String(text)) = (&self.opens, value) else {
+            copy(value, out);
+            return Applied::Written;
+        };
+        if !is_token(text) {
+            copy(value, out);
+        } else if let Some(opened) = keys.open(text) {
+            write_string(opened.expose(), out);
+        } else {
+            placeholder(value, out);
+            return Applied::Blanked;
         }
         Applied::Written
     }
