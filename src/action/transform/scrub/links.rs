@@ -1,6 +1,6 @@
 //! Links, e-mail addresses and IP addresses in a text.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 /// Longest local part and domain of an e-mail address. Source: RFC 5321 §4.5.3.1.
