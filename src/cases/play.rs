@@ -130,6 +130,10 @@ fn compare(exchange: &Exchange, got: &Rehearsed) -> Result<Vec<String>, String> 
     lines.extend(headers("answer header", &exchange.answer_headers, Some(&got.headers)));
     let towards = got.towards_backend.as_ref();
     lines.extend(headers("header to the backend", &exchange.backend_asked_with, towards));
+    if exchange.backend_asked_for.is_some() && exchange.backend_asked_for != got.asked_for {
+        let (expected, got) = (&exchange.backend_asked_for, &got.asked_for);
+        lines.push(format!("expected the backend to be asked for {expected:?}, got {got:?}"));
+    }
     if let Some(expected) = &exchange.logs {
         let line = serde_json::from_str(&got.log_line)
             .map_err(|error| format!("the access log's line is no JSON: {error}"))?;

@@ -71,6 +71,7 @@ pub struct Exchange {
     pub(super) status: Option<u16>,
     pub(super) answer_headers: BTreeMap<String, Option<OneOrMany>>,
     pub(super) backend_asked_with: BTreeMap<String, Option<OneOrMany>>,
+    pub(super) backend_asked_for: Option<String>,
     pub(super) logs: Option<Value>,
 }
 
@@ -141,6 +142,7 @@ struct RawCase {
     answer_headers: BTreeMap<String, Option<OneOrMany>>,
     #[serde(default)]
     backend_asked_with: BTreeMap<String, Option<OneOrMany>>,
+    backend_asked_for: Option<String>,
     logs: Option<String>,
 }
 
@@ -240,6 +242,7 @@ fn exchange(answers: &BTreeMap<String, String>, raw: RawCase) -> Result<Exchange
         status: raw.status,
         answer_headers: raw.answer_headers,
         backend_asked_with: raw.backend_asked_with,
+        backend_asked_for: raw.backend_asked_for,
         logs,
     })
 }

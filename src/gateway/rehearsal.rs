@@ -18,7 +18,8 @@ use super::body::MinimizedBody;
 use super::exchange::stated;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
-use super::route::Target;
+use super::returned::Opener;
+use super::route::{Opened, Target, Tokens};
 use super::{headers, purpose, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
 use crate::keys::KeyRing;
@@ -74,6 +75,8 @@ pub struct Rehearsed {
     pub detail: Option<String>,
     /// The headers by which the backend would be asked; `None` where it would not be asked.
     pub towards_backend: Option<HeaderMap>,
+    /// The path and query that it would be asked for.
+    pub asked_for: Option<String>,
     /// The access log's line.
     pub log_line: String,
 }
@@ -83,8 +86,9 @@ pub struct Rehearsed {
 pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
     let decision = DecisionId::from("d_rehearsal");
     let mut route = None;
-    let mut towards_backend = None;
-    let played = play(stage, asked, backend, &decision, &mut route, &mut towards_backend);
+    let mut towards = None;
+    let played = play(stage, asked, backend, &decision, &mut route, &mut towards);
+    let (asked_for, towards_backend) = towards.unzip();
     let text = |name: http::HeaderName| asked.headers.get(name)?.to_str().ok();
     let line = |status: u16, bytes: u64, asker: Asker<'_>, decision_of| {
         let (recipient, purposes) = match asker {
@@ -122,7 +126,8 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             let log_line = line(status, 0, Asker::Nobody, AccessDecision::Own);
             let headers = response.into_parts().0.headers;
             let body = Ok(Value::Object(document).to_string().into_bytes());
-            Rehearsed { status, headers, body, detail: None, towards_backend, log_line }
+            let detail = None;
+            Rehearsed { status, headers, body, detail, towards_backend, asked_for, log_line }
         }
         Ok(Played::Released { permit, body, tally }) => {
             let passed = headers::towards_client(&backend.headers, &stage.policy);
@@ -138,7 +143,8 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             };
             let log_line = line(status, length, Asker::Permitted(&permit), outcome);
             let headers = response.into_parts().0.headers;
-            Rehearsed { status, headers, body: Ok(body), detail: None, towards_backend, log_line }
+            let (body, detail) = (Ok(body), None);
+            Rehearsed { status, headers, body, detail, towards_backend, asked_for, log_line }
         }
         Err(refusal) => {
             let response = respond::refused(&stage.policy, &refusal);
@@ -151,6 +157,7 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
                 log_line: line(status, 0, Asker::Refused(&refusal), outcome),
                 detail: refusal.detail,
                 towards_backend,
+                asked_for,
             }
         }
     }
@@ -177,7 +184,7 @@ fn play(
     backend: &Backend,
     decision: &DecisionId,
     route: &mut Option<RouteId>,
-    towards_backend: &mut Option<HeaderMap>,
+    towards_backend: &mut Option<(String, HeaderMap)>,
 ) -> Result<Played, Refusal> {
     let policy = &stage.policy;
     let role = policy.recipients.get(&asked.caller.recipient).map(|recipient| recipient.role);
@@ -204,10 +211,9 @@ fn play(
     let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
     let rules = &policy.routes[matched.index];
     *route = Some(rules.id.clone());
-    let target = target
-        .opened(rules, |domain, cursor| {
-            stage.keys.open_cursor(policy, &asked.caller.recipient, domain, cursor)
-        })
+    let opener = Opener::before(&stage.keys, policy, &asked.caller, rules, &declared_purposes);
+    let Opened { target, matched, tokens } = target
+        .opened(rules, matched, &opener)
         .ok_or_else(|| refused(RefusalReason::RequestMalformed))?;
     let unknown = |_| refused(RefusalReason::RegisterStale);
     let mut known = Vec::new();
@@ -235,12 +241,12 @@ fn play(
     if rules.request.is_some() {
         return Err(permitted_but(RefusalReason::RequestContent));
     }
-    *towards_backend = Some(headers::towards_upstream(
-        &asked.headers,
-        policy,
-        asked.client,
-        permit.decision().as_str(),
-    ));
+    if tokens == Tokens::Unknown {
+        return Err(permitted_but(RefusalReason::NotFound));
+    }
+    let headers =
+        headers::towards_upstream(&asked.headers, policy, asked.client, permit.decision().as_str());
+    *towards_backend = Some((target.path_and_query(), headers));
     let failed = |error: MinimizingError| {
         let reason = match error {
             MinimizingError::Malformed(_) => RefusalReason::Unfilterable,

@@ -11,6 +11,7 @@ mod recipients;
 mod request_bodies;
 mod requests;
 mod running;
+mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.
 const TESTINA: &str =
