@@ -10,6 +10,7 @@ pub use super::channels::{
 };
 use super::path::Selector;
 use super::plans::Plans;
+pub use super::region::{Region, RegionSources};
 use super::{Diagnostic, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
@@ -225,6 +226,8 @@ pub struct Route {
     pub subjects: Vec<Subject>,
     /// The list that is cut element by element.
     pub each: Option<Selector>,
+    /// Where the answer says in which region people are.
+    pub regions: Vec<Region>,
     /// Catalogued personal members.
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
@@ -455,6 +458,8 @@ pub enum Limit {
 /// Which regions' data may go to which countries.
 #[derive(Clone, Debug)]
 pub struct Transfers {
+    /// Where regions are learned.
+    pub sources: RegionSources,
     /// The region of a subject of whom none is known.
     pub unknown_region: Country,
     /// Countries that anything may go to at all.

@@ -114,6 +114,10 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             Some(country) => format!("the person's region must have a mechanism to {country}"),
             None => "no transfer: the recipient's country is not known".to_owned(),
         });
+        for region in &plan.regions {
+            let (role, at) = (&route.subjects[region.of].role, &region.selector.text);
+            lines.push(format!("the region of the {role} stands at {at}"));
+        }
     }
     lines
 }

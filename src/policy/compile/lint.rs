@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{care, meetings};
+use super::{care, meetings, region};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::policy::model::{Grant, Limit, Mechanism, Need, Policy, Show};
@@ -28,6 +28,7 @@ pub(super) struct Declared<'a> {
 pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
     grants(policy, declared, findings);
     authorities(policy, declared, findings);
+    region::lint(policy, findings);
     permuted_into_real_ones(policy, findings);
     // What is unused in rules with an error is mostly so because of the error.
     if findings.has_error() {

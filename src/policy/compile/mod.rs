@@ -15,6 +15,7 @@ mod meetings;
 mod names;
 mod purposes;
 mod recipients;
+mod region;
 mod registers;
 mod release;
 mod request;

@@ -201,6 +201,36 @@ fn no_text_makes_the_reader_fail_otherwise_than_by_a_finding() {
 }
 
 #[test]
+fn a_region_must_be_somebody_s_and_somebody_must_look_at_it() {
+    const TABLE: &str = "transfers: {region_of_subject: {from: [route.region], unknown: EEA}, allowed_countries: [EEA], table: [{from: EEA, to: EEA, by: same-region}], otherwise: refuse}\nrelease:";
+    let with = |region: &str| {
+        spoilt("    fields:", &format!("    region: {region}\n    fields:"))
+            .replace("release:", TABLE)
+    };
+    let codes = |text: &str| match Policy::parse("small.yaml", text) {
+        Ok(_) => Vec::new(),
+        Err(found) => found.findings.iter().map(|one| one.code).collect(),
+    };
+    for (region, expected) in [
+        ("\"$.country\"", &[][..]),
+        ("{person: \"$.country\"}", &[]),
+        ("{persn: \"$.country\"}", &["T101"]),
+        ("\"$.homes[*].country\"", &["T103"]),
+        ("\"$\"", &["T103"]),
+        ("\"$..country\"", &["T103"]),
+    ] {
+        assert_eq!(codes(&with(region)), expected, "{region}");
+    }
+    let nobody_looks = with("\"$.country\"").replace("[route.region]", "[directory]");
+    assert_eq!(codes(&nobody_looks), ["T101"]);
+    let in_elements =
+        with("\"@.country\"").replace("    subjects:", "    each: \"$.all[*]\"\n    subjects:");
+    assert_eq!(codes(&in_elements), ["T106"], "who is named in the path is asked about before");
+    let of_two = with("\"$.country\"").replace("{person:", "{other: \"$.other\", person:");
+    assert!(codes(&of_two).contains(&"T106"));
+}
+
+#[test]
 fn warnings_load_and_are_kept() {
     let cases = [
         ("T111", "account.id: {}", "account.id: {}\n  contact.phone: {}"),
