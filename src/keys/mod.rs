@@ -3,7 +3,9 @@
 //! A key never appears in an error, a log or a `Debug` text. A ring that cannot be read, that others
 //! can read, or that has no key is refused: there is no default key to fall back to.
 
+mod note;
 mod ring;
 mod treatments;
 
+pub use note::{NoteError, NoteKey, NoteSigner};
 pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};

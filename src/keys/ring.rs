@@ -232,7 +232,7 @@ fn fresh() -> Result<Zeroizing<String>, KeyRingError> {
 
 /// Writes a file that only its owner may read, under a name that nothing has yet. The link fails if
 /// the name was taken meanwhile, which a rename would not.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut suffix = [0; 8];
     getrandom::fill(&mut suffix).map_err(|_| io::Error::other("no random bytes"))?;
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
