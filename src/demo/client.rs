@@ -97,8 +97,24 @@ impl Client {
     pub async fn send(
         &self,
         address: SocketAddr,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<Answer, ClientError> {
+        let broken = |error: Fault| ClientError::Broken(error);
+        let (head, body) = self.begin(address, request).await?.into_parts();
+        let body = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await.map_err(broken)?;
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    }
+
+    /// As [`send`](Self::send), and gives the answer when its head is there, with a body that is still
+    /// to come and may break off.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn begin(
+        &self,
+        address: SocketAddr,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, ClientError> {
         let connection = |error: Fault| ClientError::Connection(address, error);
         let tcp = TcpStream::connect(address).await.map_err(|error| connection(error.into()))?;
         let name = ServerName::try_from("localhost").map_err(|error| connection(error.into()))?;
@@ -106,19 +122,15 @@ impl Client {
         let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(tls))
             .await
             .map_err(|error| connection(error.into()))?;
-        let driver = tokio::spawn(driver);
+        // Ends by itself with the connection, once sender and body are gone.
+        tokio::spawn(driver);
         let host = HeaderValue::from_str(&format!("localhost:{}", address.port()))
             .map_err(|error| connection(error.into()))?;
         request.headers_mut().insert(header::HOST, host);
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        let broken = |error: Fault| ClientError::Broken(error);
-        let answer = sender.send_request(request).await.map_err(|error| broken(error.into()))?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await.map_err(broken)?;
-        driver.abort();
-        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+        sender.send_request(request).await.map_err(|error| ClientError::Broken(error.into()))
     }
 }
 
