@@ -21,6 +21,7 @@ pub mod rehearsal;
 
 mod account;
 mod body;
+mod cookies;
 mod respond;
 mod serve;
 

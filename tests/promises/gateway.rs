@@ -5,6 +5,7 @@ mod backend;
 mod stage;
 
 mod answers;
+mod cookies;
 mod cursors;
 mod orders;
 mod recipients;
