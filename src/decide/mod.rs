@@ -16,4 +16,4 @@ pub use cookies::agreed_cookies;
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
 pub use permit::{Permit, Refusal};
-pub use request::decide;
+pub use request::{decide, effective_purposes};
