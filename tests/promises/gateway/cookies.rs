@@ -21,16 +21,15 @@ fn consent(stage: &Stage, person: &str, rest: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_that_needs_consent_passes_both_ways_for_who_is_signed_in_and_agreed() {
-    let stage = Stage::set().await;
+    let objects = "objection: {from: api, gpc: {objects_to: [cookies.advertising]}}";
+    let rules = RULES.replace("objection: {from: api}", objects);
+    assert_ne!(rules, RULES);
+    let stage = Stage::with_rules(&rules).await;
     let given = r#""status":"given","given_at":"2026-01-01T00:00:00Z""#;
     for person in ["u1", "u2", "u3", "u4", "u5"] {
         consent(&stage, person, given);
     }
-    consent(
-        &stage,
-        "u2",
-        r#""status":"withdrawn","given_at":"2026-01-01T00:00:00Z","withdrawn_at":"2026-01-02T00:00:00Z""#,
-    );
+    stage.stores.registers.withdraw_consent("c-u2", jiff::Timestamp::now()).expect("taken");
     for record in [
         r#"{"kind":"objection","subject":"u3","purpose":"cookies.*","since":"2026-01-02T00:00:00Z"}"#,
         r#"{"kind":"restriction","subject":"u4","categories":["*"],"since":"2026-01-02T00:00:00Z"}"#,
