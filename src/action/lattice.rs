@@ -190,11 +190,12 @@ impl Action {
         !matches!(self, Self::Blank | Self::Remove | Self::Drop | Self::Refuse)
     }
 
-    /// Whether the value leaves in clear or can be turned back by its recipient's own requests, so
-    /// that filtering on it tells the recipient nothing new (decision 10: query predicates).
+    /// Whether the value leaves in clear, so that filtering on it tells the recipient nothing new
+    /// (decision 10: query predicates). A token is not enough: who may ask with values in clear
+    /// learns, guess by guess, which token is whose.
     #[must_use]
     pub const fn may_be_queried(&self) -> bool {
-        matches!(self, Self::Keep | Self::Token)
+        matches!(self, Self::Keep)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Worlds from a seed: rules that mostly load, people with long histories, odd questions.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::world::{
     Ask, BASKET, CATEGORIES, Consent, Files, GROUP, NOTE, ORDER, PEOPLE, PERSON, PURPOSES, Rules,
@@ -330,11 +331,11 @@ impl Chance {
             parts += ", show: by-consent, among: [contact.email, identity.name, health.note]";
         } else {
             let show: Vec<_> = show.iter().map(|(of, action)| format!("{of}: {action}")).collect();
-            parts += &format!(", show: {{{}}}", show.join(", "));
+            let _ = write!(parts, ", show: {{{}}}", show.join(", "));
         }
         if self.one_in(5) {
             let needs = ["consent", "notice", "explicit-consent", "notice, consent"];
-            parts += &format!(", needs: [{}]", self.choose(&needs));
+            let _ = write!(parts, ", needs: [{}]", self.choose(&needs));
         }
         if to.iter().any(|to| matches!(*to, "self" | "user")) && self.below(2) == 0 {
             parts += ", only_subject: self";
@@ -352,13 +353,13 @@ impl Chance {
     pub(super) fn limit(&mut self, uses: &Uses) -> String {
         let mut parts = format!("limit: {}", self.pattern());
         let actions: Vec<_> = (0..=self.below(2)).map(|_| self.choose(&ACTIONS)).collect();
-        parts += &format!(", to: [{}]", actions.join(", "));
+        let _ = write!(parts, ", to: [{}]", actions.join(", "));
         if self.one_in(4) {
             let recipients: Vec<_> = uses.keys().copied().collect();
-            parts += &format!(", except_to: [{}]", self.choose(&recipients));
+            let _ = write!(parts, ", except_to: [{}]", self.choose(&recipients));
         }
         if self.one_in(4) {
-            parts += &format!(", when: {{for: {}}}", self.choose(&PURPOSES));
+            let _ = write!(parts, ", when: {{for: {}}}", self.choose(&PURPOSES));
         }
         format!("{{{parts}}}")
     }

@@ -84,7 +84,7 @@ fn asked(ask: &Ask) -> Asked {
 }
 
 struct People {
-    people: HashMap<String, Arc<Statements>>,
+    said: HashMap<String, Arc<Statements>>,
     case: Case,
     order: LegalOrder,
 }
@@ -114,13 +114,13 @@ impl People {
             .people
             .iter()
             .map(|(id, said)| ((*id).to_owned(), Arc::new(statements(said, &case, &order))));
-        Self { people: people.collect(), case, order }
+        Self { said: people.collect(), case, order }
     }
 }
 
 impl Registers for People {
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
-        Ok(self.people.get(subject.expose().as_ref()).cloned().unwrap_or_default())
+        Ok(self.said.get(subject.expose().as_ref()).cloned().unwrap_or_default())
     }
 
     fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
@@ -146,9 +146,9 @@ fn status(word: &str) -> ConsentStatus {
     all.into_iter().find(|one| one.as_str() == word).expect("a status")
 }
 
-fn digest(purpose: &str, is_present: bool) -> Option<Digest> {
+fn digest(purpose: &str, is_present: bool) -> Digest {
     let text = format!("The text of {purpose}");
-    Some(Digest::of(if is_present { text.as_bytes() } else { b"an older text" }))
+    Digest::of(if is_present { text.as_bytes() } else { b"an older text" })
 }
 
 fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
@@ -161,7 +161,7 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
             .map(|(number, consent)| Consent {
                 id: format!("con_{number}").into(),
                 purpose: consent.purpose.into(),
-                purpose_text_digest: digest(consent.purpose, consent.present),
+                purpose_text_digest: Some(digest(consent.purpose, consent.present)),
                 recipients: consent.to.iter().map(|to| (*to).into()).collect(),
                 categories: consent.categories.iter().map(|one| (*one).into()).collect(),
                 explicit: consent.explicit,
@@ -178,7 +178,7 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
             .iter()
             .map(|(purpose, present, second)| Notice {
                 purpose: (*purpose).into(),
-                purpose_text_digest: digest(purpose, *present),
+                purpose_text_digest: Some(digest(purpose, *present)),
                 shown_at: at(*second),
             })
             .collect(),

@@ -109,7 +109,6 @@ impl Act {
                 }
             }
             (Self::Key(0), Some(_)) => Tree::String(TOKEN.into()),
-            (Self::Key(_), Some(text)) if text.is_empty() => blank(),
             (Self::Key(_), Some(_)) => Tree::String(PSEUDONYM.into()),
             _ => blank(),
         }

@@ -1,6 +1,6 @@
 //! "How a field is decided": the grants and limits of one category.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::Act;
 use super::request::reaches_purpose;
@@ -13,10 +13,10 @@ pub(super) struct Cell {
     pub(super) act: Act,
     /// The same, where an order may list everything.
     pub(super) by_rules: Act,
-    /// What has to be there for it: a need, and the purpose that it is for.
-    pub(super) needs: BTreeSet<(String, String)>,
-    /// It is shown only as far as consents list it, for these purposes.
-    pub(super) listed_for: BTreeSet<String>,
+    /// What has to be there for it, for every purpose.
+    pub(super) needs: BTreeSet<String>,
+    /// It is shown only as far as consents list it.
+    pub(super) listed: bool,
     /// Only to the person themselves.
     pub(super) only_self: bool,
 }
@@ -47,43 +47,35 @@ fn joined(
     category: &str,
     order: Option<&[&str]>,
 ) -> Cell {
-    let recipient = &text.recipients[ask.recipient];
     let mut whole = Cell {
         act: Act::Keep,
         by_rules: Act::Keep,
         needs: BTreeSet::new(),
-        listed_for: BTreeSet::new(),
+        listed: false,
         only_self: false,
     };
     for purpose in purposes {
         let mut act = None;
         for grant in &text.release {
-            let applies = grant.to.iter().any(|to| to == ask.recipient)
-                && grant.purposes.iter().any(|one| one == purpose)
-                && grant.during.as_ref().is_none_or(|during| {
-                    during.get("phase").map(String::as_str) == recipient.phase.as_deref()
-                })
-                && (!grant.single_subject || [PERSON, NOTE].contains(&ask.route));
-            let Some(shown) = shown(grant, category, order).filter(|_| applies) else { continue };
-            act = Some(act.map_or(shown, |act: Act| act.join(shown)));
-            let needs = grant.needs.iter().map(|need| (need.clone(), (*purpose).to_owned()));
-            whole.needs.extend(needs);
-            if matches!(&grant.show, Show::Word(word) if word == "by-consent") {
-                whole.listed_for.insert((*purpose).to_owned());
+            if !applies(text, ask, grant, purpose) {
+                continue;
             }
+            let Some(shown) = shown(grant, category, order) else { continue };
+            act = Some(act.map_or(shown, |act: Act| act.join(shown)));
+            whole.needs.extend(grant.needs.iter().cloned());
+            whole.listed |= matches!(&grant.show, Show::Word(word) if word == "by-consent");
             whole.only_self |= grant.only_subject.is_some();
         }
         // Each limit is asked about what the grants come to, not about what another limit made of it.
         let granted = act.unwrap_or(Act::Remove);
         let mut act = granted;
         for limit in &text.limits {
-            let (Some(patterns), Some(to)) = (&limit.limit, &limit.to) else { continue };
+            let (Some(patterns), Some(to)) = (&limit.what, &limit.to) else { continue };
             let applies = patterns.list().iter().any(|pattern| covers(pattern, category))
                 && !limit.except_to.iter().any(|one| one == ask.recipient)
-                && limit
-                    .when
-                    .as_ref()
-                    .is_none_or(|when| when.purposes.list().iter().any(|one| reaches_purpose(one, purpose)));
+                && limit.when.as_ref().is_none_or(|when| {
+                    when.purposes.list().iter().any(|one| reaches_purpose(one, purpose))
+                });
             let alternatives: Vec<Act> = to.list().into_iter().map(Act::read).collect();
             if applies && !alternatives.iter().any(|one| granted.at_least(*one)) {
                 act = act.join(alternatives[0]);
@@ -91,16 +83,18 @@ fn joined(
         }
         whole.act = whole.act.join(act);
     }
-    // Nobody consents to see what is their own.
-    if text.categories[category].sensitive && !(whole.only_self && recipient.role == "self") {
-        for limit in text.limits.iter().filter_map(|limit| limit.sensitive.as_ref()) {
-            for purpose in purposes {
-                let needs = limit.needs.iter().map(|need| (need.clone(), (*purpose).to_owned()));
-                whole.needs.extend(needs);
-            }
-        }
-    }
     whole
+}
+
+/// Whether a grant is for this recipient, purpose, phase and route.
+pub(super) fn applies(text: &Text, ask: &Ask, grant: &Grant, purpose: &str) -> bool {
+    let phase = text.recipients[ask.recipient].phase.as_deref();
+    let is_now =
+        |during: &BTreeMap<String, String>| during.get("phase").map(String::as_str) == phase;
+    grant.to.iter().any(|to| to == ask.recipient)
+        && grant.purposes.iter().any(|one| one == purpose)
+        && grant.during.as_ref().is_none_or(is_now)
+        && (!grant.single_subject || [PERSON, NOTE].contains(&ask.route))
 }
 
 /// What a grant says about a category; `None`: nothing.

@@ -1,9 +1,9 @@
 //! Steps 7 and 8: what one person's statements do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::Act;
-use super::cell::Cell;
+use super::cell::{Cell, applies};
 use super::request::{TODAY, reaches_purpose, within};
 use super::text::{Recipient, Text, covers};
 use crate::properties::world::{Consent, Said, World};
@@ -15,8 +15,6 @@ pub(super) struct Asker<'a> {
     pub(super) recipient: &'a Recipient,
     pub(super) purposes: &'a [&'a str],
     pub(super) cells: &'a BTreeMap<&'a str, Cell>,
-    /// Categories of the route's fields, as far as this recipient is shown places like theirs.
-    pub(super) here: Vec<&'a str>,
     /// Categories that the query filters on.
     pub(super) filters: Vec<String>,
     /// Categories of the order.
@@ -73,10 +71,7 @@ impl Asker<'_> {
         // Whether they agreed comes before whether they were told.
         needs.sort_by_key(|(need, _)| *need == "notice");
         for (need, purpose) in needs {
-            // A consent that covers nothing of what is asked for is none.
-            let asked_for = self.here.iter().filter(|category| self.cells[**category].act.releases());
-            let mut asked_for = asked_for.map(|category| Some(*category));
-            if !asked_for.any(|category| self.is_met(said, need, purpose, category)) {
+            if !self.is_met(said, need, purpose, None) {
                 return Err(match need {
                     "notice" => "notice-missing",
                     _ => "consent-missing",
@@ -89,12 +84,14 @@ impl Asker<'_> {
             if !goes_on && restricted.iter().any(|pattern| covers(pattern, category)) {
                 act = Act::Remove;
             }
-            let needs = cell.needs.iter().map(|(need, purpose)| (need.as_str(), purpose.as_str()));
-            let mut needs = needs.chain(self.needs_of_the_whole());
+            let own = cell.needs.iter().flat_map(|need| {
+                self.purposes.iter().map(move |purpose| (need.as_str(), *purpose))
+            });
+            let mut needs = own.chain(self.needs_of_the_whole());
             if !needs.all(|(need, purpose)| self.is_met(said, need, purpose, Some(category))) {
                 act = Act::Remove;
             }
-            if !cell.listed_for.iter().all(|purpose| self.lists(said, purpose, category)) {
+            if cell.listed && !self.purposes.iter().all(|one| self.lists(said, one, category)) {
                 act = Act::Remove;
             }
             for (pattern, action) in &measures {
@@ -168,27 +165,36 @@ impl Asker<'_> {
         Ok(ways.iter().flat_map(|way| way.measure.clone()).collect())
     }
 
-    /// Needs for which the person is left out.
+    /// Needs for which the person is left out. Each is a need for every purpose of the request: what
+    /// leaves must be fit for all of them.
     fn needs_of_the_whole(&self) -> Vec<(&str, &str)> {
-        let mut needs = Vec::new();
-        if self.order.is_some() {
-            return needs;
+        let mut needs = BTreeSet::new();
+        let rests_on_consent =
+            |purpose: &str| matches!(self.basis(purpose), "consent" | "explicit-consent");
+        for purpose in self.purposes.iter().filter(|purpose| rests_on_consent(purpose)) {
+            needs.insert(self.basis(purpose));
         }
-        for purpose in self.purposes {
-            match self.basis(purpose) {
-                basis @ ("consent" | "explicit-consent") => needs.push((basis, *purpose)),
-                _ => {}
-            }
-            if self.recipient.role == "third-party" {
-                for limit in &self.text.limits {
-                    let Some(third) = &limit.third_parties else { continue };
-                    if !limit.except_for.iter().any(|one| one == purpose) {
-                        needs.extend(third.needs.iter().map(|need| (need.as_str(), *purpose)));
-                    }
+        if self.recipient.role == "third-party" {
+            for limit in &self.text.limits {
+                let Some(third) = &limit.third_parties else { continue };
+                let is_excepted =
+                    |purpose: &&str| limit.except_for.iter().any(|one| one == purpose);
+                if !self.purposes.iter().all(is_excepted) {
+                    needs.extend(third.needs.iter().map(String::as_str));
                 }
             }
         }
-        needs
+        // What rests on consent anyway has the needs of its grants as a whole.
+        let ask = &self.world.ask;
+        for purpose in self.purposes.iter().filter(|purpose| rests_on_consent(purpose)) {
+            for grant in &self.text.release {
+                if applies(self.text, ask, grant, purpose) {
+                    needs.extend(grant.needs.iter().map(String::as_str));
+                }
+            }
+        }
+        let each = |need| self.purposes.iter().map(move |purpose| (need, *purpose));
+        needs.into_iter().flat_map(each).collect()
     }
 
     fn is_met(&self, said: &Said, need: &str, purpose: &str, category: Option<&str>) -> bool {

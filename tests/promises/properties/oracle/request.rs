@@ -68,10 +68,19 @@ pub(super) fn judge(text: &Text, world: &World) -> Result<Outcome, Outcome> {
         return refused("order-required");
     }
     // 5. Something personal is granted; parameters are declared, and filter on what is in clear.
-    let cells: BTreeMap<&str, Cell> = CATEGORIES
+    let mut cells: BTreeMap<&str, Cell> = CATEGORIES
         .iter()
         .map(|category| (*category, cell(text, ask, &purposes, category, order)))
         .collect();
+    // Nobody consents to see what is their own.
+    let own = role == "self" && cells.values().any(|cell| cell.only_self);
+    let limits = text.limits.iter().filter_map(|limit| limit.sensitive.as_ref());
+    for need in limits.filter(|_| !own).flat_map(|limit| &limit.needs) {
+        let sensitive = cells.iter_mut().filter(|(name, _)| text.categories[**name].sensitive);
+        for (_, cell) in sensitive {
+            cell.needs.insert(need.clone());
+        }
+    }
     let in_a_row = |selector: &str| {
         recipient.only_where.is_empty() || route.each.is_none() || selector.starts_with('@')
     };
@@ -114,7 +123,7 @@ pub(super) fn judge(text: &Text, world: &World) -> Result<Outcome, Outcome> {
     }
     // 7 and 8: person by person.
     let asker =
-        Asker { text, world, recipient, purposes: &purposes, cells: &cells, here, filters, order };
+        Asker { text, world, recipient, purposes: &purposes, cells: &cells, filters, order };
     walk::document(&asker, route)
 }
 

@@ -152,7 +152,8 @@ impl OneOrMany {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limit {
-    pub(super) limit: Option<OneOrMany>,
+    #[serde(rename = "limit")]
+    pub(super) what: Option<OneOrMany>,
     pub(super) to: Option<OneOrMany>,
     #[serde(default)]
     pub(super) except_to: Vec<String>,

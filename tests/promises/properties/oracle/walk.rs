@@ -24,14 +24,24 @@ struct Role {
     in_element: bool,
 }
 
+impl Role {
+    /// Its place can be several places of one part.
+    fn may_be_several(&self) -> bool {
+        let wildcard = |segment: &Segment| segment.steps == [Step::Wildcard];
+        !self.in_element && self.path.iter().flat_map(|path| &path.segments).any(wildcard)
+    }
+}
+
+/// A selector, its places, the category that stands there (none where it is open) and whose it is.
+type Place = (Path, HashSet<Way>, Option<(String, usize)>);
+
 struct Walk<'a> {
     asker: &'a Asker<'a>,
     root: &'a Tree,
     readings: Readings,
     roles: Vec<Role>,
     each: Option<Path>,
-    /// Places, the category that stands there or none where it is open, and whose it is.
-    fields: Vec<(Path, HashSet<Way>, Option<(String, usize)>)>,
+    fields: Vec<Place>,
     counts: Vec<(Path, HashSet<Way>)>,
     elements: HashSet<Way>,
     released: u64,
@@ -161,7 +171,9 @@ impl Walk<'_> {
             if only_self && !is_caller(&who) && matches!(who, Who::People(_)) {
                 continue;
             }
-            let several = matches!(&who, Who::People(people) if people.len() > 1);
+            // Of those who stand at a place for several, nobody takes the others' part away.
+            let several = index > 0 && self.roles[index].may_be_several()
+                || matches!(&who, Who::People(people) if people.len() > 1);
             let gate = match who {
                 Who::Unresolved => Err(Outcome::Concealed),
                 Who::People(people) => self.all(&people).map_err(code),
@@ -211,8 +223,7 @@ impl Walk<'_> {
         let Some(path) = &role.path else {
             return Who::People([self.asker.world.ask.id.to_owned()].into());
         };
-        let several = path.segments.iter().any(|segment| segment.steps == [Step::Wildcard])
-            && !role.in_element;
+        let several = role.may_be_several();
         let nodes = self.readings.nodes(path);
         let mut ids = BTreeSet::new();
         for way in nodes.iter().filter(|way| !role.in_element || way.starts_with(&self.way)) {
@@ -301,9 +312,8 @@ impl Walk<'_> {
         let in_list = |path: &Path| self.each.as_ref().is_some_and(|each| path.continues(each));
         let fields = self.fields.iter().filter(|(path, _, what)| {
             let Some((category, _)) = what else { return true };
-            let in_row = self.each.is_none()
-                || self.asker.recipient.only_where.is_empty()
-                || in_list(path);
+            let in_row =
+                self.each.is_none() || self.asker.recipient.only_where.is_empty() || in_list(path);
             in_row && self.asker.cells[category.as_str()].by_rules.releases()
         });
         let fields = fields.map(|(path, ..)| path);
