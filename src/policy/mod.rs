@@ -16,6 +16,7 @@ mod overlap;
 pub mod path;
 pub mod plan;
 mod plans;
+mod region;
 mod syntax;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};

@@ -11,8 +11,9 @@ use tamis::keys::KeyRing;
 use tamis::policy::Policy;
 use tamis::registers::{Registers, RegistersUnavailable};
 use tamis::terms::{
-    AgeClass, Case, CategoryPattern, Consent, ConsentEvent, ConsentStatus, DataSubject, Digest,
-    Erasure, LegalOrder, Notice, Objection, Personal, PurposePattern, Restriction, Statements,
+    AgeClass, Case, CategoryPattern, Consent, ConsentEvent, ConsentStatus, DataSubject, DecisionId,
+    Digest, Erasure, LegalOrder, Notice, Objection, Personal, PurposePattern, Restriction,
+    Statements,
 };
 
 use super::world::{Ask, BASKET, Files, GROUP, NOTE, ORDER, PEOPLE, PERSON, Said, World};
@@ -37,7 +38,11 @@ pub(super) fn play_by(policy: &Arc<Policy>, world: &World) -> Rehearsed {
         keys: Arc::new(KeyRing::parse("a key of tests", KEY).expect("a key")),
         now: now(),
     };
-    let backend = Backend { headers: HeaderMap::new(), body: world.document.clone().into_bytes() };
+    let backend = Backend {
+        status: http::StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: world.document.clone().into_bytes(),
+    };
     rehearse(&stage, &asked(&world.ask), &backend)
 }
 
@@ -80,6 +85,8 @@ fn asked(ask: &Ask) -> Asked {
         uri: target.parse().expect("a target"),
         headers,
         client: "203.0.113.77".parse().expect("an address"),
+        body: None,
+        decision: DecisionId::from("d_chance"),
     }
 }
 
