@@ -12,6 +12,7 @@ mod regions;
 mod request_bodies;
 mod requests;
 mod running;
+mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.
 const TESTINA: &str =
