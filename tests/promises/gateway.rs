@@ -5,6 +5,7 @@ mod backend;
 mod stage;
 
 mod answers;
+mod concealed;
 mod cursors;
 mod orders;
 mod recipients;

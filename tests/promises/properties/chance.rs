@@ -34,7 +34,7 @@ pub(super) const SHARE: u64 = 16;
 /// Rules, and what is asked under them.
 pub(super) struct Ground {
     pub(super) rules: Rules,
-    pub(super) uses: Uses,
+    uses: Uses,
     granted: Vec<(&'static str, &'static str)>,
 }
 
@@ -42,6 +42,11 @@ impl Ground {
     /// The one with this number.
     pub(super) fn new(number: u64) -> Self {
         Chance(Random::seeded(number ^ (1 << 40))).ground()
+    }
+
+    /// One more limit for these rules.
+    pub(super) fn limit(&self, number: u64) -> String {
+        Chance(Random::seeded(number ^ (1 << 41))).limit(&self.uses)
     }
 
     /// The world with this number.
@@ -57,7 +62,7 @@ impl Ground {
 }
 
 /// Purposes by recipient.
-pub(super) type Uses = BTreeMap<&'static str, Vec<&'static str>>;
+type Uses = BTreeMap<&'static str, Vec<&'static str>>;
 
 /// Draws what a world is made of.
 pub(super) struct Chance(Random);
@@ -349,8 +354,7 @@ impl Chance {
         Some(format!("{{{parts}}}"))
     }
 
-    /// One more limit.
-    pub(super) fn limit(&mut self, uses: &Uses) -> String {
+    fn limit(&mut self, uses: &Uses) -> String {
         let mut parts = format!("limit: {}", self.pattern());
         let actions: Vec<_> = (0..=self.below(2)).map(|_| self.choose(&ACTIONS)).collect();
         let _ = write!(parts, ", to: [{}]", actions.join(", "));

@@ -7,6 +7,7 @@
 mod answers;
 mod chance;
 mod found;
+mod laws;
 mod oracle;
 mod played;
 mod world;

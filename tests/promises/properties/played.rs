@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use tamis::decide::Caller;
+use tamis::decide::{Caller, Facts, KnownSubject, Named, RouteMatch, decide};
+use tamis::gateway::minimizing::Minimizing;
 use tamis::gateway::rehearsal::{Asked, Backend, Rehearsed, Stage, rehearse};
 use tamis::keys::KeyRing;
+use tamis::minimize::JsonLimits;
 use tamis::policy::Policy;
 use tamis::registers::{Registers, RegistersUnavailable};
 use tamis::terms::{
@@ -44,6 +46,45 @@ pub(super) fn play_by(policy: &Arc<Policy>, world: &World) -> Rehearsed {
         body: world.document.clone().into_bytes(),
     };
     rehearse(&stage, &asked(&world.ask), &backend)
+}
+
+/// The body of the same answer, where the backend's arrives cut at these places.
+pub(super) fn play_in_pieces(
+    policy: &Arc<Policy>,
+    world: &World,
+    cuts: &[usize],
+) -> Option<Vec<u8>> {
+    let ask = &world.ask;
+    let registers: Arc<dyn Registers> = Arc::new(People::of(world));
+    let statements = registers.statements(&Personal::new(ask.id.into())).ok()?;
+    let known = KnownSubject { role: 0, id: Personal::new(ask.id.into()), statements };
+    let known = [PERSON, BASKET].contains(&ask.route).then_some(known);
+    let case = Named::look_up(ask.case.then_some("C-1"), |id| registers.case(id)).ok()?;
+    let order = Named::look_up(ask.order.then_some("ord-1"), |id| registers.order(id)).ok()?;
+    let facts = Facts {
+        caller: &asked(ask).caller,
+        declared_purposes: &ask.declared.iter().map(|one| (*one).into()).collect::<Vec<_>>(),
+        route: &RouteMatch { index: ask.route, parameters: Vec::new() },
+        query: &ask.query.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
+        case: &case,
+        order: &order,
+        gpc: ask.gpc,
+        known: known.as_slice(),
+    };
+    let permit = Arc::new(decide(policy, &facts, "d_chance".into(), now()).ok()?);
+    let keys = Arc::new(KeyRing::parse("a key of tests", KEY).expect("a key"));
+    let limits = JsonLimits::default();
+    let mut body = Minimizing::json(permit, vec![], registers, keys, limits, now()).ok()?;
+    let mut cuts = cuts.to_vec();
+    cuts.sort_unstable();
+    let (mut out, mut from) = (Vec::new(), 0);
+    let document = world.document.as_bytes();
+    for to in cuts.into_iter().chain([document.len()]) {
+        body.feed(&document[from..to], &mut out, now()).ok()?;
+        from = to;
+    }
+    body.finish(&mut out, now()).ok()?;
+    Some(out)
 }
 
 fn asked(ask: &Ask) -> Asked {
