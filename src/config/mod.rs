@@ -3,6 +3,7 @@
 mod file;
 mod node;
 mod read;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use std::time::Duration;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::terms::{Digest, UpstreamId};
+
+pub use rules::rules;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
 #[derive(Debug)]
@@ -85,6 +88,14 @@ pub struct UpstreamConfig {
     pub connect_timeout: Duration,
     /// Longest wait for the head of an answer, and between two pieces of its body.
     pub response_timeout: Duration,
+}
+
+impl UpstreamConfig {
+    /// Whether what it is asked and answers crosses a network that anybody could listen on.
+    #[must_use]
+    pub fn is_overheard(&self) -> bool {
+        self.url.scheme_str() != Some("https") && !file::is_loopback(&self.url)
+    }
 }
 
 /// A token issuer.
