@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::Digest as _;
 use zeroize::Zeroizing;
 
-use super::ring::write_new;
+use super::life::write_new;
 
 /// An Ed25519 signature by the note's author, not by a witness.
 const TYPE: u8 = 1;

@@ -174,6 +174,7 @@ impl Compiler<'_> {
             checkpoint_every,
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
+            tls: tls.rules,
             hsts: tls.hsts,
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
