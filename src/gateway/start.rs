@@ -231,6 +231,13 @@ impl Gateway {
 }
 
 impl Running {
+    /// What is counted so far, in Prometheus' text format: for those who run a gateway within their
+    /// own program.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+
     /// Takes no more connections, lets those that are open finish within the drain time-out, and
     /// ends. Returns how many were cut off.
     pub async fn stop(mut self) -> usize {

@@ -6,6 +6,7 @@ mod stage;
 
 mod answers;
 mod cursors;
+mod modes;
 mod orders;
 mod recipients;
 mod regions;
