@@ -181,7 +181,7 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         Some(key) => {
             let notes = match &arguments.checkpoints {
                 Some(file) => notes_in(&read(file)?),
-                None => kept_notes(&directory).map_err(unreadable)?,
+                None => kept_notes(&directory).map_err(|error| unreadable(&error))?,
             };
             notes.iter().map(|note| signed(key, note)).collect::<Result<Vec<_>, _>>()?
         }
@@ -195,21 +195,21 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         Ended(code, error.to_string())
     })?;
     let Verification { records, head, unfinished_bytes } = found;
-    let mut text = format!("{records} records, head {head}\n");
+    let mut lines = vec![format!("{records} records, head {head}")];
     if arguments.key.is_some() {
         let last = checkpoints.iter().map(|checkpoint| checkpoint.size).max().unwrap_or_default();
         let count = checkpoints.len();
-        text.push_str(&format!("{count} signed checkpoints hold, the last of record {last}\n"));
+        lines.push(format!("{count} signed checkpoints hold, the last of record {last}"));
     }
     if unfinished_bytes > 0 {
-        text.push_str(&format!("{unfinished_bytes} bytes are being written just now\n"));
+        lines.push(format!("{unfinished_bytes} bytes are being written just now"));
     }
-    Ok(text)
+    Ok(lines.join("\n") + "\n")
 }
 
 fn prove_record(arguments: &Prove) -> Result<String, Ended> {
     let directory = arguments.place.directory()?;
-    let notes = kept_notes(&directory).map_err(unreadable)?;
+    let notes = kept_notes(&directory).map_err(|error| unreadable(&error))?;
     // The oldest that covers the record: it has been with witnesses for longest.
     for note in &notes {
         let checkpoint = signed(&arguments.key, note)?;
@@ -257,6 +257,6 @@ fn read(path: &Path) -> Result<String, Ended> {
     })
 }
 
-fn unreadable(error: io::Error) -> Ended {
+fn unreadable(error: &io::Error) -> Ended {
     Ended(UNREADABLE, format!("cannot read the ledger: {}", error.kind()))
 }

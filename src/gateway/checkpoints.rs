@@ -15,7 +15,7 @@ use crate::ledger::{Checkpoint, FileLedger, keep_note};
 use crate::observe::{Event, Metrics};
 
 /// Where the rules name no period.
-pub(super) const USUAL_PERIOD: Duration = Duration::from_secs(300);
+pub(super) const USUAL_PERIOD: Duration = Duration::from_mins(5);
 
 /// Signs the state of one ledger.
 pub(super) struct Checkpoints {

@@ -16,6 +16,7 @@ mod decode;
 mod fit;
 mod idle;
 pub mod minimizing;
+mod observed;
 mod transit;
 
 pub mod rehearsal;
@@ -23,6 +24,7 @@ pub mod rehearsal;
 mod account;
 mod body;
 mod checkpoints;
+mod cookies;
 mod respond;
 mod serve;
 

@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::Digest as _;
 use zeroize::Zeroizing;
 
-use super::ring::write_new;
+use super::life::write_new;
 
 /// An Ed25519 signature by the note's author, not by a witness.
 const TYPE: u8 = 1;
@@ -29,7 +29,7 @@ const SIGNED: &str = "\u{2014} ";
 const NOTE_BYTES: usize = 128 << 10;
 
 /// A key file is one short line.
-const FILE_BYTES: u64 = 4 << 10;
+const FILE_BYTES: usize = 4 << 10;
 
 /// Why a note cannot be signed or trusted. Never holds the key.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +81,7 @@ impl NoteSigner {
         let signer = Self::from_seed(name, &seed).ok_or(NoteError::Random)?;
         let mut secret = Zeroizing::new([TYPE; 33]);
         secret[1..].copy_from_slice(&*seed);
-        let encoded = Zeroizing::new(BASE64_STANDARD.encode(&*secret));
+        let encoded = Zeroizing::new(BASE64_STANDARD.encode(*secret));
         let id = signer.key().id();
         let line = Zeroizing::new(format!("{PRIVATE}{name}+{}+{}\n", hex(id), *encoded));
         write_new(path, line.as_bytes())
@@ -101,8 +101,8 @@ impl NoteSigner {
         if mode & 0o077 != 0 {
             return Err(NoteError::Exposed(path.to_owned(), mode));
         }
-        let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES as usize));
-        file.take(FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+        let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES));
+        file.take(FILE_BYTES as u64).read_to_string(&mut text).map_err(unreadable)?;
         Self::parse(&text).ok_or_else(|| NoteError::NotAKey(path.to_owned()))
     }
 
@@ -288,8 +288,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.key");
         let made = NoteSigner::generate(&path, NAME).expect("makes a key");
-        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o7777, 0o600);
+        let rights = std::fs::metadata(&path).expect("there").permissions();
+        assert_eq!(rights.mode() & 0o7777, 0o600);
         let again = NoteSigner::open(&path).expect("reads it");
         assert!(made.key().open(&again.sign("one\n")).is_ok());
         assert!(matches!(NoteSigner::generate(&path, NAME), Err(NoteError::File(..))), "kept");

@@ -82,7 +82,7 @@ pub(super) struct Tail {
     /// Bytes cut since the last recovery record.
     cut: u64,
     /// Held for as long as this is the ledger's writer.
-    _lock: File,
+    lock: File,
 }
 
 impl Tail {
@@ -135,7 +135,7 @@ impl Tail {
             head,
             tree,
             cut,
-            _lock: lock,
+            lock,
         };
         tail.enter_recovery()?;
         Ok(tail)
@@ -243,6 +243,15 @@ impl Tail {
         self.position = position;
         self.number += 1;
         Ok(())
+    }
+}
+
+impl Drop for Tail {
+    /// Closing the file alone would not do: a child that is being started at this moment still holds
+    /// a copy of it.
+    fn drop(&mut self) {
+        // Closing it, which comes next, unlocks it too in all other cases.
+        let _ = self.lock.unlock();
     }
 }
 

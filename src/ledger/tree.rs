@@ -296,7 +296,9 @@ mod tests {
                     let known = frontier(&all[..before]);
                     let mut prover =
                         Prover::new(index as u64, size as u64, &known).expect("it is to come");
-                    all[before..size].iter().for_each(|leaf| prover.push(*leaf));
+                    for leaf in &all[before..size] {
+                        prover.push(*leaf);
+                    }
                     let proof = prover.finish().expect("all have passed");
                     let (index, size) = (index as u64, size as u64);
                     let led_to = |leaf, index| root_by_proof(leaf, index, size, &proof);
@@ -319,7 +321,9 @@ mod tests {
     fn a_proof_that_is_too_long_too_short_or_of_nothing_is_none() {
         let all = leaves(5);
         let mut prover = Prover::new(2, 5, &Frontier::default()).expect("it is to come");
-        all.iter().for_each(|leaf| prover.push(*leaf));
+        for leaf in &all {
+            prover.push(*leaf);
+        }
         let mut proof = prover.finish().expect("all have passed");
         assert_eq!(root_by_proof(all[2], 2, 5, &proof[1..]), None);
         assert_eq!(root_by_proof(all[2], 5, 5, &proof), None);
@@ -330,7 +334,9 @@ mod tests {
         assert!(Prover::new(5, 5, &Frontier::default()).is_none());
         assert!(Prover::new(1, 5, &frontier(&all[..2])).is_none(), "it has passed already");
         let mut short = Prover::new(2, 5, &Frontier::default()).expect("it is to come");
-        all[..4].iter().for_each(|leaf| short.push(*leaf));
+        for leaf in &all[..4] {
+            short.push(*leaf);
+        }
         assert!(short.finish().is_none());
     }
 }

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub(super) elements_released: IntCounterVec,
     pub(super) elements_dropped: IntCounterVec,
     pub(super) unlisted: IntCounterVec,
+    pub(super) observed: IntCounterVec,
+    pub(super) observed_parts: IntCounterVec,
     pub(super) filter: HistogramVec,
     pub(super) body: HistogramVec,
     pub(super) malformed: IntCounterVec,
@@ -62,6 +64,7 @@ pub struct Metrics {
     pub(super) connections_refused: IntCounter,
     pub(super) tls_failures: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
+    pub(super) log_not_kept: IntCounter,
     pub(super) internal_errors: IntCounterVec,
 }
 
@@ -135,6 +138,16 @@ impl Metrics {
                 "tamis_unlisted_members_total",
                 "Members removed because nobody catalogued them",
                 &["route"],
+            ),
+            observed: maker.counters(
+                "tamis_observed_total",
+                "Requests of routes that are not in force, by what enforcing would come to",
+                &["route", "mode", "outcome"],
+            ),
+            observed_parts: maker.counters(
+                "tamis_observed_parts_total",
+                "Members and elements that enforcing would remove, change, blank or drop",
+                &["route", "effect"],
             ),
             filter: maker.histograms(
                 "tamis_filter_seconds",
@@ -216,7 +229,11 @@ impl Metrics {
             ),
             log_lines_dropped: maker.counter(
                 "tamis_access_log_dropped_total",
-                "Access-log lines dropped because their writer was behind",
+                "Access-log lines dropped: their writer was behind, or they could not be made coarser",
+            ),
+            log_not_kept: maker.counter(
+                "tamis_access_log_not_kept_total",
+                "Times that the access log could not be made coarser or deleted as the rules say",
             ),
             internal_errors: maker.counters(
                 "tamis_internal_errors_total",

@@ -5,6 +5,7 @@
 //! (route, recipient, purposes) as cells and an automaton. Nothing here does I/O: the text comes in,
 //! a policy or all of its errors come out.
 
+mod access_log;
 pub mod automaton;
 mod cell;
 mod channels;
@@ -12,6 +13,7 @@ mod codes;
 pub mod compile;
 pub mod diagnostic;
 mod matching;
+mod mode;
 pub mod model;
 mod overlap;
 pub mod path;
@@ -25,6 +27,7 @@ pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use codes::{CODES, Code};
 pub use diagnostic::{Diagnostic, Diagnostics, Look, Place, Severity, render};
 pub use matching::Matched;
+pub use mode::Mode;
 pub use model::Policy;
 pub use path::Selector;
 pub use plan::Plan;

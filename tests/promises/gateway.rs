@@ -5,7 +5,10 @@ mod backend;
 mod stage;
 
 mod answers;
+mod concealed;
+mod cookies;
 mod cursors;
+mod modes;
 mod orders;
 mod recipients;
 mod regions;

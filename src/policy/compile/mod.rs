@@ -12,6 +12,7 @@ mod limits;
 mod lint;
 mod log;
 mod meetings;
+mod mode;
 mod names;
 mod purposes;
 mod recipients;
@@ -174,6 +175,7 @@ impl Compiler<'_> {
             checkpoint_every,
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
+            tls: tls.rules,
             hsts: tls.hsts,
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),

@@ -53,7 +53,7 @@ fn forge(place: &Path, change: impl Fn(String) -> String) {
     let ledger = FileLedger::open(forged.path(), "gw-1").expect("opens");
     for number in 1..=10 {
         let mut entry = disclosure(number);
-        entry.recipient = change(entry.recipient.to_string()).as_str().into();
+        entry.recipient = change(entry.recipient.as_str().to_owned()).as_str().into();
         block_on(ledger.open(&entry)).expect("durable");
     }
     drop(ledger);
