@@ -30,8 +30,11 @@ type Fault = Box<dyn Error + Send + Sync>;
 /// Clients that ask at the same time.
 const READERS: usize = 6;
 
-/// The gateway lives between these two.
-const LIFE: std::ops::Range<u64> = 20..900;
+/// Milliseconds from the first answer to the end, at most.
+const LIFE: u64 = 700;
+
+/// Each so many rounds the gateway is killed while it starts, without waiting for an answer.
+const EARLY: usize = 5;
 
 /// What the rounds came to.
 #[derive(Default)]
@@ -60,10 +63,12 @@ async fn main() -> Result<(), Fault> {
         let started = Instant::now();
         let gateway = Gateway::start(&stage.config_file())?;
         count.recoveries.push(started.elapsed());
-        let readers = Readers::start(&stage, gateway.https, READERS)?;
+        let mut readers = Readers::start(&stage, gateway.https, READERS)?;
         let desk = Desk::start(&stage, gateway.admin, round)?;
-        let life = LIFE.start + random()? % (LIFE.end - LIFE.start);
-        tokio::time::sleep(Duration::from_millis(life)).await;
+        if round % EARLY != 0 {
+            readers.first_answer().await?;
+        }
+        tokio::time::sleep(Duration::from_millis(random()? % LIFE)).await;
         gateway.kill()?;
         let (whole, cut) = readers.stop().await;
         let consents = desk.stop().await;
@@ -113,7 +118,8 @@ fn look(
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         torn += usize::from(name.contains(".cut-at-"));
-        if !name.ends_with(".jsonl") || name.starts_with("checkpoints") {
+        let is_segment = name.starts_with(|first: char| first.is_ascii_digit());
+        if !is_segment || path.extension().is_none_or(|extension| extension != "jsonl") {
             continue;
         }
         for line in std::fs::read_to_string(&path)?.lines() {
