@@ -274,6 +274,9 @@ fn consents_for<'a>(
     if !permit.policy.registers.consent {
         return Err(missing);
     }
+    if said.consents_unknown {
+        return Err(RefusalReason::ConsentUnknown);
+    }
     for consent in said.consents.iter().filter(|consent| consent.purpose == *purpose) {
         let names_recipient = consent.recipients.contains(permit.recipient());
         let covers_recipient = names_recipient || (!must_name && consent.recipients.is_empty());

@@ -24,6 +24,7 @@ mod body;
 mod respond;
 mod serve;
 
+mod consents;
 mod listener;
 mod redirect;
 mod service;

@@ -129,6 +129,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::NothingGranted
         | RefusalReason::ConsentMissing
         | RefusalReason::ConsentStale
+        | RefusalReason::ConsentUnknown
         | RefusalReason::NoticeMissing
         | RefusalReason::Restricted
         | RefusalReason::Erased
@@ -169,6 +170,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::NothingGranted => "Nothing is released to this caller for this purpose.",
         RefusalReason::ConsentMissing => "The data subject has not consented.",
         RefusalReason::ConsentStale => "The data subject consented to an earlier text.",
+        RefusalReason::ConsentUnknown => "Whether the data subject consented is not known now.",
         RefusalReason::NoticeMissing => "The data subject was not told.",
         RefusalReason::Restricted => "Processing is restricted.",
         RefusalReason::Erased => "The data subject was erased.",

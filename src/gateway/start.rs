@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::consents::{Feed, keep_reading};
 use super::listener::Door;
 use super::redirect::Redirect;
 use super::service;
@@ -34,7 +35,7 @@ use crate::keys::{KeyRing, KeyRingError};
 use crate::ledger::{FileLedger, Ledger, LedgerUnavailable, Note};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
+use crate::registers::{EmbeddedRegisters, FedRegisters, Registers, RegistersUnavailable};
 
 /// Why the gateway did not start. Nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -120,15 +121,22 @@ impl Gateway {
         let registers = Arc::new(EmbeddedRegisters::open(&config.registers)?);
         let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
         let ledger: Arc<dyn Ledger> = Arc::new(ledger);
-        let stores = Stores {
-            registers: Arc::<EmbeddedRegisters>::clone(&registers) as Arc<dyn Registers>,
-            ledger: Arc::clone(&ledger),
+        let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
+        let answering: Arc<dyn Registers> = match &feed {
+            None => Arc::<EmbeddedRegisters>::clone(&registers),
+            Some(feed) => {
+                // Before the first request, so that a start does not refuse what a run would not.
+                feed.read(&policy, &mut None);
+                Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
+            }
         };
-        Self::start_on(config, policy, stores, Some(registers), metrics).await
+        let stores = Stores { registers: answering, ledger: Arc::clone(&ledger) };
+        Self::start_on(config, policy, stores, Some((registers, feed)), metrics).await
     }
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
-    /// since they work on the embedded registers.
+    /// since they work on the embedded registers, and no file of consents is read: what the stores
+    /// say counts.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -143,7 +151,7 @@ impl Gateway {
         config: Config,
         policy: Policy,
         stores: Stores,
-        embedded: Option<Arc<EmbeddedRegisters>>,
+        embedded: Option<(Arc<EmbeddedRegisters>, Option<Feed>)>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
         let upstreams = Upstreams::new(&config.upstreams)?;
@@ -198,7 +206,10 @@ impl Gateway {
             upkeep.spawn(issuer.keep_fresh());
         }
         let is_stopping = Arc::new(AtomicBool::new(false));
-        if let Some(registers) = embedded {
+        if let Some((registers, feed)) = embedded {
+            if let Some(feed) = feed {
+                upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
+            }
             let ledger = Arc::clone(&gateway.ledger);
             let drain =
                 ChangeDrain::new(Arc::clone(&registers), Arc::clone(&ledger), Arc::clone(&metrics));

@@ -498,11 +498,13 @@ pub struct Retention {
 pub struct RegisterRules {
     /// Whether there is a consent register.
     pub consent: bool,
+    /// The file that feeds it; a relative path is taken from the rules file's folder.
+    pub consent_file: Option<String>,
     /// Whether there is a notice register.
     pub notice: bool,
     /// How many different people must approve an order; never fewer than two.
     pub order_approvers: usize,
-    /// Older than this counts as unknown.
+    /// Consents that were last read from their file longer ago count as unknown.
     pub max_staleness: Option<jiff::Span>,
     /// Purposes to which `Sec-GPC: 1` objects.
     pub gpc_objects_to: Vec<PurposePattern>,
@@ -512,6 +514,7 @@ impl Default for RegisterRules {
     fn default() -> Self {
         Self {
             consent: false,
+            consent_file: None,
             notice: false,
             order_approvers: 2,
             max_staleness: None,

@@ -7,6 +7,7 @@
 
 mod change;
 mod embedded;
+mod feed;
 mod fields;
 mod file_rows;
 mod known;
@@ -24,6 +25,7 @@ use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use change::RegisterChange;
 pub use embedded::EmbeddedRegisters;
+pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use record::{

@@ -44,6 +44,8 @@ pub enum RefusalReason {
     ConsentMissing,
     /// Consent bound to an earlier text of the purpose.
     ConsentStale,
+    /// Where consents come from cannot be read, so that there is none to rely on.
+    ConsentUnknown,
     /// The data subject was not told.
     NoticeMissing,
     /// Processing is restricted. Source: GDPR Art. 18.
@@ -86,7 +88,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -102,6 +104,7 @@ impl RefusalReason {
         Self::NothingGranted,
         Self::ConsentMissing,
         Self::ConsentStale,
+        Self::ConsentUnknown,
         Self::NoticeMissing,
         Self::Restricted,
         Self::Erased,
@@ -142,6 +145,7 @@ impl RefusalReason {
             Self::NothingGranted => "nothing-granted",
             Self::ConsentMissing => "consent-missing",
             Self::ConsentStale => "consent-stale",
+            Self::ConsentUnknown => "consent-unknown",
             Self::NoticeMissing => "notice-missing",
             Self::Restricted => "restricted",
             Self::Erased => "erased",
@@ -171,6 +175,7 @@ impl RefusalReason {
         match self {
             Self::ConsentMissing
             | Self::ConsentStale
+            | Self::ConsentUnknown
             | Self::NoticeMissing
             | Self::Restricted
             | Self::Erased
@@ -216,6 +221,7 @@ impl RefusalReason {
             | Self::UpstreamError => Fault::Upstream,
             Self::LedgerUnavailable
             | Self::RegisterStale
+            | Self::ConsentUnknown
             | Self::Overloaded
             | Self::PolicyInvalid
             | Self::NotEnforced => Fault::Operator,

@@ -4,6 +4,7 @@ mod admin;
 mod borders;
 mod canary;
 mod chunks;
+mod consent_file;
 mod cli;
 mod decide;
 mod differential;
