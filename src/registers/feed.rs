@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{EmbeddedRegisters, Record, RecordError, Registers, RegistersUnavailable, check_record};
+use super::{
+    EmbeddedRegisters, Record, RecordError, Registers, RegistersUnavailable, check_record,
+};
 use crate::policy::Policy;
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
@@ -21,7 +23,7 @@ use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 const LONGEST_LINE: u64 = 64 << 10;
 
 /// How long consents are known after a reading where the rules do not say it.
-pub const USUAL_STALENESS: Duration = Duration::from_secs(300);
+pub const USUAL_STALENESS: Duration = Duration::from_mins(5);
 
 /// Lines of one transaction: few enough that commands and the admin API get their turn between.
 const BATCH: usize = 512;
@@ -237,8 +239,7 @@ fn take(
 
 fn consent(text: &[u8], line: u64, policy: &Policy) -> Result<Record, ConsentFileError> {
     let wrong = |what: String| ConsentFileError::Line { line, what };
-    let record =
-        Record::parse_as("consent", text).map_err(|error| wrong(error.to_string()))?;
+    let record = Record::parse_as("consent", text).map_err(|error| wrong(error.to_string()))?;
     check_record(policy, &record).map_err(|unknown| wrong(unknown.to_string()))?;
     Ok(record)
 }

@@ -15,7 +15,7 @@ use tamis::registers::{
 };
 use tamis::terms::{ConsentStatus, Personal};
 
-const STALE: Duration = Duration::from_secs(300);
+const STALE: Duration = Duration::from_mins(5);
 
 struct Fed {
     directory: tempfile::TempDir,
@@ -128,7 +128,8 @@ fn what_cannot_be_read_makes_every_consent_unknown_until_it_can() {
     }
     let fed = Fed::by(&line("con_1", "u1", "given"));
     fed.read(0).expect("sound");
-    let open = |mode| fs::set_permissions(fed.path(), fs::Permissions::from_mode(mode)).expect("set");
+    let open =
+        |mode| fs::set_permissions(fed.path(), fs::Permissions::from_mode(mode)).expect("set");
     open(0o604);
     assert!(matches!(fed.read(1), Err(ConsentFileError::Exposed)));
     open(0o600);
@@ -163,7 +164,8 @@ fn a_file_that_is_read_no_more_is_not_believed_for_ever_and_is_read_anew_in_time
     assert!(fed.is_known(300) && !fed.is_known(301));
     // The same length and file, another content, and a clock that tells no difference.
     let metadata = fs::metadata(fed.path()).expect("there");
-    fs::write(fed.path(), line("con_1", "u1", "given").replace("given\"", "xiven\"")).expect("ours");
+    fs::write(fed.path(), line("con_1", "u1", "given").replace("given\"", "xiven\""))
+        .expect("ours");
     let file = OpenOptions::new().write(true).open(fed.path()).expect("there");
     file.set_modified(metadata.modified().expect("known")).expect("set");
     assert_eq!(fed.read(299).expect("nothing seen"), Reading::Unchanged);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -131,6 +132,45 @@ impl Stage {
     }
 
     pub(super) async fn with_rules(rules: &str) -> Self {
+        let (directory, authority, backend, config) = Self::prepare(rules).await;
+        let (switches, stores) = Self::stores(&config.registers, &config.ledger);
+        let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
+        let ledger = Arc::<Switched>::clone(&stores);
+        let running = Gateway::start_with(config, Stores { registers, ledger })
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        Self { backend, switches, running, stores, directory, authority }
+    }
+
+    /// A gateway on the embedded stores, as `tamis run` starts it, with these files beside its rules.
+    /// `stores` writes into the same registers; its ledger is another one.
+    pub(super) async fn embedded(rules: &str, files: &[(&str, &str)]) -> Self {
+        let (directory, authority, backend, config) = Self::prepare(rules).await;
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            fs::write(&path, text).expect("writable");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+        }
+        let aside = directory.path().join("aside");
+        let (switches, stores) = Self::stores(&config.registers, &aside);
+        let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
+        Self { backend, switches, running, stores, directory, authority }
+    }
+
+    fn stores(registers: &Path, ledger: &Path) -> (Arc<Switches>, Arc<Switched>) {
+        let switches = Arc::new(Switches {
+            registers_fail: AtomicBool::new(false),
+            ledger_fails: AtomicBool::new(false),
+        });
+        let stores = Arc::new(Switched {
+            switches: Arc::clone(&switches),
+            registers: EmbeddedRegisters::open(registers).expect("registers"),
+            ledger: FileLedger::open(ledger, "gw-test").expect("ledger"),
+        });
+        (switches, stores)
+    }
+
+    async fn prepare(rules: &str) -> (TempDir, Authority, Backend, Config) {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -157,21 +197,7 @@ impl Stage {
         );
         fs::write(at.join("tamis.yaml"), config).expect("writable");
         let config = Config::load(&at.join("tamis.yaml")).expect("a configuration of ours");
-        let switches = Arc::new(Switches {
-            registers_fail: AtomicBool::new(false),
-            ledger_fails: AtomicBool::new(false),
-        });
-        let stores = Arc::new(Switched {
-            switches: Arc::clone(&switches),
-            registers: EmbeddedRegisters::open(&config.registers).expect("registers"),
-            ledger: FileLedger::open(&config.ledger, &config.node).expect("ledger"),
-        });
-        let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
-        let ledger = Arc::<Switched>::clone(&stores);
-        let running = Gateway::start_with(config, Stores { registers, ledger })
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, stores, directory, authority }
+        (directory, authority, backend, config)
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
