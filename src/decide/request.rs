@@ -236,7 +236,8 @@ fn reachable(policy: &Policy, recipient: &Recipient, now: Timestamp) -> bool {
     let Some(country) = &recipient.country else { return false };
     let mut regions = transfers.table.iter().flat_map(|mechanism| &mechanism.from);
     regions.any(|region| {
-        matches!(mechanism(transfers, region, country, today(now)), Transfer::Covered(_))
+        let agreed = |_: &PurposeId| true;
+        matches!(mechanism(transfers, region, country, today(now), agreed), Transfer::Covered(_))
     })
 }
 

@@ -91,7 +91,7 @@ pub(super) fn gate(
         return SubjectGate::Drop(RefusalReason::Minor);
     }
 
-    match transfer(permit, said.region.as_ref(), now) {
+    match transfer(permit, role, said, now) {
         Transfer::Uncovered => return SubjectGate::Drop(RefusalReason::TransferOfSubject),
         Transfer::Covered(mechanisms) => {
             for mechanism in mechanisms {
@@ -233,9 +233,7 @@ pub(super) fn one_time_grant<'a>(
     said: &'a Statements,
     now: Timestamp,
 ) -> Option<&'a OneTimeGrant> {
-    let route = &permit.policy.routes[permit.plan.route_index];
-    let locator = &route.subjects.get(role)?.locator;
-    if !matches!(locator, Locator::Path(_) | Locator::Query(_)) {
+    if !is_one_person_asked_for(permit, role) {
         return None;
     }
     said.one_time_grants.iter().find(|grant| {
@@ -243,6 +241,13 @@ pub(super) fn one_time_grant<'a>(
             && grant.recipient == *permit.recipient()
             && grant.is_usable(&permit.decision, now)
     })
+}
+
+/// Whether the request itself names the person of this role: no list, and nobody beside them.
+fn is_one_person_asked_for(permit: &Permit, role: usize) -> bool {
+    let route = &permit.policy.routes[permit.plan.route_index];
+    let locator = route.subjects.get(role).map(|subject| &subject.locator);
+    matches!(locator, Some(Locator::Path(_) | Locator::Query(_)))
 }
 
 /// Whether each purpose has a consent that lists the cell's category, where the cell needs that.
@@ -331,7 +336,8 @@ pub(super) enum Transfer<'a> {
 /// The mechanism for one subject. A subject whose region is not known has the rules' `unknown` one.
 pub(super) fn transfer<'a>(
     permit: &'a Permit,
-    region: Option<&Country>,
+    role: usize,
+    said: &Statements,
     now: Timestamp,
 ) -> Transfer<'a> {
     let Some(transfers) = &permit.policy.transfers else { return Transfer::Covered(Vec::new()) };
@@ -343,7 +349,26 @@ pub(super) fn transfer<'a>(
     let Some(country) = &permit.policy.recipients[permit.recipient()].country else {
         return Transfer::Uncovered;
     };
-    mechanism(transfers, region.unwrap_or(&transfers.unknown_region), country, today(now))
+    let region = said.region.as_ref().unwrap_or(&transfers.unknown_region);
+    let consented = |purpose: &PurposeId| {
+        is_one_person_asked_for(permit, role) && agreed_to_transfer(permit, purpose, said, now)
+    };
+    mechanism(transfers, region, country, today(now), consented)
+}
+
+/// Whether this person's explicit consent to the transfer itself names the recipient. One that lists
+/// categories was given for those alone and does not carry an answer.
+fn agreed_to_transfer(
+    permit: &Permit,
+    purpose: &PurposeId,
+    said: &Statements,
+    now: Timestamp,
+) -> bool {
+    consents_for(permit, purpose, Need::ExplicitConsent, said, now).is_ok_and(|consents| {
+        consents.iter().any(|consent| {
+            consent.recipients.contains(permit.recipient()) && consent.categories.is_empty()
+        })
+    })
 }
 
 /// A mechanism in force without a supplementary measure, else all in force with the measures of
@@ -353,10 +378,9 @@ pub(super) fn mechanism<'a>(
     region: &Country,
     country: &Country,
     today: Date,
+    consented: impl Fn(&PurposeId) -> bool,
 ) -> Transfer<'a> {
-    let is_within = |country: &Country, of: &Country| {
-        country == of || transfers.regions.get(of).is_some_and(|members| members.contains(country))
-    };
+    let is_within = |country, of| transfers.is_within(country, of);
     if !transfers.allowed.iter().any(|allowed| is_within(country, allowed)) {
         return Transfer::Uncovered;
     }
@@ -366,6 +390,7 @@ pub(super) fn mechanism<'a>(
                 && mechanism.until.is_none_or(|until| today <= until)
                 && mechanism.from.iter().any(|from| is_within(region, from))
                 && (mechanism.to.is_empty() || mechanism.to.iter().any(|to| is_within(country, to)))
+                && mechanism.consent.as_ref().is_none_or(&consented)
         })
     };
     if in_force().any(|mechanism| mechanism.measure.is_empty()) {

@@ -461,6 +461,14 @@ pub struct Transfers {
     pub table: Vec<Mechanism>,
 }
 
+impl Transfers {
+    /// Whether a country is `of`, or lies within the region of that name.
+    #[must_use]
+    pub fn is_within(&self, country: &Country, of: &Country) -> bool {
+        country == of || self.regions.get(of).is_some_and(|members| members.contains(country))
+    }
+}
+
 /// A transfer mechanism. Source: GDPR Art. 44–49.
 #[derive(Clone, Debug)]
 pub struct Mechanism {
@@ -476,6 +484,9 @@ pub struct Mechanism {
     pub until: Option<Date>,
     /// What must happen to these categories on the way.
     pub measure: Vec<ShowCell>,
+    /// It carries the data of those who have consented to this explicitly, naming the recipient,
+    /// and of nobody else. Source: GDPR Art. 49(1)(a).
+    pub consent: Option<PurposeId>,
     /// Why this version does not let anything pass by it.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{care, meetings};
 use crate::action::Action;
-use crate::policy::model::{Grant, Limit, Need, Policy, Show};
+use crate::policy::model::{Grant, Limit, Mechanism, Need, Policy, Show};
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
 use crate::policy::{Place, Selector};
@@ -37,6 +37,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     guessable(policy, findings);
     meeting_selectors(policy, findings);
     countries(policy, findings);
+    derogations(policy, findings);
     meetings::lint(policy, findings);
     care::lint(policy, declared, findings);
 }
@@ -222,13 +223,44 @@ fn countries(policy: &Policy, findings: &mut Findings) {
             findings.warn("T310", &recipient.place, message, None);
             continue;
         };
-        let within = |of: &crate::terms::Country| {
-            of == country
-                || transfers.regions.get(of).is_some_and(|members| members.contains(country))
-        };
-        if !transfers.allowed.iter().any(within) {
+        if !transfers.allowed.iter().any(|allowed| transfers.is_within(country, allowed)) {
             let message = format!("`{id}` is in {country}, which is no allowed country");
             findings.warn("T310", &recipient.place, message, None);
+        }
+    }
+}
+
+/// T310 for consent to a transfer, which is for single cases: a list never leaves by it.
+fn derogations(policy: &Policy, findings: &mut Findings) {
+    let Some(transfers) = &policy.transfers else { return };
+    for mechanism in transfers.table.iter().filter(|mechanism| mechanism.consent.is_some()) {
+        for (id, recipient) in &policy.recipients {
+            let Some(country) = &recipient.country else { continue };
+            let leads_there = |mechanism: &Mechanism| {
+                let to = &mechanism.to;
+                to.is_empty() || to.iter().any(|to| transfers.is_within(country, to))
+            };
+            let otherwise = transfers.table.iter().any(|other| {
+                other.consent.is_none() && other.refuses.is_none() && leads_there(other)
+            });
+            if recipient.role.is_person() || otherwise || !leads_there(mechanism) {
+                continue;
+            }
+            let granted = |category: &CategoryId| {
+                policy.grants.iter().any(|grant| grant.to.contains(id) && mentions(grant, category))
+            };
+            let bulk = policy.routes.iter().find(|route| {
+                route.each.is_some() && route.fields.iter().any(|field| granted(&field.category))
+            });
+            if let Some(route) = bulk {
+                let message = format!(
+                    "`{}` shows many people to `{id}`, and `derogation-consent` is for one at a time",
+                    route.id
+                );
+                let help = "name a mechanism for regular transfers (GDPR Art. 45, 46), or take \
+                            the list away from this recipient";
+                findings.error_with("T310", &mechanism.place, message, Some(help.to_owned()));
+            }
         }
     }
 }
