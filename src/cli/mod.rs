@@ -13,6 +13,7 @@ mod ledger;
 mod minimize;
 mod order;
 mod registers_file;
+mod report;
 mod rewrite;
 mod rules_file;
 mod run;
@@ -66,6 +67,8 @@ enum Command {
     Case(case::Case),
     /// Verify the ledger.
     Ledger(ledger::Ledger),
+    /// Report what the ledger says about a person.
+    Report(report::Report),
     /// Make a development authority and certificates.
     Certs(certs::Certs),
 }
@@ -89,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Order(command) => command.run(),
         Command::Case(command) => command.run(),
         Command::Ledger(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Certs(command) => command.run(),
     }
 }

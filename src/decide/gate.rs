@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::met::{Met, People};
 use super::subject::{self, SubjectGate};
 use super::{Permit, SubjectIds};
 use crate::action::Action;
@@ -49,6 +50,8 @@ pub struct Judge {
     permit: Arc<Permit>,
     /// By role: ids known from the request or the document, in force for every element.
     known: Vec<Option<SubjectIds>>,
+    /// Of whom something leaves, where the rules ask the ledger to know.
+    people: Option<People>,
 }
 
 impl Judge {
@@ -56,7 +59,18 @@ impl Judge {
     #[must_use]
     pub fn new(permit: Arc<Permit>) -> Self {
         let known = permit.known.clone();
-        Self { permit, known }
+        let people = permit.policy.ledger.subject_index.then(|| {
+            let mut people = People::default();
+            people.meet(&permit, &known, &permit.adjustments);
+            people
+        });
+        Self { permit, known, people }
+    }
+
+    /// Of whom something may leave since this was last asked. Nobody, where the rules do not ask for
+    /// an index of data subjects.
+    pub fn take_met(&mut self) -> Vec<Met> {
+        self.people.as_mut().map(People::take_new).unwrap_or_default()
     }
 
     /// What becomes of `part`, in which these ids were found. `statements` looks up what a subject
@@ -84,7 +98,11 @@ impl Judge {
                 }
             }
         }
-        gate(&self.permit, part, &ids, statements, now)
+        let gate = gate(&self.permit, part, &ids, statements, now)?;
+        if let (Gate::Release(adjustments), Some(people)) = (&gate, &mut self.people) {
+            people.meet(&self.permit, &ids, adjustments);
+        }
+        Ok(gate)
     }
 }
 

@@ -6,12 +6,16 @@
 
 mod facts;
 mod gate;
+mod met;
 mod permit;
 mod query;
 mod request;
+mod service;
 mod subject;
 
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
+pub use met::Met;
 pub use permit::{Permit, Refusal};
 pub use request::decide;
+pub use service::{Service, decide_service};

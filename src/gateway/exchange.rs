@@ -24,20 +24,22 @@ use super::decode::Decoder;
 use super::fault::RequestFault;
 use super::minimizing::Minimizing;
 use super::respond::{self, Released};
+use super::rights::Given;
 use super::route::Target;
 use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
-use super::{authority, fit, headers, purpose, request_body, serve};
+use super::{authority, fit, headers, purpose, request_body, rights, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
+    decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::observe::Event;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, Route};
+use crate::policy::model::{Locator, Route, Serve};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
@@ -73,6 +75,15 @@ pub(super) async fn exchange(
         Ok(Answered::Own(document)) => {
             let response = respond::served(&account.policy, &document);
             account.served(response.status());
+            response
+        }
+        Ok(Answered::Given(given)) => {
+            let response = if given.is_receipt {
+                respond::taken(&account.policy, &given.document)
+            } else {
+                respond::served(&account.policy, &given.document)
+            };
+            account.released(response.status());
             response
         }
         Err(NotReleased::Fault(fault)) => {
@@ -111,6 +122,8 @@ enum Answered {
     Released(Ready),
     /// A document of our own, about nobody.
     Own(Map<String, Value>),
+    /// A document of our own for one person.
+    Given(Given),
 }
 
 /// An answer that may begin to leave.
@@ -154,7 +167,10 @@ async fn walk(
     account.authority = Some(host);
     let target = Target::judge(&head.uri)?;
     let matched = target.matches(&policy, &head.method);
-    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
+    let takes_body = matched.as_ref().is_some_and(|at| {
+        let route = &policy.routes[at.index];
+        route.request.is_some() || route.serve.is_some_and(Serve::takes_body)
+    });
     if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
@@ -168,6 +184,16 @@ async fn walk(
     {
         account.route = Some(route);
         return Ok(Answered::Own(document));
+    }
+    if let Some(matched) = matched.as_ref()
+        && policy.routes[matched.index].serve == Some(Serve::Objection)
+    {
+        account.route = Some(policy.routes[matched.index].id.clone());
+        let asked = (&head.headers, body);
+        return rights::object(gateway, &policy, matched, asked, &account.decision)
+            .await
+            .map(Answered::Given)
+            .map_err(|reason| refusal(account, reason, None).into());
     }
     let declared_purposes = purpose::declared(&head.headers)?;
     let case = purpose::id(&head.headers, &purpose::TAMIS_CASE)?;
@@ -186,6 +212,20 @@ async fn walk(
     })?;
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
+    if route.serve.is_some() {
+        let query = target.parameter_names();
+        let facts = Facts { query: &query, ..Facts::plain(&caller, &matched, &declared_purposes) };
+        let service = decide_service(&policy, &facts, account.decision.clone(), now)?;
+        account.established(role.map(|role| (caller.recipient.clone(), role)), service.purposes());
+        let asked = (&head.headers, body);
+        return rights::give(gateway, &policy, &service, route, asked, now)
+            .await
+            .map(Answered::Given)
+            .map_err(|reason| {
+                let purposes = service.purposes().to_vec();
+                Refusal { purposes, ..refusal(account, reason, Some((&caller, role))) }.into()
+            });
+    }
     let target = target
         .opened(route, |domain, cursor| {
             gateway.keys.open_cursor(&policy, &caller.recipient, domain, cursor)
@@ -254,10 +294,12 @@ async fn walk(
     };
 
     // No disclosure without its entry.
-    let receipt = gateway.ledger.open(&Disclosure::of(&permit)).await.map_err(|unavailable| {
-        Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
-        permitted_but(&permit, RefusalReason::LedgerUnavailable)
-    })?;
+    let met = transit.take_met();
+    let receipt =
+        gateway.ledger.open(&Disclosure::of(&permit, met)).await.map_err(|unavailable| {
+            Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
+            permitted_but(&permit, RefusalReason::LedgerUnavailable)
+        })?;
     let head_only = head.method == Method::HEAD;
     if !head_only {
         use_grants(gateway, &permit, &receipt).await?;

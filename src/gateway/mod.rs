@@ -21,10 +21,13 @@ pub mod rehearsal;
 
 mod account;
 mod body;
+mod pace;
 mod respond;
+mod rights;
 mod serve;
 
 mod consents;
+mod erasures;
 mod listener;
 mod redirect;
 mod service;
@@ -33,6 +36,7 @@ mod state;
 mod strict;
 mod tls;
 
+pub(crate) use start::subject_index;
 pub use start::{Addresses, Running, StartError, Stores};
 pub use state::Gateway;
 pub use tls::TlsError;

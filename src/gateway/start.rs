@@ -20,8 +20,11 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::consents::{Feed, keep_reading};
+use super::erasures::keep_settling;
 use super::listener::Door;
+use super::pace::Pace;
 use super::redirect::Redirect;
+use super::rights::REPORTS;
 use super::service;
 use super::state::Gateway;
 use super::tls::{Handshake, Tls, TlsError};
@@ -32,7 +35,7 @@ use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
 use crate::keys::{KeyRing, KeyRingError};
-use crate::ledger::{FileLedger, Ledger, LedgerUnavailable, Note};
+use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{EmbeddedRegisters, FedRegisters, Registers, RegistersUnavailable};
@@ -102,6 +105,26 @@ pub struct Running {
     upkeep: JoinSet<()>,
 }
 
+/// What runs on stores of our own.
+struct Embedded {
+    registers: Arc<EmbeddedRegisters>,
+    feed: Option<Feed>,
+    index: Arc<SubjectIndex>,
+}
+
+/// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
+/// whoever is erased is to be forgotten by it all the same.
+///
+/// # Errors
+/// The file cannot be used.
+pub(crate) fn subject_index(
+    ledger: &Path,
+    keys: &KeyRing,
+) -> Result<Arc<SubjectIndex>, LedgerUnavailable> {
+    let keys = keys.index_keys().into_iter().map(|(rows, secrets)| IndexKey { rows, secrets });
+    SubjectIndex::open(ledger, keys.collect()).map(Arc::new)
+}
+
 /// Stores that an embedder or a test brings along.
 pub struct Stores {
     /// What people have said.
@@ -119,8 +142,10 @@ impl Gateway {
         let policy = policy(&config.rules)?;
         let metrics = Arc::new(Metrics::new());
         let registers = Arc::new(EmbeddedRegisters::open(&config.registers)?);
+        let keys = KeyRing::open(&config.key_ring)?;
         let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
-        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
+        let index = subject_index(&config.ledger, &keys)?;
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger.with_index(Arc::clone(&index)));
         let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<EmbeddedRegisters>::clone(&registers),
@@ -131,7 +156,8 @@ impl Gateway {
             }
         };
         let stores = Stores { registers: answering, ledger: Arc::clone(&ledger) };
-        Self::start_on(config, policy, stores, Some((registers, feed)), metrics).await
+        Self::start_on(config, policy, stores, Some(Embedded { registers, feed, index }), metrics)
+            .await
     }
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
@@ -151,7 +177,7 @@ impl Gateway {
         config: Config,
         policy: Policy,
         stores: Stores,
-        embedded: Option<(Arc<EmbeddedRegisters>, Option<Feed>)>,
+        embedded: Option<Embedded>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
         let upstreams = Upstreams::new(&config.upstreams)?;
@@ -190,6 +216,8 @@ impl Gateway {
             limits: config.limits,
             metrics: Arc::clone(&metrics),
             access_log,
+            pace: Pace::default(),
+            reports: Semaphore::new(REPORTS),
         });
         let (stop, stopping) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(connections(config.limits.connections)));
@@ -206,7 +234,8 @@ impl Gateway {
             upkeep.spawn(issuer.keep_fresh());
         }
         let is_stopping = Arc::new(AtomicBool::new(false));
-        if let Some((registers, feed)) = embedded {
+        if let Some(Embedded { registers, feed, index }) = embedded {
+            upkeep.spawn(keep_settling(Arc::clone(&registers), index));
             if let Some(feed) = feed {
                 upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
             }

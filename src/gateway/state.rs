@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use super::authority::Names;
+use super::pace::Pace;
 use super::upstream::Upstreams;
 use crate::config::Limits;
 use crate::identity::Identifier;
@@ -28,4 +30,7 @@ pub struct Gateway {
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
+    pub(super) pace: Pace,
+    /// Turns for reading the ledger.
+    pub(super) reports: Semaphore,
 }

@@ -3,6 +3,7 @@
 //! A key never appears in an error, a log or a `Debug` text. A ring that cannot be read, that others
 //! can read, or that has no key is refused: there is no default key to fall back to.
 
+mod index;
 mod ring;
 mod treatments;
 

@@ -59,6 +59,10 @@ pub struct Policy {
     pub terms_header_roles: Vec<Role>,
     /// `Strict-Transport-Security` max-age.
     pub hsts: Option<jiff::Span>,
+    /// What the ledger must be able to do.
+    pub ledger: LedgerRules,
+    /// What people are told about the policy beside its rules.
+    pub about: About,
     /// Which promises of the policy's text the rules name.
     pub promises: Promises,
     /// What the rules say and this version refuses instead of enforcing.
@@ -67,6 +71,28 @@ pub struct Policy {
     pub warnings: Vec<Diagnostic>,
     /// Plans made so far.
     pub plans: Plans,
+}
+
+/// What the rules demand of the ledger.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LedgerRules {
+    /// People can be told what was disclosed about them.
+    pub subject_index: bool,
+}
+
+/// What people are told about the policy beside its rules. Source: GDPR Art. 13, 15(1).
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The controller's name.
+    pub controller: String,
+    /// How to reach it.
+    pub contact: Option<String>,
+    /// Where data come from that the person did not give.
+    pub data_sources: Option<String>,
+    /// Whether decisions are automated, and by what logic.
+    pub automated_decisions: Option<String>,
+    /// Categories, as a pattern, and the period after which they are not released any more.
+    pub periods: Vec<(String, String)>,
 }
 
 /// Promises of the policy's text, as the rules name them.

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{
-    EmbeddedRegisters, Record, RecordError, Registers, RegistersUnavailable, check_record,
+    EmbeddedRegisters, Record, RecordError, Recorded, Registers, RegistersUnavailable,
+    RequestReceipt, RightRequest, check_record,
 };
 use crate::policy::Policy;
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
@@ -301,5 +302,13 @@ impl Registers for FedRegisters {
         decision: &DecisionId,
     ) -> Result<bool, RegistersUnavailable> {
         self.registers.use_grants(ids, decision)
+    }
+
+    fn record(&self, record: &Record) -> Result<Recorded, RecordError> {
+        self.registers.record(record)
+    }
+
+    fn request(&self, request: &RightRequest) -> Result<Option<RequestReceipt>, RecordError> {
+        Registers::request(&*self.registers, request)
     }
 }

@@ -14,6 +14,7 @@ mod known;
 mod order;
 mod read;
 mod record;
+mod request;
 mod schema;
 mod show;
 mod strict;
@@ -32,6 +33,7 @@ pub use record::{
     ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
+pub use request::{OpenRequest, RequestReceipt, RightRequest};
 pub use show::{case_to_json, order_to_json, statements_to_json};
 pub(crate) use strict::without_doubles;
 
@@ -72,6 +74,23 @@ pub trait Registers: Send + Sync {
         _decision: &DecisionId,
     ) -> Result<bool, RegistersUnavailable> {
         Ok(false)
+    }
+
+    /// Takes one record; durable on return. A store that only answers takes none.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    fn record(&self, _record: &Record) -> Result<Recorded, RecordError> {
+        Err(RecordError::Unavailable("this store takes no records".into()))
+    }
+
+    /// Takes what a person asks for; durable on return. `None`: they have too many requests open. A
+    /// store that only answers takes none.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    fn request(&self, _request: &RightRequest) -> Result<Option<RequestReceipt>, RecordError> {
+        Err(RecordError::Unavailable("this store takes no requests".into()))
     }
 }
 

@@ -80,6 +80,8 @@ pub enum RefusalReason {
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
     RegisterStale,
+    /// One person asked too often within a minute, or has too many requests open.
+    RateLimited,
     /// The gateway is at a limit of its own.
     Overloaded,
     /// No policy is loaded, or a defect of our own.
@@ -88,7 +90,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -122,6 +124,7 @@ impl RefusalReason {
         Self::RequestContent,
         Self::LedgerUnavailable,
         Self::RegisterStale,
+        Self::RateLimited,
         Self::Overloaded,
         Self::PolicyInvalid,
     ];
@@ -163,6 +166,7 @@ impl RefusalReason {
             Self::RequestContent => "request-content",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
+            Self::RateLimited => "rate-limited",
             Self::Overloaded => "overloaded",
             Self::PolicyInvalid => "policy-invalid",
         }
@@ -206,6 +210,7 @@ impl RefusalReason {
             | Self::RequestContent
             | Self::LedgerUnavailable
             | Self::RegisterStale
+            | Self::RateLimited
             | Self::Overloaded
             | Self::PolicyInvalid => false,
         }
@@ -249,6 +254,7 @@ impl RefusalReason {
             | Self::TransferOfSubject
             | Self::NotFound
             | Self::RequestBody
+            | Self::RateLimited
             | Self::RequestContent => Fault::Client,
         }
     }

@@ -106,6 +106,8 @@ fn policy() -> Policy {
         policy_link: None,
         terms_header_roles: vec![],
         hsts: None,
+        ledger: tamis::policy::model::LedgerRules::default(),
+        about: tamis::policy::model::About::default(),
         promises: tamis::policy::model::Promises::default(),
         unenforced: vec![],
         warnings: vec![],

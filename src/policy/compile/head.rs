@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Compiler, no_text};
-use crate::policy::model::{Conceal, PolicyLink, Recipient, Route, Serve};
-use crate::policy::syntax::Node;
+use crate::policy::model::{About, Conceal, LedgerRules, PolicyLink, Recipient, Route, Serve};
+use crate::policy::syntax::{Findings, Node};
 use crate::terms::{RecipientId, Role};
 
 /// The policy's head.
@@ -16,6 +16,8 @@ pub(super) struct Head {
     pub(super) title: String,
     pub(super) revision: String,
     pub(super) conceal_as: Conceal,
+    /// What people are told beside the rules.
+    pub(super) about: About,
     /// Whether a law is named by which the rules are to be judged.
     pub(super) profiles: bool,
 }
@@ -27,6 +29,7 @@ impl Default for Head {
             title: String::new(),
             revision: String::new(),
             conceal_as: Conceal::NotFound,
+            about: About::default(),
             profiles: false,
         }
     }
@@ -79,16 +82,19 @@ impl Compiler<'_> {
         if let Some(node) = fields.require(self.findings, "controller") {
             let mut controller = node.fields(self.findings, "`policy.controller`");
             if let Some(node) = controller.require(self.findings, "name") {
-                node.text(self.findings, "the controller's name");
+                let name = node.text(self.findings, "the controller's name");
+                head.about.controller = name.unwrap_or_default().to_owned();
             }
             if let Some(node) = controller.require(self.findings, "seat") {
                 self.country(node);
             }
             if let Some(node) = controller.take("contact") {
-                node.text(self.findings, "a contact");
+                head.about.contact = node.text(self.findings, "a contact").map(str::to_owned);
             }
             controller.finish(self.findings);
         }
+        head.about.data_sources = self.sentence(fields.take("data_sources"));
+        head.about.automated_decisions = self.sentence(fields.take("automated_decisions"));
         if let Some(node) = fields.take("profiles") {
             for item in node.list(self.findings, "a list of profiles") {
                 let known = [("gdpr", ()), ("hk-pdpo", ()), ("pdpa-my", ())];
@@ -107,6 +113,10 @@ impl Compiler<'_> {
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         head
+    }
+
+    fn sentence(&mut self, node: Option<&Node>) -> Option<String> {
+        node?.text(self.findings, "a sentence for people").map(str::to_owned)
     }
 
     pub(super) fn tls(&mut self, node: &Node) -> Tls {
@@ -148,12 +158,13 @@ impl Compiler<'_> {
         items.iter().filter_map(|item| item.word(self.findings, "a role", &ROLES)).collect()
     }
 
-    pub(super) fn ledger(&mut self, node: &Node) {
+    pub(super) fn ledger(&mut self, node: &Node) -> LedgerRules {
         let mut fields = node.fields(self.findings, "`ledger`");
+        let mut rules = LedgerRules::default();
         if let Some(node) = fields.take("subject_index") {
-            node.word(self.findings, "a form of the index", &[("encrypted", ())]);
-            let effect = "the ledger holds no index of data subjects, encrypted or not";
-            self.refuse(&node.place, "ledger.subject_index", effect);
+            let forms = [("encrypted", ())];
+            let form = node.word(self.findings, "a form of the index", &forms);
+            rules.subject_index = form.is_some();
         }
         if let Some(node) = fields.take("keep") {
             self.period(node);
@@ -165,6 +176,7 @@ impl Compiler<'_> {
         }
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
+        rules
     }
 
     /// A link to the policy that some recipients must be sent, to where the gateway serves it.
@@ -264,4 +276,11 @@ impl Compiler<'_> {
         }
         span
     }
+}
+
+/// The periods that the rules name, in their own words; what is wrong with them is found elsewhere.
+pub(super) fn periods(node: &Node) -> Vec<(String, String)> {
+    let text = |node: &Node, key| node.member(key).and_then(Node::scalar).map(str::to_owned);
+    let items = node.list(&mut Findings::default(), "a list of periods").iter();
+    items.filter_map(|item| Some((text(item, "category")?, text(item, "after")?))).collect()
 }

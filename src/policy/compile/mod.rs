@@ -19,6 +19,7 @@ mod registers;
 mod release;
 mod request;
 mod routes;
+mod serve;
 mod transfers;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use self::names::Names;
 pub(super) use self::release::instead_of;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{Limit, Policy, Promises, Unenforced};
+use super::model::{About, Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::syntax::{self, Findings, Node};
 use crate::terms::Digest;
@@ -95,14 +96,14 @@ impl Compiler<'_> {
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
-        let retention = fields.take("retention").map(|node| self.retention(node));
+        let retention = fields.take("retention");
+        let periods = retention.map(head::periods).unwrap_or_default();
+        let retention = retention.map(|node| self.retention(node));
         let cookies = fields.take("cookies").map(|node| self.cookies(node)).unwrap_or_default();
         let access_log = fields.take("access_log").map(|node| self.access_log(node));
         let tls = fields.take("tls").map(|node| self.tls(node)).unwrap_or_default();
         let terms = fields.take("terms_header").map(|node| self.terms_header(node));
-        if let Some(node) = fields.take("ledger") {
-            self.ledger(node);
-        }
+        let ledger = fields.take("ledger").map(|node| self.ledger(node)).unwrap_or_default();
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
@@ -141,6 +142,8 @@ impl Compiler<'_> {
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
             hsts: tls.hsts,
+            ledger,
+            about: About { periods, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
@@ -155,6 +158,7 @@ impl Compiler<'_> {
             profiles: head.profiles,
         };
         lint::lint(&policy, &declared, self.findings);
+        serve::needs(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }

@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tamis::config::Config;
 use tamis::gateway::{Gateway, Running, Stores};
-use tamis::identity::development::{Authority, Issued};
+use tamis::identity::development::{Authority, Issued, TokenClaims, TokenSigner};
 use tamis::keys::KeyRing;
 use tamis::ledger::{
     Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
@@ -35,6 +35,9 @@ use super::backend::Backend;
 
 /// The host that clients name.
 pub(super) const HOST: &str = "api.example.invalid";
+
+/// Who signs people's tokens.
+const ISSUER: &str = "https://id.example.invalid";
 
 /// Stores that fail on demand.
 pub(super) struct Switches {
@@ -183,6 +186,9 @@ impl Stage {
         }
         KeyRing::generate(&at.join("keys")).expect("writable");
         fs::write(at.join("rules.yaml"), rules).expect("writable");
+        let signer = TokenSigner::generate().expect("a key");
+        fs::write(at.join("jwks.json"), signer.jwks()).expect("writable");
+        fs::write(at.join("issuer.pem"), signer.key_pem().as_bytes()).expect("writable");
         let backend = Backend::start().await;
         let config = format!(
             "rules: rules.yaml\n\
@@ -192,6 +198,7 @@ impl Stage {
              upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
+             issuers: {{'{ISSUER}': {{jwks: {{file: jwks.json}}, audience: tamis, algorithms: [ES256]}}}}\n\
              limits: {{concealed_after: 1ms, response_body: 1MiB, drain_timeout: 5s}}\n",
             backend.address
         );
@@ -202,6 +209,39 @@ impl Stage {
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// A token of the issuer for this person, as the value of `Authorization`.
+    pub(super) fn bearer(&self, person: &str) -> String {
+        let key = fs::read_to_string(self.path("issuer.pem")).expect("ours");
+        let now = Timestamp::now();
+        let claims = TokenClaims {
+            issuer: ISSUER,
+            audience: "tamis",
+            subject: Some(person),
+            client: None,
+            purposes: &[],
+            issued_at: now,
+            expires_at: now + jiff::SignedDuration::from_mins(5),
+        };
+        let signer = TokenSigner::from_pem(&key).expect("a key of ours");
+        format!("Bearer {}", signer.sign(&claims).expect("claims of ours"))
+    }
+
+    /// One request of a person, with or without a body of JSON.
+    pub(super) async fn ask_as(
+        &self,
+        person: &str,
+        method: &str,
+        target: &str,
+        body: Option<&str>,
+    ) -> Answer {
+        let bearer = self.bearer(person);
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(body.map(|_| ("content-type", "application/json")));
+        let (parts, _) = request(method, target, &headers).into_parts();
+        let body = Full::new(Bytes::from(body.unwrap_or_default().to_owned()));
+        self.send(None, Request::from_parts(parts, body)).await
     }
 
     /// Takes a record in its JSON form.
