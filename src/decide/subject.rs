@@ -32,6 +32,7 @@ pub(super) fn gate(
     role: usize,
     id: &DataSubject,
     said: &Statements,
+    whereabouts: &Whereabouts,
     now: Timestamp,
 ) -> SubjectGate {
     // Other people in an answer to the data subject stay hidden (GDPR Art. 15(4)).
@@ -91,7 +92,7 @@ pub(super) fn gate(
         return SubjectGate::Drop(RefusalReason::Minor);
     }
 
-    match transfer(permit, role, said, now) {
+    match transfer(permit, role, said, whereabouts, now) {
         Transfer::Uncovered => return SubjectGate::Drop(RefusalReason::TransferOfSubject),
         Transfer::Covered(mechanisms) => {
             for mechanism in mechanisms {
@@ -324,6 +325,17 @@ fn withdrawn_above(consent: &Consent, said: &Statements, now: Timestamp) -> bool
         })
 }
 
+/// What an answer says of where a person is.
+#[derive(Debug)]
+pub(super) enum Whereabouts {
+    /// It has not been read yet; before it was, nothing leaves.
+    Later,
+    /// These regions; none where the answer says nothing.
+    Said(Vec<Country>),
+    /// Several at once at one place: nobody can say which.
+    Contradictory,
+}
+
 /// Whether a region's data may go to the recipient's country.
 #[derive(Debug)]
 pub(super) enum Transfer<'a> {
@@ -333,11 +345,14 @@ pub(super) enum Transfer<'a> {
     Uncovered,
 }
 
-/// The mechanism for one subject. A subject whose region is not known has the rules' `unknown` one.
-pub(super) fn transfer<'a>(
+/// The mechanisms for one subject. What the sources say holds together: data leave only if they
+/// could leave from each of the regions, with the measures of all. A subject of whom no source
+/// knows anything has the rules' `unknown` region.
+fn transfer<'a>(
     permit: &'a Permit,
     role: usize,
     said: &Statements,
+    whereabouts: &Whereabouts,
     now: Timestamp,
 ) -> Transfer<'a> {
     let Some(transfers) = &permit.policy.transfers else { return Transfer::Covered(Vec::new()) };
@@ -349,11 +364,29 @@ pub(super) fn transfer<'a>(
     let Some(country) = &permit.policy.recipients[permit.recipient()].country else {
         return Transfer::Uncovered;
     };
-    let region = said.region.as_ref().unwrap_or(&transfers.unknown_region);
+    let mut regions: Vec<&Country> =
+        said.region.iter().filter(|_| transfers.sources.directory).collect();
+    match whereabouts {
+        // What the answer will say is asked for again before anything of it leaves.
+        Whereabouts::Later if regions.is_empty() => return Transfer::Covered(Vec::new()),
+        Whereabouts::Later => {}
+        Whereabouts::Said(said) => regions.extend(said),
+        Whereabouts::Contradictory => return Transfer::Uncovered,
+    }
+    if regions.is_empty() {
+        regions.push(&transfers.unknown_region);
+    }
     let consented = |purpose: &PurposeId| {
         is_one_person_asked_for(permit, role) && agreed_to_transfer(permit, purpose, said, now)
     };
-    mechanism(transfers, region, country, today(now), consented)
+    let mut measures = Vec::new();
+    for region in regions {
+        match mechanism(transfers, region, country, today(now), consented) {
+            Transfer::Uncovered => return Transfer::Uncovered,
+            Transfer::Covered(mechanisms) => measures.extend(mechanisms),
+        }
+    }
+    Transfer::Covered(measures)
 }
 
 /// Whether this person's explicit consent to the transfer itself names the recipient. One that lists

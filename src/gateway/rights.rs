@@ -27,8 +27,8 @@ use crate::registers::{
     ObjectionRecord, Record, RecordError, RequestReceipt, RightRequest, without_doubles,
 };
 use crate::terms::{
-    CategoryPattern, DataSubject, DecisionId, PurposeId, PurposePattern, RefusalReason, Right,
-    RouteId,
+    CategoryPattern, DataSubject, DecisionId, Personal, PurposeId, PurposePattern, RefusalReason,
+    Right, RouteId,
 };
 
 /// Longest body of a request: a list of categories, or the one pair of RFC 8058.
@@ -167,9 +167,10 @@ pub(super) fn whose(
     let [(_, token)] = matched.parameters.as_slice() else { return None };
     let [purpose] = policy.routes[matched.index].purposes.as_deref()? else { return None };
     let found = policy.token_holders(purpose).find_map(|(recipient, category)| {
-        keys.open_token(policy, recipient, category, token.expose())
+        let issued_to = std::slice::from_ref(recipient);
+        keys.keys_of_tokens(policy, issued_to, category).open(token.expose())
     })?;
-    Some((found, purpose.clone()))
+    Some((Personal::new(found.expose().as_str().into()), purpose.clone()))
 }
 
 /// The one pair of RFC 8058 §3.1, in either of the two forms that it allows.

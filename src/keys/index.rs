@@ -1,9 +1,7 @@
-//! Keys of the ledger's index of data subjects, and tokens that come back in a link.
+//! Keys of the ledger's index of data subjects.
 
 use super::KeyRing;
-use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, Use};
-use crate::policy::Policy;
-use crate::terms::{CategoryId, DataSubject, Personal, RecipientId};
+use crate::action::pseudonym::{Domain, DomainKey, Scope, Use};
 
 /// The domain of the index. No policy is called so: their ids have no blanks. Part of the format: if
 /// it changes, nobody is found in the ledger any more.
@@ -30,34 +28,5 @@ impl KeyRing {
                 Some((rows, self.key_of_version(version, &domain(Use::Token))?))
             })
             .collect()
-    }
-
-    /// What a token stands for that this recipient got for values of this category; `None` for a token
-    /// of anybody else, changed, or made up.
-    #[must_use]
-    pub fn open_token(
-        &self,
-        policy: &Policy,
-        recipient: &RecipientId,
-        category: &CategoryId,
-        token: &str,
-    ) -> Option<DataSubject> {
-        let version = token.strip_prefix("tk")?.split_once('_')?.0.parse().ok()?;
-        let key = self.key_of_version(
-            version,
-            &Domain {
-                used_for: Use::Token,
-                policy: &policy.id,
-                category: category.as_str(),
-                scope: Scope::Recipient,
-                recipient: recipient.as_str(),
-                purpose: "",
-                extra: "",
-            },
-        )?;
-        let canonical =
-            policy.categories.get(category).map_or(Canonical::Text, |known| known.canonical);
-        let value = key.open_token(canonical, token)?;
-        Some(Personal::new(value.expose().as_str().into()))
     }
 }

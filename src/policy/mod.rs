@@ -5,9 +5,11 @@
 //! (route, recipient, purposes) as cells and an automaton. Nothing here does I/O: the text comes in,
 //! a policy or all of its errors come out.
 
+mod about;
 pub mod automaton;
 mod cell;
 mod channels;
+mod codes;
 pub mod compile;
 pub mod diagnostic;
 mod matching;
@@ -16,13 +18,17 @@ mod overlap;
 pub mod path;
 pub mod plan;
 mod plans;
+mod region;
+mod sources;
 mod syntax;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
+pub use codes::{CODES, Code};
 pub use diagnostic::{Diagnostic, Diagnostics, Look, Place, Severity, render};
 pub use matching::Matched;
 pub use model::Policy;
 pub use path::Selector;
 pub use plan::Plan;
 pub use plans::Plans;
+pub use sources::{Source, Sources};
 pub(crate) use syntax::closest;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+pub use super::about::{About, LedgerRules};
 pub use super::channels::{
     Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, cursor_domain,
 };
 use super::path::Selector;
 use super::plans::Plans;
+pub use super::region::{Region, RegionSources};
 use super::{Diagnostic, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
@@ -71,28 +73,6 @@ pub struct Policy {
     pub warnings: Vec<Diagnostic>,
     /// Plans made so far.
     pub plans: Plans,
-}
-
-/// What the rules demand of the ledger.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LedgerRules {
-    /// People can be told what was disclosed about them.
-    pub subject_index: bool,
-}
-
-/// What people are told about the policy beside its rules. Source: GDPR Art. 13, 15(1).
-#[derive(Clone, Debug, Default)]
-pub struct About {
-    /// The controller's name.
-    pub controller: String,
-    /// How to reach it.
-    pub contact: Option<String>,
-    /// Where data come from that the person did not give.
-    pub data_sources: Option<String>,
-    /// Whether decisions are automated, and by what logic.
-    pub automated_decisions: Option<String>,
-    /// Categories, as a pattern, and the period after which they are not released any more.
-    pub periods: Vec<(String, String)>,
 }
 
 /// Promises of the policy's text, as the rules name them.
@@ -251,12 +231,16 @@ pub struct Route {
     pub subjects: Vec<Subject>,
     /// The list that is cut element by element.
     pub each: Option<Selector>,
+    /// Where the answer says in which region people are.
+    pub regions: Vec<Region>,
     /// Catalogued personal members.
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
     pub open: Vec<Open>,
     /// What a request's body may hold. `None`: the route takes no body.
     pub request: Option<RequestBody>,
+    /// Path parameters that hold values of a category, by name. Tokens of it are opened there.
+    pub path: BTreeMap<String, CategoryId>,
     /// Declared query parameters.
     pub query: BTreeMap<String, QueryParameter>,
     /// Members that are computed anew.
@@ -379,6 +363,8 @@ pub struct Grant {
     pub aggregate_only: bool,
     /// Only while the recipient is in this phase.
     pub phase: Option<String>,
+    /// Whose tokens the recipients may send beside their own.
+    pub resolves_tokens_of: Vec<RecipientId>,
     /// Why this version withholds what the grant would show.
     pub refuses: Option<Unenforced>,
     /// Where it stands.
@@ -477,6 +463,8 @@ pub enum Limit {
 /// Which regions' data may go to which countries.
 #[derive(Clone, Debug)]
 pub struct Transfers {
+    /// Where regions are learned.
+    pub sources: RegionSources,
     /// The region of a subject of whom none is known.
     pub unknown_region: Country,
     /// Countries that anything may go to at all.

@@ -8,10 +8,12 @@ mod answers;
 mod cursors;
 mod orders;
 mod recipients;
+mod regions;
 mod request_bodies;
 mod requests;
 mod rights;
 mod running;
+mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.
 const TESTINA: &str =

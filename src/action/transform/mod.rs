@@ -14,6 +14,7 @@ mod last;
 mod mask;
 mod network;
 mod number;
+mod permute;
 mod text;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ pub use json::write_string;
 
 use json::write_escaped;
 
-use super::pseudonym::{Canonical, DomainKey};
+use super::pseudonym::{Canonical, DomainKey, TokenKeys, is_token};
 use super::{Action, Generalisation};
 
 /// A JSON scalar as it stood in the document.
@@ -58,6 +59,8 @@ pub struct Treatment {
     pub action: Action,
     /// The key, for pseudonyms and tokens.
     pub key: Option<Arc<DomainKey>>,
+    /// For tokens on their way in: `token` opens what is one, and leaves all else as it is.
+    pub opens: Option<Arc<TokenKeys>>,
     /// How values are brought to one form before the key is used.
     pub canonical: Canonical,
     /// Value → group.
@@ -74,6 +77,7 @@ impl Treatment {
     /// was not made for the value is taken back.
     pub fn apply(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
         match (&self.action, value) {
+            (Action::Token, value) if self.opens.is_some() => return self.bring_back(value, out),
             (_, Scalar::Null) => out.extend_from_slice(b"null"),
             // Whether the caller is a party was decided for the whole element.
             (Action::Keep | Action::OwnLines, value) => copy(value, out),
@@ -90,16 +94,37 @@ impl Treatment {
         Applied::Written
     }
 
+    /// Writes the value that a token stands for. What does not open is blanked.
+    fn bring_back(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
+        let (Some(keys), Scalar::String(text)) = (&self.opens, value) else {
+            copy(value, out);
+            return Applied::Written;
+        };
+        if !is_token(text) {
+            copy(value, out);
+        } else if let Some(opened) = keys.open(text) {
+            write_string(opened.expose(), out);
+        } else {
+            placeholder(value, out);
+            return Applied::Blanked;
+        }
+        Applied::Written
+    }
+
     /// `None`: the action was not made for this value.
     fn release(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
-        // A number made coarser is the only result that is no string.
-        let is_amount = matches!(
+        // A number made coarser or permuted is the only result that is no string.
+        let stays_number = matches!(
             self.action,
-            Action::Generalise(
-                Generalisation::Bucket(_) | Generalisation::Round(_) | Generalisation::Degrees(_)
-            )
+            Action::Fpe
+                | Action::Generalise(
+                    Generalisation::Bucket(_)
+                        | Generalisation::Round(_)
+                        | Generalisation::Degrees(_)
+                )
         );
-        let mark: &[u8] = if is_amount && matches!(value, Scalar::Number(_)) { b"" } else { b"\"" };
+        let mark: &[u8] =
+            if stays_number && matches!(value, Scalar::Number(_)) { b"" } else { b"\"" };
         out.extend_from_slice(mark);
         self.release_text(value, out)?;
         out.extend_from_slice(mark);
@@ -148,10 +173,10 @@ impl Treatment {
                 self.key.as_ref()?.write_pseudonym(self.canonical, text?, out)?;
             }
             Action::Token => self.key.as_ref()?.write_token(self.canonical, text?, out)?,
-            // This version refuses to guess what a detector would find (scrub) and to permute digits
-            // (fpe). The others are dealt with before or elsewhere: see `apply`.
+            Action::Fpe => permute::permute(self.key.as_ref()?, self.canonical, value, out)?,
+            // This version refuses to guess what a detector would find (scrub). The others are dealt
+            // with before or elsewhere: see `apply`.
             Action::Scrub
-            | Action::Fpe
             | Action::Keep
             | Action::OwnLines
             | Action::Blank

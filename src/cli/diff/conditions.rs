@@ -27,6 +27,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     other(&mut changes, "transfers", &transfers(old), &transfers(new));
     other(&mut changes, "limits on people", &people(old), &people(new));
     other(&mut changes, "retention", &retention(old), &retention(new));
+    set(&mut changes, "tokens that are opened", &tokens(old), &tokens(new));
     set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
     let fields = |policy: &Policy| -> BTreeSet<String> {
         policy.access_log.fields.iter().cloned().collect()
@@ -169,8 +170,16 @@ fn transfers(policy: &Policy) -> String {
         })
         .collect();
     rows.sort();
+    let regions: Vec<String> = policy
+        .routes
+        .iter()
+        .flat_map(|route| route.regions.iter().map(move |region| (route, region)))
+        .map(|(route, region)| format!(", {} of {}", region.selector.text, route.id))
+        .collect();
     format!(
-        "unknown {}; allowed {:?}; {}",
+        "regions from {:?}{}; unknown {}; allowed {:?}; {}",
+        transfers.sources,
+        regions.concat(),
         transfers.unknown_region,
         transfers.allowed,
         rows.join("; ")
@@ -203,6 +212,24 @@ fn retention(policy: &Policy) -> String {
         .collect();
     rows.sort();
     rows.join("; ")
+}
+
+/// Whose tokens open for whom, and where.
+fn tokens(policy: &Policy) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for grant in &policy.grants {
+        for (to, purpose) in
+            grant.to.iter().flat_map(|to| grant.purposes.iter().map(move |purpose| (to, purpose)))
+        {
+            let of = grant.resolves_tokens_of.iter();
+            all.extend(of.map(|of| format!("those of {of} sent by {to} for {purpose}")));
+        }
+    }
+    for route in &policy.routes {
+        let opened = route.path.iter();
+        all.extend(opened.map(|(name, category)| format!("{category} at {name} of {}", route.id)));
+    }
+    all
 }
 
 fn cookies(policy: &Policy) -> BTreeSet<String> {

@@ -1,9 +1,9 @@
 //! Gates, needs and linkability in words.
 
 use crate::action::{Action, Period};
-use crate::policy::model::{Limit, Need};
+use crate::policy::model::{Limit, Need, QueryParameter};
 use crate::policy::{Plan, Policy};
-use crate::terms::{Objectable, Role};
+use crate::terms::{CategoryId, Objectable, Role};
 
 /// What a person must have said.
 pub(super) fn needs(needs: &[Need]) -> Vec<&'static str> {
@@ -114,12 +114,35 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             Some(country) => format!("the person's region must have a mechanism to {country}"),
             None => "no transfer: the recipient's country is not known".to_owned(),
         });
+        for region in &plan.regions {
+            let (role, at) = (&route.subjects[region.of].role, &region.selector.text);
+            lines.push(format!("the region of the {role} stands at {at}"));
+        }
     }
     lines
 }
 
-/// Who can join what is pseudonymised here.
-pub(super) fn linkability(plan: &Plan) -> Vec<String> {
+/// Who can join what is pseudonymised here, and which tokens may come back.
+pub(super) fn pseudonyms(policy: &Policy, plan: &Plan) -> Vec<String> {
+    let mut lines = linkability(plan);
+    let route = &policy.routes[plan.route_index];
+    let in_path = route.path.iter();
+    let in_query = route.query.iter().filter_map(|(name, parameter)| match parameter {
+        QueryParameter::Category(category) => Some((name, category)),
+        QueryParameter::Open | QueryParameter::Sealed { .. } => None,
+    });
+    let opened: Vec<(&String, &CategoryId)> =
+        in_path.chain(in_query).filter(|(_, category)| policy.issues_tokens_of(category)).collect();
+    let issued_to = policy.resolved_by(&plan.recipient, &plan.purposes);
+    for (name, category) in opened {
+        for whose in &issued_to {
+            lines.push(format!("`{name}` takes a token of {category} that {whose} was given"));
+        }
+    }
+    lines
+}
+
+fn linkability(plan: &Plan) -> Vec<String> {
     let recipient = &plan.recipient;
     let mut lines = Vec::new();
     for cell in &plan.cells {
@@ -128,6 +151,10 @@ pub(super) fn linkability(plan: &Plan) -> Vec<String> {
             Action::Token => format!(
                 "{category}: a token; {recipient} can link it over time, nobody else can join it, \
                  and the gateway can turn it back"
+            ),
+            Action::Fpe => format!(
+                "{category}: other digits of the same form; {recipient} can link them over time, until \
+                 the key is changed; no other recipient can join them"
             ),
             Action::Pseudonym(Period::Unlimited) => format!(
                 "{category}: {recipient} can link it over time, until the key is changed; no other \

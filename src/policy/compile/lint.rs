@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{care, meetings};
+use super::{care, meetings, region};
 use crate::action::Action;
+use crate::action::pseudonym::Canonical;
 use crate::policy::model::{Grant, Limit, Mechanism, Need, Policy, Show};
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
@@ -27,6 +28,8 @@ pub(super) struct Declared<'a> {
 pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
     grants(policy, declared, findings);
     authorities(policy, declared, findings);
+    region::lint(policy, findings);
+    permuted_into_real_ones(policy, findings);
     // What is unused in rules with an error is mostly so because of the error.
     if findings.has_error() {
         return;
@@ -164,7 +167,7 @@ fn guessable(policy: &Policy, findings: &mut Findings) {
         Show::ByOrder | Show::ByConsent(_) => None,
     });
     for cell in cells.flatten() {
-        if !matches!(cell.action, Action::Pseudonym(_) | Action::Token) {
+        if !matches!(cell.action, Action::Pseudonym(_) | Action::Token | Action::Fpe) {
             continue;
         }
         let low = policy
@@ -175,6 +178,26 @@ fn guessable(policy: &Policy, findings: &mut Findings) {
             let message = format!("`{category}` has few values: they can be told apart by count");
             let help = "a pseudonym hides who it is only among many; mask or generalise it";
             findings.warn("T410", &cell.place, message, Some(help.to_owned()));
+        }
+    }
+}
+
+/// T401 of `fpe`: digits that are permuted into digits of the same form are somebody else's phone
+/// number or card.
+fn permuted_into_real_ones(policy: &Policy, findings: &mut Findings) {
+    let cells = policy.grants.iter().filter_map(|grant| match &grant.show {
+        Show::Cells(cells) => Some(cells),
+        Show::ByOrder | Show::ByConsent(_) => None,
+    });
+    for cell in cells.flatten().filter(|cell| cell.action == Action::Fpe) {
+        let real = policy.categories.iter().find(|(id, category)| {
+            let opaque = matches!(category.canonical, Canonical::Text | Canonical::Decimal);
+            !opaque && cell.pattern.covers(id)
+        });
+        if let Some((category, _)) = real {
+            let message = format!("`fpe` of `{category}` could be somebody else's real one");
+            let help = "`fpe` is for opaque numbers; use `pseudonym`, `token` or a mask";
+            findings.error_with("T401", &cell.place, message, Some(help.to_owned()));
         }
     }
 }

@@ -16,7 +16,7 @@ const NEEDS: [(&str, Need); 4] = [
 /// What this version does with an action that it does not carry out.
 pub(in crate::policy) fn instead_of(action: &Action) -> Option<Action> {
     match action {
-        Action::Scrub | Action::Fpe => Some(Action::Remove),
+        Action::Scrub => Some(Action::Remove),
         // The city of a free-text address is not to be had by cutting it.
         Action::Generalise(Generalisation::City | Generalisation::Country) => Some(Action::Blank),
         Action::Keep
@@ -28,6 +28,7 @@ pub(in crate::policy) fn instead_of(action: &Action) -> Option<Action> {
         | Action::AgentFamily
         | Action::PathTemplate
         | Action::Origin
+        | Action::Fpe
         | Action::Token
         | Action::Pseudonym(_)
         | Action::OwnLines
@@ -78,13 +79,7 @@ impl Compiler<'_> {
             fields.finish(self.findings);
             phase
         });
-        if let Some(node) = fields.take("resolves_tokens_of") {
-            for id in self.recipient_list(node) {
-                let what = format!("resolves_tokens_of {id}");
-                let effect = format!("a token of {id} in a request is not found");
-                self.refuse(&node.place, what, effect);
-            }
-        }
+        let resolves = fields.take("resolves_tokens_of").map(|node| self.recipient_list(node));
         if let Some(node) = fields.take("pseudonym_scope") {
             self.pseudonym_scope(node, &to_whom, &mut refuses);
         }
@@ -99,6 +94,7 @@ impl Compiler<'_> {
             single_subject,
             aggregate_only,
             phase: phase.map(str::to_owned),
+            resolves_tokens_of: resolves.unwrap_or_default(),
             refuses,
             place,
         })

@@ -52,9 +52,11 @@ impl Compiler<'_> {
             serve: None,
             subjects,
             each,
+            regions: Vec::new(),
             fields: Vec::new(),
             open: Vec::new(),
             request: None,
+            path: BTreeMap::new(),
             query: BTreeMap::new(),
             derive: Vec::new(),
             parties_only: Vec::new(),
@@ -64,12 +66,21 @@ impl Compiler<'_> {
         };
         self.what_refuses(&mut fields, &mut route);
         self.serve_of(&mut fields, &mut route);
+        route.regions = self.regions(&mut fields, &route);
         route.request = self.request(&mut fields, &route);
         if let Some(node) = fields.take("fields") {
             self.fields_of(node, &mut route);
         }
         if let Some(node) = fields.take("open") {
             self.open_of(node, &mut route);
+        }
+        if let Some(node) = fields.take("path") {
+            for (key, node) in node.entries(self.findings, "path parameters") {
+                self.path_parameter(&key.text, &key.place, &route.template);
+                if let Some(category) = self.category(node) {
+                    route.path.insert(key.text.clone(), category);
+                }
+            }
         }
         if let Some(node) = fields.take("query") {
             for (key, node) in node.entries(self.findings, "query parameters") {
@@ -170,16 +181,7 @@ impl Compiler<'_> {
     ) -> Option<Locator> {
         let text = node.text(self.findings, "where the subject's id stands")?;
         if let Some(name) = text.strip_prefix("path:") {
-            let is_it = |segment: &Segment| *segment == Segment::Parameter(name.to_owned());
-            if !template.iter().any(is_it) {
-                let names = template.iter().filter_map(|segment| match segment {
-                    Segment::Parameter(name) => Some(name.as_str()),
-                    Segment::Literal(_) => None,
-                });
-                let help = closest(name, names);
-                let message = format!("the path has no parameter `{name}`");
-                self.findings.error_with("T101", &node.place, message, help);
-            }
+            self.path_parameter(name, &node.place, template);
             return Some(Locator::Path(name.to_owned()));
         }
         if let Some(name) = text.strip_prefix("query:") {
@@ -200,12 +202,6 @@ impl Compiler<'_> {
             let unenforced = compiler.refuse(place, what, effect.clone());
             route.refuses.get_or_insert(unenforced);
         };
-        if let Some(node) = fields.take("region") {
-            if let Some(text) = node.text(self.findings, "the selector of a region") {
-                self.selector(text, &node.place, node.is_quoted(), route.each.as_ref());
-            }
-            refused(self, &node.place, "region of the subject from the body");
-        }
         if let Some(node) = fields.take("media") {
             for item in node.list(self.findings, "a list of media types") {
                 item.text(self.findings, "a media type");
@@ -389,6 +385,19 @@ impl Compiler<'_> {
         }
     }
 
+    fn path_parameter(&mut self, name: &str, place: &Place, template: &[Segment]) {
+        let names = || {
+            template.iter().filter_map(|segment| match segment {
+                Segment::Parameter(name) => Some(name.as_str()),
+                Segment::Literal(_) => None,
+            })
+        };
+        if !names().any(|one| one == name) {
+            let message = format!("the path has no parameter `{name}`");
+            self.findings.error_with("T101", place, message, closest(name, names()));
+        }
+    }
+
     fn query_parameter(
         &mut self,
         key: &Key,
@@ -442,7 +451,12 @@ impl Compiler<'_> {
         self.role_named(text, &node.place, subjects)
     }
 
-    fn role_named(&mut self, text: &str, place: &Place, subjects: &[Subject]) -> Option<usize> {
+    pub(super) fn role_named(
+        &mut self,
+        text: &str,
+        place: &Place,
+        subjects: &[Subject],
+    ) -> Option<usize> {
         let role = subjects.iter().position(|subject| subject.role.as_str() == text);
         if role.is_none() {
             let help = closest(text, subjects.iter().map(|subject| subject.role.as_str()));

@@ -6,7 +6,7 @@ use super::Compiler;
 use super::countries::EEA;
 use super::release::instead_of;
 use crate::policy::Place;
-use crate::policy::model::{Mechanism, Purpose, Transfers};
+use crate::policy::model::{Mechanism, Purpose, RegionSources, Transfers};
 use crate::policy::syntax::Node;
 use crate::terms::{Country, LegalBasis, PurposeId};
 
@@ -44,15 +44,16 @@ impl Compiler<'_> {
     ) -> Option<Transfers> {
         let mut fields = node.fields(self.findings, "`transfers`");
         let mut unknown_region = None;
+        let mut sources = RegionSources::default();
         if let Some(node) = fields.require(self.findings, "region_of_subject") {
             let mut region = node.fields(self.findings, "`region_of_subject`");
             if let Some(node) = region.require(self.findings, "from") {
-                let sources = [("directory", false), ("route.region", true)];
+                let known = [("directory", false), ("route.region", true)];
                 for item in node.list(self.findings, "a list of sources") {
-                    if item.word(self.findings, "a source of regions", &sources) == Some(true) {
-                        let effect =
-                            "only the directory is asked; routes with `region` are refused";
-                        self.refuse(&item.place, "region_of_subject from route.region", effect);
+                    match item.word(self.findings, "a source of regions", &known) {
+                        Some(false) => sources.directory = true,
+                        Some(true) => sources.route = true,
+                        None => {}
                     }
                 }
             }
@@ -93,6 +94,7 @@ impl Compiler<'_> {
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         Some(Transfers {
+            sources,
             unknown_region: unknown_region?,
             allowed: allowed?,
             regions,
