@@ -216,9 +216,9 @@ fn categories(
         return Err(malformed);
     }
     let Some(named) = named else { return Ok(vec![CategoryPattern::new("*")]) };
-    let names = named.as_array().filter(|names| !names.is_empty()).ok_or(malformed)?;
-    let mut patterns = Vec::with_capacity(names.len());
-    for name in names {
+    let list = named.as_array().filter(|list| !list.is_empty()).ok_or(malformed)?;
+    let mut patterns = Vec::with_capacity(list.len());
+    for name in list {
         let pattern = CategoryPattern::new(name.as_str().ok_or(malformed)?);
         if !policy.categories.keys().any(|category| pattern.covers(category)) {
             return Err(malformed);

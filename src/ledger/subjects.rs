@@ -395,11 +395,11 @@ mod tests {
 
     #[test]
     fn a_file_that_others_may_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().expect("a directory");
         drop(SubjectIndex::open(directory.path(), keys(&[1])).expect("opens"));
         let path = directory.path().join(FILE);
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("set");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("set");
         assert!(SubjectIndex::open(directory.path(), keys(&[1])).is_err());
     }
 }

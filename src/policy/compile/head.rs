@@ -83,7 +83,7 @@ impl Compiler<'_> {
             let mut controller = node.fields(self.findings, "`policy.controller`");
             if let Some(node) = controller.require(self.findings, "name") {
                 let name = node.text(self.findings, "the controller's name");
-                head.about.controller = name.unwrap_or_default().to_owned();
+                name.unwrap_or_default().clone_into(&mut head.about.controller);
             }
             if let Some(node) = controller.require(self.findings, "seat") {
                 self.country(node);
