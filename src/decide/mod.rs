@@ -4,6 +4,7 @@
 //! ledger all ask for one, so none of them can happen without a decision.
 //! Source: docs/RULES.md, "How a decision is made"; GDPR Art. 5(1)(b), 6, 7, 17, 18, 21, 44.
 
+mod cookies;
 mod facts;
 mod gate;
 mod met;
@@ -13,6 +14,7 @@ mod request;
 mod service;
 mod subject;
 
+pub use cookies::agreed_cookies;
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
 pub use met::Met;

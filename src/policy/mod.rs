@@ -6,6 +6,7 @@
 //! a policy or all of its errors come out.
 
 mod about;
+mod access_log;
 pub mod automaton;
 mod cell;
 mod channels;

@@ -36,7 +36,7 @@ use super::backend::Backend;
 /// The host that clients name.
 pub(super) const HOST: &str = "api.example.invalid";
 
-/// Who signs people's tokens.
+/// Who signs people in.
 const ISSUER: &str = "https://id.example.invalid";
 
 /// Stores that fail on demand.
@@ -115,6 +115,16 @@ pub(super) struct Stage {
     pub(super) stores: Arc<Switched>,
     directory: TempDir,
     authority: Authority,
+    signer: TokenSigner,
+}
+
+/// What a gateway is started from.
+struct Prepared {
+    directory: TempDir,
+    authority: Authority,
+    backend: Backend,
+    config: Config,
+    signer: TokenSigner,
 }
 
 /// An answer, whole or broken.
@@ -135,20 +145,20 @@ impl Stage {
     }
 
     pub(super) async fn with_rules(rules: &str) -> Self {
-        let (directory, authority, backend, config) = Self::prepare(rules).await;
+        let Prepared { directory, authority, backend, config, signer } = Self::prepare(rules).await;
         let (switches, stores) = Self::stores(&config.registers, &config.ledger);
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
         let ledger = Arc::<Switched>::clone(&stores);
         let running = Gateway::start_with(config, Stores { registers, ledger })
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, stores, directory, authority }
+        Self { backend, switches, running, stores, directory, authority, signer }
     }
 
     /// A gateway on the embedded stores, as `tamis run` starts it, with these files beside its rules.
     /// `stores` writes into the same registers; its ledger is another one.
     pub(super) async fn embedded(rules: &str, files: &[(&str, &str)]) -> Self {
-        let (directory, authority, backend, config) = Self::prepare(rules).await;
+        let Prepared { directory, authority, backend, config, signer } = Self::prepare(rules).await;
         for (name, text) in files {
             let path = directory.path().join(name);
             fs::write(&path, text).expect("writable");
@@ -157,7 +167,7 @@ impl Stage {
         let aside = directory.path().join("aside");
         let (switches, stores) = Self::stores(&config.registers, &aside);
         let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, stores, directory, authority }
+        Self { backend, switches, running, stores, directory, authority, signer }
     }
 
     fn stores(registers: &Path, ledger: &Path) -> (Arc<Switches>, Arc<Switched>) {
@@ -173,7 +183,7 @@ impl Stage {
         (switches, stores)
     }
 
-    async fn prepare(rules: &str) -> (TempDir, Authority, Backend, Config) {
+    async fn prepare(rules: &str) -> Prepared {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -185,35 +195,33 @@ impl Stage {
             keep(&issued, at, name);
         }
         KeyRing::generate(&at.join("keys")).expect("writable");
-        fs::write(at.join("rules.yaml"), rules).expect("writable");
-        let signer = TokenSigner::generate().expect("a key");
+        let signer = TokenSigner::generate().expect("keys");
         fs::write(at.join("jwks.json"), signer.jwks()).expect("writable");
-        fs::write(at.join("issuer.pem"), signer.key_pem().as_bytes()).expect("writable");
+        fs::write(at.join("rules.yaml"), rules).expect("writable");
         let backend = Backend::start().await;
         let config = format!(
             "rules: rules.yaml\n\
              listen: {{https: '127.0.0.1:0', http: '127.0.0.1:0', admin: off, metrics: off}}\n\
              certificates: [{{chain: server.pem, key: server.key}}, {{chain: other.pem, key: other.key}}]\n\
              client_ca: ca.pem\n\
+             issuers: {{'{ISSUER}': {{jwks: {{file: jwks.json}}, audience: tamis, algorithms: [ES256]}}}}\n\
              upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
-             issuers: {{'{ISSUER}': {{jwks: {{file: jwks.json}}, audience: tamis, algorithms: [ES256]}}}}\n\
              limits: {{concealed_after: 1ms, response_body: 1MiB, drain_timeout: 5s}}\n",
             backend.address
         );
         fs::write(at.join("tamis.yaml"), config).expect("writable");
         let config = Config::load(&at.join("tamis.yaml")).expect("a configuration of ours");
-        (directory, authority, backend, config)
+        Prepared { directory, authority, backend, config, signer }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// A token of the issuer for this person, as the value of `Authorization`.
-    pub(super) fn bearer(&self, person: &str) -> String {
-        let key = fs::read_to_string(self.path("issuer.pem")).expect("ours");
+    /// A token by which `person` is signed in.
+    pub(super) fn token(&self, person: &str) -> String {
         let now = Timestamp::now();
         let claims = TokenClaims {
             issuer: ISSUER,
@@ -224,8 +232,7 @@ impl Stage {
             issued_at: now,
             expires_at: now + jiff::SignedDuration::from_mins(5),
         };
-        let signer = TokenSigner::from_pem(&key).expect("a key of ours");
-        format!("Bearer {}", signer.sign(&claims).expect("claims of ours"))
+        self.signer.sign(&claims).expect("signed")
     }
 
     /// One request of a person, with or without a body of JSON.
@@ -236,7 +243,7 @@ impl Stage {
         target: &str,
         body: Option<&str>,
     ) -> Answer {
-        let bearer = self.bearer(person);
+        let bearer = format!("Bearer {}", self.token(person));
         let mut headers = vec![("authorization", bearer.as_str())];
         headers.extend(body.map(|_| ("content-type", "application/json")));
         let (parts, _) = request(method, target, &headers).into_parts();
@@ -289,6 +296,22 @@ impl Stage {
         let stream = TcpStream::connect(self.running.addresses.https).await?;
         let name = ServerName::try_from(server_name.to_owned()).expect("a name");
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// Whether a client without TLS 1.3 comes through.
+    pub(super) async fn speaks_tls_1_2(&self) -> bool {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(self.authority.certificate().as_bytes());
+        roots.add(ca.expect("PEM of ours")).expect("a certificate of ours");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(self.running.addresses.https).await.expect("it listens");
+        let name = ServerName::try_from(HOST).expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()
     }
 
     /// One request over HTTP/1.1.
