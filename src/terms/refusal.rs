@@ -38,6 +38,8 @@ pub enum RefusalReason {
     TransferNotCovered,
     /// The rules say something here that this version does not enforce, so nothing is disclosed.
     NotEnforced,
+    /// The route is only observed: nothing of it leaves.
+    NotInForce,
     /// No grant of the rules covers any field for this recipient and purpose.
     NothingGranted,
     /// No valid consent.
@@ -90,7 +92,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -103,6 +105,7 @@ impl RefusalReason {
         Self::QueryOnWithheldField,
         Self::TransferNotCovered,
         Self::NotEnforced,
+        Self::NotInForce,
         Self::NothingGranted,
         Self::ConsentMissing,
         Self::ConsentStale,
@@ -145,6 +148,7 @@ impl RefusalReason {
             Self::QueryOnWithheldField => "query-on-withheld-field",
             Self::TransferNotCovered => "transfer-not-covered",
             Self::NotEnforced => "not-enforced",
+            Self::NotInForce => "not-in-force",
             Self::NothingGranted => "nothing-granted",
             Self::ConsentMissing => "consent-missing",
             Self::ConsentStale => "consent-stale",
@@ -201,6 +205,7 @@ impl RefusalReason {
             | Self::QueryOnWithheldField
             | Self::TransferNotCovered
             | Self::NotEnforced
+            | Self::NotInForce
             | Self::NothingGranted
             | Self::Unfilterable
             | Self::UpstreamUnavailable
@@ -229,7 +234,8 @@ impl RefusalReason {
             | Self::ConsentUnknown
             | Self::Overloaded
             | Self::PolicyInvalid
-            | Self::NotEnforced => Fault::Operator,
+            | Self::NotEnforced
+            | Self::NotInForce => Fault::Operator,
             Self::RecipientUnknown
             | Self::RequestMalformed
             | Self::RouteNotCatalogued
