@@ -5,14 +5,17 @@
 //! directory can compute a new chain, so keep the last hash somewhere else (docs/OPERATIONS.md).
 
 mod chain;
+mod checkpoint;
 mod entry;
 mod file;
+mod prove;
 mod record;
 mod report;
 mod segment;
 mod subjects;
 mod tail;
 mod told;
+mod tree;
 mod verify;
 
 #[cfg(test)]
@@ -24,12 +27,15 @@ use std::pin::Pin;
 use crate::terms::DataSubject;
 
 pub use chain::{GENESIS, link};
+pub use checkpoint::{Checkpoint, RecordProof, keep_note, kept_notes, notes_in};
 pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused};
 pub use file::FileLedger;
+pub use prove::{ProveError, prove};
 pub use report::subject_report;
 pub use subjects::{IndexKey, SubjectIndex};
 pub use told::{Told, ToldToOthers, about};
-pub use verify::{Anchor, Verification, VerifyError, verify};
+pub use tree::{Frontier, leaf};
+pub use verify::{Anchor, Verification, VerifyError, verify, verify_signed};
 
 /// In the ledger's directory; locked by the gateway that writes.
 const LOCK_FILE: &str = "ledger.lock";

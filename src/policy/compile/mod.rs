@@ -139,7 +139,8 @@ impl Compiler<'_> {
         let access_log = fields.take("access_log").map(|node| self.access_log(node));
         let tls = fields.take("tls").map(|node| self.tls(node)).unwrap_or_default();
         let terms = fields.take("terms_header").map(|node| self.terms_header(node));
-        let ledger = fields.take("ledger").map(|node| self.ledger(node)).unwrap_or_default();
+        let ledger = fields.take("ledger").map(|node| self.ledger(node));
+        let (ledger, checkpoint_every) = ledger.unwrap_or_default();
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
@@ -175,6 +176,7 @@ impl Compiler<'_> {
             registers: registers.rules,
             cookies,
             access_log: access_log.unwrap_or_default(),
+            checkpoint_every,
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
             tls: tls.rules,
