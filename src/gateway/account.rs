@@ -38,6 +38,8 @@ pub(super) struct Account {
     outcome: AccessDecision,
     status: Option<StatusCode>,
     bytes: u64,
+    /// The backend was asked.
+    pub(super) has_asked: bool,
 }
 
 /// What is known of a request before it is read.
@@ -78,6 +80,7 @@ impl Account {
             outcome: AccessDecision::Own,
             status: None,
             bytes: 0,
+            has_asked: false,
         }
     }
 

@@ -25,6 +25,8 @@ mod body;
 mod respond;
 mod serve;
 
+mod waits;
+
 mod listener;
 mod redirect;
 mod service;

@@ -24,6 +24,7 @@ use super::service;
 use super::state::Gateway;
 use super::tls::{Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
+use super::waits::Waits;
 use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
 use crate::identity::{
@@ -179,6 +180,7 @@ impl Gateway {
             upstreams,
             names: tls.names.clone(),
             limits: config.limits,
+            waits: Waits::default(),
             metrics: Arc::clone(&metrics),
             access_log,
         });
