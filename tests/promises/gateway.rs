@@ -5,7 +5,9 @@ mod backend;
 mod stage;
 
 mod answers;
+mod attacks;
 mod concealed;
+mod cookies;
 mod cursors;
 mod orders;
 mod recipients;
