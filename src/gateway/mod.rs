@@ -30,6 +30,8 @@ mod respond;
 mod rights;
 mod serve;
 
+mod waits;
+
 mod consents;
 mod erasures;
 mod listener;

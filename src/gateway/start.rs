@@ -28,6 +28,7 @@ use super::rights::REPORTS;
 use super::state::Gateway;
 use super::tls::{Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
+use super::waits::Waits;
 use super::{respond, service};
 use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
@@ -242,6 +243,7 @@ impl Gateway {
             upstreams,
             names: tls.names.clone(),
             limits: config.limits,
+            waits: Waits::default(),
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
             pace: Pace::default(),

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::authority::Names;
 use super::pace::Pace;
 use super::upstream::Upstreams;
+use super::waits::Waits;
 use crate::config::Limits;
 use crate::identity::Identifier;
 use crate::keys::KeyRing;
@@ -28,6 +29,8 @@ pub struct Gateway {
     /// Hosts that are served.
     pub(super) names: Names,
     pub(super) limits: Limits,
+    /// How long backends take to know nobody.
+    pub(super) waits: Waits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) pace: Pace,

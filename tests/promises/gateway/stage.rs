@@ -145,7 +145,13 @@ impl Stage {
     }
 
     pub(super) async fn with_rules(rules: &str) -> Self {
-        let Prepared { directory, authority, backend, config, signer } = Self::prepare(rules).await;
+        Self::with(rules, "1ms").await
+    }
+
+    /// Under these rules, with this `limits.concealed_after`.
+    pub(super) async fn with(rules: &str, concealed_after: &str) -> Self {
+        let Prepared { directory, authority, backend, config, signer } =
+            Self::prepare(rules, concealed_after).await;
         let (switches, stores) = Self::stores(&config.registers, &config.ledger);
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
         let ledger = Arc::<Switched>::clone(&stores);
@@ -158,7 +164,8 @@ impl Stage {
     /// A gateway on the embedded stores, as `tamis run` starts it, with these files beside its rules.
     /// `stores` writes into the same registers; its ledger is another one.
     pub(super) async fn embedded(rules: &str, files: &[(&str, &str)]) -> Self {
-        let Prepared { directory, authority, backend, config, signer } = Self::prepare(rules).await;
+        let Prepared { directory, authority, backend, config, signer } =
+            Self::prepare(rules, "1ms").await;
         for (name, text) in files {
             let path = directory.path().join(name);
             fs::write(&path, text).expect("writable");
@@ -183,7 +190,7 @@ impl Stage {
         (switches, stores)
     }
 
-    async fn prepare(rules: &str) -> Prepared {
+    async fn prepare(rules: &str, concealed_after: &str) -> Prepared {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -208,7 +215,7 @@ impl Stage {
              upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
-             limits: {{concealed_after: 1ms, response_body: 1MiB, drain_timeout: 5s}}\n",
+             limits: {{concealed_after: {concealed_after}, response_body: 1MiB, drain_timeout: 5s}}\n",
             backend.address
         );
         fs::write(at.join("tamis.yaml"), config).expect("writable");
