@@ -67,6 +67,8 @@ pub enum Event<'a> {
         plan: &'a Plan,
         /// What did.
         tally: &'a Tally,
+        /// Parts without the date from which a retention period counts.
+        undated: u64,
         /// Time spent on minimizing, without waiting for the backend or the client.
         took: Duration,
     },
@@ -175,7 +177,10 @@ impl Event<'_> {
                 let route = route.map_or("-", |route| route.as_str());
                 metrics.requests.with_label_values(&[route, status.to_string().as_str()]).inc();
             }
-            Self::Minimized { plan, tally, took } => minimized(metrics, plan, tally, *took),
+            Self::Minimized { plan, tally, undated, took } => {
+                metrics.undated.with_label_values(&[plan.route.as_str()]).inc_by(*undated);
+                minimized(metrics, plan, tally, *took);
+            }
             Self::Malformed { route, decision, kind, offset } => {
                 metrics.malformed.with_label_values(&[route.as_str(), kind.code()]).inc();
                 let (route, decision) = (route.as_str(), decision.as_str());

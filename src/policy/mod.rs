@@ -16,6 +16,7 @@ mod overlap;
 pub mod path;
 pub mod plan;
 mod plans;
+pub mod retention;
 mod syntax;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};

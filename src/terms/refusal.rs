@@ -60,6 +60,8 @@ pub enum RefusalReason {
     NotNamed,
     /// The subject's region has no mechanism to the recipient's country.
     TransferOfSubject,
+    /// The retention period is over, or nobody can say since when it runs. Source: GDPR Art. 5(1)(e).
+    RetentionOver,
     /// The backend has no such thing.
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
@@ -86,7 +88,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -110,6 +112,7 @@ impl RefusalReason {
         Self::NotAParty,
         Self::NotNamed,
         Self::TransferOfSubject,
+        Self::RetentionOver,
         Self::NotFound,
         Self::Unfilterable,
         Self::UpstreamUnavailable,
@@ -150,6 +153,7 @@ impl RefusalReason {
             Self::NotAParty => "not-a-party",
             Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
+            Self::RetentionOver => "retention-over",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
             Self::UpstreamUnavailable => "upstream-unavailable",
@@ -179,6 +183,7 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound => true,
             Self::RecipientUnknown
             | Self::RequestMalformed
@@ -241,6 +246,7 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound
             | Self::RequestBody
             | Self::RequestContent => Fault::Client,

@@ -18,6 +18,7 @@ mod recipients;
 mod registers;
 mod release;
 mod request;
+mod retention;
 mod routes;
 mod transfers;
 
