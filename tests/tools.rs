@@ -98,6 +98,19 @@ fn each_code_has_a_case_that_raises_it_and_a_clean_twin() {
     // A law that is named asks for more.
     let lawful = with_profile(CLEAN);
     assert_eq!(codes(&lawful), ["T330"], "five categories have no period");
+    let dated = |start: &str| {
+        let period = format!("retention: [{{category: identity.birth_date, after: 1y{start}}}]");
+        codes(&CLEAN.replacen("limits:", &format!("{period}\nlimits:"), 1))
+    };
+    for (start, expected) in [
+        ("", &["T331"][..]),
+        (r#", start: "@.seen""#, &["T331"]),
+        (r#", start: "@.state""#, &[]),
+        (r#", start: "@.list[?@.a]""#, &["T103"]),
+        (r#", start: "@.state", then: forget"#, &["T102"]),
+    ] {
+        assert_eq!(dated(start), expected, "{start}");
+    }
     for (from, to) in [
         ("contact.postal_code: generalise prefix 2", "contact.postal_code: keep"),
         ("pseudonym yearly", "pseudonym"),

@@ -264,7 +264,8 @@ fn minimized(metrics: &Metrics, plan: &Plan, tally: &Tally, took: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Metrics};
+    use super::{Duration, Event, Metrics, Tally};
+    use crate::policy::Policy;
     use crate::terms::{PurposeId, RefusalReason, Role};
 
     #[test]
@@ -280,6 +281,24 @@ mod tests {
                     reason=\"not-available\",recipient_role=\"third-party\"} 2";
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("restricted"));
+    }
+
+    #[test]
+    fn what_has_no_date_is_counted_by_route() {
+        let metrics = Metrics::new();
+        let rules = include_str!("../../rules/template/rules.yaml");
+        let policy = Policy::parse("template", rules).expect("it loads");
+        let (recipient, route) = (policy.recipients.keys().next().expect("one"), &policy.routes[0]);
+        let purposes = &policy.recipients[recipient].purposes;
+        let plan = policy.plan(0, recipient, purposes).expect("small");
+        let tally = Tally::default();
+        for undated in [2, 0, 3] {
+            let event =
+                Event::Minimized { plan: &plan, tally: &tally, undated, took: Duration::ZERO };
+            event.emit(&metrics);
+        }
+        let line = format!("tamis_undated_parts_total{{route=\"{}\"}} 5", route.id);
+        assert!(metrics.text().contains(&line), "{}", metrics.text());
     }
 
     #[test]

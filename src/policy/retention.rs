@@ -91,7 +91,11 @@ impl TooOld {
 }
 
 /// Where the date stands from which `period` counts for `category` on this route.
-pub(super) fn date_of(route: &Route, period: &Retention, category: &CategoryId) -> Option<Selector> {
+pub(super) fn date_of(
+    route: &Route,
+    period: &Retention,
+    category: &CategoryId,
+) -> Option<Selector> {
     let named = route
         .since
         .iter()

@@ -10,6 +10,7 @@ mod orders;
 mod recipients;
 mod request_bodies;
 mod requests;
+mod retention;
 mod running;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

@@ -23,9 +23,8 @@ impl Compiler<'_> {
         let start = fields.take("start").and_then(|node| self.date(node, Some(&element)));
         let words = [TooOld::Remove, TooOld::Drop, TooOld::Pseudonymise];
         let words = words.map(|word| (word.as_str(), word));
-        let then = fields
-            .take("then")
-            .and_then(|node| node.word(self.findings, "a consequence", &words));
+        let then =
+            fields.take("then").and_then(|node| node.word(self.findings, "a consequence", &words));
         let except_for = fields.take("except_for").map(|node| self.purpose_list(node));
         self.keeps(fields.take("keeps"));
         let place = category.map_or_else(|| fields.place().clone(), |node| node.place.clone());
