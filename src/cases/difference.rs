@@ -8,8 +8,24 @@ const MOST: usize = 20;
 
 /// What differs, one line each; empty: nothing does.
 pub(super) fn differences(what: &str, expected: &Value, got: &Value) -> Vec<String> {
+    listed(what, expected, got, Others::Differ)
+}
+
+/// What is missing or different; objects may hold more.
+pub(super) fn missing(what: &str, expected: &Value, got: &Value) -> Vec<String> {
+    listed(what, expected, got, Others::Pass)
+}
+
+/// Members of an object that nobody expects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Differ,
+    Pass,
+}
+
+fn listed(what: &str, expected: &Value, got: &Value, others: Others) -> Vec<String> {
     let mut lines = Vec::new();
-    compare(what, expected, got, &mut lines);
+    compare(what, expected, got, others, &mut lines);
     if lines.len() > MOST {
         let more = lines.len() - MOST;
         lines.truncate(MOST);
@@ -18,23 +34,24 @@ pub(super) fn differences(what: &str, expected: &Value, got: &Value) -> Vec<Stri
     lines
 }
 
-fn compare(at: &str, expected: &Value, got: &Value, lines: &mut Vec<String>) {
+fn compare(at: &str, expected: &Value, got: &Value, others: Others, lines: &mut Vec<String>) {
     match (expected, got) {
         (Value::Object(expected), Value::Object(got)) => {
             for (name, value) in expected {
                 match got.get(name) {
-                    Some(got) => compare(&format!("{at}.{name}"), value, got, lines),
+                    Some(got) => compare(&format!("{at}.{name}"), value, got, others, lines),
                     None => lines.push(format!("{at}.{name}: expected {value}, got nothing")),
                 }
             }
-            for (name, value) in got.iter().filter(|(name, _)| !expected.contains_key(*name)) {
+            let more = got.iter().filter(|(name, _)| !expected.contains_key(*name));
+            for (name, value) in more.filter(|_| others == Others::Differ) {
                 lines.push(format!("{at}.{name}: expected nothing, got {value}"));
             }
         }
         (Value::Array(expected), Value::Array(got)) => {
             for (index, value) in expected.iter().enumerate() {
                 match got.get(index) {
-                    Some(got) => compare(&format!("{at}[{index}]"), value, got, lines),
+                    Some(got) => compare(&format!("{at}[{index}]"), value, got, others, lines),
                     None => lines.push(format!("{at}[{index}]: expected {value}, got nothing")),
                 }
             }
@@ -60,7 +77,7 @@ pub(super) fn stands_for(expected: &str, got: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::differences;
+    use super::{differences, missing};
 
     #[test]
     fn every_difference_is_named_with_its_place() {
@@ -77,5 +94,8 @@ mod tests {
             ]
         );
         assert!(differences("$", &expected, &expected).is_empty());
+        let more = json!({"a": 1, "b": ["x", "y"], "c": "ps1_q7", "d": 0, "e": 0});
+        assert!(missing("$", &expected, &more).is_empty());
+        assert_eq!(missing("$", &more, &expected).len(), 2, "`c` is another text, `e` is missing");
     }
 }

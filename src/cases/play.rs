@@ -6,14 +6,14 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::difference::{differences, stands_for};
+use super::difference::{differences, missing, stands_for};
 use super::read::{Case, Change, Exchange, Expected, Gets, OneOrMany};
 use super::said::SaidRegisters;
 use crate::decide::Caller;
-use crate::gateway::rehearsal::{Asked, Backend, Rehearsed, Stage, rehearse};
+use crate::gateway::rehearsal::{Asked, Backend, Rehearsed, Stage, TowardsBackend, rehearse};
 use crate::keys::KeyRing;
 use crate::policy::Policy;
-use crate::terms::{Personal, RefusalReason};
+use crate::terms::{DecisionId, Personal, RefusalReason};
 
 /// The key of every case. It stands in the source, so that expected pseudonyms can be written down;
 /// it must never be any deployment's.
@@ -75,7 +75,7 @@ fn count(rules: &str, code: &str) -> usize {
 
 fn exchanged(policy: &Arc<Policy>, exchange: &Exchange) -> Result<Vec<String>, String> {
     let keys = KeyRing::parse("the key of cases", KEY).map_err(|error| error.to_string())?;
-    let registers = SaidRegisters::of(policy, &exchange.said, exchange.at)?;
+    let registers = SaidRegisters::of(policy, &exchange.said, &exchange.papers, exchange.at)?;
     let stage = Stage {
         policy: Arc::clone(policy),
         registers: Arc::new(registers),
@@ -83,7 +83,7 @@ fn exchanged(policy: &Arc<Policy>, exchange: &Exchange) -> Result<Vec<String>, S
         now: exchange.at,
     };
     let bound = exchange.credential_purposes.as_ref();
-    let asked = Asked {
+    let mut asked = Asked {
         caller: Caller {
             recipient: exchange.recipient.as_str().into(),
             person: exchange.person.as_deref().map(|id| Personal::new(id.into())),
@@ -93,27 +93,60 @@ fn exchanged(policy: &Arc<Policy>, exchange: &Exchange) -> Result<Vec<String>, S
         uri: exchange.uri.clone(),
         headers: exchange.headers.clone(),
         client: exchange.address,
+        body: exchange.brings.as_ref().map(|body| body.clone().into_bytes()),
+        decision: DecisionId::from("d_rehearsal"),
     };
     let backend = Backend {
+        status: exchange.backend_status,
         headers: exchange.backend_headers.clone(),
         body: exchange.backend.clone().into_bytes(),
     };
-    compare(exchange, &rehearse(&stage, &asked, &backend))
+    let mut lines = compare(exchange, &rehearse(&stage, &asked, &backend))?;
+    if let Some(code) = &exchange.asked_again {
+        // What the first answer used up is used up by another decision.
+        asked.decision = DecisionId::from("d_rehearsal_again");
+        let again = rehearse(&stage, &asked, &backend);
+        lines.extend(
+            outcome(exchange, Some(code), &again)?
+                .into_iter()
+                .map(|line| format!("asked again: {line}")),
+        );
+    }
+    Ok(lines)
 }
 
 fn compare(exchange: &Exchange, got: &Rehearsed) -> Result<Vec<String>, String> {
-    let mut lines = Vec::new();
-    if let Some(code) = &exchange.refused
+    let mut lines = outcome(exchange, exchange.refused.as_deref(), got)?;
+    if let Some(status) = exchange.status.filter(|status| *status != got.status) {
+        lines.push(format!("expected status {status}, got {}", got.status));
+    }
+    lines.extend(headers("answer header", &exchange.answer_headers, &got.headers));
+    lines.extend(towards(exchange, got.towards_backend.as_ref())?);
+    if let Some(expected) = &exchange.logs {
+        let line = serde_json::from_str(&got.log_line)
+            .map_err(|error| format!("the access log's line is no JSON: {error}"))?;
+        lines.extend(differences("log", expected, &line));
+    }
+    Ok(lines)
+}
+
+/// Refused for the expected reason, or answered with the expected body.
+fn outcome(
+    exchange: &Exchange,
+    refused: Option<&str>,
+    got: &Rehearsed,
+) -> Result<Vec<String>, String> {
+    if let Some(code) = refused
         && !RefusalReason::ALL.iter().any(|reason| reason.code() == code)
     {
         return Err(format!("`{code}` is no reason of a refusal"));
     }
-    match (&got.body, &exchange.refused) {
+    let mut lines = Vec::new();
+    match (&got.body, refused) {
         (Err(reason), Some(code)) if reason.code() == code => {}
         (Err(reason), expected) => {
-            let expected = expected
-                .as_deref()
-                .map_or("an answer".to_owned(), |code| format!("to be refused: {code}"));
+            let expected =
+                expected.map_or("an answer".to_owned(), |code| format!("to be refused: {code}"));
             let detail = got.detail.as_ref().map(|detail| format!(" ({detail})"));
             let detail = detail.unwrap_or_default();
             lines.push(format!("expected {expected}, is refused: {}{detail}", reason.code()));
@@ -124,16 +157,26 @@ fn compare(exchange: &Exchange, got: &Rehearsed) -> Result<Vec<String>, String> 
         }
         (Ok(body), None) => lines.extend(bodies(exchange, body)?),
     }
-    if let Some(status) = exchange.status.filter(|status| *status != got.status) {
-        lines.push(format!("expected status {status}, got {}", got.status));
+    Ok(lines)
+}
+
+/// What the backend is asked.
+fn towards(exchange: &Exchange, got: Option<&TowardsBackend>) -> Result<Vec<String>, String> {
+    let (with, wanted) = (&exchange.backend_asked_with, exchange.backend_asked_for.as_ref());
+    let Some(got) = got else {
+        let expects = !with.is_empty() || wanted.is_some() || exchange.backend_gets.is_some();
+        let complaint = "the backend would not be asked".to_owned();
+        return Ok(expects.then_some(complaint).into_iter().collect());
+    };
+    let mut lines = headers("header to the backend", with, &got.headers);
+    if let Some(target) = wanted.filter(|target| **target != got.target) {
+        lines.push(format!("expected the backend to be asked for {target}, got {}", got.target));
     }
-    lines.extend(headers("answer header", &exchange.answer_headers, Some(&got.headers)));
-    let towards = got.towards_backend.as_ref();
-    lines.extend(headers("header to the backend", &exchange.backend_asked_with, towards));
-    if let Some(expected) = &exchange.logs {
-        let line = serde_json::from_str(&got.log_line)
-            .map_err(|error| format!("the access log's line is no JSON: {error}"))?;
-        lines.extend(differences("log", expected, &line));
+    if let Some(expected) = &exchange.backend_gets {
+        let sent = got.body.as_deref().unwrap_or_default();
+        let sent: Value = serde_json::from_slice(sent)
+            .map_err(|error| format!("what the backend gets is no JSON: {error}"))?;
+        lines.extend(differences("body to the backend", expected, &sent));
     }
     Ok(lines)
 }
@@ -147,6 +190,11 @@ fn bodies(exchange: &Exchange, body: &[u8]) -> Result<Vec<String>, String> {
                 .map_err(|error| format!("the answer is no JSON: {error}"))?;
             differences("$", expected, &got)
         }
+        Gets::AtLeast(expected) => {
+            let got: Value = serde_json::from_str(text)
+                .map_err(|error| format!("the answer is no JSON: {error}"))?;
+            missing("$", expected, &got)
+        }
         Gets::Bytes(expected) if expected == text => Vec::new(),
         Gets::Bytes(expected) => {
             vec![format!("expected exactly {expected}\n     got exactly {text}")]
@@ -157,14 +205,10 @@ fn bodies(exchange: &Exchange, body: &[u8]) -> Result<Vec<String>, String> {
 fn headers(
     what: &str,
     expected: &BTreeMap<String, Option<OneOrMany>>,
-    got: Option<&HeaderMap>,
+    got: &HeaderMap,
 ) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, values) in expected {
-        let Some(got) = got else {
-            lines.push("the backend would not be asked".to_owned());
-            break;
-        };
         let got: Vec<String> = got
             .get_all(name.to_ascii_lowercase())
             .iter()

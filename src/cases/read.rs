@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::said::Said;
+use super::said::{Papers, Said, SaidCase, SaidOrder};
 
 /// When cases happen that do not say when: a day on which the contracts of the packs are in date.
 const USUAL_MOMENT: &str = "2026-06-01T12:00:00Z";
@@ -64,13 +65,19 @@ pub struct Exchange {
     pub(super) address: std::net::IpAddr,
     pub(super) at: Timestamp,
     pub(super) said: BTreeMap<String, Said>,
+    pub(super) papers: Papers,
+    pub(super) brings: Option<String>,
     pub(super) backend: String,
+    pub(super) backend_status: StatusCode,
     pub(super) backend_headers: HeaderMap,
     pub(super) gets: Option<Gets>,
     pub(super) refused: Option<String>,
     pub(super) status: Option<u16>,
     pub(super) answer_headers: BTreeMap<String, Option<OneOrMany>>,
     pub(super) backend_asked_with: BTreeMap<String, Option<OneOrMany>>,
+    pub(super) backend_asked_for: Option<String>,
+    pub(super) backend_gets: Option<Value>,
+    pub(super) asked_again: Option<String>,
     pub(super) logs: Option<Value>,
 }
 
@@ -81,6 +88,8 @@ pub(super) enum Gets {
     Json(Value),
     /// Byte for byte.
     Bytes(String),
+    /// As JSON whose objects may hold more; for documents that are about nobody.
+    AtLeast(Value),
 }
 
 /// One text or several.
@@ -105,6 +114,10 @@ impl OneOrMany {
 struct RawFile {
     #[serde(default)]
     answers: BTreeMap<String, String>,
+    #[serde(default)]
+    orders: BTreeMap<String, SaidOrder>,
+    #[serde(default)]
+    opened: BTreeMap<String, SaidCase>,
     cases: Vec<Spanned<RawCase>>,
 }
 
@@ -130,17 +143,27 @@ struct RawCase {
     at: Option<String>,
     #[serde(default)]
     said: BTreeMap<String, Said>,
+    #[serde(default)]
+    orders: BTreeMap<String, SaidOrder>,
+    #[serde(default)]
+    opened: BTreeMap<String, SaidCase>,
+    brings: Option<String>,
     backend: Option<String>,
+    backend_status: Option<u16>,
     #[serde(default)]
     backend_headers: BTreeMap<String, OneOrMany>,
     gets: Option<String>,
     gets_exactly: Option<String>,
+    gets_at_least: Option<String>,
     refused: Option<String>,
     status: Option<u16>,
     #[serde(default)]
     answer_headers: BTreeMap<String, Option<OneOrMany>>,
     #[serde(default)]
     backend_asked_with: BTreeMap<String, Option<OneOrMany>>,
+    backend_asked_for: Option<String>,
+    backend_gets: Option<String>,
+    asked_again: Option<String>,
     logs: Option<String>,
 }
 
@@ -151,11 +174,12 @@ pub(super) fn cases(file: &str, text: &str) -> Result<Vec<Case>, String> {
         let words = error.without_snippet().to_string();
         format!("{file}:{line}: {}", words.lines().next().unwrap_or("malformed"))
     })?;
+    let shared =
+        Shared { answers: raw.answers, papers: Papers { orders: raw.orders, cases: raw.opened } };
     let mut cases = Vec::new();
     for spanned in raw.cases {
         let line = spanned.referenced.line();
-        let case =
-            case(&raw.answers, spanned.value).map_err(|what| format!("{file}:{line}: {what}"))?;
+        let case = case(&shared, spanned.value).map_err(|what| format!("{file}:{line}: {what}"))?;
         cases.push(Case { file: file.to_owned(), line, ..case });
     }
     if cases.is_empty() {
@@ -164,7 +188,13 @@ pub(super) fn cases(file: &str, text: &str) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-fn case(answers: &BTreeMap<String, String>, raw: RawCase) -> Result<Case, String> {
+/// What all cases of a file share.
+struct Shared {
+    answers: BTreeMap<String, String>,
+    papers: Papers,
+}
+
+fn case(shared: &Shared, raw: RawCase) -> Result<Case, String> {
     let change = match (raw.instead_of.clone(), raw.write.clone()) {
         (Some(instead_of), Some(write)) => Some(Change { instead_of, write }),
         (None, None) => None,
@@ -177,13 +207,13 @@ fn case(answers: &BTreeMap<String, String>, raw: RawCase) -> Result<Case, String
             return Err("`finds` is about changed rules: write `instead_of` and `write`".to_owned());
         }
         (Some(code), None) => Expected::Finding(code.clone()),
-        (None, Some(_)) => Expected::Exchange(Box::new(exchange(answers, raw)?)),
+        (None, Some(_)) => Expected::Exchange(Box::new(exchange(shared, raw)?)),
         (None, None) => return Err("a case needs `ask` or `finds`".to_owned()),
     };
     Ok(Case { name, file: String::new(), line: 0, keeps, change, expected })
 }
 
-fn exchange(answers: &BTreeMap<String, String>, raw: RawCase) -> Result<Exchange, String> {
+fn exchange(shared: &Shared, raw: RawCase) -> Result<Exchange, String> {
     let ask = raw.ask.unwrap_or_default();
     let (method, target) = ask.split_once(' ').ok_or("`ask` is a method and a target")?;
     let method = method.parse().map_err(|_| "`ask` begins with no method")?;
@@ -191,6 +221,9 @@ fn exchange(answers: &BTreeMap<String, String>, raw: RawCase) -> Result<Exchange
     let mut headers = HeaderMap::new();
     for (name, value) in &raw.headers {
         add(&mut headers, name, value)?;
+    }
+    if raw.brings.is_some() && !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     for purpose in raw.purposes.iter().flat_map(OneOrMany::list) {
         add(&mut headers, "tamis-purpose", purpose)?;
@@ -204,19 +237,34 @@ fn exchange(answers: &BTreeMap<String, String>, raw: RawCase) -> Result<Exchange
     let backend = match raw.backend {
         None => "{}".to_owned(),
         Some(text) if text.trim_start().starts_with(['{', '[']) => text,
-        Some(name) => {
-            answers.get(&name).cloned().ok_or_else(|| format!("`answers` has no `{name}`"))?
-        }
+        Some(name) => shared
+            .answers
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| format!("`answers` has no `{name}`"))?,
     };
     let json = |text: &str, what: &str| {
         serde_json::from_str::<Value>(text).map_err(|error| format!("`{what}` is no JSON: {error}"))
     };
-    let gets = match (&raw.gets, raw.gets_exactly) {
-        (Some(_), Some(_)) => return Err("`gets` and `gets_exactly`: one of them".to_owned()),
-        (Some(text), None) => Some(Gets::Json(json(text, "gets")?)),
-        (None, Some(text)) => Some(Gets::Bytes(text)),
-        (None, None) => None,
+    let gets = match (&raw.gets, raw.gets_exactly, &raw.gets_at_least) {
+        (Some(text), None, None) => Some(Gets::Json(json(text, "gets")?)),
+        (None, Some(text), None) => Some(Gets::Bytes(text)),
+        (None, None, Some(text)) => Some(Gets::AtLeast(json(text, "gets_at_least")?)),
+        (None, None, None) => None,
+        _ => return Err("`gets`, `gets_exactly`, `gets_at_least`: one of them".to_owned()),
     };
+    let backend_gets =
+        raw.backend_gets.as_deref().map(|text| json(text, "backend_gets")).transpose()?;
+    let backend_status = raw
+        .backend_status
+        .unwrap_or(200)
+        .try_into()
+        .ok()
+        .filter(|status: &StatusCode| status.is_success())
+        .ok_or("`backend_status` is none of a success")?;
+    let mut papers = shared.papers.clone();
+    papers.orders.extend(raw.orders);
+    papers.cases.extend(raw.opened);
     let logs = raw.logs.as_deref().map(|text| json(text, "logs")).transpose()?;
     if gets.is_some() == raw.refused.is_some() {
         return Err("say what it gets, or that it is refused".to_owned());
@@ -233,13 +281,19 @@ fn exchange(answers: &BTreeMap<String, String>, raw: RawCase) -> Result<Exchange
         address: address.parse().map_err(|_| "`address` is no IP address")?,
         at: moment.parse().map_err(|_| "`at` is no moment such as \"2026-06-01T12:00:00Z\"")?,
         said: raw.said,
+        papers,
+        brings: raw.brings,
         backend,
+        backend_status,
         backend_headers,
         gets,
         refused: raw.refused,
         status: raw.status,
         answer_headers: raw.answer_headers,
         backend_asked_with: raw.backend_asked_with,
+        backend_asked_for: raw.backend_asked_for,
+        backend_gets,
+        asked_again: raw.asked_again,
         logs,
     })
 }
@@ -269,6 +323,10 @@ mod tests {
             ("refused: erased", "gets: '{', refused: erased", "no JSON"),
             ("case: a", "case: a, backend: nothing", "no `nothing`"),
             ("case: a", "case: a, write: b", "belong together"),
+            ("case: a", "case: a, backend_status: 404", "none of a success"),
+            ("refused: erased", "gets: '{}', gets_at_least: '{}'", "one of them"),
+            ("case: a", "case: a, opened: {C-1: {for: [a]}}", "missing field"),
+            ("case: a", "case: a, orders: {o: {to: a, abuot: []}}", "unknown field"),
         ] {
             let spoilt = WHOLE.replace(written, instead);
             let error = cases("f", &spoilt).expect_err(&spoilt);

@@ -194,7 +194,7 @@ fn selector(option: &'static str, argument: &str, path: &str) -> Result<Selector
 /// rather than blanked in silence.
 fn unusable(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Fpe | Action::Scrub => Some("is not enforced yet"),
+        Action::Scrub => Some("is not enforced yet"),
         Action::OwnLines => Some("needs to know who asks, which only the gateway does"),
         Action::Generalise(Generalisation::City | Generalisation::Country) => {
             Some("is not enforced yet")
@@ -211,6 +211,7 @@ fn unusable(action: &Action) -> Option<&'static str> {
         | Action::AgentFamily
         | Action::PathTemplate
         | Action::Origin
+        | Action::Fpe
         | Action::Token
         | Action::Pseudonym(_)
         | Action::Blank
@@ -224,6 +225,7 @@ fn keyed(action: &Action) -> Option<(Use, Period)> {
     match action {
         Action::Pseudonym(period) => Some((Use::Pseudonym, *period)),
         Action::Token => Some((Use::Token, Period::Unlimited)),
+        Action::Fpe => Some((Use::Fpe, Period::Unlimited)),
         _ => None,
     }
 }

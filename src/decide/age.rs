@@ -33,7 +33,7 @@ pub(super) enum Age {
 /// The dates that a plan asks for, with where among the ids of a part they are found.
 pub(super) fn dates(permit: &Permit) -> impl Iterator<Item = (usize, &Dated)> {
     let route = &permit.policy.routes[permit.plan.route_index];
-    let first = route.subjects.len() + permit.plan.only_where.len();
+    let first = route.subjects.len() + permit.plan.only_where.len() + permit.plan.regions.len();
     (first..).zip(&permit.plan.dated)
 }
 

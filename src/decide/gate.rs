@@ -8,13 +8,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::age::{self, Age};
-use super::subject::{self, SubjectGate};
+use super::subject::{self, SubjectGate, Whereabouts};
 use super::{Permit, SubjectIds};
 use crate::action::{Action, Period};
-use crate::policy::model::Locator;
+use crate::policy::model::{Locator, Region};
 use crate::policy::retention::TooOld;
 use crate::policy::{CellId, Plan};
-use crate::terms::{DataSubject, RefusalReason, Role, Statements};
+use crate::terms::{Country, DataSubject, RefusalReason, Role, Statements};
 
 /// A cell that the gates tightened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +92,11 @@ impl Judge {
                     self.known[role].clone_from(&ids[role]);
                 }
             }
+            for (slot, region) in region_slots(&self.permit) {
+                if !region.in_element {
+                    self.known[slot].clone_from(&ids[slot]);
+                }
+            }
             for (at, _) in age::dates(&self.permit).filter(|(_, dated)| !dated.in_element) {
                 self.known[at].clone_from(&ids[at]);
             }
@@ -129,6 +134,7 @@ pub(super) fn gate<E>(
             continue;
         }
         let principal = role == 0;
+        let whereabouts = whereabouts(permit, part, ids, role);
         match ids[role].as_ref().unwrap_or(&SubjectIds::Unresolved) {
             // Nobody can say whose data these are, so nobody can have agreed to anything. A part
             // whose principal is not known stays away whole.
@@ -138,7 +144,7 @@ pub(super) fn gate<E>(
             SubjectIds::Unresolved => tightened.withhold_role(role),
             SubjectIds::One(id) => {
                 let said = statements(id)?;
-                match subject::gate(permit, role, id, &said, now) {
+                match subject::gate(permit, role, id, &said, &whereabouts, now) {
                     SubjectGate::Drop(reason) => return Ok(Gate::Drop(reason)),
                     SubjectGate::Withhold(_) => tightened.withhold_role(role),
                     SubjectGate::Release(adjustments) => tightened.add(adjustments),
@@ -149,7 +155,7 @@ pub(super) fn gate<E>(
             SubjectIds::Many(people) => {
                 for id in people {
                     let said = statements(id)?;
-                    match subject::gate(permit, role, id, &said, now) {
+                    match subject::gate(permit, role, id, &said, &whereabouts, now) {
                         SubjectGate::Drop(_) | SubjectGate::Withhold(_) => {
                             tightened.withhold_role(role);
                         }
@@ -167,6 +173,43 @@ pub(super) fn gate<E>(
         return Ok(Gate::Drop(RefusalReason::ConsentMissing));
     }
     Ok(Gate::Release(adjustments))
+}
+
+/// Where the ids found at the plan's regions stand.
+fn region_slots(permit: &Permit) -> impl Iterator<Item = (usize, &Region)> {
+    let route = &permit.policy.routes[permit.plan.route_index];
+    let first = route.subjects.len() + permit.plan.only_where.len();
+    (first..).zip(&permit.plan.regions)
+}
+
+/// What the answer says of where the people of a role are.
+fn whereabouts(
+    permit: &Permit,
+    part: Part,
+    ids: &[Option<SubjectIds>],
+    role: usize,
+) -> Whereabouts {
+    let mut said = Vec::new();
+    for (slot, _) in region_slots(permit).filter(|(_, region)| region.of == role) {
+        if part == Part::Request {
+            return Whereabouts::Later;
+        }
+        match ids.get(slot).and_then(Option::as_ref) {
+            None => {}
+            Some(SubjectIds::One(text)) => said.push(country(text.expose())),
+            Some(SubjectIds::Many(texts)) => {
+                said.extend(texts.iter().map(|text| country(text.expose())));
+            }
+            Some(SubjectIds::Unresolved) => return Whereabouts::Contradictory,
+        }
+    }
+    Whereabouts::Said(said)
+}
+
+/// A country code in any case; any other text is a region that no mechanism leads from, unless the
+/// rules name it.
+fn country(text: &str) -> Country {
+    if text.len() == 2 { text.to_ascii_uppercase().as_str().into() } else { text.into() }
 }
 
 /// Whether the query filters on a member that is taken out of this part: that the part is there

@@ -89,7 +89,8 @@ pub fn decide(
             .in_words("the route names no data subject"));
     }
 
-    let mut known = vec![None; route.subjects.len() + plan.only_where.len() + plan.dated.len()];
+    let beyond = plan.only_where.len() + plan.regions.len() + plan.dated.len();
+    let mut known = vec![None; route.subjects.len() + beyond];
     for subject in facts.known {
         let Some(slot) = known.get_mut(subject.role) else { continue };
         // The same role twice, as in `?id=a&id=b`: nobody can say who is meant.
@@ -236,7 +237,8 @@ fn reachable(policy: &Policy, recipient: &Recipient, now: Timestamp) -> bool {
     let Some(country) = &recipient.country else { return false };
     let mut regions = transfers.table.iter().flat_map(|mechanism| &mechanism.from);
     regions.any(|region| {
-        matches!(mechanism(transfers, region, country, today(now)), Transfer::Covered(_))
+        let agreed = |_: &PurposeId| true;
+        matches!(mechanism(transfers, region, country, today(now), agreed), Transfer::Covered(_))
     })
 }
 

@@ -32,6 +32,7 @@ pub(super) fn gate(
     role: usize,
     id: &DataSubject,
     said: &Statements,
+    whereabouts: &Whereabouts,
     now: Timestamp,
 ) -> SubjectGate {
     // Other people in an answer to the data subject stay hidden (GDPR Art. 15(4)).
@@ -91,7 +92,7 @@ pub(super) fn gate(
         return SubjectGate::Drop(RefusalReason::Minor);
     }
 
-    match transfer(permit, said.region.as_ref(), now) {
+    match transfer(permit, role, said, whereabouts, now) {
         Transfer::Uncovered => return SubjectGate::Drop(RefusalReason::TransferOfSubject),
         Transfer::Covered(mechanisms) => {
             for mechanism in mechanisms {
@@ -233,9 +234,7 @@ pub(super) fn one_time_grant<'a>(
     said: &'a Statements,
     now: Timestamp,
 ) -> Option<&'a OneTimeGrant> {
-    let route = &permit.policy.routes[permit.plan.route_index];
-    let locator = &route.subjects.get(role)?.locator;
-    if !matches!(locator, Locator::Path(_) | Locator::Query(_)) {
+    if !is_one_person_asked_for(permit, role) {
         return None;
     }
     said.one_time_grants.iter().find(|grant| {
@@ -243,6 +242,13 @@ pub(super) fn one_time_grant<'a>(
             && grant.recipient == *permit.recipient()
             && grant.is_usable(&permit.decision, now)
     })
+}
+
+/// Whether the request itself names the person of this role: no list, and nobody beside them.
+fn is_one_person_asked_for(permit: &Permit, role: usize) -> bool {
+    let route = &permit.policy.routes[permit.plan.route_index];
+    let locator = route.subjects.get(role).map(|subject| &subject.locator);
+    matches!(locator, Some(Locator::Path(_) | Locator::Query(_)))
 }
 
 /// Whether each purpose has a consent that lists the cell's category, where the cell needs that.
@@ -316,6 +322,17 @@ fn withdrawn_above(consent: &Consent, said: &Statements, now: Timestamp) -> bool
         })
 }
 
+/// What an answer says of where a person is.
+#[derive(Debug)]
+pub(super) enum Whereabouts {
+    /// It has not been read yet; before it was, nothing leaves.
+    Later,
+    /// These regions; none where the answer says nothing.
+    Said(Vec<Country>),
+    /// Several at once at one place: nobody can say which.
+    Contradictory,
+}
+
 /// Whether a region's data may go to the recipient's country.
 #[derive(Debug)]
 pub(super) enum Transfer<'a> {
@@ -325,10 +342,14 @@ pub(super) enum Transfer<'a> {
     Uncovered,
 }
 
-/// The mechanism for one subject. A subject whose region is not known has the rules' `unknown` one.
-pub(super) fn transfer<'a>(
+/// The mechanisms for one subject. What the sources say holds together: data leave only if they
+/// could leave from each of the regions, with the measures of all. A subject of whom no source
+/// knows anything has the rules' `unknown` region.
+fn transfer<'a>(
     permit: &'a Permit,
-    region: Option<&Country>,
+    role: usize,
+    said: &Statements,
+    whereabouts: &Whereabouts,
     now: Timestamp,
 ) -> Transfer<'a> {
     let Some(transfers) = &permit.policy.transfers else { return Transfer::Covered(Vec::new()) };
@@ -340,7 +361,44 @@ pub(super) fn transfer<'a>(
     let Some(country) = &permit.policy.recipients[permit.recipient()].country else {
         return Transfer::Uncovered;
     };
-    mechanism(transfers, region.unwrap_or(&transfers.unknown_region), country, today(now))
+    let mut regions: Vec<&Country> =
+        said.region.iter().filter(|_| transfers.sources.directory).collect();
+    match whereabouts {
+        // What the answer will say is asked for again before anything of it leaves.
+        Whereabouts::Later if regions.is_empty() => return Transfer::Covered(Vec::new()),
+        Whereabouts::Later => {}
+        Whereabouts::Said(said) => regions.extend(said),
+        Whereabouts::Contradictory => return Transfer::Uncovered,
+    }
+    if regions.is_empty() {
+        regions.push(&transfers.unknown_region);
+    }
+    let consented = |purpose: &PurposeId| {
+        is_one_person_asked_for(permit, role) && agreed_to_transfer(permit, purpose, said, now)
+    };
+    let mut measures = Vec::new();
+    for region in regions {
+        match mechanism(transfers, region, country, today(now), consented) {
+            Transfer::Uncovered => return Transfer::Uncovered,
+            Transfer::Covered(mechanisms) => measures.extend(mechanisms),
+        }
+    }
+    Transfer::Covered(measures)
+}
+
+/// Whether this person's explicit consent to the transfer itself names the recipient. One that lists
+/// categories was given for those alone and does not carry an answer.
+fn agreed_to_transfer(
+    permit: &Permit,
+    purpose: &PurposeId,
+    said: &Statements,
+    now: Timestamp,
+) -> bool {
+    consents_for(permit, purpose, Need::ExplicitConsent, said, now).is_ok_and(|consents| {
+        consents.iter().any(|consent| {
+            consent.recipients.contains(permit.recipient()) && consent.categories.is_empty()
+        })
+    })
 }
 
 /// A mechanism in force without a supplementary measure, else all in force with the measures of
@@ -350,10 +408,9 @@ pub(super) fn mechanism<'a>(
     region: &Country,
     country: &Country,
     today: Date,
+    consented: impl Fn(&PurposeId) -> bool,
 ) -> Transfer<'a> {
-    let is_within = |country: &Country, of: &Country| {
-        country == of || transfers.regions.get(of).is_some_and(|members| members.contains(country))
-    };
+    let is_within = |country, of| transfers.is_within(country, of);
     if !transfers.allowed.iter().any(|allowed| is_within(country, allowed)) {
         return Transfer::Uncovered;
     }
@@ -363,6 +420,7 @@ pub(super) fn mechanism<'a>(
                 && mechanism.until.is_none_or(|until| today <= until)
                 && mechanism.from.iter().any(|from| is_within(region, from))
                 && (mechanism.to.is_empty() || mechanism.to.iter().any(|to| is_within(country, to)))
+                && mechanism.consent.as_ref().is_none_or(&consented)
         })
     };
     if in_force().any(|mechanism| mechanism.measure.is_empty()) {

@@ -158,6 +158,11 @@ async fn walk(
     if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
+    if matched.is_none()
+        && let Some(document) = serve::well_known(&policy, &head.method, head.uri.path())
+    {
+        return Ok(Answered::Own(document));
+    }
     if let Some((route, document)) =
         matched.as_ref().and_then(|matched| serve::document(&policy, matched.index))
     {

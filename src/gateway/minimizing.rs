@@ -150,13 +150,14 @@ impl Minimizing {
             Scope::Element(_) => Part::Element,
         };
         let mut located = self.stated.clone();
-        located.extend(question.subjects.into_iter().map(|(role, found)| {
+        located.extend(question.subjects.into_iter().filter_map(|(role, found)| {
             let ids = match found {
-                Located::Nothing | Located::Ambiguous => SubjectIds::Unresolved,
+                Located::Nothing => return None,
+                Located::Ambiguous => SubjectIds::Unresolved,
                 Located::One(id) => SubjectIds::One(id),
                 Located::Many(ids) => SubjectIds::Many(ids),
             };
-            (usize::from(role.0), ids)
+            Some((usize::from(role.0), ids))
         }));
         let registers = &self.registers;
         let gate = self

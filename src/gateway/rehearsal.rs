@@ -3,14 +3,14 @@
 //! It walks the way of `exchange` with the same parts (target, purposes, `decide`, headers, minimizer,
 //! answer, access-log line), so that what `tamis test` proves is what the gateway does. Nothing is
 //! fetched, entered or sent. A whole backend answer comes in, a whole answer goes out; a body that
-//! fails on its way is refused whole, as the gateway does with bodies that it still holds. A request
-//! brings no body here, so a route that asks for one refuses it as the gateway would.
+//! fails on its way is refused whole, as the gateway does with bodies that it still holds.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Uri};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -19,7 +19,7 @@ use super::exchange::stated;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::route::Target;
-use super::{headers, purpose, serve};
+use super::{headers, purpose, request_body, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
 use crate::keys::KeyRing;
 use crate::minimize::{JsonLimits, Tally};
@@ -52,10 +52,16 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// The client's address.
     pub client: IpAddr,
+    /// The body, where the request brings one.
+    pub body: Option<Vec<u8>>,
+    /// Under which the request is decided.
+    pub decision: DecisionId,
 }
 
-/// The backend's answer, of status 200 and media type JSON.
+/// The backend's answer, of media type JSON.
 pub struct Backend {
+    /// Its status; what is no success is not rehearsed.
+    pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body, decoded.
@@ -72,16 +78,26 @@ pub struct Rehearsed {
     pub body: Result<Vec<u8>, RefusalReason>,
     /// What the refusal says to operators and internal recipients beside its reason.
     pub detail: Option<String>,
-    /// The headers by which the backend would be asked; `None` where it would not be asked.
-    pub towards_backend: Option<HeaderMap>,
+    /// What the backend would be asked; `None` where it would not be asked.
+    pub towards_backend: Option<TowardsBackend>,
     /// The access log's line.
     pub log_line: String,
+}
+
+/// A request as a backend sees it.
+pub struct TowardsBackend {
+    /// Path and query.
+    pub target: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// What is left of the body, where the request brought one.
+    pub body: Option<Bytes>,
 }
 
 /// Plays one exchange.
 #[must_use]
 pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
-    let decision = DecisionId::from("d_rehearsal");
+    let decision = asked.decision.clone();
     let mut route = None;
     let mut towards_backend = None;
     let played = play(stage, asked, backend, &decision, &mut route, &mut towards_backend);
@@ -127,8 +143,7 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
         Ok(Played::Released { permit, body, tally }) => {
             let passed = headers::towards_client(&backend.headers, &stage.policy);
             let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
-            let came = respond::USUAL;
-            let response = respond::released(&permit, came, passed, Some(&tally), whole);
+            let response = respond::released(&permit, backend.status, passed, Some(&tally), whole);
             let status = response.status().as_u16();
             let length = body.len() as u64;
             let outcome = if body == backend.body {
@@ -177,7 +192,7 @@ fn play(
     backend: &Backend,
     decision: &DecisionId,
     route: &mut Option<RouteId>,
-    towards_backend: &mut Option<HeaderMap>,
+    towards_backend: &mut Option<TowardsBackend>,
 ) -> Result<Played, Refusal> {
     let policy = &stage.policy;
     let role = policy.recipients.get(&asked.caller.recipient).map(|recipient| recipient.role);
@@ -192,6 +207,10 @@ fn play(
     let malformed = |_| refused(RefusalReason::RequestMalformed);
     let target = Target::judge(&asked.uri).map_err(malformed)?;
     let matched = target.matches(policy, &asked.method);
+    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
+    if !takes_body && asked.body.is_some() {
+        return Err(refused(RefusalReason::RequestBody));
+    }
     if let Some((id, document)) =
         matched.as_ref().and_then(|matched| serve::document(policy, matched.index))
     {
@@ -232,15 +251,21 @@ fn play(
     let permit = Arc::new(decide(policy, &facts, decision.clone(), stage.now)?);
     let permitted_but =
         |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
-    if rules.request.is_some() {
-        return Err(permitted_but(RefusalReason::RequestContent));
-    }
-    *towards_backend = Some(headers::towards_upstream(
-        &asked.headers,
-        policy,
-        asked.client,
-        permit.decision().as_str(),
-    ));
+    let body = match &rules.request {
+        None => None,
+        Some(named) => {
+            request_body::announced(&asked.headers).map_err(permitted_but)?;
+            let whole = asked.body.as_deref().unwrap_or_default();
+            let left = request_body::judged(named, whole, JsonLimits::default());
+            Some(left.map_err(permitted_but)?)
+        }
+    };
+    let decided = permit.decision().as_str();
+    *towards_backend = Some(TowardsBackend {
+        target: target.path_and_query(),
+        headers: headers::towards_upstream(&asked.headers, policy, asked.client, decided),
+        body,
+    });
     let failed = |error: MinimizingError| {
         let reason = match error {
             MinimizingError::Malformed(_) => RefusalReason::Unfilterable,

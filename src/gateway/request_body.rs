@@ -27,6 +27,15 @@ pub(super) async fn reduced(
     body: Incoming,
     limits: &Limits,
 ) -> Result<Bytes, RefusalReason> {
+    announced(headers)?;
+    let most = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
+    let whole = timeout(limits.idle_timeout, Limited::new(body, most).collect()).await;
+    let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };
+    judged(rules, &whole.to_bytes(), limits.json)
+}
+
+/// Refuses a body that cannot be judged, by its head.
+pub(super) fn announced(headers: &HeaderMap) -> Result<(), RefusalReason> {
     // A coding would have to be undone first, and chunks have no length to hold them to.
     if !is_json(headers) || headers.contains_key(CONTENT_ENCODING) {
         return Err(RefusalReason::RequestContent);
@@ -34,16 +43,21 @@ pub(super) async fn reduced(
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err(RefusalReason::RequestBody);
     }
-    let most = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
-    let whole = timeout(limits.idle_timeout, Limited::new(body, most).collect()).await;
-    let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };
-    let whole = whole.to_bytes();
+    Ok(())
+}
+
+/// What the backend is to get of a body that came whole.
+pub(super) fn judged(
+    rules: &RequestBody,
+    whole: &[u8],
+    limits: JsonLimits,
+) -> Result<Bytes, RefusalReason> {
     // Of a member that stands there twice, this reader and the backend could each take another.
-    let document = without_doubles(&whole).ok_or(RefusalReason::RequestContent)?;
+    let document = without_doubles(whole).ok_or(RefusalReason::RequestContent)?;
     if !rules.must.iter().all(|must| holds(must, &document)) {
         return Err(RefusalReason::RequestContent);
     }
-    let reduced = reduce(rules, &whole, limits.json).ok_or(RefusalReason::RequestContent)?;
+    let reduced = reduce(rules, whole, limits).ok_or(RefusalReason::RequestContent)?;
     Ok(reduced.into())
 }
 

@@ -193,9 +193,6 @@ const fn title_of(reason: RefusalReason) -> &'static str {
     }
 }
 
-/// What a backend answers that has what was asked for, where none is asked in earnest.
-pub(super) const USUAL: StatusCode = StatusCode::OK;
-
 /// The answer that releases: minimized, or without a body.
 pub(super) fn released(
     permit: &Permit,

@@ -1,5 +1,7 @@
 //! What the gateway answers itself, from the rules in force.
 
+use http::Method;
+use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use crate::policy::Policy;
@@ -13,6 +15,29 @@ pub(super) fn document(policy: &Policy, route: usize) -> Option<(RouteId, Map<St
         Serve::PolicyDocument => policy_document(policy),
     };
     Some((route.id.clone(), document))
+}
+
+/// Where a site says that it honours Global Privacy Control. Source: W3C Global Privacy Control,
+/// "GPC Support Resource".
+const GPC: &str = "/.well-known/gpc.json";
+
+/// What is served at a fixed path, whatever the routes say: `Sec-GPC` is honoured, where the rules
+/// say to what it objects.
+pub(super) fn well_known(
+    policy: &Policy,
+    method: &Method,
+    path: &str,
+) -> Option<Map<String, Value>> {
+    let is_asked = path == GPC && (method == Method::GET || method == Method::HEAD);
+    if !is_asked || policy.registers.gpc_objects_to.is_empty() {
+        return None;
+    }
+    let mut document = Map::new();
+    document.insert("gpc".into(), json!(true));
+    if policy.revision.parse::<Date>().is_ok() {
+        document.insert("lastUpdate".into(), json!(policy.revision));
+    }
+    Some(document)
 }
 
 /// The policy in force: for what which categories go to which kinds of recipients, with the digest

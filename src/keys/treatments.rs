@@ -122,6 +122,7 @@ impl KeyRing {
         let (used_for, period) = match action {
             Action::Pseudonym(period) => (Use::Pseudonym, *period),
             Action::Token => (Use::Token, Period::Unlimited),
+            Action::Fpe => (Use::Fpe, Period::Unlimited),
             Action::Keep
             | Action::Mask(_)
             | Action::Initials
@@ -131,7 +132,6 @@ impl KeyRing {
             | Action::AgentFamily
             | Action::PathTemplate
             | Action::Origin
-            | Action::Fpe
             | Action::Scrub
             | Action::OwnLines
             | Action::Blank

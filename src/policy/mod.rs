@@ -16,6 +16,7 @@ mod overlap;
 pub mod path;
 pub mod plan;
 mod plans;
+mod region;
 pub mod retention;
 mod syntax;
 

@@ -10,6 +10,7 @@ pub use super::channels::{
 };
 use super::path::Selector;
 use super::plans::Plans;
+pub use super::region::{Region, RegionSources};
 pub use super::retention::{Retention, Since};
 use super::{Diagnostic, Place};
 use crate::action::Action;
@@ -226,6 +227,8 @@ pub struct Route {
     pub subjects: Vec<Subject>,
     /// The list that is cut element by element.
     pub each: Option<Selector>,
+    /// Where the answer says in which region people are.
+    pub regions: Vec<Region>,
     /// Where the dates stand from which retention periods count.
     pub since: Vec<Since>,
     /// Catalogued personal members.
@@ -454,6 +457,8 @@ pub enum Limit {
 /// Which regions' data may go to which countries.
 #[derive(Clone, Debug)]
 pub struct Transfers {
+    /// Where regions are learned.
+    pub sources: RegionSources,
     /// The region of a subject of whom none is known.
     pub unknown_region: Country,
     /// Countries that anything may go to at all.
@@ -462,6 +467,14 @@ pub struct Transfers {
     pub regions: BTreeMap<Country, Vec<Country>>,
     /// The mechanisms.
     pub table: Vec<Mechanism>,
+}
+
+impl Transfers {
+    /// Whether a country is `of`, or lies within the region of that name.
+    #[must_use]
+    pub fn is_within(&self, country: &Country, of: &Country) -> bool {
+        country == of || self.regions.get(of).is_some_and(|members| members.contains(country))
+    }
 }
 
 /// A transfer mechanism. Source: GDPR Art. 44–49.
@@ -479,6 +492,9 @@ pub struct Mechanism {
     pub until: Option<Date>,
     /// What must happen to these categories on the way.
     pub measure: Vec<ShowCell>,
+    /// It carries the data of those who have consented to this explicitly, naming the recipient,
+    /// and of nobody else. Source: GDPR Art. 49(1)(a).
+    pub consent: Option<PurposeId>,
     /// Why this version does not let anything pass by it.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

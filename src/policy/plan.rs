@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use super::cell;
-use super::model::{Derivation, Limit, Locator, Need, Route, RowCondition};
+use super::model::{Derivation, Limit, Locator, Need, Region, Route, RowCondition};
 use super::overlap::may_touch;
 use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
@@ -37,8 +37,11 @@ pub struct Plan {
     /// Values that stand in an element, or in an answer that is no list, or it stays away. The ids
     /// found for roles beyond those of the route are to be these, in their order.
     pub only_where: Vec<String>,
+    /// Where the answer says in which region people are, if that decides anything here. What stands
+    /// there is found as ids of roles beyond those of `only_where`, in their order.
+    pub regions: Vec<Region>,
     /// Cells that leave only while they are young enough. The dates are found as the ids of roles
-    /// beyond those of `only_where` are, in their order.
+    /// beyond those of `regions` are, in their order.
     pub dated: Vec<Dated>,
     /// Only elements of which the person who asks is a party: one of the purposes shows some member
     /// as `own lines`, whatever the others show of it.
@@ -119,7 +122,10 @@ impl Plan {
 
         let mut rules = marks(route, &cells, &places)?;
         condition_marks(route, conditions, &mut rules)?;
-        date_marks(route.subjects.len() + conditions.len(), &dated, &mut rules)?;
+        let regions = regions(policy, route, recipient);
+        region_marks(route.subjects.len() + conditions.len(), regions, &mut rules)?;
+        let first = route.subjects.len() + conditions.len() + regions.len();
+        date_marks(first, &dated, &mut rules)?;
         let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
         Ok(Self {
@@ -131,12 +137,14 @@ impl Plan {
             automaton,
             holds_document: !route.parties_only.is_empty()
                 || (!conditions.is_empty() && route.each.is_none())
+                || regions.iter().any(|region| !region.in_element)
                 || dated.iter().any(|dated| !dated.in_element)
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
             only_where: conditions.iter().map(|condition| condition.value.clone()).collect(),
             dated,
+            regions: regions.to_vec(),
             own_lines,
         })
     }
@@ -181,6 +189,28 @@ fn date_marks(
         let bound = usize::from(u8::MAX);
         let role = u8::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
         rules.push((dated.date.clone(), Mark::Subject(RoleIndex(role))));
+    }
+    Ok(())
+}
+
+/// The regions that decide about what the recipient gets: people see what is their own wherever they
+/// are, and where no transfer is judged nobody asks.
+fn regions<'a>(policy: &Policy, route: &'a Route, recipient: &RecipientId) -> &'a [Region] {
+    let is_person =
+        policy.recipients.get(recipient).is_some_and(|recipient| recipient.role.is_person());
+    if is_person || policy.transfers.is_none() { &[] } else { &route.regions }
+}
+
+/// Regions are found as the ids of roles from `first` on.
+fn region_marks(
+    first: usize,
+    regions: &[Region],
+    rules: &mut Vec<(Selector, Mark)>,
+) -> Result<(), CompileError> {
+    for (at, region) in (first..).zip(regions) {
+        let bound = usize::from(u8::MAX);
+        let role = u8::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
+        rules.push((region.selector.clone(), Mark::Subject(RoleIndex(role))));
     }
     Ok(())
 }

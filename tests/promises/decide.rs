@@ -1,6 +1,7 @@
 //! Decisions: each gate of docs/RULES.md, in its order, on one policy that has a route for each.
 
 mod parts;
+mod transfers;
 
 use std::sync::Arc;
 

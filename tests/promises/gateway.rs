@@ -8,6 +8,7 @@ mod answers;
 mod cursors;
 mod orders;
 mod recipients;
+mod regions;
 mod request_bodies;
 mod requests;
 mod retention;

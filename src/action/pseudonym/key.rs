@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::Canonical;
 use super::base32;
+use super::ff1::Permutation;
 use crate::terms::Personal;
 
 /// HKDF salt: names the product and the version of the derivation. Changing it changes every pseudonym.
@@ -26,6 +27,10 @@ const TEXT_BYTES: usize = 64;
 
 /// Tokens hide the length of what they carry up to a multiple of this.
 const TOKEN_BLOCK: usize = 16;
+
+/// Digits in which an integer is permuted: the most that stay below 2⁵³, so that every JSON reader
+/// keeps them exact. Part of the format: it can never change.
+const INTEGER_DIGITS: usize = 15;
 
 /// Marks the end of the value in a token's plaintext. Source: ISO/IEC 7816-4 padding.
 const TOKEN_END: u8 = 0x80;
@@ -63,6 +68,8 @@ pub enum Use {
     Pseudonym,
     /// Reversible tokens.
     Token,
+    /// Permutations of digits.
+    Fpe,
 }
 
 impl Use {
@@ -70,6 +77,7 @@ impl Use {
         match self {
             Self::Pseudonym => "pseudonym",
             Self::Token => "token",
+            Self::Fpe => "fpe",
         }
     }
 
@@ -78,6 +86,8 @@ impl Use {
         match self {
             Self::Pseudonym => "ps",
             Self::Token => "tk",
+            // Digits stand alone.
+            Self::Fpe => "",
         }
     }
 }
@@ -138,6 +148,7 @@ enum Material {
         key: Zeroizing<[u8; 64]>,
         associated_data: Vec<u8>,
     },
+    Fpe(Box<Permutation>),
 }
 
 impl fmt::Debug for DomainKey {
@@ -149,8 +160,8 @@ impl fmt::Debug for DomainKey {
 impl DomainKey {
     /// Derives the key of `domain`:
     /// `HKDF-SHA256(ikm = root, salt = "tamis/v1", info = lp(use)‖lp(policy)‖…‖lp(version))`, where
-    /// `lp(x)` is the length of `x` in four bytes, big endian, then `x`. 32 bytes for a pseudonym,
-    /// 64 for a token. Source: RFC 5869.
+    /// `lp(x)` is the length of `x` in four bytes, big endian, then `x`. 32 bytes for a pseudonym
+    /// or a permutation, 64 for a token. Source: RFC 5869.
     #[must_use]
     pub fn derive(root: &RootKey, domain: &Domain<'_>) -> Self {
         let version = root.version.to_string();
@@ -183,6 +194,15 @@ impl DomainKey {
                     length_prefixed(part.as_bytes(), &mut associated_data);
                 }
                 Material::Token { key, associated_data }
+            }
+            Use::Fpe => {
+                let mut key = Zeroizing::new([0; 32]);
+                hkdf.expand(&info, key.as_mut_slice()).expect("32 bytes are within HKDF's 8160");
+                let mut tweak = Vec::with_capacity(64);
+                for part in [domain.category, domain.recipient, domain.purpose] {
+                    length_prefixed(part.as_bytes(), &mut tweak);
+                }
+                Material::Fpe(Box::new(Permutation::new(&key, tweak)))
             }
         };
         Self { mark, material }
@@ -275,6 +295,28 @@ impl DomainKey {
         plain.truncate(end);
         canonical.text(plain).map(Personal::new)
     }
+
+    /// Another integer for an integer below 10¹⁵, which every JSON number holds exactly. No two integers
+    /// share one. `None` for what is no such integer, or if the key is not for permutations.
+    #[must_use]
+    pub fn permute_integer(&self, value: &str) -> Option<String> {
+        let Material::Fpe(permutation) = &self.material else { return None };
+        let canonical = Canonical::Decimal.bytes(value)?;
+        let mut digits = Zeroizing::new([b'0'; INTEGER_DIGITS]);
+        let start = INTEGER_DIGITS.checked_sub(canonical.len())?;
+        digits[start..].copy_from_slice(&canonical);
+        let permuted = permutation.digits(digits.as_slice())?;
+        let significant = permuted.trim_start_matches('0');
+        Some(if significant.is_empty() { "0" } else { significant }.to_owned())
+    }
+
+    /// Another digit string of the same length, 6 to 70. No two strings of a length share one. `None`
+    /// for all other text, or if the key is not for permutations.
+    #[must_use]
+    pub fn permute_digits(&self, value: &str) -> Option<String> {
+        let Material::Fpe(permutation) = &self.material else { return None };
+        permutation.digits(value.as_bytes())
+    }
 }
 
 fn length_prefixed(part: &[u8], out: &mut Vec<u8>) {
@@ -349,6 +391,12 @@ mod tests {
         let tokens = DomainKey::derive(&root, &domain(Use::Token));
         assert!(pseudonyms.token(Canonical::Text, "c1").is_none());
         assert!(tokens.pseudonym(Canonical::Text, "c1").is_none());
+        assert!(pseudonyms.permute_digits("123456").is_none());
+        assert!(tokens.permute_integer("42").is_none());
+        let permutations = DomainKey::derive(&root, &domain(Use::Fpe));
+        assert!(permutations.permute_integer("42").is_some());
+        assert!(permutations.pseudonym(Canonical::Text, "c1").is_none());
+        assert!(permutations.token(Canonical::Text, "c1").is_none());
     }
 
     #[test]

@@ -57,7 +57,6 @@ impl Treatment {
             // No string is what these were made for: see `apply`.
             Action::Generalise(Generalisation::City | Generalisation::Country)
             | Action::Scrub
-            | Action::Fpe
             | Action::Remove
             | Action::Drop
             | Action::Refuse => State::Fixed(b"", Applied::Blanked),
@@ -70,7 +69,8 @@ impl Treatment {
             | Action::IpPrefix { .. }
             | Action::AgentFamily
             | Action::PathTemplate
-            | Action::Origin => return None,
+            | Action::Origin
+            | Action::Fpe => return None,
         };
         Some(Incremental { state })
     }

@@ -14,6 +14,7 @@ mod last;
 mod mask;
 mod network;
 mod number;
+mod permute;
 mod text;
 
 use std::collections::BTreeMap;
@@ -92,14 +93,18 @@ impl Treatment {
 
     /// `None`: the action was not made for this value.
     fn release(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
-        // A number made coarser is the only result that is no string.
-        let is_amount = matches!(
+        // A number made coarser or permuted is the only result that is no string.
+        let stays_number = matches!(
             self.action,
-            Action::Generalise(
-                Generalisation::Bucket(_) | Generalisation::Round(_) | Generalisation::Degrees(_)
-            )
+            Action::Fpe
+                | Action::Generalise(
+                    Generalisation::Bucket(_)
+                        | Generalisation::Round(_)
+                        | Generalisation::Degrees(_)
+                )
         );
-        let mark: &[u8] = if is_amount && matches!(value, Scalar::Number(_)) { b"" } else { b"\"" };
+        let mark: &[u8] =
+            if stays_number && matches!(value, Scalar::Number(_)) { b"" } else { b"\"" };
         out.extend_from_slice(mark);
         self.release_text(value, out)?;
         out.extend_from_slice(mark);
@@ -148,10 +153,10 @@ impl Treatment {
                 self.key.as_ref()?.write_pseudonym(self.canonical, text?, out)?;
             }
             Action::Token => self.key.as_ref()?.write_token(self.canonical, text?, out)?,
-            // This version refuses to guess what a detector would find (scrub) and to permute digits
-            // (fpe). The others are dealt with before or elsewhere: see `apply`.
+            Action::Fpe => permute::permute(self.key.as_ref()?, self.canonical, value, out)?,
+            // This version refuses to guess what a detector would find (scrub). The others are dealt
+            // with before or elsewhere: see `apply`.
             Action::Scrub
-            | Action::Fpe
             | Action::Keep
             | Action::OwnLines
             | Action::Blank

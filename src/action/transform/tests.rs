@@ -13,7 +13,11 @@ use crate::action::lattice::tests::any_action;
 use crate::action::pseudonym::{Domain, RootKey, Scope, Use};
 
 fn treatment(action: Action) -> Treatment {
-    let used_for = if action == Action::Token { Use::Token } else { Use::Pseudonym };
+    let used_for = match action {
+        Action::Token => Use::Token,
+        Action::Fpe => Use::Fpe,
+        _ => Use::Pseudonym,
+    };
     let root = std::array::from_fn(|at| u8::try_from(at).expect("32 bytes"));
     let key = DomainKey::derive(
         &RootKey::new(NonZeroU32::MIN, Zeroizing::new(root)),
@@ -376,7 +380,22 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
             ("false", "blank"),
         ],
     ),
-    ("fpe", &[("42", "blank"), (r#""42""#, "blank")]),
+    // The numbers were computed apart from this code.
+    (
+        "fpe",
+        &[
+            ("42", "693971437012431"),
+            ("4.2e1", "693971437012431"),
+            (r#""00123456""#, r#""18367527""#),
+            (r#""123456""#, r#""302185""#),
+            (r#""42""#, "blank"),
+            ("4.2", "blank"),
+            ("-42", "blank"),
+            ("1000000000000000", "blank"),
+            (r#""c1""#, "blank"),
+            ("true", "blank"),
+        ],
+    ),
     ("scrub", &[(r#""call +49 30 1234567""#, "blank")]),
     ("remove", &[(r#""x""#, "blank"), ("7", "blank")]),
     ("refuse", &[(r#""x""#, "blank")]),
@@ -412,7 +431,7 @@ fn null_stays_null_and_blank_keeps_the_kind() {
 
 #[test]
 fn without_a_key_there_is_no_pseudonym_and_no_value() {
-    for action in ["pseudonym", "pseudonym daily", "token"] {
+    for action in ["pseudonym", "pseudonym daily", "token", "fpe"] {
         let bare = Treatment { key: None, ..treatment(action.parse().expect("an action")) };
         assert_eq!(apply(&bare, r#""c1""#), ("\"\"".to_owned(), Applied::Blanked), "{action}");
     }
@@ -433,6 +452,18 @@ fn a_number_and_its_text_share_a_pseudonym_where_the_category_is_decimal() {
         assert_eq!(apply(&decimal, json), expected, "{json}");
     }
     assert_eq!(apply(&decimal, "4.2").1, Applied::Blanked);
+}
+
+#[test]
+fn a_number_and_its_text_are_permuted_alike_where_the_category_is_decimal() {
+    let of = |canonical| Treatment { canonical, ..treatment(Action::Fpe) };
+    let decimal = of(Canonical::Decimal);
+    assert_eq!(apply(&decimal, "42"), ("693971437012431".to_owned(), Applied::Written));
+    assert_eq!(apply(&decimal, r#""042""#), ("\"693971437012431\"".to_owned(), Applied::Written));
+    for canonical in [Canonical::Phone, Canonical::Compact, Canonical::Email, Canonical::Ip] {
+        let refused = ("\"\"".to_owned(), Applied::Blanked);
+        assert_eq!(apply(&of(canonical), r#""4111111111111111""#), refused, "{canonical:?}");
+    }
 }
 
 proptest! {

@@ -169,8 +169,16 @@ fn transfers(policy: &Policy) -> String {
         })
         .collect();
     rows.sort();
+    let regions: Vec<String> = policy
+        .routes
+        .iter()
+        .flat_map(|route| route.regions.iter().map(move |region| (route, region)))
+        .map(|(route, region)| format!(", {} of {}", region.selector.text, route.id))
+        .collect();
     format!(
-        "unknown {}; allowed {:?}; {}",
+        "regions from {:?}{}; unknown {}; allowed {:?}; {}",
+        transfers.sources,
+        regions.concat(),
         transfers.unknown_region,
         transfers.allowed,
         rows.join("; ")

@@ -115,6 +115,10 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             Some(country) => format!("the person's region must have a mechanism to {country}"),
             None => "no transfer: the recipient's country is not known".to_owned(),
         });
+        for region in &plan.regions {
+            let (role, at) = (&route.subjects[region.of].role, &region.selector.text);
+            lines.push(format!("the region of the {role} stands at {at}"));
+        }
     }
     lines
 }
@@ -129,6 +133,10 @@ pub(super) fn linkability(plan: &Plan) -> Vec<String> {
             Action::Token => format!(
                 "{category}: a token; {recipient} can link it over time, nobody else can join it, \
                  and the gateway can turn it back"
+            ),
+            Action::Fpe => format!(
+                "{category}: other digits of the same form; {recipient} can link them over time, until \
+                 the key is changed; no other recipient can join them"
             ),
             Action::Pseudonym(Period::Unlimited) => format!(
                 "{category}: {recipient} can link it over time, until the key is changed; no other \

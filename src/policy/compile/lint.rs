@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{care, meetings};
+use super::{care, meetings, region};
 use crate::action::Action;
-use crate::policy::model::{Grant, Limit, Need, Policy, Show};
+use crate::action::pseudonym::Canonical;
+use crate::policy::model::{Grant, Limit, Mechanism, Need, Policy, Show};
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
 use crate::policy::{Place, Selector};
@@ -27,6 +28,8 @@ pub(super) struct Declared<'a> {
 pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
     grants(policy, declared, findings);
     authorities(policy, declared, findings);
+    region::lint(policy, findings);
+    permuted_into_real_ones(policy, findings);
     // What is unused in rules with an error is mostly so because of the error.
     if findings.has_error() {
         return;
@@ -37,6 +40,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     guessable(policy, findings);
     meeting_selectors(policy, findings);
     countries(policy, findings);
+    derogations(policy, findings);
     meetings::lint(policy, findings);
     care::lint(policy, declared, findings);
 }
@@ -163,7 +167,7 @@ fn guessable(policy: &Policy, findings: &mut Findings) {
         Show::ByOrder | Show::ByConsent(_) => None,
     });
     for cell in cells.flatten() {
-        if !matches!(cell.action, Action::Pseudonym(_) | Action::Token) {
+        if !matches!(cell.action, Action::Pseudonym(_) | Action::Token | Action::Fpe) {
             continue;
         }
         let low = policy
@@ -174,6 +178,26 @@ fn guessable(policy: &Policy, findings: &mut Findings) {
             let message = format!("`{category}` has few values: they can be told apart by count");
             let help = "a pseudonym hides who it is only among many; mask or generalise it";
             findings.warn("T410", &cell.place, message, Some(help.to_owned()));
+        }
+    }
+}
+
+/// T401 of `fpe`: digits that are permuted into digits of the same form are somebody else's phone
+/// number or card.
+fn permuted_into_real_ones(policy: &Policy, findings: &mut Findings) {
+    let cells = policy.grants.iter().filter_map(|grant| match &grant.show {
+        Show::Cells(cells) => Some(cells),
+        Show::ByOrder | Show::ByConsent(_) => None,
+    });
+    for cell in cells.flatten().filter(|cell| cell.action == Action::Fpe) {
+        let real = policy.categories.iter().find(|(id, category)| {
+            let opaque = matches!(category.canonical, Canonical::Text | Canonical::Decimal);
+            !opaque && cell.pattern.covers(id)
+        });
+        if let Some((category, _)) = real {
+            let message = format!("`fpe` of `{category}` could be somebody else's real one");
+            let help = "`fpe` is for opaque numbers; use `pseudonym`, `token` or a mask";
+            findings.error_with("T401", &cell.place, message, Some(help.to_owned()));
         }
     }
 }
@@ -222,13 +246,44 @@ fn countries(policy: &Policy, findings: &mut Findings) {
             findings.warn("T310", &recipient.place, message, None);
             continue;
         };
-        let within = |of: &crate::terms::Country| {
-            of == country
-                || transfers.regions.get(of).is_some_and(|members| members.contains(country))
-        };
-        if !transfers.allowed.iter().any(within) {
+        if !transfers.allowed.iter().any(|allowed| transfers.is_within(country, allowed)) {
             let message = format!("`{id}` is in {country}, which is no allowed country");
             findings.warn("T310", &recipient.place, message, None);
+        }
+    }
+}
+
+/// T310 for consent to a transfer, which is for single cases: a list never leaves by it.
+fn derogations(policy: &Policy, findings: &mut Findings) {
+    let Some(transfers) = &policy.transfers else { return };
+    for mechanism in transfers.table.iter().filter(|mechanism| mechanism.consent.is_some()) {
+        for (id, recipient) in &policy.recipients {
+            let Some(country) = &recipient.country else { continue };
+            let leads_there = |mechanism: &Mechanism| {
+                let to = &mechanism.to;
+                to.is_empty() || to.iter().any(|to| transfers.is_within(country, to))
+            };
+            let otherwise = transfers.table.iter().any(|other| {
+                other.consent.is_none() && other.refuses.is_none() && leads_there(other)
+            });
+            if recipient.role.is_person() || otherwise || !leads_there(mechanism) {
+                continue;
+            }
+            let granted = |category: &CategoryId| {
+                policy.grants.iter().any(|grant| grant.to.contains(id) && mentions(grant, category))
+            };
+            let bulk = policy.routes.iter().find(|route| {
+                route.each.is_some() && route.fields.iter().any(|field| granted(&field.category))
+            });
+            if let Some(route) = bulk {
+                let message = format!(
+                    "`{}` shows many people to `{id}`, and `derogation-consent` is for one at a time",
+                    route.id
+                );
+                let help = "name a mechanism for regular transfers (GDPR Art. 45, 46), or take \
+                            the list away from this recipient";
+                findings.error_with("T310", &mechanism.place, message, Some(help.to_owned()));
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod meetings;
 mod names;
 mod purposes;
 mod recipients;
+mod region;
 mod registers;
 mod release;
 mod request;
@@ -95,7 +96,7 @@ impl Compiler<'_> {
         limits.append(&mut self.withheld);
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
-        let transfers = fields.take("transfers").and_then(|node| self.transfers(node));
+        let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
         let retention = fields.take("retention").map(|node| self.retention(node));
         let cookies = fields.take("cookies").map(|node| self.cookies(node)).unwrap_or_default();
         let access_log = fields.take("access_log").map(|node| self.access_log(node));

@@ -16,7 +16,7 @@ const NEEDS: [(&str, Need); 4] = [
 /// What this version does with an action that it does not carry out.
 pub(in crate::policy) fn instead_of(action: &Action) -> Option<Action> {
     match action {
-        Action::Scrub | Action::Fpe => Some(Action::Remove),
+        Action::Scrub => Some(Action::Remove),
         // The city of a free-text address is not to be had by cutting it.
         Action::Generalise(Generalisation::City | Generalisation::Country) => Some(Action::Blank),
         Action::Keep
@@ -28,6 +28,7 @@ pub(in crate::policy) fn instead_of(action: &Action) -> Option<Action> {
         | Action::AgentFamily
         | Action::PathTemplate
         | Action::Origin
+        | Action::Fpe
         | Action::Token
         | Action::Pseudonym(_)
         | Action::OwnLines

@@ -53,6 +53,7 @@ impl Compiler<'_> {
             subjects,
             each,
             since: Vec::new(),
+            regions: Vec::new(),
             fields: Vec::new(),
             open: Vec::new(),
             request: None,
@@ -64,6 +65,7 @@ impl Compiler<'_> {
             place,
         };
         self.what_refuses(&mut fields, &mut route);
+        route.regions = self.regions(&mut fields, &route);
         route.request = self.request(&mut fields, &route);
         route.since = self.since(&mut fields, &route);
         if let Some(node) = fields.take("fields") {
@@ -200,12 +202,6 @@ impl Compiler<'_> {
             let unenforced = compiler.refuse(place, what, effect.clone());
             route.refuses.get_or_insert(unenforced);
         };
-        if let Some(node) = fields.take("region") {
-            if let Some(text) = node.text(self.findings, "the selector of a region") {
-                self.selector(text, &node.place, node.is_quoted(), route.each.as_ref());
-            }
-            refused(self, &node.place, "region of the subject from the body");
-        }
         if let Some(node) = fields.take("media") {
             for item in node.list(self.findings, "a list of media types") {
                 item.text(self.findings, "a media type");
@@ -476,7 +472,12 @@ impl Compiler<'_> {
         self.role_named(text, &node.place, subjects)
     }
 
-    fn role_named(&mut self, text: &str, place: &Place, subjects: &[Subject]) -> Option<usize> {
+    pub(super) fn role_named(
+        &mut self,
+        text: &str,
+        place: &Place,
+        subjects: &[Subject],
+    ) -> Option<usize> {
         let role = subjects.iter().position(|subject| subject.role.as_str() == text);
         if role.is_none() {
             let help = closest(text, subjects.iter().map(|subject| subject.role.as_str()));

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::Compiler;
 use super::countries::EEA;
 use super::release::instead_of;
-use crate::policy::model::{Mechanism, Transfers};
+use crate::policy::Place;
+use crate::policy::model::{Mechanism, Purpose, RegionSources, Transfers};
 use crate::policy::syntax::Node;
-use crate::terms::Country;
+use crate::terms::{Country, LegalBasis, PurposeId};
 
 /// Kinds of mechanism. Source: GDPR Art. 45, 46, 49.
 const KINDS: [(&str, Kind); 11] = [
@@ -19,7 +20,7 @@ const KINDS: [(&str, Kind); 11] = [
     ("bcr", Kind::Enforced),
     ("code", Kind::Enforced),
     ("certification", Kind::Enforced),
-    ("derogation-consent", Kind::Refused),
+    ("derogation-consent", Kind::Consented),
     ("aggregate-only", Kind::Refused),
     ("privacy-shield", Kind::Invalid),
 ];
@@ -27,6 +28,8 @@ const KINDS: [(&str, Kind); 11] = [
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Enforced,
+    /// Carries the data of those who agreed to it.
+    Consented,
     /// This version lets nothing pass by it.
     Refused,
     /// The law lets nothing pass by it.
@@ -34,18 +37,23 @@ enum Kind {
 }
 
 impl Compiler<'_> {
-    pub(super) fn transfers(&mut self, node: &Node) -> Option<Transfers> {
+    pub(super) fn transfers(
+        &mut self,
+        node: &Node,
+        purposes: &BTreeMap<PurposeId, Purpose>,
+    ) -> Option<Transfers> {
         let mut fields = node.fields(self.findings, "`transfers`");
         let mut unknown_region = None;
+        let mut sources = RegionSources::default();
         if let Some(node) = fields.require(self.findings, "region_of_subject") {
             let mut region = node.fields(self.findings, "`region_of_subject`");
             if let Some(node) = region.require(self.findings, "from") {
-                let sources = [("directory", false), ("route.region", true)];
+                let known = [("directory", false), ("route.region", true)];
                 for item in node.list(self.findings, "a list of sources") {
-                    if item.word(self.findings, "a source of regions", &sources) == Some(true) {
-                        let effect =
-                            "only the directory is asked; routes with `region` are refused";
-                        self.refuse(&item.place, "region_of_subject from route.region", effect);
+                    match item.word(self.findings, "a source of regions", &known) {
+                        Some(false) => sources.directory = true,
+                        Some(true) => sources.route = true,
+                        None => {}
                     }
                 }
             }
@@ -78,7 +86,7 @@ impl Compiler<'_> {
         });
         let table = fields.require(self.findings, "table").map(|node| {
             let items = node.list(self.findings, "a list of mechanisms");
-            items.iter().filter_map(|item| self.mechanism(item)).collect::<Vec<_>>()
+            items.iter().filter_map(|item| self.mechanism(item, purposes)).collect::<Vec<_>>()
         });
         if let Some(node) = fields.require(self.findings, "otherwise") {
             node.word(self.findings, "an answer to every other transfer", &[("refuse", ())]);
@@ -86,6 +94,7 @@ impl Compiler<'_> {
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         Some(Transfers {
+            sources,
             unknown_region: unknown_region?,
             allowed: allowed?,
             regions,
@@ -93,7 +102,11 @@ impl Compiler<'_> {
         })
     }
 
-    fn mechanism(&mut self, node: &Node) -> Option<Mechanism> {
+    fn mechanism(
+        &mut self,
+        node: &Node,
+        purposes: &BTreeMap<PurposeId, Purpose>,
+    ) -> Option<Mechanism> {
         let mut fields = node.fields(self.findings, "a mechanism");
         let place = fields.place().clone();
         let from = fields.require(self.findings, "from").map(|node| {
@@ -132,6 +145,7 @@ impl Compiler<'_> {
         let until = fields.take("until").map(|node| node.date(self.findings));
         let measure = fields.take("measure").map(|node| self.show_cells(node, "the recipient"));
         let measure = measure.unwrap_or_default();
+        let consent = self.transfer_consent(kind, fields.take("consent"), &place, purposes);
         self.keeps(fields.take("keeps"));
         let mut refuses = None;
         match kind {
@@ -144,7 +158,7 @@ impl Compiler<'_> {
                 let what = format!("transfers by {by}");
                 refuses = Some(self.refuse(&place, what, "nothing passes by it"));
             }
-            Some(Kind::Enforced) | None => {}
+            Some(Kind::Enforced | Kind::Consented) | None => {}
         }
         if measure.iter().any(|cell| instead_of(&cell.action).is_some()) {
             let effect = "nothing passes by this mechanism";
@@ -157,6 +171,55 @@ impl Compiler<'_> {
             Some(Some(date)) => Some(date),
             None => None,
         };
-        Some(Mechanism { from: from?, to: to?, by, reference, until, measure, refuses, place })
+        // Without the purpose that people agree to, a derogation would carry everybody's data.
+        if kind == Some(Kind::Consented) && consent.is_none() {
+            return None;
+        }
+        Some(Mechanism {
+            from: from?,
+            to: to?,
+            by,
+            reference,
+            until,
+            measure,
+            consent,
+            refuses,
+            place,
+        })
+    }
+
+    /// The purpose whose text told people of the risks. Source: GDPR Art. 49(1)(a).
+    fn transfer_consent(
+        &mut self,
+        kind: Option<Kind>,
+        node: Option<&Node>,
+        place: &Place,
+        purposes: &BTreeMap<PurposeId, Purpose>,
+    ) -> Option<PurposeId> {
+        match (kind, node) {
+            (Some(Kind::Consented), Some(node)) => {
+                let purpose = self.purpose(node)?;
+                let basis = purposes.get(&purpose).map(|purpose| purpose.basis);
+                if basis == Some(LegalBasis::ExplicitConsent) {
+                    return Some(purpose);
+                }
+                let message = format!("`{purpose}` does not rest on explicit consent");
+                let help = "a purpose with `basis: explicit-consent` whose text tells the risks";
+                self.findings.error_with("T310", &node.place, message, Some(help.to_owned()));
+                None
+            }
+            (Some(Kind::Consented), None) => {
+                let message = "a derogation by consent, and no purpose that people agree to";
+                let help = "write `consent: PURPOSE`; its text tells the risks of the transfer";
+                self.findings.error_with("T310", place, message, Some(help.to_owned()));
+                None
+            }
+            (_, Some(node)) => {
+                let message = "`consent` belongs to `by: derogation-consent`";
+                self.findings.error("T310", &node.place, message);
+                None
+            }
+            (_, None) => None,
+        }
     }
 }

@@ -79,6 +79,18 @@ async fn a_dealer_is_sent_the_link_to_the_policy_which_everybody_may_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_honours_gpc_says_so_and_no_other_does() {
+    let path = "/.well-known/gpc.json";
+    let stage = Stage::with_rules(RULES).await;
+    let answer = stage.send(None, request("GET", path, &[])).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body.as_deref(), Some(r#"{"gpc":true,"lastUpdate":"2026-01-01"}"#));
+    assert_eq!(stage.send(None, request("POST", path, &[])).await.status, 401);
+    let silent = Stage::set().await;
+    assert_eq!(silent.send(None, request("GET", path, &[])).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn by_consent_shows_what_the_consents_list_and_nothing_else() {
     let stage = Stage::with_rules(RULES).await;
     stage.backend.says("/people/u1", json(U1));

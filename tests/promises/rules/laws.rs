@@ -40,7 +40,7 @@ policy:
   source: {revision: "1"}
   controller: {name: Beispiel GmbH, seat: DE}
   default: remove
-categories: {contact.email: {}, contact.phone: {}, payment.amount: {}, place: {}}
+categories: {contact.email: {type: text}, contact.phone: {type: text}, payment.amount: {}, place: {}}
 purposes:
   service: {text: Service, basis: contract}
   research: {text: Research, basis: contract}

@@ -138,6 +138,19 @@ fn bad_rules_are_rejected_with_place_and_help() {
 }
 
 #[test]
+fn digits_are_not_permuted_into_somebody_elses_real_ones() {
+    let kinds = ["phone", "card", "iban", "email", "ip", "uuid", "text", "decimal"];
+    for kind in kinds {
+        let text = SMALL
+            .replace("contact.email: {}", &format!("contact.email: {{type: {kind}}}"))
+            .replace("mask last 4", "fpe");
+        let refused = Policy::parse("small.yaml", &text)
+            .is_err_and(|rejected| rejected.findings.iter().any(|finding| finding.code == "T401"));
+        assert_eq!(refused, !matches!(kind, "text" | "decimal"), "{kind}");
+    }
+}
+
+#[test]
 fn every_error_of_a_file_is_reported_at_once() {
     let text = SMALL
         .replace("default: remove", "default: keep")
@@ -185,6 +198,36 @@ fn no_text_makes_the_reader_fail_otherwise_than_by_a_finding() {
             assert!(rejected.to_string().contains("error[T"), "cut at {end}");
         }
     }
+}
+
+#[test]
+fn a_region_must_be_somebody_s_and_somebody_must_look_at_it() {
+    const TABLE: &str = "transfers: {region_of_subject: {from: [route.region], unknown: EEA}, allowed_countries: [EEA], table: [{from: EEA, to: EEA, by: same-region}], otherwise: refuse}\nrelease:";
+    let with = |region: &str| {
+        spoilt("    fields:", &format!("    region: {region}\n    fields:"))
+            .replace("release:", TABLE)
+    };
+    let codes = |text: &str| match Policy::parse("small.yaml", text) {
+        Ok(_) => Vec::new(),
+        Err(found) => found.findings.iter().map(|one| one.code).collect(),
+    };
+    for (region, expected) in [
+        ("\"$.country\"", &[][..]),
+        ("{person: \"$.country\"}", &[]),
+        ("{persn: \"$.country\"}", &["T101"]),
+        ("\"$.homes[*].country\"", &["T103"]),
+        ("\"$\"", &["T103"]),
+        ("\"$..country\"", &["T103"]),
+    ] {
+        assert_eq!(codes(&with(region)), expected, "{region}");
+    }
+    let nobody_looks = with("\"$.country\"").replace("[route.region]", "[directory]");
+    assert_eq!(codes(&nobody_looks), ["T101"]);
+    let in_elements =
+        with("\"@.country\"").replace("    subjects:", "    each: \"$.all[*]\"\n    subjects:");
+    assert_eq!(codes(&in_elements), ["T106"], "who is named in the path is asked about before");
+    let of_two = with("\"$.country\"").replace("{person:", "{other: \"$.other\", person:");
+    assert!(codes(&of_two).contains(&"T106"));
 }
 
 #[test]
