@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tamis::cases::{Pack, Verdict, play};
-use tamis::policy::Policy;
+use tamis::policy::{Policy, Sources};
 
 use tree::Tree;
 
@@ -125,11 +125,12 @@ enum Fate {
 }
 
 fn fate(pack: &Pack, mutant: &Mutant) -> Fate {
-    let Ok(policy) = Policy::parse("mutant", &mutant.rules) else { return Fate::Rejected };
+    let sources = Sources::alone("mutant", &mutant.rules);
+    let Ok(policy) = Policy::of(&sources) else { return Fate::Rejected };
     let policy = Arc::new(policy);
     // Cases about changed rules look for a text of the file as it is.
     let mut cases = pack.cases.iter().filter(|case| case.change.is_none());
-    let caught = cases.any(|case| play(&policy, &mutant.rules, case) != Verdict::Passed);
+    let caught = cases.any(|case| play(&policy, &sources, case) != Verdict::Passed);
     if caught { Fate::Caught } else { Fate::Survived }
 }
 

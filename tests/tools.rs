@@ -10,45 +10,8 @@ use tamis::policy::Policy;
 
 const POLICIES: [&str; 3] = ["letsmasak", "we-lock", "webllet"];
 
-/// Rules without any finding; each case below spoils them in one place.
-const CLEAN: &str = r#"tamis: 1
-policy:
-  id: clean
-  title: A clean policy
-  source: {file: clean.txt, revision: "2026-01-01"}
-  controller: {name: Beispiel GmbH, seat: DE}
-  default: remove
-categories:
-  account.id: {}
-  contact.email: {}
-  contact.postal_code: {}
-  identity.birth_date: {}
-  identity.gender: {}
-purposes:
-  service: {text: Provide the service, basis: contract}
-  service.news: {text: Send news, basis: consent}
-recipients:
-  desk: {role: internal, country: DE, authenticate: {mtls: "dns:desk.example.invalid"}, purposes: [service, service.news]}
-routes:
-  - match: GET /people/{id}
-    upstream: people
-    subjects: {person: "path:id"}
-    query: {mail: contact.email}
-    fields: {"$.id": account.id, "$.email": contact.email, "$.zip": contact.postal_code, "$.born": identity.birth_date, "$.gender": identity.gender}
-    open: ["$.state"]
-  - match: GET /groups
-    upstream: people
-    aggregate: {k: 20, rows: "$.groups[*]", count: "@.count", forbid: [contact.*]}
-    fields: {"@.gender": identity.gender}
-release:
-  - {to: [desk], for: [service], show: {account.id: pseudonym, contact.email: keep, contact.postal_code: generalise prefix 2, identity.birth_date: keep, identity.gender: keep}}
-  - {to: [desk], for: [service.news], show: {account.id: pseudonym yearly, contact.email: mask last 4}}
-limits:
-  - {limit: account.id, to: pseudonym monthly}
-registers:
-  consent: {from: api}
-access_log: {fields: [time, ip_prefix], delete_after: 30d}
-"#;
+/// Rules without any finding; cases below spoil them in one place.
+const CLEAN: &str = include_str!("cases/clean.rules.yaml");
 
 fn codes(rules: &str) -> Vec<&'static str> {
     let findings = match Policy::parse("rules.yaml", rules) {
@@ -58,46 +21,8 @@ fn codes(rules: &str) -> Vec<&'static str> {
     findings.iter().map(|finding| finding.code).collect()
 }
 
-fn with_profile(rules: &str) -> String {
-    rules.replace("  default: remove", "  profiles: [gdpr]\n  default: remove")
-}
-
 #[test]
-fn each_code_has_a_case_that_raises_it_and_a_clean_twin() {
-    assert_eq!(codes(CLEAN), Vec::<&str>::new(), "the twin of all cases");
-    let cases = [
-        ("T122", "to: pseudonym monthly}", "to: keep}"),
-        (
-            "T122",
-            "to: pseudonym monthly}",
-            "to: pseudonym monthly}\n  - {limit: [account.id, contact.email], to: pseudonym daily}",
-        ),
-        (
-            "T201",
-            "limits:",
-            "  - {to: [desk], for: [service], show: {contact.email: mask last 4}}\nlimits:",
-        ),
-        (
-            "T204",
-            "limits:",
-            "  - {to: [desk], for: [service.news], show: {contact.email: pseudonym}}\nlimits:",
-        ),
-        ("T204", "limits:", "limits:\n  - {limit: contact.postal_code, to: pseudonym}"),
-        ("T210", "$.state\"]", "$.state\", \"$.phoneNumber\"]"),
-        ("T220", "fields: {\"@.gender\"", "fields: {\"@.mail\": contact.email, \"@.gender\""),
-        ("T230", "mail: contact.email", "zip: contact.postal_code"),
-        ("T320", "basis: consent}", "basis: consent}\n  service.news.draws: {text: Draw prizes}"),
-        ("T320", "basis: consent}", "basis: consent, how: implied}"),
-        ("T330", "delete_after: 30d", "delete_after: 90d"),
-    ];
-    for (code, from, to) in cases {
-        assert!(CLEAN.contains(from), "{from}");
-        let found = codes(&CLEAN.replacen(from, to, 1));
-        assert!(found.contains(&code), "{code}: {found:?}");
-    }
-    // A law that is named asks for more.
-    let lawful = with_profile(CLEAN);
-    assert_eq!(codes(&lawful), ["T330"], "five categories have no period");
+fn a_period_without_a_date_is_found_and_so_is_a_date_that_is_none() {
     let dated = |start: &str| {
         let period = format!("retention: [{{category: identity.birth_date, after: 1y{start}}}]");
         codes(&CLEAN.replacen("limits:", &format!("{period}\nlimits:"), 1))
@@ -110,12 +35,6 @@ fn each_code_has_a_case_that_raises_it_and_a_clean_twin() {
         (r#", start: "@.state", then: forget"#, &["T102"]),
     ] {
         assert_eq!(dated(start), expected, "{start}");
-    }
-    for (from, to) in [
-        ("contact.postal_code: generalise prefix 2", "contact.postal_code: keep"),
-        ("pseudonym yearly", "pseudonym"),
-    ] {
-        assert!(codes(&lawful.replacen(from, to, 1)).contains(&"T420"), "{to}");
     }
 }
 
@@ -144,6 +63,85 @@ fn all_153_promises_are_accounted_for() {
         promises += coverage.rows.len();
     }
     assert_eq!(promises, 153);
+}
+
+#[test]
+fn the_known_contradictions_of_the_texts_are_shown() {
+    let known: [(&str, &[&[&str]]); 3] = [
+        ("letsmasak", &[&["L-28", "L-29", "L-30", "L-31"]]),
+        ("we-lock", &[&["K-22", "K-23", "K-24"], &["K-45"], &["K-48"]]),
+        ("webllet", &[&["W-14", "W-22"], &["W-51", "W-46", "W-47"], &["W-48"]]),
+    ];
+    for (policy, expected) in known {
+        let contradictions = Coverage::of(&pack(policy)).contradictions;
+        let between: Vec<&[String]> = contradictions.iter().map(|one| &*one.between).collect();
+        assert_eq!(between, expected, "{policy}");
+        let (_, text, _) = tamis(&["coverage", &format!("rules/{policy}/rules.yaml")]);
+        for one in &contradictions {
+            assert!(text.contains(&one.says) && text.contains(&one.meanwhile), "{policy}");
+        }
+    }
+}
+
+#[test]
+fn coverage_is_a_page_that_loads_nothing_and_leaves_nothing_out() {
+    let files = POLICIES.map(|policy| format!("rules/{policy}/rules.yaml"));
+    let arguments = ["coverage", "--format", "html", &files[0], &files[1], &files[2]];
+    let (code, page, _) = tamis(&arguments);
+    assert_eq!(code, Some(0));
+    for foreign in ["src=", "href=", "<script", "<link", "<img", "<iframe", "@import", "url("] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    for policy in POLICIES {
+        let coverage = Coverage::of(&pack(policy));
+        assert!(page.contains(&coverage.digest), "{policy}");
+        for row in &coverage.rows {
+            assert!(page.contains(&format!("id=\"{}\"", row.id)), "{}", row.id);
+            assert!(page.contains(&row.quote.replace('"', "&quot;")), "{}", row.id);
+        }
+    }
+    // The rule beside its promise, and in the words of the file.
+    assert!(page.contains("<pre>- match: GET /v2/users/{user_id}</pre>"), "where the rule begins");
+    for (open, close) in [("<section", "</section>"), ("<ul>", "</ul>"), ("<div>", "</div>")] {
+        assert_eq!(page.matches(open).count(), page.matches(close).count(), "{open}");
+    }
+}
+
+#[test]
+fn findings_are_told_in_sarif() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let rules = folder.path().join("my rules.yaml");
+    let spoilt = CLEAN.replacen("basis: consent}", "basis: consent, how: implied}", 1);
+    std::fs::write(&rules, spoilt).expect("written");
+    let file = rules.to_str().expect("UTF-8");
+    let (code, out, _) = tamis(&["check", "--format", "sarif", file, "rules/webllet/rules.yaml"]);
+    assert_eq!(code, Some(0), "warnings do not reject");
+    let log: Value = serde_json::from_str(&out).expect("JSON");
+    // What the schema of SARIF 2.1.0 requires: sarifLog, run, tool, toolComponent, result, message.
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let driver = &run["tool"]["driver"];
+    assert_eq!(driver["name"], "tamis");
+    let listed = driver["rules"].as_array().expect("a list");
+    let results = run["results"].as_array().expect("a list");
+    let mut codes = Vec::new();
+    for result in results {
+        assert!(result["message"]["text"].as_str().is_some_and(|text| !text.is_empty()));
+        assert!(["error", "warning", "note"].map(Value::from).contains(&result["level"]));
+        let index =
+            usize::try_from(result["ruleIndex"].as_u64().expect("a number")).expect("small");
+        assert_eq!(listed[index]["id"], result["ruleId"]);
+        let place = &result["locations"][0]["physicalLocation"];
+        let region = &place["region"];
+        assert!(
+            region["startLine"].as_u64() >= Some(1) && region["startColumn"].as_u64() >= Some(1)
+        );
+        assert!(region["endColumn"].as_u64() > region["startColumn"].as_u64());
+        codes.push((place["artifactLocation"]["uri"].clone(), result["ruleId"].clone()));
+    }
+    let uri = format!("file://{}", file.replace(' ', "%20"));
+    assert!(codes.contains(&(uri.into(), "T320".into())), "{codes:?}");
+    assert!(codes.contains(&("rules/webllet/rules.yaml".into(), "not-enforced".into())));
 }
 
 #[test]

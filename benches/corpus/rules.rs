@@ -177,6 +177,7 @@ fn treatment(action: &str) -> Treatment {
     Treatment {
         action,
         key,
+        opens: None,
         canonical: Canonical::default(),
         groups: None,
         today: jiff::civil::date(2026, 11, 24),

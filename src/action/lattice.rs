@@ -190,11 +190,11 @@ impl Action {
         !matches!(self, Self::Blank | Self::Remove | Self::Drop | Self::Refuse)
     }
 
-    /// Whether the value leaves in clear or can be turned back by its recipient's own requests, so
-    /// that filtering on it tells the recipient nothing new (decision 10: query predicates).
+    /// Whether the value leaves in clear, so that filtering on it tells the recipient nothing new.
+    /// Whoever gets tokens asks with tokens: an answer to the value would tell whose the token is.
     #[must_use]
     pub const fn may_be_queried(&self) -> bool {
-        matches!(self, Self::Keep | Self::Token)
+        matches!(self, Self::Keep)
     }
 }
 

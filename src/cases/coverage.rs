@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::promises::Kind;
 use super::{Pack, Verdict, play};
+use crate::policy::Place;
 
 /// How a promise is accounted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,30 @@ pub enum State {
 }
 
 impl State {
+    /// All states, the best first.
+    pub const ALL: [Self; 6] =
+        [Self::Proven, Self::Awaited, Self::NotEncoded, Self::Named, Self::Beyond, Self::Open];
+
+    /// What it says, for who reads the account without knowing the tools.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Proven => "A rule keeps it, and an example or a test shows that it does.",
+            Self::Awaited => {
+                "A rule keeps it. This version does not enforce all that it takes; what depends on \
+                 the rest is refused or withheld, never released."
+            }
+            Self::NotEncoded => {
+                "It is left out of the rules on purpose; the reason stands beside it."
+            }
+            Self::Named => {
+                "A rule names it, but nothing shows it: only a part of it is a gateway's to keep."
+            }
+            Self::Beyond => "No gateway can keep it; somebody else has to.",
+            Self::Open => "Nothing accounts for it.",
+        }
+    }
+
     /// In words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -51,7 +76,7 @@ pub struct Row {
     /// Its words.
     pub quote: String,
     /// Lines of the rules that name it.
-    pub rules: Vec<u32>,
+    pub rules: Vec<RuleLine>,
     /// Cases that prove it and pass, as `file:line: name`.
     pub cases: Vec<String>,
     /// Tests of the program that prove it.
@@ -66,11 +91,34 @@ pub struct Row {
     pub state: State,
 }
 
+/// A line of the rules, where the rule begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleLine {
+    /// The file's name without its folder.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// What stands there.
+    pub text: String,
+}
+
+impl RuleLine {
+    /// `rules.yaml:12`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+}
+
 /// All promises of a pack.
 #[derive(Debug)]
 pub struct Coverage {
     /// The policy's title.
     pub title: String,
+    /// The revision of its text.
+    pub revision: String,
+    /// The digest of its rules.
+    pub digest: String,
     /// By id.
     pub rows: Vec<Row>,
     /// What contradicts what, in words.
@@ -88,7 +136,7 @@ impl Coverage {
         let mut complaints = Vec::new();
         let mut passing = Vec::new();
         for case in &pack.cases {
-            match play(policy, &pack.rules, case) {
+            match play(policy, &pack.sources, case) {
                 Verdict::Passed => passing.push(case),
                 Verdict::Failed(_) => {
                     complaints.push(format!("{}:{}: `{}` fails", case.file, case.line, case.name));
@@ -136,7 +184,7 @@ impl Coverage {
                 kind: promise.kind,
                 line: promise.line,
                 quote: promise.quote.clone(),
-                rules: places.iter().map(|place| place.line).collect(),
+                rules: places.iter().map(|place| rule_line(pack, place)).collect(),
                 cases,
                 tests: promise.proven_by.clone(),
                 awaits: awaits.into_iter().cloned().collect(),
@@ -146,7 +194,14 @@ impl Coverage {
             });
         }
         let contradictions = pack.promises.contradictions.clone();
-        Self { title: policy.title.clone(), rows, contradictions, complaints }
+        Self {
+            title: policy.title.clone(),
+            revision: policy.revision.clone(),
+            digest: policy.digest.to_string(),
+            rows,
+            contradictions,
+            complaints,
+        }
     }
 
     /// Promises in a state.
@@ -174,6 +229,8 @@ impl Coverage {
             .collect();
         json!({
             "policy": self.title,
+            "revision": self.revision,
+            "digest": self.digest,
             "promises": self.rows.len(),
             "accounted_for": self.rows.len() - self.count(State::Open),
             "proven": self.count(State::Proven),
@@ -187,21 +244,13 @@ impl Coverage {
     /// The last line of the printed account.
     #[must_use]
     pub fn summary(&self) -> String {
-        let states = [
-            State::Proven,
-            State::Awaited,
-            State::NotEncoded,
-            State::Named,
-            State::Beyond,
-            State::Open,
-        ];
         let mut text = format!(
             "{} of {} promises accounted for",
             self.rows.len() - self.count(State::Open),
             self.rows.len()
         );
         let mut between = ": ";
-        for state in states.into_iter().filter(|state| self.count(*state) > 0) {
+        for state in State::ALL.into_iter().filter(|state| self.count(*state) > 0) {
             let _ = write!(text, "{between}{} {}", self.count(state), state.as_str());
             between = ", ";
         }
@@ -209,15 +258,45 @@ impl Coverage {
     }
 }
 
+fn rule_line(pack: &Pack, place: &Place) -> RuleLine {
+    let file = place.file.rsplit('/').next().unwrap_or_default().to_owned();
+    let text = pack.sources.text_of(&place.file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut at = (place.line as usize).saturating_sub(1);
+    let indent = |at: usize| {
+        let line = lines.get(at).copied().unwrap_or_default();
+        line.len() - line.trim_start().len()
+    };
+    // Where `keeps` has a line of its own, the rule begins above it.
+    if lines.get(at).is_some_and(|line| line.trim_start().starts_with("keeps:")) {
+        let own = indent(at);
+        at = (0..at).rev().find(|above| indent(*above) < own).unwrap_or(at);
+    }
+    // Whoever reads the promise knows which one it is.
+    let text = lines.get(at).copied().unwrap_or_default().trim();
+    let text = match text.split_once(", keeps: [") {
+        Some((rule, kept)) => {
+            format!("{rule}{}", kept.split_once(']').map_or("", |(_, rest)| rest))
+        }
+        None => text.to_owned(),
+    };
+    RuleLine { file, line: u32::try_from(at + 1).unwrap_or(place.line), text }
+}
+
 impl Row {
     fn to_json(&self) -> Value {
+        let rules: Vec<Value> = self
+            .rules
+            .iter()
+            .map(|rule| json!({"file": rule.file, "line": rule.line, "text": rule.text}))
+            .collect();
         json!({
             "id": self.id,
             "kind": self.kind.as_str(),
             "state": self.state.as_str(),
             "line": self.line,
             "quote": self.quote,
-            "rules": self.rules,
+            "rules": rules,
             "cases": self.cases,
             "tests": self.tests,
             "awaits": self.awaits,

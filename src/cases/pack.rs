@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::promises::Promises;
 use super::read::{self, Case};
-use crate::policy::Policy;
+use crate::config;
+use crate::policy::{Policy, Sources};
 
 /// A policy with what proves it.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Pack {
     pub file: PathBuf,
     /// Its text.
     pub rules: String,
+    /// Its text and those that it includes.
+    pub sources: Sources,
     /// The compiled rules.
     pub policy: Arc<Policy>,
     /// The promises of the policy's text.
@@ -43,9 +46,10 @@ impl Pack {
     /// # Errors
     /// See [`PackError`].
     pub fn load(rules: &Path, cases: &[PathBuf]) -> Result<Self, PackError> {
-        let text = read_text(rules)?;
-        let policy = Policy::parse(&rules.display().to_string(), &text)
-            .map_err(|rejected| PackError::Rules(rejected.to_string()))?;
+        let sources =
+            config::rules(rules).map_err(|error| PackError::Unreadable(rules.to_owned(), error))?;
+        let policy =
+            Policy::of(&sources).map_err(|rejected| PackError::Rules(rejected.to_string()))?;
         let promises = promises_of(rules)?;
         let folder = rules.parent().unwrap_or(Path::new("."));
         let found;
@@ -61,7 +65,14 @@ impl Pack {
             all.extend(read::cases(&name, &read_text(file)?).map_err(PackError::Malformed)?);
         }
         let policy = Arc::new(policy);
-        Ok(Self { file: rules.to_owned(), rules: text, policy, promises, cases: all })
+        Ok(Self {
+            file: rules.to_owned(),
+            rules: sources.first().text.to_string(),
+            sources,
+            policy,
+            promises,
+            cases: all,
+        })
     }
 }
 

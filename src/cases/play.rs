@@ -12,7 +12,7 @@ use super::said::SaidRegisters;
 use crate::decide::Caller;
 use crate::gateway::rehearsal::{Asked, Backend, Rehearsed, Stage, TowardsBackend, rehearse};
 use crate::keys::KeyRing;
-use crate::policy::Policy;
+use crate::policy::{Policy, Sources};
 use crate::terms::{DecisionId, Personal, RefusalReason};
 
 /// The key of every case. It stands in the source, so that expected pseudonyms can be written down;
@@ -30,16 +30,16 @@ pub enum Verdict {
 
 /// Plays `case` by `policy`, which was compiled from `rules`.
 #[must_use]
-pub fn play(policy: &Arc<Policy>, rules: &str, case: &Case) -> Verdict {
+pub fn play(policy: &Arc<Policy>, rules: &Sources, case: &Case) -> Verdict {
     let lines = played(policy, rules, case).unwrap_or_else(|complaint| vec![complaint]);
     if lines.is_empty() { Verdict::Passed } else { Verdict::Failed(lines) }
 }
 
-fn played(policy: &Arc<Policy>, rules: &str, case: &Case) -> Result<Vec<String>, String> {
+fn played(policy: &Arc<Policy>, rules: &Sources, case: &Case) -> Result<Vec<String>, String> {
     let changed = case.change.as_ref().map(|change| changed(rules, change)).transpose()?;
     match &case.expected {
         Expected::Finding(code) => {
-            let text = changed.as_deref().unwrap_or(rules);
+            let text = changed.as_ref().unwrap_or(rules);
             let (before, after) = (count(rules, code), count(text, code));
             Ok(if after > before {
                 Vec::new()
@@ -49,8 +49,8 @@ fn played(policy: &Arc<Policy>, rules: &str, case: &Case) -> Result<Vec<String>,
         }
         Expected::Exchange(exchange) => match changed {
             None => exchanged(policy, exchange),
-            Some(text) => {
-                let policy = Policy::parse("changed rules", &text)
+            Some(rules) => {
+                let policy = Policy::of(&rules)
                     .map_err(|rejected| format!("the changed rules are rejected:\n{rejected}"))?;
                 exchanged(&Arc::new(policy), exchange)
             }
@@ -58,15 +58,14 @@ fn played(policy: &Arc<Policy>, rules: &str, case: &Case) -> Result<Vec<String>,
     }
 }
 
-fn changed(rules: &str, change: &Change) -> Result<String, String> {
-    match rules.matches(change.instead_of.as_str()).count() {
-        1 => Ok(rules.replacen(&change.instead_of, &change.write, 1)),
-        times => Err(format!("`instead_of` stands {times} times in the rules, not once")),
-    }
+fn changed(rules: &Sources, change: &Change) -> Result<Sources, String> {
+    rules
+        .with(&change.instead_of, &change.write)
+        .map_err(|times| format!("`instead_of` stands {times} times in the rules, not once"))
 }
 
-fn count(rules: &str, code: &str) -> usize {
-    let findings = match Policy::parse("changed rules", rules) {
+fn count(rules: &Sources, code: &str) -> usize {
+    let findings = match Policy::of(rules) {
         Ok(policy) => policy.warnings,
         Err(rejected) => rejected.findings,
     };

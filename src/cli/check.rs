@@ -1,5 +1,7 @@
 //! `tamis check`: every finding about rules files, and what this version refuses.
 
+mod sarif;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::REJECTED;
 use crate::cases::pack::promises_of;
+use crate::config;
 use crate::policy::model::Unenforced;
-use crate::policy::{Diagnostic, Look, Policy, Severity, render};
+use crate::policy::{Diagnostic, Look, Policy, Severity, Sources, render};
 
 /// Arguments of `tamis check`.
 #[derive(clap::Args)]
@@ -20,6 +23,8 @@ use crate::policy::{Diagnostic, Look, Policy, Severity, render};
 Example: tamis check rules/letsmasak/rules.yaml
 
 Where a promises.yaml stands beside the rules, every promise must be named by them (T501).
+
+With --format sarif, code hosts and editors show the findings beside the lines.
 
 Exit codes: 0 accepted, 2 usage, 64 rejected (with --strict also: a warning).")]
 pub(super) struct Check {
@@ -30,8 +35,19 @@ pub(super) struct Check {
     #[arg(long)]
     strict: bool,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    format: Output,
+}
+
+/// For whom findings are printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Output {
+    /// People.
+    Human,
+    /// Programs.
+    Json,
+    /// Code hosts and editors (SARIF 2.1.0).
+    Sarif,
 }
 
 /// For whom output is printed.
@@ -46,7 +62,7 @@ pub(super) enum Format {
 /// What was found in one file.
 struct Report {
     file: String,
-    source: String,
+    sources: Sources,
     findings: Vec<Diagnostic>,
     /// `None`: rejected.
     policy: Option<Policy>,
@@ -67,15 +83,16 @@ impl Check {
         }
         let mut out = io::stdout().lock();
         let written = match self.format {
-            Format::Human => {
+            Output::Human => {
                 let coloured = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
                 let look = if coloured { Look::Coloured } else { Look::Plain };
                 reports.iter().try_for_each(|report| report.print(&mut out, look))
             }
-            Format::Json => {
+            Output::Json => {
                 let reports: Vec<Value> = reports.iter().map(Report::to_json).collect();
                 writeln!(out, "{:#}", json!({"files": reports}))
             }
+            Output::Sarif => writeln!(out, "{:#}", sarif::log(&reports)),
         };
         if written.and_then(|()| out.flush()).is_err() {
             return ExitCode::FAILURE;
@@ -92,18 +109,18 @@ impl Check {
 impl Report {
     fn read(path: &Path, today: Date) -> Result<Self, String> {
         let file = path.display().to_string();
-        let source = std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {file}: {error}"))?;
+        let sources =
+            config::rules(path).map_err(|error| format!("cannot read {file}: {error}"))?;
         let promises = promises_of(path).map_err(|error| error.to_string())?;
-        Ok(match Policy::parse(&file, &source) {
+        Ok(match Policy::of(&sources) {
             Ok(policy) => {
                 let mut findings = policy.warnings.clone();
                 findings.extend(policy.due(today));
                 findings.extend(promises.findings(&file, &policy));
                 findings.sort_by(|a, b| a.place.cmp(&b.place));
-                Self { file, source, findings, policy: Some(policy) }
+                Self { file, sources, findings, policy: Some(policy) }
             }
-            Err(rejected) => Self { file, source, findings: rejected.findings, policy: None },
+            Err(rejected) => Self { file, sources, findings: rejected.findings, policy: None },
         })
     }
 
@@ -113,7 +130,7 @@ impl Report {
 
     fn print(&self, out: &mut dyn Write, look: Look) -> io::Result<()> {
         if !self.findings.is_empty() {
-            writeln!(out, "{}", render(&self.findings, &self.source, look))?;
+            writeln!(out, "{}", render(&self.findings, &self.sources, look))?;
         }
         let warnings = counted(self.count(Severity::Warning), "warning");
         let Some(policy) = self.policy.as_ref().filter(|_| self.count(Severity::Error) == 0) else {
@@ -141,6 +158,7 @@ impl Report {
                     "code": finding.code,
                     "severity": finding.severity.as_str(),
                     "message": finding.message,
+                    "file": &*finding.place.file,
                     "line": finding.place.line,
                     "column": finding.place.column,
                     "length": finding.place.length,
@@ -151,7 +169,13 @@ impl Report {
         let unenforced = self.policy.iter().flat_map(|policy| &policy.unenforced);
         let refusals: Vec<Value> = unenforced
             .map(|Unenforced { what, effect, place }| {
-                json!({"what": what, "effect": effect, "line": place.line, "column": place.column})
+                json!({
+                    "what": what,
+                    "effect": effect,
+                    "file": &*place.file,
+                    "line": place.line,
+                    "column": place.column,
+                })
             })
             .collect();
         json!({

@@ -1,5 +1,7 @@
 //! `tamis coverage`: promise by promise, the rules that name it and the cases that prove it.
 
+mod html;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,14 +9,14 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::REJECTED;
-use super::check::Format;
-use crate::cases::coverage::{Row, State};
+use crate::cases::coverage::{Row, RuleLine, State};
 use crate::cases::{Coverage, Pack};
 
 /// Arguments of `tamis coverage`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example: tamis coverage rules/letsmasak/rules.yaml
+         tamis coverage --format html rules/letsmasak/rules.yaml > promises.html
 
 Promises stand in `promises.yaml` beside the rules, cases in `cases/*.yaml`. A promise is proven by a
 case that names it under `keeps` and passes, or by a test of the program. One whose rule is not enforced
@@ -30,8 +32,19 @@ pub(super) struct CoverageOf {
     #[arg(long)]
     strict: bool,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    format: Output,
+}
+
+/// For whom the account is printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Output {
+    /// People at a terminal.
+    Human,
+    /// Programs.
+    Json,
+    /// A page for the data protection officer's file: one document that loads nothing.
+    Html,
 }
 
 impl CoverageOf {
@@ -56,11 +69,12 @@ impl CoverageOf {
         }
         let mut out = io::stdout().lock();
         let written = match self.format {
-            Format::Human => all.iter().try_for_each(|one| print(&mut out, one)),
-            Format::Json => {
+            Output::Human => all.iter().try_for_each(|one| print(&mut out, one)),
+            Output::Json => {
                 let policies: Vec<Value> = all.iter().map(Coverage::to_json).collect();
                 writeln!(out, "{:#}", json!({"policies": policies}))
             }
+            Output::Html => out.write_all(html::page(&all).as_bytes()),
         };
         if written.and_then(|()| out.flush()).is_err() {
             return ExitCode::FAILURE;
@@ -103,8 +117,8 @@ fn print_row(out: &mut dyn Write, row: &Row) -> io::Result<()> {
         row.quote
     )?;
     if !row.rules.is_empty() {
-        let lines: Vec<String> = row.rules.iter().map(ToString::to_string).collect();
-        writeln!(out, "      rules: {}", lines.join(", "))?;
+        let places: Vec<String> = row.rules.iter().map(RuleLine::place).collect();
+        writeln!(out, "      rules: {}", places.join(", "))?;
     }
     for case in &row.cases {
         writeln!(out, "      case:  {case}")?;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::REJECTED;
 use super::check::Format;
 use crate::action::Action;
+use crate::config;
 use crate::policy::model::Route;
 use crate::policy::{Plan, Policy};
 use crate::terms::{PurposeId, RecipientId, RouteId};
@@ -109,9 +110,9 @@ impl Diff {
 }
 
 fn load(file: &Path) -> Result<Policy, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    Policy::parse(&file.display().to_string(), &text).map_err(|rejected| rejected.to_string())
+    let sources =
+        config::rules(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Policy::of(&sources).map_err(|rejected| rejected.to_string())
 }
 
 fn changes(old: &Policy, new: &Policy) -> Result<Vec<Change>, String> {

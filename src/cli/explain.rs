@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::REJECTED;
 use super::check::Format;
+use crate::config;
 use crate::policy::model::{Derivation, Route};
 use crate::policy::{Plan, Policy};
 use crate::terms::{PurposeId, RecipientId};
@@ -57,11 +58,11 @@ struct Question<'a> {
 impl Explain {
     pub(super) fn run(self) -> ExitCode {
         let file = self.rules.display().to_string();
-        let source = match std::fs::read_to_string(&self.rules) {
-            Ok(source) => source,
+        let sources = match config::rules(&self.rules) {
+            Ok(sources) => sources,
             Err(error) => return complain(&format!("cannot read {file}: {error}"), REJECTED),
         };
-        let policy = match Policy::parse(&file, &source) {
+        let policy = match Policy::of(&sources) {
             Ok(policy) => policy,
             Err(rejected) => return complain(&rejected.to_string(), REJECTED),
         };
@@ -196,7 +197,7 @@ impl Question<'_> {
                 words::needs(&self.plan.needs).into_iter().map(str::to_owned).collect(),
             ),
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
-            ("Pseudonyms:", words::linkability(&self.plan)),
+            ("Pseudonyms:", words::pseudonyms(self.policy, &self.plan)),
             ("Not enforced yet:", words::unenforced(self.policy, &self.plan)),
         ]
     }

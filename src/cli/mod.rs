@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod import;
 mod ledger;
+mod markup;
 mod minimize;
 mod order;
 mod registers_file;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::REJECTED;
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::policy::Policy;
 use crate::registers::{EmbeddedRegisters, Record, check_record};
 use crate::terms::{DataSubject, Personal};
@@ -68,11 +68,11 @@ impl RegistersFile {
             (None, Some(registers), Some(rules)) => (registers.clone(), rules.clone()),
             _ => return Err(failed("give --config, or both --registers and --rules")),
         };
-        let text = std::fs::read_to_string(&rules).map_err(|error| {
+        let sources = config::rules(&rules).map_err(|error| {
             Failure::Rejected(format!("cannot read {}: {}", rules.display(), error.kind()))
         })?;
-        let policy = Policy::parse(&rules.display().to_string(), &text)
-            .map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
+        let policy =
+            Policy::of(&sources).map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
         let registers = EmbeddedRegisters::open(&registers)
             .map_err(|error| failed(format!("{error}: {}", error.0)))?;
         Ok((registers, policy))

@@ -254,7 +254,14 @@ fn domain_key(keys: &KeyRing, used_for: Use, period: Period, today: Date) -> Dom
 }
 
 fn bare(action: Action, today: Date) -> Treatment {
-    Treatment { action, key: None, canonical: Canonical::default(), groups: None, today }
+    Treatment {
+        action,
+        key: None,
+        opens: None,
+        canonical: Canonical::default(),
+        groups: None,
+        today,
+    }
 }
 
 /// Takes the input through the engines, one after the other.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::decide::RouteMatch;
 use crate::policy::Policy;
 use crate::terms::Personal;
@@ -36,10 +36,9 @@ impl RulesFile {
             (None, Some(file)) => file,
             (None, None) => return Err("name --config or --rules\n".into()),
         };
-        let text = std::fs::read_to_string(file)
+        let sources = config::rules(file)
             .map_err(|e| format!("tamis: cannot read {}: {e}\n", file.display()))?;
-        let policy =
-            Policy::parse(&file.to_string_lossy(), &text).map_err(|found| found.to_string())?;
+        let policy = Policy::of(&sources).map_err(|found| found.to_string())?;
         let (registers, key_ring) = match config {
             Some(config) => (Some(config.registers), Some(config.key_ring)),
             None => (None, None),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::REJECTED;
+use super::markup::escaped;
 use crate::cases::{Case, Pack, Verdict, play};
 
 /// Arguments of `tamis test`.
@@ -81,7 +82,7 @@ impl Test {
 
     fn play<'a>(&self, pack: &'a Pack) -> Played<'a> {
         let chosen = pack.cases.iter().filter(|case| case.name.contains(&self.only));
-        let results = chosen.map(|case| (case, play(&pack.policy, &pack.rules, case))).collect();
+        let results = chosen.map(|case| (case, play(&pack.policy, &pack.sources, case))).collect();
         Played { pack, results }
     }
 }
@@ -167,21 +168,4 @@ fn junit(all: &[Played<'_>]) -> String {
     }
     text.push_str("</testsuites>\n");
     text
-}
-
-/// Text in XML. Control characters have no form there and become `?`.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(character),
-            control if control.is_control() => out.push('?'),
-            plain => out.push(plain),
-        }
-    }
-    out
 }

@@ -14,7 +14,7 @@ use super::{
     CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
     UpstreamConfig,
 };
-use crate::policy::Diagnostics;
+use crate::policy::{Diagnostics, Sources};
 use crate::terms::{Digest, UpstreamId};
 
 /// Signature algorithms that an issuer may be given; anything symmetric is out by construction.
@@ -39,7 +39,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let findings = findings.into_vec();
     match config {
         Some(config) if findings.is_empty() => Ok(config),
-        Some(_) | None => Err(ConfigError::Rejected(Diagnostics { findings, source: text.into() })),
+        Some(_) | None => Err(ConfigError::Rejected(Diagnostics {
+            findings,
+            sources: Sources::alone(&path.display().to_string(), text),
+        })),
     }
 }
 

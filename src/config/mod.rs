@@ -3,6 +3,7 @@
 mod file;
 mod node;
 mod read;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use std::time::Duration;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::terms::{Digest, UpstreamId};
+
+pub use rules::rules;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
 #[derive(Debug)]

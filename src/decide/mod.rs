@@ -15,4 +15,4 @@ mod subject;
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
 pub use permit::{Permit, Refusal};
-pub use request::decide;
+pub use request::{decide, effective_purposes};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::gate::{self, Gate, Part};
 use super::subject::{self, Transfer, mechanism, today};
-use super::{Facts, Named, Permit, Refusal, SubjectIds, query};
+use super::{Caller, Facts, Named, Permit, Refusal, SubjectIds, query};
 use crate::policy::Policy;
 use crate::policy::model::{Need, Recipient, Route};
 use crate::policy::plan::Cell;
@@ -48,7 +48,7 @@ pub fn decide(
         return Err(refusal.because(RefusalReason::ContractExpired));
     }
 
-    let purposes = effective_purposes(recipient, route, facts)
+    let purposes = effective_purposes(recipient, route, facts.caller, facts.declared_purposes)
         .map_err(|reason| refusal.clone().because(reason))?;
     refusal.purposes.clone_from(&purposes);
     for purpose in &purposes {
@@ -150,27 +150,31 @@ fn one_time_grants(permit: &Permit, facts: &Facts<'_>, now: Timestamp) -> Vec<Ar
 
 /// What the request is for: what the header names, within what the credential and the route carry;
 /// else what the token is bound to; else the recipient's default. The header can only narrow.
-fn effective_purposes(
+///
+/// # Errors
+/// `PurposeNotAllowed`, `PurposeRequired`.
+pub fn effective_purposes(
     recipient: &Recipient,
     route: &Route,
-    facts: &Facts<'_>,
+    caller: &Caller,
+    declared: &[PurposeId],
 ) -> Result<Vec<PurposeId>, RefusalReason> {
     let carried = |purpose: &&PurposeId| {
         recipient.purposes.contains(purpose)
-            && facts.caller.purposes.as_ref().is_none_or(|bound| bound.contains(purpose))
+            && caller.purposes.as_ref().is_none_or(|bound| bound.contains(purpose))
     };
     let allowed = |purpose: &&PurposeId| {
         carried(purpose)
             && route.purposes.as_ref().is_none_or(|of_route| of_route.contains(purpose))
     };
-    let mut purposes: Vec<PurposeId> = if !facts.declared_purposes.is_empty() {
-        if !facts.declared_purposes.iter().all(|purpose| allowed(&purpose)) {
+    let mut purposes: Vec<PurposeId> = if !declared.is_empty() {
+        if !declared.iter().all(|purpose| allowed(&purpose)) {
             return Err(RefusalReason::PurposeNotAllowed);
         }
-        facts.declared_purposes.to_vec()
+        declared.to_vec()
     } else if let Some(of_route) = &route.purposes {
         of_route.iter().filter(carried).cloned().collect()
-    } else if let Some(bound) = &facts.caller.purposes {
+    } else if let Some(bound) = &caller.purposes {
         bound.iter().filter(allowed).cloned().collect()
     } else {
         recipient.default_purpose.iter().filter(allowed).cloned().collect()

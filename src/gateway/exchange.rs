@@ -24,7 +24,8 @@ use super::decode::Decoder;
 use super::fault::RequestFault;
 use super::minimizing::Minimizing;
 use super::respond::{self, Released};
-use super::route::Target;
+use super::returned::Opener;
+use super::route::{Opened, Target, Tokens};
 use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
@@ -186,10 +187,9 @@ async fn walk(
     })?;
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
-    let target = target
-        .opened(route, |domain, cursor| {
-            gateway.keys.open_cursor(&policy, &caller.recipient, domain, cursor)
-        })
+    let opener = Opener::before(&gateway.keys, &policy, &caller, route, &declared_purposes);
+    let Opened { target, matched, tokens } = target
+        .opened(route, matched, &opener)
         .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
     let known = known_subjects(gateway, &target, route, &matched)
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
@@ -219,10 +219,16 @@ async fn walk(
     let brought = match &route.request {
         None => None,
         Some(rules) => {
-            let reduced = request_body::reduced(rules, &head.headers, body, &gateway.limits).await;
+            let opens = opener.members(&rules.members);
+            let reduced =
+                request_body::reduced(rules, &opens, &head.headers, body, &gateway.limits).await;
             Some(reduced.map_err(|reason| permitted_but(&permit, reason))?)
         }
     };
+    // Only now, so that whoever is refused for another reason is refused for that.
+    if tokens == Tokens::Unknown {
+        return Err(permitted_but(&permit, RefusalReason::NotFound).into());
+    }
     let towards =
         headers::towards_upstream(&head.headers, &policy, peer.address, permit.decision().as_str());
     let answer = gateway

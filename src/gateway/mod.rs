@@ -5,6 +5,7 @@ mod exchange;
 mod authority;
 mod fault;
 mod purpose;
+mod returned;
 mod route;
 
 mod headers;

@@ -18,7 +18,8 @@ use super::body::MinimizedBody;
 use super::exchange::stated;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
-use super::route::Target;
+use super::returned::Opener;
+use super::route::{Opened, Target, Tokens};
 use super::{headers, purpose, request_body, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
 use crate::keys::KeyRing;
@@ -138,7 +139,8 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             let log_line = line(status, 0, Asker::Nobody, AccessDecision::Own);
             let headers = response.into_parts().0.headers;
             let body = Ok(Value::Object(document).to_string().into_bytes());
-            Rehearsed { status, headers, body, detail: None, towards_backend, log_line }
+            let detail = None;
+            Rehearsed { status, headers, body, detail, towards_backend, log_line }
         }
         Ok(Played::Released { permit, body, tally }) => {
             let passed = headers::towards_client(&backend.headers, &stage.policy);
@@ -153,7 +155,8 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             };
             let log_line = line(status, length, Asker::Permitted(&permit), outcome);
             let headers = response.into_parts().0.headers;
-            Rehearsed { status, headers, body: Ok(body), detail: None, towards_backend, log_line }
+            let (body, detail) = (Ok(body), None);
+            Rehearsed { status, headers, body, detail, towards_backend, log_line }
         }
         Err(refusal) => {
             let response = respond::refused(&stage.policy, &refusal);
@@ -223,10 +226,9 @@ fn play(
     let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
     let rules = &policy.routes[matched.index];
     *route = Some(rules.id.clone());
-    let target = target
-        .opened(rules, |domain, cursor| {
-            stage.keys.open_cursor(policy, &asked.caller.recipient, domain, cursor)
-        })
+    let opener = Opener::before(&stage.keys, policy, &asked.caller, rules, &declared_purposes);
+    let Opened { target, matched, tokens } = target
+        .opened(rules, matched, &opener)
         .ok_or_else(|| refused(RefusalReason::RequestMalformed))?;
     let unknown = |_| refused(RefusalReason::RegisterStale);
     let mut known = Vec::new();
@@ -256,10 +258,18 @@ fn play(
         Some(named) => {
             request_body::announced(&asked.headers).map_err(permitted_but)?;
             let whole = asked.body.as_deref().unwrap_or_default();
-            let left = request_body::judged(named, whole, JsonLimits::default());
+            let left = request_body::judged(
+                named,
+                &opener.members(&named.members),
+                whole,
+                JsonLimits::default(),
+            );
             Some(left.map_err(permitted_but)?)
         }
     };
+    if tokens == Tokens::Unknown {
+        return Err(permitted_but(RefusalReason::NotFound));
+    }
     let decided = permit.decision().as_str();
     *towards_backend = Some(TowardsBackend {
         target: target.path_and_query(),

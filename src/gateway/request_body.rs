@@ -1,6 +1,8 @@
 //! A request's body on its way to a backend: read whole within bounds, held to what the rules ask
 //! for, and reduced to the members they name. What is malformed is refused, never passed on.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
@@ -11,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::fit::is_json;
-use crate::action::pseudonym::Canonical;
+use crate::action::pseudonym::{Canonical, TokenKeys};
 use crate::action::{Action, Treatment};
 use crate::config::Limits;
 use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need};
@@ -20,9 +22,11 @@ use crate::policy::path::Step;
 use crate::registers::without_doubles;
 use crate::terms::RefusalReason;
 
-/// What the backend is to get of a request's body.
+/// What the backend is to get of a request's body. `opens`: for each member of the rules, what opens
+/// tokens there. One that does not open stands for nobody: what is asked about is not found.
 pub(super) async fn reduced(
     rules: &RequestBody,
+    opens: &[Option<Arc<TokenKeys>>],
     headers: &HeaderMap,
     body: Incoming,
     limits: &Limits,
@@ -31,7 +35,7 @@ pub(super) async fn reduced(
     let most = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
     let whole = timeout(limits.idle_timeout, Limited::new(body, most).collect()).await;
     let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };
-    judged(rules, &whole.to_bytes(), limits.json)
+    judged(rules, opens, &whole.to_bytes(), limits.json)
 }
 
 /// Refuses a body that cannot be judged, by its head.
@@ -49,6 +53,7 @@ pub(super) fn announced(headers: &HeaderMap) -> Result<(), RefusalReason> {
 /// What the backend is to get of a body that came whole.
 pub(super) fn judged(
     rules: &RequestBody,
+    opens: &[Option<Arc<TokenKeys>>],
     whole: &[u8],
     limits: JsonLimits,
 ) -> Result<Bytes, RefusalReason> {
@@ -57,8 +62,7 @@ pub(super) fn judged(
     if !rules.must.iter().all(|must| holds(must, &document)) {
         return Err(RefusalReason::RequestContent);
     }
-    let reduced = reduce(rules, whole, limits).ok_or(RefusalReason::RequestContent)?;
-    Ok(reduced.into())
+    reduce(rules, opens, whole, limits).map(Bytes::from)
 }
 
 /// The media type of what [`reduced`] gives.
@@ -81,20 +85,34 @@ fn holds(must: &Must, document: &Value) -> bool {
     }
 }
 
-/// The members that pass, as they stand; everything else removed.
-fn reduce(rules: &RequestBody, body: &[u8], limits: JsonLimits) -> Option<Vec<u8>> {
-    let keep = Treatment {
-        action: Action::Keep,
+/// The members that pass, as they stand but for opened tokens; everything else removed.
+fn reduce(
+    rules: &RequestBody,
+    opens: &[Option<Arc<TokenKeys>>],
+    body: &[u8],
+    limits: JsonLimits,
+) -> Result<Vec<u8>, RefusalReason> {
+    let treatment = |opens: &Option<Arc<TokenKeys>>| Treatment {
+        action: if opens.is_some() { Action::Token } else { Action::Keep },
         key: None,
+        opens: opens.clone(),
         canonical: Canonical::default(),
         groups: None,
         today: Date::ZERO,
     };
-    let treatments = vec![keep; rules.members].into();
+    let treatments = opens.iter().map(treatment).collect();
     let mut minimizer = JsonMinimizer::new(rules.automaton.clone(), treatments, false, limits);
     let mut out = Vec::new();
-    let fed = minimizer.feed(body, &mut out).ok()?;
+    let malformed = |_| RefusalReason::RequestContent;
+    let fed = minimizer.feed(body, &mut out).map_err(malformed)?;
     let is_whole = fed.consumed == body.len() && matches!(fed.need, Need::Input);
-    let finished = matches!(minimizer.finish(&mut out).ok()?, Finish::Done);
-    (is_whole && finished).then_some(out)
+    let finished = matches!(minimizer.finish(&mut out).map_err(malformed)?, Finish::Done);
+    if !(is_whole && finished) {
+        return Err(RefusalReason::RequestContent);
+    }
+    // Nothing else is ever blanked here.
+    if minimizer.tally().blanked > 0 {
+        return Err(RefusalReason::NotFound);
+    }
+    Ok(out)
 }

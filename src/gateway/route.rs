@@ -6,16 +6,21 @@
 use std::sync::Arc;
 
 use http::{Method, Uri};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fault::RequestFault;
+use super::returned::Opener;
+use crate::action::pseudonym::is_token;
 use crate::decide::RouteMatch;
 use crate::policy::Policy;
-use crate::policy::model::{Locator, QueryParameter, Route};
-use crate::terms::{CategoryId, DataSubject, Personal};
+use crate::policy::model::{Locator, QueryParameter, Route, Segment};
+use crate::terms::{DataSubject, Personal};
 
 /// Longest path and query, each, in bytes. Longer ones are refused before they are looked at.
 const LONGEST: usize = 8 * 1024;
+
+/// What is encoded of an opened value: all but what every reader leaves alone. Source: RFC 3986 §2.3.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A target that can be read in one way only. It holds personal values, so it does not print.
 pub(super) struct Target {
@@ -25,8 +30,32 @@ pub(super) struct Target {
     segments: Vec<String>,
     /// As it came, where there is one; ASCII.
     query: Option<String>,
-    /// Names and values of the query, decoded, in order.
-    parameters: Vec<(String, DataSubject)>,
+    /// The query's parameters, in order.
+    parameters: Vec<Parameter>,
+}
+
+struct Parameter {
+    name: String,
+    /// Decoded, and opened where it was sealed.
+    value: DataSubject,
+    /// It came as a token of the category that the route declares, whether it opened or not.
+    is_token: bool,
+}
+
+/// A target with what it held sealed in its place.
+pub(super) struct Opened {
+    pub(super) target: Target,
+    pub(super) matched: RouteMatch,
+    pub(super) tokens: Tokens,
+}
+
+/// Whether the tokens of a request open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tokens {
+    /// All do; there may be none.
+    Open,
+    /// One does not: it stands for nobody, so what is asked for does not exist.
+    Unknown,
 }
 
 impl Target {
@@ -58,29 +87,78 @@ impl Target {
             let name = decode(name, is_query_byte).filter(|name| !name.is_empty());
             let value = decode(value, is_query_byte).ok_or(RequestFault::Query)?;
             let name = name.ok_or(RequestFault::Query)?;
-            parameters.push((name, Personal::new(Arc::from(value))));
+            let value = Personal::new(Arc::from(value));
+            parameters.push(Parameter { name, value, is_token: false });
         }
         Ok(Self { path: path.to_owned(), segments, query: query.map(str::to_owned), parameters })
     }
 
-    /// Opens the cursors that the route takes sealed, with `open` of their domain. `None`: one of them
-    /// does not open. What is forwarded holds the opened values, encoded anew.
+    /// Opens the cursors and tokens that the route declares. `None`: a cursor does not open. What is
+    /// forwarded holds the opened values, encoded anew. A token that does not open stays as it is, the
+    /// name of nobody: the request is decided as for a person who does not exist.
     pub(super) fn opened(
         mut self,
         route: &Route,
-        open: impl Fn(&CategoryId, &str) -> Option<Personal<String>>,
-    ) -> Option<Self> {
-        let Some(query) = &self.query else { return Some(self) };
-        let mut pairs: Vec<String> = query.split('&').map(str::to_owned).collect();
-        for ((name, value), pair) in self.parameters.iter_mut().zip(&mut pairs) {
-            let Some(QueryParameter::Sealed { domain }) = route.query.get(name) else { continue };
-            let opened = open(domain, value.expose())?;
-            let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-            *pair = format!("{}={}", encoded(name), encoded(opened.expose()));
+        mut matched: RouteMatch,
+        keys: &Opener<'_>,
+    ) -> Option<Opened> {
+        let in_path = self.open_path(route, &mut matched, keys);
+        let in_query = self.open_query(route, keys)?;
+        let all = in_path == Tokens::Open && in_query == Tokens::Open;
+        let tokens = if all { Tokens::Open } else { Tokens::Unknown };
+        Some(Opened { target: self, matched, tokens })
+    }
+
+    fn open_path(&mut self, route: &Route, matched: &mut RouteMatch, keys: &Opener<'_>) -> Tokens {
+        let mut tokens = Tokens::Open;
+        let mut raw: Vec<String> = self.path.split('/').map(str::to_owned).collect();
+        let is_parameter =
+            |(_, segment): &(usize, &Segment)| matches!(segment, Segment::Parameter(_));
+        let parameters = route.template.iter().enumerate().filter(is_parameter);
+        for ((at, _), (name, value)) in parameters.zip(&mut matched.parameters) {
+            let Some(category) = route.path.get(name) else { continue };
+            if !is_token(value.expose()) {
+                continue;
+            }
+            let opened = keys.token(category, value.expose());
+            let Some(opened) = opened.filter(|opened| is_segment(opened.expose())) else {
+                tokens = Tokens::Unknown;
+                continue;
+            };
+            // The path begins with a slash, so its first part is empty.
+            if let Some(part) = raw.get_mut(at + 1) {
+                *part = encoded(opened.expose());
+            }
+            self.segments[at].clone_from(opened.expose());
             *value = Personal::new(opened.expose().as_str().into());
         }
+        self.path = raw.join("/");
+        tokens
+    }
+
+    fn open_query(&mut self, route: &Route, keys: &Opener<'_>) -> Option<Tokens> {
+        let mut tokens = Tokens::Open;
+        let Some(query) = &self.query else { return Some(tokens) };
+        let mut pairs: Vec<String> = query.split('&').map(str::to_owned).collect();
+        for (parameter, pair) in self.parameters.iter_mut().zip(&mut pairs) {
+            let sent = parameter.value.expose();
+            let opened = match route.query.get(&parameter.name) {
+                Some(QueryParameter::Sealed { domain }) => keys.cursor(domain, sent)?,
+                Some(QueryParameter::Category(category)) if is_token(sent) => {
+                    parameter.is_token = true;
+                    let Some(opened) = keys.token(category, sent) else {
+                        tokens = Tokens::Unknown;
+                        continue;
+                    };
+                    opened
+                }
+                Some(QueryParameter::Category(_) | QueryParameter::Open) | None => continue,
+            };
+            *pair = format!("{}={}", encoded(&parameter.name), encoded(opened.expose()));
+            parameter.value = Personal::new(opened.expose().as_str().into());
+        }
         self.query = Some(pairs.join("&"));
-        Some(self)
+        Some(tokens)
     }
 
     /// What is forwarded: the path and query that were judged.
@@ -91,9 +169,11 @@ impl Target {
         }
     }
 
-    /// Names of the query's parameters, in order, with repetitions.
+    /// Names of the query's parameters, in order, with repetitions. Without those that came as tokens:
+    /// who was given a token learns nothing by asking with it.
     pub(super) fn parameter_names(&self) -> Vec<String> {
-        self.parameters.iter().map(|(name, _)| name.clone()).collect()
+        let told = self.parameters.iter().filter(|parameter| !parameter.is_token);
+        told.map(|parameter| parameter.name.clone()).collect()
     }
 
     /// The route that method and path match. A `HEAD` is judged as the `GET` it asks about.
@@ -114,16 +194,32 @@ impl Target {
     ) -> Vec<(usize, DataSubject)> {
         let mut found = Vec::new();
         for (role, subject) in route.subjects.iter().enumerate() {
-            let (named, wanted) = match &subject.locator {
-                Locator::Path(name) => (&matched.parameters, name),
-                Locator::Query(name) => (&self.parameters, name),
+            let ids: Vec<&DataSubject> = match &subject.locator {
+                Locator::Path(wanted) => {
+                    let of_path = matched.parameters.iter();
+                    of_path.filter(|(name, _)| name == wanted).map(|(_, id)| id).collect()
+                }
+                Locator::Query(wanted) => {
+                    let of_query = self.parameters.iter();
+                    of_query.filter(|one| one.name == *wanted).map(|one| &one.value).collect()
+                }
                 Locator::Header(_) | Locator::Document(_) | Locator::Element(_) => continue,
             };
-            let ids = named.iter().filter(|(name, id)| name == wanted && !id.expose().is_empty());
-            found.extend(ids.map(|(_, id)| (role, id.clone())));
+            let ids = ids.into_iter().filter(|id| !id.expose().is_empty());
+            found.extend(ids.map(|id| (role, id.clone())));
         }
         found
     }
+}
+
+/// Whether an opened value can stand as one segment of a path, and be read in one way only.
+fn is_segment(text: &str) -> bool {
+    !matches!(text, "" | "." | "..")
+        && text.bytes().all(|byte| !byte.is_ascii_control() && !b"/\\%;?#".contains(&byte))
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// Decodes one segment, name or value; `None` where it could be read in two ways.

@@ -1,7 +1,6 @@
 //! Setting up and stopping: everything is read and checked before the first connection is taken.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,7 +25,7 @@ use super::state::Gateway;
 use super::tls::{Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
 use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
-use crate::config::{Config, JwksSource, Listen, LogTarget};
+use crate::config::{self, Config, JwksSource, Listen, LogTarget};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
@@ -249,9 +248,9 @@ impl Running {
 }
 
 fn policy(path: &Path) -> Result<Policy, StartError> {
-    let text =
-        fs::read_to_string(path).map_err(|error| StartError::Unreadable(path.to_owned(), error))?;
-    Policy::parse(&path.display().to_string(), &text).map_err(StartError::Rules)
+    let sources =
+        config::rules(path).map_err(|error| StartError::Unreadable(path.to_owned(), error))?;
+    Policy::of(&sources).map_err(StartError::Rules)
 }
 
 fn identifier(config: &Config) -> Result<(Identifier, Vec<Arc<IssuerKeys>>), IssuerError> {

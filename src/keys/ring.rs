@@ -173,6 +173,12 @@ impl KeyRing {
         DomainKey::derive(&self.keys[&self.newest], domain)
     }
 
+    /// The keys of `domain` as every version makes them, the newest first.
+    #[must_use]
+    pub fn all_keys(&self, domain: &Domain<'_>) -> Vec<DomainKey> {
+        self.keys.values().rev().map(|root| DomainKey::derive(root, domain)).collect()
+    }
+
     /// The key of `domain` as an earlier version made it; `None` if the version is not in the ring.
     #[must_use]
     pub fn key_of_version(&self, version: NonZeroU32, domain: &Domain<'_>) -> Option<DomainKey> {

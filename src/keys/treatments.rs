@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::KeyRing;
-use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, Use};
+use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, TokenKeys, Use};
 use crate::action::{Action, Period, Treatment};
 use crate::decide::Adjustment;
 use crate::minimize::Treatments;
@@ -80,7 +80,7 @@ impl KeyRing {
                 Some(Derivation::CountEach) | None => category.map(|(id, _)| id),
             };
             let key = domain.and_then(|id| self.key_for(&action, (policy, recipient), id, today));
-            Treatment { action, key, canonical, groups, today }
+            Treatment { action, key, opens: None, canonical, groups, today }
         };
         cells.iter().enumerate().map(treatment).collect()
     }
@@ -95,20 +95,31 @@ impl KeyRing {
         domain: &CategoryId,
         sealed: &str,
     ) -> Option<Personal<String>> {
-        let version = sealed.strip_prefix("tk")?.split_once('_')?.0.parse().ok()?;
-        let key = self.key_of_version(
-            version,
-            &Domain {
+        self.keys_of_tokens(policy, std::slice::from_ref(recipient), domain).open(sealed)
+    }
+
+    /// What opens tokens of `category` that were issued to any of `issued_to`, by every key that is
+    /// still in the ring. For what needs no category, such as a cursor, the value is taken as text.
+    #[must_use]
+    pub fn keys_of_tokens(
+        &self,
+        policy: &Policy,
+        issued_to: &[RecipientId],
+        category: &CategoryId,
+    ) -> TokenKeys {
+        let of = |recipient: &RecipientId| {
+            self.all_keys(&Domain {
                 used_for: Use::Token,
                 policy: &policy.id,
-                category: domain.as_str(),
+                category: category.as_str(),
                 scope: Scope::Recipient,
                 recipient: recipient.as_str(),
                 purpose: "",
                 extra: "",
-            },
-        )?;
-        key.open_token(Canonical::default(), sealed)
+            })
+        };
+        let canonical = policy.categories.get(category).map(|found| found.canonical);
+        TokenKeys::new(canonical.unwrap_or_default(), issued_to.iter().flat_map(of).collect())
     }
 
     /// The key that an action needs; `None` for an action that needs none.

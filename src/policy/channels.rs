@@ -21,8 +21,8 @@ pub struct PolicyLink {
 pub struct RequestBody {
     /// The members that pass, by the position of each as its cell.
     pub automaton: Arc<Automaton>,
-    /// How many they are.
-    pub members: usize,
+    /// What each of them is; `None`: it is not personal.
+    pub members: Vec<Option<CategoryId>>,
     /// What it must hold, or the request is refused.
     pub must: Vec<Must>,
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::Sources;
+
 /// Where something stands in a file. Lines and columns count from 1; columns count characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -61,8 +63,8 @@ pub struct Diagnostic {
 pub struct Diagnostics {
     /// In the order of the file; at least one is an error.
     pub findings: Vec<Diagnostic>,
-    /// The text, so that lines can be drawn.
-    pub source: Arc<str>,
+    /// The texts, so that lines can be drawn.
+    pub sources: Sources,
 }
 
 impl Severity {
@@ -88,7 +90,7 @@ pub enum Look {
 
 /// Draws findings in the manner of rustc: code, message, file, line, caret, help.
 #[must_use]
-pub fn render(findings: &[Diagnostic], source: &str, look: Look) -> String {
+pub fn render(findings: &[Diagnostic], sources: &Sources, look: Look) -> String {
     let renderer = match look {
         Look::Plain => Renderer::plain(),
         Look::Coloured => Renderer::styled(),
@@ -99,6 +101,8 @@ pub fn render(findings: &[Diagnostic], source: &str, look: Look) -> String {
             Severity::Warning => Level::WARNING,
             Severity::Refusal => Level::NOTE.with_name("refusal"),
         };
+        let first = &*sources.first().text;
+        let source = sources.text_of(&finding.place.file).unwrap_or(first);
         let snippet = Snippet::source(source)
             .path(finding.place.file.as_ref())
             .annotation(AnnotationKind::Primary.span(bytes_of(&finding.place, source)));
@@ -129,7 +133,7 @@ fn bytes_of(place: &Place, source: &str) -> std::ops::Range<usize> {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&render(&self.findings, &self.source, Look::Plain))
+        f.write_str(&render(&self.findings, &self.sources, Look::Plain))
     }
 }
 

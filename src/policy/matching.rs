@@ -1,7 +1,11 @@
-//! Which route a request is for.
+//! Which route a request is for, and whose tokens may stand in it.
+
+use std::collections::BTreeSet;
 
 use super::Policy;
-use super::model::{Route, Segment};
+use super::model::{Route, Segment, Show};
+use crate::action::Action;
+use crate::terms::{CategoryId, PurposeId, RecipientId};
 
 /// The route that a request matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,35 @@ impl Policy {
                 Segment::Parameter(name) => Some((name.as_str(), *segment)),
             });
         Some(Matched { index, parameters: parameters.collect() })
+    }
+
+    /// Whose tokens a recipient may send for all of these purposes: its own, and those of whom a grant
+    /// to it names.
+    #[must_use]
+    pub fn resolved_by(&self, recipient: &RecipientId, purposes: &[PurposeId]) -> Vec<RecipientId> {
+        let phase = self.recipients.get(recipient).and_then(|found| found.phase.as_ref());
+        let named = |purpose: &PurposeId| -> BTreeSet<&RecipientId> {
+            self.grants
+                .iter()
+                .filter(|grant| grant.to.contains(recipient) && grant.purposes.contains(purpose))
+                .filter(|grant| grant.phase.is_none() || grant.phase.as_ref() == phase)
+                .flat_map(|grant| &grant.resolves_tokens_of)
+                .collect()
+        };
+        let others = purposes.iter().map(named).reduce(|all, one| &all & &one);
+        let others = others.unwrap_or_default().into_iter().filter(|other| *other != recipient);
+        std::iter::once(recipient).chain(others).cloned().collect()
+    }
+
+    /// Whether anybody is given tokens of the category.
+    #[must_use]
+    pub fn issues_tokens_of(&self, category: &CategoryId) -> bool {
+        self.grants.iter().any(|grant| match &grant.show {
+            Show::Cells(cells) => cells
+                .iter()
+                .any(|cell| cell.action == Action::Token && cell.pattern.covers(category)),
+            Show::ByOrder | Show::ByConsent(_) => false,
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod automaton;
 mod cell;
 mod channels;
+mod codes;
 pub mod compile;
 pub mod diagnostic;
 mod matching;
@@ -18,13 +19,16 @@ pub mod plan;
 mod plans;
 mod region;
 pub mod retention;
+mod sources;
 mod syntax;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
+pub use codes::{CODES, Code};
 pub use diagnostic::{Diagnostic, Diagnostics, Look, Place, Severity, render};
 pub use matching::Matched;
 pub use model::Policy;
 pub use path::Selector;
 pub use plan::Plan;
 pub use plans::Plans;
+pub use sources::{Source, Sources};
 pub(crate) use syntax::closest;

@@ -237,6 +237,8 @@ pub struct Route {
     pub open: Vec<Open>,
     /// What a request's body may hold. `None`: the route takes no body.
     pub request: Option<RequestBody>,
+    /// Path parameters that hold values of a category, by name. Tokens of it are opened there.
+    pub path: BTreeMap<String, CategoryId>,
     /// Declared query parameters.
     pub query: BTreeMap<String, QueryParameter>,
     /// Members that are computed anew.
@@ -359,6 +361,8 @@ pub struct Grant {
     pub aggregate_only: bool,
     /// Only while the recipient is in this phase.
     pub phase: Option<String>,
+    /// Whose tokens the recipients may send beside their own.
+    pub resolves_tokens_of: Vec<RecipientId>,
     /// Why this version withholds what the grant would show.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

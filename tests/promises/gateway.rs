@@ -13,6 +13,7 @@ mod request_bodies;
 mod requests;
 mod retention;
 mod running;
+mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.
 const TESTINA: &str =

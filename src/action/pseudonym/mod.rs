@@ -11,8 +11,10 @@ mod canonical;
 mod ff1;
 mod key;
 mod punycode;
+mod returned;
 mod short;
 
 pub use canonical::Canonical;
 pub use key::{Domain, DomainKey, RootKey, Scope, Use};
+pub use returned::{TokenKeys, is_token};
 pub(super) use short::ShortValue;

@@ -53,6 +53,8 @@ impl Treatment {
             Action::Mask(Mask::Redact | Mask::Last(0)) => State::Fixed(HIDDEN, Applied::Written),
             Action::Mask(Mask::Last(n)) => State::Last(Box::new(LastCharacters::new(*n))),
             Action::Pseudonym(_) => self.keyed(Keyed::Pseudonym)?,
+            // A token on its way in is opened whole.
+            Action::Token if self.opens.is_some() => return None,
             Action::Token => self.keyed(Keyed::Token)?,
             // No string is what these were made for: see `apply`.
             Action::Generalise(Generalisation::City | Generalisation::Country)

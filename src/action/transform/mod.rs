@@ -27,7 +27,7 @@ pub use json::write_string;
 
 use json::write_escaped;
 
-use super::pseudonym::{Canonical, DomainKey};
+use super::pseudonym::{Canonical, DomainKey, TokenKeys, is_token};
 use super::{Action, Generalisation};
 
 /// A JSON scalar as it stood in the document.
@@ -59,6 +59,8 @@ pub struct Treatment {
     pub action: Action,
     /// The key, for pseudonyms and tokens.
     pub key: Option<Arc<DomainKey>>,
+    /// For tokens on their way in: `token` opens what is one, and leaves all else as it is.
+    pub opens: Option<Arc<TokenKeys>>,
     /// How values are brought to one form before the key is used.
     pub canonical: Canonical,
     /// Value → group.
@@ -75,6 +77,7 @@ impl Treatment {
     /// was not made for the value is taken back.
     pub fn apply(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
         match (&self.action, value) {
+            (Action::Token, value) if self.opens.is_some() => return self.bring_back(value, out),
             (_, Scalar::Null) => out.extend_from_slice(b"null"),
             // Whether the caller is a party was decided for the whole element.
             (Action::Keep | Action::OwnLines, value) => copy(value, out),
@@ -87,6 +90,23 @@ impl Treatment {
                     return Applied::Blanked;
                 }
             }
+        }
+        Applied::Written
+    }
+
+    /// Writes the value that a token stands for. What does not open is blanked.
+    fn bring_back(&self, value: Scalar<'_>, out: &mut Vec<u8>) -> Applied {
+        let (Some(keys), Scalar::String(text)) = (&self.opens, value) else {
+            copy(value, out);
+            return Applied::Written;
+        };
+        if !is_token(text) {
+            copy(value, out);
+        } else if let Some(opened) = keys.open(text) {
+            write_string(opened.expose(), out);
+        } else {
+            placeholder(value, out);
+            return Applied::Blanked;
         }
         Applied::Written
     }

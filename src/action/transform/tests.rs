@@ -35,6 +35,7 @@ fn treatment(action: Action) -> Treatment {
     Treatment {
         action,
         key: Some(Arc::new(key)),
+        opens: None,
         canonical: Canonical::Text,
         groups: Some(Arc::new(
             groups.into_iter().map(|(value, group)| (value.into(), group.into())).collect(),

@@ -27,6 +27,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     other(&mut changes, "transfers", &transfers(old), &transfers(new));
     other(&mut changes, "limits on people", &people(old), &people(new));
     other(&mut changes, "retention", &retention(old), &retention(new));
+    set(&mut changes, "tokens that are opened", &tokens(old), &tokens(new));
     set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
     let fields = |policy: &Policy| -> BTreeSet<String> {
         policy.access_log.fields.iter().cloned().collect()
@@ -216,6 +217,24 @@ fn retention(policy: &Policy) -> String {
         .collect();
     rows.sort();
     rows.join("; ")
+}
+
+/// Whose tokens open for whom, and where.
+fn tokens(policy: &Policy) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for grant in &policy.grants {
+        for (to, purpose) in
+            grant.to.iter().flat_map(|to| grant.purposes.iter().map(move |purpose| (to, purpose)))
+        {
+            let of = grant.resolves_tokens_of.iter();
+            all.extend(of.map(|of| format!("those of {of} sent by {to} for {purpose}")));
+        }
+    }
+    for route in &policy.routes {
+        let opened = route.path.iter();
+        all.extend(opened.map(|(name, category)| format!("{category} at {name} of {}", route.id)));
+    }
+    all
 }
 
 fn cookies(policy: &Policy) -> BTreeSet<String> {

@@ -1,9 +1,9 @@
 //! Gates, needs and linkability in words.
 
 use crate::action::{Action, Period};
-use crate::policy::model::{Limit, Need};
+use crate::policy::model::{Limit, Need, QueryParameter};
 use crate::policy::{Plan, Policy};
-use crate::terms::{Objectable, Role};
+use crate::terms::{CategoryId, Objectable, Role};
 
 /// What a person must have said.
 pub(super) fn needs(needs: &[Need]) -> Vec<&'static str> {
@@ -123,8 +123,27 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// Who can join what is pseudonymised here.
-pub(super) fn linkability(plan: &Plan) -> Vec<String> {
+/// Who can join what is pseudonymised here, and which tokens may come back.
+pub(super) fn pseudonyms(policy: &Policy, plan: &Plan) -> Vec<String> {
+    let mut lines = linkability(plan);
+    let route = &policy.routes[plan.route_index];
+    let in_path = route.path.iter();
+    let in_query = route.query.iter().filter_map(|(name, parameter)| match parameter {
+        QueryParameter::Category(category) => Some((name, category)),
+        QueryParameter::Open | QueryParameter::Sealed { .. } => None,
+    });
+    let opened: Vec<(&String, &CategoryId)> =
+        in_path.chain(in_query).filter(|(_, category)| policy.issues_tokens_of(category)).collect();
+    let issued_to = policy.resolved_by(&plan.recipient, &plan.purposes);
+    for (name, category) in opened {
+        for whose in &issued_to {
+            lines.push(format!("`{name}` takes a token of {category} that {whose} was given"));
+        }
+    }
+    lines
+}
+
+fn linkability(plan: &Plan) -> Vec<String> {
     let recipient = &plan.recipient;
     let mut lines = Vec::new();
     for cell in &plan.cells {

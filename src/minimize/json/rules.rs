@@ -138,6 +138,7 @@ fn bare(action: Action) -> Treatment {
     Treatment {
         action,
         key: None,
+        opens: None,
         canonical: Canonical::default(),
         groups: None,
         today: Date::default(),

@@ -113,9 +113,12 @@ fn queries(policy: &Policy, findings: &mut Findings) {
     for (index, route) in policy.routes.iter().enumerate() {
         for (name, parameter) in &route.query {
             let QueryParameter::Category(category) = parameter else { continue };
-            if !anybody_gets_in_clear(policy, index, category) {
-                let message =
-                    format!("`{name}` filters on {category}, which nobody gets in clear here");
+            let is_answered =
+                anybody_gets_in_clear(policy, index, category) || policy.issues_tokens_of(category);
+            if !is_answered {
+                let message = format!(
+                    "`{name}` filters on {category}, which nobody gets in clear or as a token"
+                );
                 let help = "an answer would tell who has the value that was asked for";
                 findings.error_with("T230", &route.place, message, Some(help.to_owned()));
             }

@@ -23,7 +23,7 @@ mod retention;
 mod routes;
 mod transfers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::names::Names;
@@ -31,6 +31,7 @@ pub(super) use self::release::instead_of;
 use super::diagnostic::{Diagnostics, Place, Severity};
 use super::model::{Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
+use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
 use crate::terms::Digest;
 
@@ -40,8 +41,21 @@ impl Policy {
     /// # Errors
     /// All findings at once, if one of them is an error.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        Self::of(&Sources::alone(file, text))
+    }
+
+    /// Compiles rules of one file or several.
+    ///
+    /// # Errors
+    /// All findings at once, if one of them is an error.
+    pub fn of(sources: &Sources) -> Result<Self, Diagnostics> {
         let mut findings = Findings::default();
-        let root = syntax::parse(&file.into(), text, &mut findings);
+        let first = sources.first();
+        let root = syntax::parse(&first.name, &first.text, &mut findings);
+        let root = root.map(|root| {
+            let included = included(&root, sources, &mut findings);
+            syntax::join(root, included, &mut findings)
+        });
         let policy = root.map(|root| {
             let names = Names::collect(&root);
             let mut compiler = Compiler {
@@ -51,16 +65,34 @@ impl Policy {
                 withheld: Vec::new(),
                 promises: Promises::default(),
             };
-            compiler.policy(&root, Digest::of(text.as_bytes()))
+            compiler.policy(&root, sources.digest())
         });
         let findings = findings.into_sorted();
         match policy {
             Some(policy) if findings.iter().all(|one| one.severity != Severity::Error) => {
                 Ok(Self { warnings: findings, ..policy })
             }
-            Some(_) | None => Err(Diagnostics { findings, source: text.into() }),
+            Some(_) | None => Err(Diagnostics { findings, sources: sources.clone() }),
         }
     }
+}
+
+/// The trees of the included files. One that is not there, or stands twice, is an error.
+fn included(root: &Node, sources: &Sources, findings: &mut Findings) -> Vec<Node> {
+    let mut trees = Vec::new();
+    let mut seen = BTreeSet::new();
+    let Some(node) = root.member("include") else { return trees };
+    for item in node.one_or_many(findings, "paths of files") {
+        let Some(path) = item.text(findings, "the path of a file") else { continue };
+        match sources.include(path) {
+            Err(why) => findings.error("T108", &item.place, why),
+            Ok(_) if !seen.insert(path) => {
+                findings.error("T108", &item.place, format!("`{path}` is included twice"));
+            }
+            Ok(file) => trees.extend(syntax::parse(&file.name, &file.text, findings)),
+        }
+    }
+    trees
 }
 
 /// What all sections share while one file is compiled.
@@ -80,6 +112,8 @@ impl Compiler<'_> {
         if let Some(version) = fields.require(self.findings, "tamis") {
             version.word(self.findings, "a version of the rules language", &[("1", ())]);
         }
+        // What it names is part of the tree by now.
+        fields.take("include");
         let head = fields.require(self.findings, "policy").map(|node| self.head(node));
         let head = head.unwrap_or_default();
         let categories = fields.require(self.findings, "categories");

@@ -79,13 +79,7 @@ impl Compiler<'_> {
             fields.finish(self.findings);
             phase
         });
-        if let Some(node) = fields.take("resolves_tokens_of") {
-            for id in self.recipient_list(node) {
-                let what = format!("resolves_tokens_of {id}");
-                let effect = format!("a token of {id} in a request is not found");
-                self.refuse(&node.place, what, effect);
-            }
-        }
+        let resolves = fields.take("resolves_tokens_of").map(|node| self.recipient_list(node));
         if let Some(node) = fields.take("pseudonym_scope") {
             self.pseudonym_scope(node, &to_whom, &mut refuses);
         }
@@ -100,6 +94,7 @@ impl Compiler<'_> {
             single_subject,
             aggregate_only,
             phase: phase.map(str::to_owned),
+            resolves_tokens_of: resolves.unwrap_or_default(),
             refuses,
             place,
         })

@@ -24,23 +24,25 @@ impl Compiler<'_> {
             let message = "a body of which no member passes";
             self.findings.error_with("T102", &node.place, message, help);
         }
-        let mut rules = Vec::new();
+        let (mut rules, mut categories) = (Vec::new(), Vec::new());
         let entries = members.map(|node| node.entries(self.findings, "selectors with categories"));
         for (key, node) in entries.unwrap_or_default() {
             let selector = self.selector_at(key, None);
-            if node.scalar() != Some("open") {
-                let category = self.category(node);
-                self.names.bound_elsewhere.extend(category);
-            }
+            let category = match node.scalar() {
+                Some("open") => None,
+                _ => self.category(node),
+            };
+            self.names.bound_elsewhere.extend(category.clone());
             let at = u16::try_from(rules.len());
             if let (Some(selector), Ok(at)) = (selector, at) {
                 rules.push((selector, Mark::Cell { cell: CellId(at), subtree: false }));
+                categories.push(category);
             }
         }
         let must = musts.map(|node| self.musts(node)).unwrap_or_default();
         match Automaton::compile(&rules, Unlisted::Remove) {
             Ok(automaton) => {
-                Some(RequestBody { automaton: Arc::new(automaton), members: rules.len(), must })
+                Some(RequestBody { automaton: Arc::new(automaton), members: categories, must })
             }
             Err(error) => {
                 self.findings.error("T103", &node.place, error.to_string());

@@ -57,6 +57,7 @@ impl Compiler<'_> {
             fields: Vec::new(),
             open: Vec::new(),
             request: None,
+            path: BTreeMap::new(),
             query: BTreeMap::new(),
             derive: Vec::new(),
             parties_only: Vec::new(),
@@ -73,6 +74,14 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("open") {
             self.open_of(node, &mut route);
+        }
+        if let Some(node) = fields.take("path") {
+            for (key, node) in node.entries(self.findings, "path parameters") {
+                self.path_parameter(&key.text, &key.place, &route.template);
+                if let Some(category) = self.category(node) {
+                    route.path.insert(key.text.clone(), category);
+                }
+            }
         }
         if let Some(node) = fields.take("query") {
             for (key, node) in node.entries(self.findings, "query parameters") {
@@ -172,16 +181,7 @@ impl Compiler<'_> {
     ) -> Option<Locator> {
         let text = node.text(self.findings, "where the subject's id stands")?;
         if let Some(name) = text.strip_prefix("path:") {
-            let is_it = |segment: &Segment| *segment == Segment::Parameter(name.to_owned());
-            if !template.iter().any(is_it) {
-                let names = template.iter().filter_map(|segment| match segment {
-                    Segment::Parameter(name) => Some(name.as_str()),
-                    Segment::Literal(_) => None,
-                });
-                let help = closest(name, names);
-                let message = format!("the path has no parameter `{name}`");
-                self.findings.error_with("T101", &node.place, message, help);
-            }
+            self.path_parameter(name, &node.place, template);
             return Some(Locator::Path(name.to_owned()));
         }
         if let Some(name) = text.strip_prefix("query:") {
@@ -416,6 +416,19 @@ impl Compiler<'_> {
             let selector = self.selector(text, &node.place, node.is_quoted(), rows.as_ref());
             let Some(selector) = selector else { continue };
             route.open.push(Open { selector, subtree, not_personal, place: node.place.clone() });
+        }
+    }
+
+    fn path_parameter(&mut self, name: &str, place: &Place, template: &[Segment]) {
+        let names = || {
+            template.iter().filter_map(|segment| match segment {
+                Segment::Parameter(name) => Some(name.as_str()),
+                Segment::Literal(_) => None,
+            })
+        };
+        if !names().any(|one| one == name) {
+            let message = format!("the path has no parameter `{name}`");
+            self.findings.error_with("T101", place, message, closest(name, names()));
         }
     }
 

@@ -58,10 +58,11 @@ impl Findings {
         self.list.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// All of them, in the order of the file.
+    /// All of them, file by file in the order of each.
     pub(in crate::policy) fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.list.sort_by(|a, b| {
-            (a.place.line, a.place.column, a.severity, a.code, &a.message).cmp(&(
+            (&a.place.file, a.place.line, a.place.column, a.severity, a.code, &a.message).cmp(&(
+                &b.place.file,
                 b.place.line,
                 b.place.column,
                 b.severity,

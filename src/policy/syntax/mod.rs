@@ -7,11 +7,13 @@
 
 mod fields;
 mod findings;
+mod join;
 mod node;
 mod tree;
 
 pub(super) use fields::Fields;
 pub(super) use findings::Findings;
 pub(crate) use findings::closest;
+pub(super) use join::join;
 pub(super) use node::{Key, Node};
 pub(super) use tree::parse;

@@ -1,0 +1,102 @@
+//! Findings in SARIF 2.1.0, which code hosts and editors show beside the line.
+//! Source: OASIS Static Analysis Results Interchange Format 2.1.0, §3.13, §3.14, §3.27, §3.30.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::Report;
+use crate::policy::model::Unenforced;
+use crate::policy::{CODES, Diagnostic, Place, Severity};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// Under this name stands what the rules say and this version refuses. It is no fault of the rules.
+const NOT_ENFORCED: &str = "not-enforced";
+
+/// What may stand in the path of a URI as it is. Source: RFC 3986 §3.3.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One log with one run over all files.
+pub(super) fn log(reports: &[Report]) -> Value {
+    let mut rules: Vec<Value> = CODES
+        .iter()
+        .map(|code| json!({"id": code.code, "shortDescription": {"text": code.about}}))
+        .collect();
+    let about = "what the rules say and this version does not enforce: refused or withheld";
+    rules.push(json!({"id": NOT_ENFORCED, "shortDescription": {"text": about}}));
+    let mut results = Vec::new();
+    for report in reports {
+        results.extend(report.findings.iter().map(finding));
+        let policy = report.policy.iter().flat_map(|policy| &policy.unenforced);
+        results.extend(policy.map(not_enforced));
+    }
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "tamis",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+fn finding(finding: &Diagnostic) -> Value {
+    let level = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Refusal => "note",
+    };
+    let help = finding.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    result(finding.code, level, &format!("{}{help}", finding.message), &finding.place)
+}
+
+fn not_enforced(one: &Unenforced) -> Value {
+    result(NOT_ENFORCED, "note", &format!("{}: {}", one.what, one.effect), &one.place)
+}
+
+fn result(rule: &str, level: &str, text: &str, place: &Place) -> Value {
+    let index = CODES.iter().position(|code| code.code == rule).unwrap_or(CODES.len());
+    json!({
+        "ruleId": rule,
+        "ruleIndex": index,
+        "level": level,
+        "message": {"text": text},
+        "locations": [{"physicalLocation": {
+            "artifactLocation": {"uri": uri(&place.file)},
+            "region": {
+                "startLine": place.line,
+                "startColumn": place.column,
+                "endColumn": place.column.saturating_add(place.length),
+            },
+        }}],
+    })
+}
+
+/// A relative path is a relative reference; an absolute one names its scheme.
+fn uri(file: &str) -> String {
+    let path = utf8_percent_encode(file, PATH).to_string();
+    if file.starts_with('/') { format!("file://{path}") } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uri;
+
+    #[test]
+    fn a_file_is_a_uri_whatever_its_name() {
+        for (file, expected) in [
+            ("rules/a.yaml", "rules/a.yaml"),
+            ("/rules/a b.yaml", "file:///rules/a%20b.yaml"),
+            ("über:x.yaml", "%C3%BCber%3Ax.yaml"),
+        ] {
+            assert_eq!(uri(file), expected);
+        }
+    }
+}
