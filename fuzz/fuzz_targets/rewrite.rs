@@ -11,6 +11,7 @@ mod compare;
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 mod engine;
 #[path = "../../tests/promises/oracle/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests, which use more of it")]
 mod oracle;
 
 use compare::{Case, compare};

@@ -88,10 +88,6 @@ pub enum Generalisation {
     Prefix(u8),
     /// A coordinate on a grid of 10^-n degrees, n from 3 down to 0.
     Degrees(u8),
-    /// The city of an address or place.
-    City,
-    /// The country of an address or place.
-    Country,
     /// The group that the category's table assigns, else `other`.
     Group,
 }
@@ -219,8 +215,7 @@ impl Generalisation {
     /// `None` where nothing short of `blank` satisfies both.
     fn join(self, other: Self) -> Option<Self> {
         use Generalisation::{
-            Bucket, City, Country, Day, Degrees, Group, Hour, Month, Prefix, Quarter, Round, Year,
-            YearBand,
+            Bucket, Day, Degrees, Group, Hour, Month, Prefix, Quarter, Round, Year, YearBand,
         };
         if let (Some(a), Some(b)) = (self.calendar_rank(), other.calendar_rank()) {
             return Some(match (self, other) {
@@ -239,12 +234,10 @@ impl Generalisation {
             }
             (Prefix(a), Prefix(b)) => Some(Prefix(a.min(b))),
             (Degrees(a), Degrees(b)) => Some(Degrees(a.min(b))),
-            (City, City | Degrees(_)) | (Degrees(_), City) => Some(City),
-            (Country, Country | City | Degrees(_)) | (City | Degrees(_), Country) => Some(Country),
             (Group, Group) => Some(Group),
             (
                 Hour | Day | Month | Quarter | Year | YearBand(_) | Bucket(_) | Round(_)
-                | Prefix(_) | Degrees(_) | City | Country | Group,
+                | Prefix(_) | Degrees(_) | Group,
                 _,
             ) => None,
         }
@@ -259,13 +252,9 @@ impl Generalisation {
             Self::Quarter => Some(3),
             Self::Year => Some(4),
             Self::YearBand(_) => Some(5),
-            Self::Bucket(_)
-            | Self::Round(_)
-            | Self::Prefix(_)
-            | Self::Degrees(_)
-            | Self::City
-            | Self::Country
-            | Self::Group => None,
+            Self::Bucket(_) | Self::Round(_) | Self::Prefix(_) | Self::Degrees(_) | Self::Group => {
+                None
+            }
         }
     }
 }
@@ -307,8 +296,6 @@ pub(crate) mod tests {
             (0..16_u8).prop_map(Generalisation::Round),
             (0..5_u8).prop_map(Generalisation::Prefix),
             (0..4_u8).prop_map(Generalisation::Degrees),
-            Just(Generalisation::City),
-            Just(Generalisation::Country),
             Just(Generalisation::Group),
         ];
         let period = prop_oneof![

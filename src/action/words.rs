@@ -14,7 +14,7 @@ pub struct UnknownAction {
 }
 
 /// One example of every form, shown in help texts and used for suggestions.
-pub(super) const FORMS: [&str; 34] = [
+pub(super) const FORMS: [&str; 32] = [
     "keep",
     "mask last 4",
     "mask first 2",
@@ -32,8 +32,6 @@ pub(super) const FORMS: [&str; 34] = [
     "generalise bucket 10",
     "generalise group",
     "generalise category",
-    "generalise city",
-    "generalise country",
     "generalise prefix 2",
     "generalise 0.1 deg",
     "prefix /24 /48",
@@ -109,8 +107,6 @@ fn generalisation(words: &[&str]) -> Option<Generalisation> {
             Generalisation::Bucket(step.parse().ok().filter(|n| (1..=1_000_000_000).contains(n))?)
         }
         ["group" | "category"] => Generalisation::Group,
-        ["city"] => Generalisation::City,
-        ["country"] => Generalisation::Country,
         ["prefix", n] => Generalisation::Prefix(count(n)?),
         [degrees, "deg"] => Generalisation::Degrees(match *degrees {
             "0.001" => 3,
@@ -133,6 +129,12 @@ fn bits(word: &str, most: u8) -> Option<u8> {
 }
 
 fn closest(text: &str) -> Option<&'static str> {
+    // The name of a city or a country is not to be had from a coordinate without a gazetteer.
+    match text {
+        "generalise city" => return Some("generalise 0.1 deg"),
+        "generalise country" => return Some("generalise 1 deg"),
+        _ => {}
+    }
     FORMS
         .iter()
         .map(|form| (distance(text, form), *form))
@@ -180,8 +182,6 @@ impl fmt::Display for Action {
                 let degrees = ["1", "0.1", "0.01", "0.001"][usize::from(*n).min(3)];
                 write!(f, "generalise {degrees} deg")
             }
-            Self::Generalise(Generalisation::City) => f.write_str("generalise city"),
-            Self::Generalise(Generalisation::Country) => f.write_str("generalise country"),
             Self::Generalise(Generalisation::Group) => f.write_str("generalise group"),
             Self::IpPrefix { v4, v6 } => write!(f, "prefix /{v4} /{v6}"),
             Self::AgentFamily => f.write_str("family"),

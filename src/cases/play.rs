@@ -126,6 +126,16 @@ fn compare(exchange: &Exchange, got: &Rehearsed) -> Result<Vec<String>, String> 
             .map_err(|error| format!("the access log's line is no JSON: {error}"))?;
         lines.extend(differences("log", expected, &line));
     }
+    if let Some(expected) = &exchange.logs_cold {
+        match &got.log_line_cold {
+            Some(line) => {
+                let line = serde_json::from_str(line)
+                    .map_err(|error| format!("the older line is no JSON: {error}"))?;
+                lines.extend(differences("older log", expected, &line));
+            }
+            None => lines.push("older lines of the access log stay as they are".to_owned()),
+        }
+    }
     Ok(lines)
 }
 

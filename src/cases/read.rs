@@ -79,6 +79,8 @@ pub struct Exchange {
     pub(super) backend_gets: Option<Value>,
     pub(super) asked_again: Option<String>,
     pub(super) logs: Option<Value>,
+    /// What becomes of that line when it is older.
+    pub(super) logs_cold: Option<Value>,
 }
 
 /// How an expected body is compared.
@@ -165,6 +167,7 @@ struct RawCase {
     backend_gets: Option<String>,
     asked_again: Option<String>,
     logs: Option<String>,
+    logs_cold: Option<String>,
 }
 
 /// Reads one file of cases. The error is in words, with file and line.
@@ -266,6 +269,7 @@ fn exchange(shared: &Shared, raw: RawCase) -> Result<Exchange, String> {
     papers.orders.extend(raw.orders);
     papers.cases.extend(raw.opened);
     let logs = raw.logs.as_deref().map(|text| json(text, "logs")).transpose()?;
+    let logs_cold = raw.logs_cold.as_deref().map(|text| json(text, "logs_cold")).transpose()?;
     if gets.is_some() == raw.refused.is_some() {
         return Err("say what it gets, or that it is refused".to_owned());
     }
@@ -295,6 +299,7 @@ fn exchange(shared: &Shared, raw: RawCase) -> Result<Exchange, String> {
         backend_gets,
         asked_again: raw.asked_again,
         logs,
+        logs_cold,
     })
 }
 

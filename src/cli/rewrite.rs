@@ -196,9 +196,6 @@ fn unusable(action: &Action) -> Option<&'static str> {
     match action {
         Action::Scrub => Some("is not enforced yet"),
         Action::OwnLines => Some("needs to know who asks, which only the gateway does"),
-        Action::Generalise(Generalisation::City | Generalisation::Country) => {
-            Some("is not enforced yet")
-        }
         Action::Generalise(Generalisation::Group) => {
             Some("needs a table of groups, which only rules files have")
         }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::REJECTED;
+use super::dumps::{self, Dumps};
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Addresses, Gateway, Running, StartError};
 use crate::observe::{LogFormat, init_tracing};
@@ -48,8 +48,7 @@ impl Run {
             Format::Text => LogFormat::Text,
             Format::Json => LogFormat::Json,
         });
-        // Memory holds personal values and keys; they do not belong in a file beside the program.
-        if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
+        if dumps::switch_off() == Dumps::Perhaps {
             tracing::warn!("core dumps could not be switched off");
         }
         let config = match Config::load(&self.config) {
@@ -76,7 +75,7 @@ async fn serve(config: Config) -> ExitCode {
             let _ = write!(io::stderr(), "{diagnostics}");
             return ExitCode::from(REJECTED);
         }
-        Err(error @ StartError::Upstream { .. }) => {
+        Err(error @ (StartError::Upstream { .. } | StartError::PlaintextUpstream(_))) => {
             say(&error);
             return ExitCode::from(REJECTED);
         }
@@ -86,7 +85,7 @@ async fn serve(config: Config) -> ExitCode {
         // Whoever started it has closed standard output; that is no reason not to serve.
         tracing::warn!("standard output is closed");
     }
-    signals.next().await;
+    signals.until_the_end(&running).await;
     stop(running, signals).await
 }
 
@@ -113,10 +112,11 @@ fn print(addresses: &Addresses) -> io::Result<()> {
     out.flush()
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT, which end it, and SIGHUP, after which the access log is opened anew.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -124,7 +124,18 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
+    }
+
+    async fn until_the_end(&mut self, running: &Running) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => running.reopen_log(),
+            }
+        }
     }
 
     async fn next(&mut self) {

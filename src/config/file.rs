@@ -189,7 +189,7 @@ fn upstreams(
 }
 
 /// Whether the name can only mean this machine.
-fn is_loopback(url: &Uri) -> bool {
+pub(super) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())

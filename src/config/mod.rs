@@ -90,6 +90,14 @@ pub struct UpstreamConfig {
     pub response_timeout: Duration,
 }
 
+impl UpstreamConfig {
+    /// Whether what it is asked and answers crosses a network that anybody could listen on.
+    #[must_use]
+    pub fn is_overheard(&self) -> bool {
+        self.url.scheme_str() != Some("https") && !file::is_loopback(&self.url)
+    }
+}
+
 /// A token issuer.
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {

@@ -35,6 +35,18 @@ pub enum SubjectIds {
     Many(Vec<DataSubject>),
 }
 
+impl SubjectIds {
+    /// Everybody who was found.
+    #[must_use]
+    pub fn each(&self) -> &[DataSubject] {
+        match self {
+            Self::Unresolved => &[],
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Many(ids) => ids,
+        }
+    }
+}
+
 /// A subject known before the backend is asked, with what they have said.
 #[derive(Clone, Debug)]
 pub struct KnownSubject {

@@ -12,6 +12,7 @@ use super::subject::{self, SubjectGate, Whereabouts};
 use super::{Permit, SubjectIds};
 use crate::action::{Action, Period};
 use crate::policy::model::{Locator, Region};
+use crate::policy::path::PathSegment;
 use crate::policy::retention::TooOld;
 use crate::policy::{CellId, Plan};
 use crate::terms::{Country, DataSubject, RefusalReason, Role, Statements};
@@ -134,6 +135,7 @@ pub(super) fn gate<E>(
             continue;
         }
         let principal = role == 0;
+        let several = may_name_several(permit, &subject.locator);
         let whereabouts = whereabouts(permit, part, ids, role);
         match ids[role].as_ref().unwrap_or(&SubjectIds::Unresolved) {
             // Nobody can say whose data these are, so nobody can have agreed to anything. A part
@@ -142,7 +144,7 @@ pub(super) fn gate<E>(
                 return Ok(Gate::Drop(RefusalReason::ConsentMissing));
             }
             SubjectIds::Unresolved => tightened.withhold_role(role),
-            SubjectIds::One(id) => {
+            SubjectIds::One(id) if principal || !several => {
                 let said = statements(id)?;
                 match subject::gate(permit, role, id, &said, &whereabouts, now) {
                     SubjectGate::Drop(reason) => return Ok(Gate::Drop(reason)),
@@ -151,9 +153,10 @@ pub(super) fn gate<E>(
                 }
             }
             // Several people at one place cannot be told apart field by field: the strictest of
-            // their gates holds for all of them, but does not take the others' part away.
-            SubjectIds::Many(people) => {
-                for id in people {
+            // their gates holds for all of them, but does not take the others' part away. The only
+            // guest has no more power over the owner's part than two guests have.
+            people @ (SubjectIds::One(_) | SubjectIds::Many(_)) => {
+                for id in people.each() {
                     let said = statements(id)?;
                     match subject::gate(permit, role, id, &said, &whereabouts, now) {
                         SubjectGate::Drop(_) | SubjectGate::Withhold(_) => {
@@ -262,6 +265,20 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
         return Some(RefusalReason::NotAParty);
     }
     None
+}
+
+/// Whether a place can name several people in one part.
+fn may_name_several(permit: &Permit, locator: &Locator) -> bool {
+    let each = permit.policy.routes[permit.plan.route_index].each.as_ref();
+    let own = match locator {
+        Locator::Document(selector) => selector.segments.as_slice(),
+        Locator::Element(selector) => {
+            let outer = each.map_or(0, |each| each.segments.len());
+            selector.segments.get(outer..).unwrap_or_default()
+        }
+        Locator::Path(_) | Locator::Query(_) | Locator::Header(_) => return false,
+    };
+    !own.iter().all(PathSegment::is_singular)
 }
 
 fn known_from_request(locator: &Locator) -> bool {

@@ -5,6 +5,7 @@
 //! Source: docs/RULES.md, "How a decision is made"; GDPR Art. 5(1)(b), 6, 7, 17, 18, 21, 44.
 
 mod age;
+mod cookies;
 mod facts;
 mod gate;
 mod permit;
@@ -12,6 +13,7 @@ mod query;
 mod request;
 mod subject;
 
+pub use cookies::agreed_cookies;
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
 pub use permit::{Permit, Refusal};

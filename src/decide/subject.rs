@@ -8,11 +8,11 @@ use jiff::tz::TimeZone;
 use super::gate::cells_of;
 use super::{Adjustment, Permit};
 use crate::action::Action;
-use crate::policy::CellId;
 use crate::policy::model::{Limit, Locator, Mechanism, Need, Purpose, Transfers};
+use crate::policy::{CellId, Policy};
 use crate::terms::{
     AgeClass, CategoryId, Consent, ConsentStatus, Country, DataSubject, Objectable, OneTimeGrant,
-    PurposeId, PurposePattern, RefusalReason, Role, Statements,
+    PurposeId, PurposePattern, RecipientId, RefusalReason, Restriction, Role, Statements,
 };
 
 /// What one person's statements permit.
@@ -134,6 +134,25 @@ fn is_named(permit: &Permit, said: &Statements, now: Timestamp) -> bool {
     ordered && worked_on
 }
 
+/// Whether the person was erased.
+pub(super) fn is_erased(said: &Statements, now: Timestamp) -> bool {
+    said.erasure.as_ref().is_some_and(|erasure| erasure.effective_at <= now)
+}
+
+/// Whether processing of everything about the person is restricted.
+pub(super) fn restricts_all(said: &Statements, now: Timestamp) -> bool {
+    active_restrictions(said, now).any(|restriction| {
+        restriction.categories.is_empty()
+            || restriction.categories.iter().any(|pattern| pattern.as_str() == "*")
+    })
+}
+
+fn active_restrictions(said: &Statements, now: Timestamp) -> impl Iterator<Item = &Restriction> {
+    said.restrictions.iter().filter(move |restriction| {
+        restriction.since <= now && restriction.until.is_none_or(|until| now < until)
+    })
+}
+
 /// A restriction of everything takes the part away; one of some categories takes those out.
 fn restricted(
     permit: &Permit,
@@ -147,21 +166,12 @@ fn restricted(
             && consents_for(permit, purpose, Need::ExplicitConsent, said, now).is_err()
     };
     permit.purposes().iter().find(stopped)?;
-    let active = || {
-        said.restrictions.iter().filter(|restriction| {
-            restriction.since <= now && restriction.until.is_none_or(|until| now < until)
-        })
-    };
-    if active()
-        .flat_map(|restriction| &restriction.categories)
-        .any(|pattern| pattern.as_str() == "*")
-        || active().any(|restriction| restriction.categories.is_empty())
-    {
+    if restricts_all(said, now) {
         return Some(RefusalReason::Restricted);
     }
     for cell in cells_of(&permit.plan, role) {
         let Some(category) = &permit.plan.cell(cell).category else { continue };
-        let covers = active()
+        let covers = active_restrictions(said, now)
             .flat_map(|restriction| &restriction.categories)
             .any(|pattern| pattern.covers(category));
         if covers {
@@ -273,16 +283,39 @@ fn consents_for<'a>(
     now: Timestamp,
 ) -> Result<Vec<&'a Consent>, RefusalReason> {
     let rules = &permit.policy.purposes[purpose];
-    // Disclosure to a third party is approved recipient by recipient.
-    let must_name = rules.consent_names_recipient || permit.role() == Role::ThirdParty;
+    let asker = Asker {
+        policy: &permit.policy,
+        recipient: permit.recipient(),
+        // Disclosure to a third party is approved recipient by recipient.
+        must_be_named: rules.consent_names_recipient || permit.role() == Role::ThirdParty,
+    };
+    valid_consents(&asker, purpose, need, said, now)
+}
+
+/// To whom a consent must have been given.
+pub(super) struct Asker<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) recipient: &'a RecipientId,
+    /// A consent that names no recipient is not enough.
+    pub(super) must_be_named: bool,
+}
+
+/// The consents to this purpose that hold now, at least one; or why there is none.
+pub(super) fn valid_consents<'a>(
+    asker: &Asker<'_>,
+    purpose: &PurposeId,
+    need: Need,
+    said: &'a Statements,
+    now: Timestamp,
+) -> Result<Vec<&'a Consent>, RefusalReason> {
     let mut missing = RefusalReason::ConsentMissing;
     let mut found = Vec::new();
-    if !permit.policy.registers.consent {
-        return Err(missing);
-    }
+    let rules = asker.policy.purposes.get(purpose).filter(|_| asker.policy.registers.consent);
+    let Some(rules) = rules else { return Err(missing) };
     for consent in said.consents.iter().filter(|consent| consent.purpose == *purpose) {
-        let names_recipient = consent.recipients.contains(permit.recipient());
-        let covers_recipient = names_recipient || (!must_name && consent.recipients.is_empty());
+        let names_recipient = consent.recipients.contains(asker.recipient);
+        let covers_recipient =
+            names_recipient || (!asker.must_be_named && consent.recipients.is_empty());
         if !consent.status(now).is_valid()
             || !covers_recipient
             || (need == Need::ExplicitConsent && !consent.explicit)
@@ -439,7 +472,7 @@ fn measure(permit: &Permit, role: usize, mechanism: &Mechanism, adjustments: &mu
     }
 }
 
-fn covered(patterns: &[PurposePattern], purpose: &PurposeId) -> bool {
+pub(super) fn covered(patterns: &[PurposePattern], purpose: &PurposeId) -> bool {
     patterns.iter().any(|pattern| pattern.covers(purpose))
 }
 

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::decide::Refusal;
 use crate::observe::{AccessDecision, AccessLine, AccessLog, Event, Metrics, TlsVersion};
 use crate::policy::Policy;
+use crate::policy::model::AccessLogRules;
 use crate::terms::{DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId};
 
 /// Longest header that is looked at for the log; what is longer is no agent and no origin.
@@ -30,6 +31,8 @@ pub(super) struct Account {
     client: IpAddr,
     tls: Option<TlsVersion>,
     user_agent: Option<String>,
+    /// Headers that the rules name for the log.
+    said: Vec<(String, String)>,
     referrer: Option<String>,
     pub(super) authority: Option<String>,
     pub(super) route: Option<RouteId>,
@@ -38,6 +41,18 @@ pub(super) struct Account {
     outcome: AccessDecision,
     status: Option<StatusCode>,
     bytes: u64,
+}
+
+/// The headers of a request that the rules name for the log.
+pub(super) fn said(headers: &HeaderMap, rules: &AccessLogRules) -> Vec<(String, String)> {
+    rules.headers().filter_map(|name| Some((name.to_owned(), text(headers, name)?))).collect()
+}
+
+/// A header that came once and is not too long.
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    (value.len() <= LONGEST && values.next().is_none()).then(|| value.to_owned())
 }
 
 /// What is known of a request before it is read.
@@ -55,13 +70,12 @@ pub(super) struct Opening<'a> {
 impl Account {
     /// Opens the account of a request that has just come.
     pub(super) fn open(opening: Opening<'_>) -> Self {
-        let text = |name: HeaderName| {
-            let value = opening.headers.get(name)?.to_str().ok()?;
-            (value.len() <= LONGEST).then(|| value.to_owned())
-        };
+        let text = |name: HeaderName| text(opening.headers, name.as_str());
+        let said = said(opening.headers, &opening.policy.access_log);
         Self {
             user_agent: text(header::USER_AGENT),
             referrer: text(header::REFERER),
+            said,
             policy: opening.policy,
             metrics: opening.metrics,
             decision: opening.decision,
@@ -162,6 +176,7 @@ impl Drop for Account {
             client: self.client,
             user_agent: self.user_agent.as_deref(),
             referrer: self.referrer.as_deref(),
+            headers: &self.said,
             authority: self.authority.as_deref(),
             decision: self.outcome,
             decision_id: Some(&self.decision),

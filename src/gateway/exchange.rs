@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::account::{Account, Opening};
 use super::body::{ClientBody, MinimizedBody};
+use super::cookies::Cookies;
 use super::decode::Decoder;
 use super::fault::RequestFault;
 use super::minimizing::Minimizing;
@@ -229,8 +230,10 @@ async fn walk(
     if tokens == Tokens::Unknown {
         return Err(permitted_but(&permit, RefusalReason::NotFound).into());
     }
-    let towards =
-        headers::towards_upstream(&head.headers, &policy, peer.address, permit.decision().as_str());
+    let gpc = purpose::gpc(&head.headers);
+    let cookies = Cookies::of(&policy, &caller, &*gateway.registers, gpc, now);
+    let id = permit.decision().as_str();
+    let towards = headers::towards_upstream(&head.headers, &policy, &cookies, peer.address, id);
     let answer = gateway
         .upstreams
         .fetch(&permit, &target, towards, brought)
@@ -239,7 +242,7 @@ async fn walk(
     if let Some(upstream) = &route.upstream {
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
-    let passed = headers::towards_client(&answer.headers, &policy);
+    let passed = headers::towards_client(&answer.headers, &cookies);
     let status = answer.status;
     if fit::is_silent(route, &answer) {
         return Ok(Answered::Released(Ready { permit, status, passed, content: Content::None }));

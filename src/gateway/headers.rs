@@ -14,6 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use super::cookies::Cookies;
 use super::purpose;
 use crate::policy::Policy;
 
@@ -30,6 +31,7 @@ const LONGEST: usize = 256;
 pub(super) fn towards_upstream(
     client: &HeaderMap,
     policy: &Policy,
+    cookies: &Cookies<'_>,
     address: IpAddr,
     request_id: &str,
 ) -> HeaderMap {
@@ -47,31 +49,20 @@ pub(super) fn towards_upstream(
     if purpose::gpc(client) {
         headers.insert(purpose::SEC_GPC, HeaderValue::from_static("1"));
     }
-    let cookies: Vec<&str> = client
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .map(str::trim)
-        .filter(|cookie| cookie_name(cookie).is_some_and(|name| is_essential(policy, name)))
-        .collect();
-    if !cookies.is_empty() {
-        insert(&mut headers, COOKIE, &cookies.join("; "));
+    if let Some(cookies) = cookies.towards_upstream(client) {
+        insert(&mut headers, COOKIE, &cookies);
     }
     headers
 }
 
 /// What the client is sent of a backend's headers; the gateway's own are added in `respond`.
-pub(super) fn towards_client(upstream: &HeaderMap, policy: &Policy) -> HeaderMap {
+pub(super) fn towards_client(upstream: &HeaderMap, cookies: &Cookies<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(languages) = single(upstream, &CONTENT_LANGUAGE, is_language_byte) {
         headers.insert(CONTENT_LANGUAGE, languages.clone());
     }
-    for cookie in upstream.get_all(SET_COOKIE) {
-        let name = cookie.to_str().ok().and_then(cookie_name);
-        if name.is_some_and(|name| is_essential(policy, name)) {
-            headers.append(SET_COOKIE, cookie.clone());
-        }
+    for cookie in cookies.towards_client(upstream) {
+        headers.append(SET_COOKIE, cookie);
     }
     headers
 }
@@ -91,21 +82,6 @@ fn single<'a>(
 
 fn is_language_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-,;=.* ".contains(&byte)
-}
-
-/// The name of `name=value…`; `None` for what is none.
-fn cookie_name(cookie: &str) -> Option<&str> {
-    let (name, _) = cookie.split_once('=')?;
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    (!name.is_empty() && name.bytes().all(is_token)).then_some(name)
-}
-
-/// Only what the rules class as essential, and what nobody has to agree to first.
-fn is_essential(policy: &Policy, name: &str) -> bool {
-    policy
-        .cookies
-        .get(name)
-        .is_some_and(|cookie| cookie.class == "essential" && cookie.consent.is_none())
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -134,7 +110,7 @@ pub(super) fn shorten(address: IpAddr, (v4, v6): (u8, u8)) -> IpAddr {
 mod tests {
     use std::net::IpAddr;
 
-    use super::{cookie_name, shorten};
+    use super::shorten;
 
     #[test]
     fn addresses_are_shortened_to_their_network() {
@@ -150,21 +126,6 @@ mod tests {
         for (address, bits, expected) in cases {
             let address: IpAddr = address.parse().expect("address");
             assert_eq!(shorten(address, bits).to_string(), expected, "{address} {bits:?}");
-        }
-    }
-
-    #[test]
-    fn cookies_are_known_by_an_exact_name() {
-        let cases = [
-            ("session=1", Some("session")),
-            ("session=a=b", Some("session")),
-            ("session", None),
-            ("=1", None),
-            ("ses sion=1", None),
-            ("sess\"ion=1", None),
-        ];
-        for (cookie, name) in cases {
-            assert_eq!(cookie_name(cookie), name, "{cookie}");
         }
     }
 }

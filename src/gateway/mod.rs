@@ -22,6 +22,7 @@ pub mod rehearsal;
 
 mod account;
 mod body;
+mod cookies;
 mod respond;
 mod serve;
 

@@ -15,19 +15,24 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::body::MinimizedBody;
+use super::cookies::Cookies;
 use super::exchange::stated;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
-use super::{headers, purpose, request_body, serve};
+use super::{account, headers, purpose, request_body, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
 use crate::keys::KeyRing;
 use crate::minimize::{JsonLimits, Tally};
-use crate::observe::{AccessDecision, AccessLine};
+use crate::observe::{AccessDecision, AccessLine, Salt, coarser};
 use crate::policy::Policy;
 use crate::registers::Registers;
 use crate::terms::{DecisionId, RefusalReason, RouteId};
+
+/// The salt of every rehearsed day, so that pseudonyms in log lines can be written down. The gateway
+/// draws one at random.
+const SALT: [u8; 32] = [0x5a; 32];
 
 /// What everything rests on.
 pub struct Stage {
@@ -83,6 +88,8 @@ pub struct Rehearsed {
     pub towards_backend: Option<TowardsBackend>,
     /// The access log's line.
     pub log_line: String,
+    /// What becomes of the line when it is older, where the rules say something of that.
+    pub log_line_cold: Option<String>,
 }
 
 /// A request as a backend sees it.
@@ -98,11 +105,19 @@ pub struct TowardsBackend {
 /// Plays one exchange.
 #[must_use]
 pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
+    let rehearsed = rehearsed(stage, asked, backend);
+    let cold = stage.policy.access_log.cold.as_ref();
+    let log_line_cold = cold.and_then(|cold| coarser(rehearsed.log_line.as_bytes(), cold));
+    Rehearsed { log_line_cold, ..rehearsed }
+}
+
+fn rehearsed(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
     let decision = asked.decision.clone();
     let mut route = None;
     let mut towards_backend = None;
     let played = play(stage, asked, backend, &decision, &mut route, &mut towards_backend);
     let text = |name: http::HeaderName| asked.headers.get(name)?.to_str().ok();
+    let said = account::said(&asked.headers, &stage.policy.access_log);
     let line = |status: u16, bytes: u64, asker: Asker<'_>, decision_of| {
         let (recipient, purposes) = match asker {
             Asker::Nobody => (None, &[][..]),
@@ -125,12 +140,13 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             client: asked.client,
             user_agent: text(http::header::USER_AGENT),
             referrer: text(http::header::REFERER),
+            headers: &said,
             authority: None,
             decision: decision_of,
             decision_id: Some(&decision),
             tls: None,
         }
-        .render(&stage.policy.access_log)
+        .render(&stage.policy.access_log, Some(&Salt::new(SALT)))
     };
     match played {
         Ok(Played::Own(document)) => {
@@ -139,11 +155,11 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             let log_line = line(status, 0, Asker::Nobody, AccessDecision::Own);
             let headers = response.into_parts().0.headers;
             let body = Ok(Value::Object(document).to_string().into_bytes());
-            let detail = None;
-            Rehearsed { status, headers, body, detail, towards_backend, log_line }
+            let (detail, log_line_cold) = (None, None);
+            Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
         Ok(Played::Released { permit, body, tally }) => {
-            let passed = headers::towards_client(&backend.headers, &stage.policy);
+            let passed = headers::towards_client(&backend.headers, &cookies(stage, asked));
             let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
             let response = respond::released(&permit, backend.status, passed, Some(&tally), whole);
             let status = response.status().as_u16();
@@ -155,8 +171,8 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             };
             let log_line = line(status, length, Asker::Permitted(&permit), outcome);
             let headers = response.into_parts().0.headers;
-            let (body, detail) = (Ok(body), None);
-            Rehearsed { status, headers, body, detail, towards_backend, log_line }
+            let (body, detail, log_line_cold) = (Ok(body), None, None);
+            Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
         Err(refusal) => {
             let response = respond::refused(&stage.policy, &refusal);
@@ -167,11 +183,17 @@ pub fn rehearse(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
                 headers: response.into_parts().0.headers,
                 body: Err(refusal.reason),
                 log_line: line(status, 0, Asker::Refused(&refusal), outcome),
+                log_line_cold: None,
                 detail: refusal.detail,
                 towards_backend,
             }
         }
     }
+}
+
+fn cookies<'a>(stage: &'a Stage, asked: &Asked) -> Cookies<'a> {
+    let gpc = purpose::gpc(&asked.headers);
+    Cookies::of(&stage.policy, &asked.caller, &*stage.registers, gpc, stage.now)
 }
 
 /// Who asked, as far as the access log's line tells.
@@ -273,7 +295,13 @@ fn play(
     let decided = permit.decision().as_str();
     *towards_backend = Some(TowardsBackend {
         target: target.path_and_query(),
-        headers: headers::towards_upstream(&asked.headers, policy, asked.client, decided),
+        headers: headers::towards_upstream(
+            &asked.headers,
+            policy,
+            &cookies(stage, asked),
+            asked.client,
+            decided,
+        ),
         body,
     });
     let failed = |error: MinimizingError| {

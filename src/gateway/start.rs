@@ -52,6 +52,9 @@ pub enum StartError {
         /// The backend.
         upstream: String,
     },
+    /// The rules ask for TLS towards backends, and one is reached without.
+    #[error("the rules say `tls: {{upstream: required}}`, and `{0}` is reached in plaintext")]
+    PlaintextUpstream(String),
     /// Certificates, keys or authorities.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
@@ -93,6 +96,7 @@ pub struct Running {
     /// Where it listens.
     pub addresses: Addresses,
     metrics: Arc<Metrics>,
+    access_log: Arc<AccessLog>,
     /// Told to whoever asks whether the gateway is ready.
     is_stopping: Arc<AtomicBool>,
     stop: watch::Sender<bool>,
@@ -152,11 +156,18 @@ impl Gateway {
                 return Err(StartError::Upstream { route, upstream });
             }
         }
-        let tls = Tls::new(&config.certificates, config.client_ca.as_deref())?;
+        let overheard = config.upstreams.iter().find(|(_, upstream)| upstream.is_overheard());
+        if let Some((name, _)) = overheard.filter(|_| policy.tls.upstream_required) {
+            return Err(StartError::PlaintextUpstream(name.to_string()));
+        }
+        let versions = super::tls::versions(policy.tls.only_1_3);
+        let tls = Tls::new(&config.certificates, config.client_ca.as_deref(), versions)?;
         let keys = Arc::new(KeyRing::open(&config.key_ring)?);
         let access_log = match &config.access_log {
-            LogTarget::Stdout => AccessLog::stdout(Arc::clone(&metrics)),
-            LogTarget::File(path) => AccessLog::file(path, Arc::clone(&metrics)),
+            LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
+            LogTarget::File(path) => {
+                AccessLog::file(path, &policy.access_log, Arc::clone(&metrics))
+            }
         };
         let access_log = Arc::new(access_log.map_err(StartError::AccessLog)?);
         for loosening in &config.loosenings {
@@ -180,7 +191,7 @@ impl Gateway {
             names: tls.names.clone(),
             limits: config.limits,
             metrics: Arc::clone(&metrics),
-            access_log,
+            access_log: Arc::clone(&access_log),
         });
         let (stop, stopping) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(connections(config.limits.connections)));
@@ -226,11 +237,16 @@ impl Gateway {
         open.extend(addresses.metrics.map(|address| ("metrics", address)));
         let version = env!("CARGO_PKG_VERSION");
         Event::Started { version, listeners: &open }.emit(&metrics);
-        Ok(Running { addresses, metrics, is_stopping, stop, listeners, upkeep })
+        Ok(Running { addresses, metrics, access_log, is_stopping, stop, listeners, upkeep })
     }
 }
 
 impl Running {
+    /// From the next line on the access log's file is opened anew: somebody moved it away.
+    pub fn reopen_log(&self) {
+        self.access_log.reopen();
+    }
+
     /// Takes no more connections, lets those that are open finish within the drain time-out, and
     /// ends. Returns how many were cut off.
     pub async fn stop(mut self) -> usize {

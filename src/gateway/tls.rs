@@ -25,6 +25,12 @@ use crate::observe::TlsVersion;
 pub(super) static VERSIONS: &[&SupportedProtocolVersion] =
     &[&rustls::version::TLS13, &rustls::version::TLS12];
 
+/// Versions that clients may speak.
+pub(super) fn versions(only_1_3: bool) -> &'static [&'static SupportedProtocolVersion] {
+    static ONLY_1_3: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+    if only_1_3 { ONLY_1_3 } else { VERSIONS }
+}
+
 /// HTTP versions offered to clients.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -68,6 +74,7 @@ impl Tls {
     pub(super) fn new(
         certificates: &[CertificateFiles],
         client_ca: Option<&Path>,
+        versions: &[&'static SupportedProtocolVersion],
     ) -> Result<Self, TlsError> {
         let provider = provider();
         let mut names = Names::default();
@@ -88,7 +95,7 @@ impl Tls {
         let resolver = Arc::new(resolver);
         let public = {
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-                .with_protocol_versions(VERSIONS)
+                .with_protocol_versions(versions)
                 .map_err(TlsError::Versions)?;
             let builder = match client_ca {
                 None => builder.with_no_client_auth(),
@@ -110,7 +117,7 @@ impl Tls {
             config
         };
         let mut admin = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(VERSIONS)
+            .with_protocol_versions(versions)
             .map_err(TlsError::Versions)?
             .with_no_client_auth()
             .with_cert_resolver(resolver);

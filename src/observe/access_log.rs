@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::agent::family;
 use super::metrics::outward_code;
+use super::visitor::{Origin, Salt};
 use crate::policy::model::AccessLogRules;
 use crate::terms::{DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId};
 
@@ -48,6 +49,8 @@ pub struct AccessLine<'a> {
     pub user_agent: Option<&'a str>,
     /// `Referer`.
     pub referrer: Option<&'a str>,
+    /// The headers that the rules name for the log, as far as they came.
+    pub headers: &'a [(String, String)],
     /// The authority that was asked, so that a referrer from the same place is not written.
     pub authority: Option<&'a str>,
     /// How it ended.
@@ -84,10 +87,9 @@ pub enum TlsVersion {
 
 impl AccessLine<'_> {
     /// The line as one JSON object with a line feed, in a fixed order of members. Only what `rules`
-    /// declare is written; of that, what this version does not write (`visitor`, `device`, …) is
-    /// left out.
+    /// declare is written. `salt` keys the pseudonyms of the request's day; without it they are `-`.
     #[must_use]
-    pub fn render(&self, rules: &AccessLogRules) -> String {
+    pub fn render(&self, rules: &AccessLogRules, salt: Option<&Salt>) -> String {
         let declared = |name: &str| rules.fields.iter().any(|field| field == name);
         let mut line = String::with_capacity(320);
         let mut add = |field: &str, member: &str, value: Option<Value>| {
@@ -100,6 +102,13 @@ impl AccessLine<'_> {
             }
         };
         let own = |text: String| Some(Value::from(text));
+        let origin = Origin {
+            site: self.authority.unwrap_or_default(),
+            client: self.client,
+            user_agent: self.user_agent,
+            headers: self.headers,
+        };
+        let pseudonym = |field: &str, from| own(origin.pseudonym(field, from, salt));
         add("time", "time", own(format!("{:.0}", self.at)));
         add("method", "method", Some(method(self.method).into()));
         add("route", "route", Some(self.route.map_or("-", |route| route.as_str()).into()));
@@ -111,8 +120,17 @@ impl AccessLine<'_> {
         add("recipient", "recipient", Some(self.recipient().into()));
         let purposes: Vec<&str> = self.purposes.iter().map(PurposeId::as_str).collect();
         add("purpose", "purpose", own(purposes.join(" ")));
+        if declared("visitor") {
+            add("visitor", "visitor", pseudonym("visitor", &rules.visitor));
+        }
         add("ip_prefix", "ip_prefix", own(prefix(self.client, rules.ip_prefix)));
         add("agent", "agent", own(family(self.user_agent.unwrap_or_default())));
+        if declared("device") {
+            add("device", "device", pseudonym("device", &rules.device));
+        }
+        add("device_model", "device_model", Some(origin.device_model(rules).into()));
+        add("os", "os", own(origin.os(rules)));
+        add("battery", "battery", origin.battery(rules).map(Value::from));
         add("referrer_origin", "referrer_origin", own(self.referrer_origin()));
         add("decision", "decision", own(self.decision()));
         // Joins to the ledger, so it is not written where the recipient is a person.
@@ -244,7 +262,8 @@ mod tests {
     ];
 
     fn every_field() -> AccessLogRules {
-        AccessLogRules { fields: EVERY_FIELD.map(str::to_owned).to_vec(), ip_prefix: (24, 48) }
+        let fields = EVERY_FIELD.map(str::to_owned).to_vec();
+        AccessLogRules { fields, ..AccessLogRules::default() }
     }
 
     fn line<'a>(method: &'a Method, route: &'a RouteId) -> AccessLine<'a> {
@@ -260,6 +279,7 @@ mod tests {
             client: "203.0.113.77".parse().expect("an address"),
             user_agent: None,
             referrer: None,
+            headers: &[],
             authority: Some("api.example"),
             decision: AccessDecision::Minimized,
             decision_id: None,
@@ -282,12 +302,12 @@ mod tests {
             ),
             ..line(&Method::GET, &route)
         }
-        .render(&every_field());
+        .render(&every_field(), None);
         let expected = concat!(
             r#"{"time":"2023-11-14T22:13:20Z","method":"GET","route":"GET /v2/users/{user_id}","#,
             r#""status":200,"bytes":128,"duration_ms":12,"recipient":"courier","#,
-            r#""purpose":"service.delivery","ip_prefix":"203.0.113.0/24","#,
-            r#""agent":"Firefox/142 Linux","referrer_origin":"https://shop.example:8443","#,
+            r#""purpose":"service.delivery","visitor":"-","ip_prefix":"203.0.113.0/24","#,
+            r#""agent":"Firefox/142 Linux","device":"-","device_model":"-","os":"-","referrer_origin":"https://shop.example:8443","#,
             r#""decision":"minimized","decision_id":"d_1","tls":"1.3"}"#,
             "\n"
         );
@@ -297,10 +317,10 @@ mod tests {
     #[test]
     fn only_declared_fields_are_written() {
         let route = RouteId::from("GET /v2/users");
-        let rules = AccessLogRules { fields: vec!["status".into()], ip_prefix: (24, 48) };
-        assert_eq!(line(&Method::GET, &route).render(&rules), "{\"status\":200}\n");
-        let none = AccessLogRules { fields: vec![], ip_prefix: (24, 48) };
-        assert_eq!(line(&Method::GET, &route).render(&none), "{}\n");
+        let rules = AccessLogRules { fields: vec!["status".into()], ..AccessLogRules::default() };
+        assert_eq!(line(&Method::GET, &route).render(&rules, None), "{\"status\":200}\n");
+        let none = AccessLogRules { fields: vec![], ..AccessLogRules::default() };
+        assert_eq!(line(&Method::GET, &route).render(&none, None), "{}\n");
     }
 
     #[test]
@@ -313,7 +333,7 @@ mod tests {
                 decision_id: Some(&decision),
                 ..line(&Method::GET, &route)
             }
-            .render(&every_field());
+            .render(&every_field(), None);
             assert!(written.contains(&format!("\"recipient\":\"{expected}\"")), "{written}");
             assert!(!written.contains("d_1") && !written.contains("app"), "{written}");
         }
@@ -327,7 +347,7 @@ mod tests {
                 decision: AccessDecision::Refused(reason),
                 ..line(&Method::GET, &route)
             }
-            .render(&every_field());
+            .render(&every_field(), None);
             assert!(written.contains(&format!("\"refused:{}\"", outward_code(reason))));
         }
     }
@@ -350,7 +370,7 @@ mod tests {
                 referrer: Some(referrer),
                 ..line(&method, &route)
             }
-            .render(&every_field());
+            .render(&every_field(), None);
             assert!(!written.contains("CANARY"), "{written}");
             assert_eq!(written.matches('\n').count(), 1);
             assert!(serde_json::from_str::<Value>(&written).is_ok());
@@ -364,7 +384,7 @@ mod tests {
             referrer: Some("https://API.example/somewhere"),
             ..line(&Method::GET, &route)
         }
-        .render(&every_field());
+        .render(&every_field(), None);
         assert!(written.contains("\"referrer_origin\":\"-\""), "{written}");
     }
 

@@ -138,6 +138,11 @@ pub enum Event<'a> {
     ConnectionRefused,
     /// An access-log line was dropped, since its writer was behind.
     LogLineDropped,
+    /// Access-log lines cannot be kept as the rules say.
+    LogNotKept {
+        /// Why, in our own words.
+        why: &'static str,
+    },
     /// A defect of our own: a task panicked, an invariant did not hold.
     Internal {
         /// A word of our code for the place.
@@ -222,6 +227,10 @@ impl Event<'_> {
             }
             Self::ConnectionRefused => metrics.connections_refused.inc(),
             Self::LogLineDropped => metrics.log_lines_dropped.inc(),
+            Self::LogNotKept { why } => {
+                metrics.log_not_kept.inc();
+                error!(why, "access log not kept as the rules say");
+            }
             Self::Internal { kind } => {
                 metrics.internal_errors.with_label_values(&[kind]).inc();
                 error!(kind, "internal error");

@@ -1,85 +1,197 @@
 //! Writes access-log lines from a thread of its own, so that a slow disk or pipe never holds up a
 //! request. Lines beyond what may wait are dropped and counted.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use super::cold::coarser;
+use super::log_file::{HOUR, Life, LogFile};
+use super::visitor::Salts;
 use super::{AccessLine, Event, Metrics};
 use crate::policy::model::AccessLogRules;
 
 /// Lines that may wait for the writer: about three megabytes, a second of a busy gateway.
 const WAITING_LINES: usize = 8192;
 
+/// How often segments are looked at whose time may have come.
+const UPKEEP: Duration = Duration::from_mins(1);
+
 /// Where access-log lines go.
 pub struct AccessLog {
-    lines: Option<mpsc::SyncSender<String>>,
+    queue: Option<mpsc::SyncSender<String>>,
+    /// The file was moved away.
+    moved: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
+    salts: Arc<Salts>,
+    /// Lines cannot be made coarser where they go, so they are written in that form.
+    cold_at_once: bool,
     metrics: Arc<Metrics>,
 }
 
 impl AccessLog {
-    /// Lines go to standard output.
+    /// Lines go to standard output. What goes there is out of reach: it is written in the coarser form
+    /// that the rules ask for later, and whoever takes it must delete it.
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn stdout(metrics: Arc<Metrics>) -> io::Result<Self> {
-        Self::to(Box::new(io::stdout()), WAITING_LINES, metrics)
+    pub fn stdout(rules: &AccessLogRules, metrics: Arc<Metrics>) -> io::Result<Self> {
+        if rules.delete_after.is_some() {
+            let why = "standard output cannot be deleted: whoever takes the lines must do it";
+            Event::LogNotKept { why }.emit(&metrics);
+        }
+        let stdout = Sink::Stream(Box::new(io::stdout()));
+        let mut log = Self::to(stdout, WAITING_LINES, metrics)?;
+        log.cold_at_once = rules.cold.is_some();
+        Ok(log)
     }
 
-    /// Lines are appended to a file, which is made for owner and group if it is not there.
+    /// Lines are appended to a file, which is made for owner and group if it is not there, and kept as
+    /// the rules say.
     ///
     /// # Errors
     /// The file cannot be opened, or no thread started.
-    pub fn file(path: &Path, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o640).open(path)?;
-        Self::to(Box::new(file), WAITING_LINES, metrics)
+    pub fn file(path: &Path, rules: &AccessLogRules, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let file = LogFile::open(path, Life::of(rules))?;
+        Self::to(Sink::File(file), WAITING_LINES, metrics)
     }
 
-    fn to(sink: Box<dyn Write + Send>, waiting: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let (lines, queue) = mpsc::sync_channel(waiting);
-        let counted = Arc::clone(&metrics);
-        let writer = std::thread::Builder::new()
+    fn to(sink: Sink, waiting: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let (queue, queued) = mpsc::sync_channel(waiting);
+        let salts = Arc::new(Salts::default());
+        let moved = Arc::new(AtomicBool::new(false));
+        let mut writer = Writer {
+            sink,
+            kept: Instant::now(),
+            salts: Arc::clone(&salts),
+            moved: Arc::clone(&moved),
+            metrics: Arc::clone(&metrics),
+        };
+        let thread = std::thread::Builder::new()
             .name("access-log".into())
-            .spawn(move || write(sink, &queue, &counted))?;
-        Ok(Self { lines: Some(lines), writer: Some(writer), metrics })
+            .spawn(move || writer.run(&queued))?;
+        let (queue, writer) = (Some(queue), Some(thread));
+        Ok(Self { queue, moved, writer, salts, cold_at_once: false, metrics })
     }
 
     /// Queues a line, minimized by the rules that the exchange was decided by. Never waits.
     pub fn write(&self, line: &AccessLine<'_>, rules: &AccessLogRules) {
-        let queued = self.lines.as_ref().map(|lines| lines.try_send(line.render(rules)));
+        let now = Timestamp::now();
+        let salt = self.salts.of(line.at, now);
+        let mut text = Some(line.render(rules, salt.as_ref()));
+        // A segment counts as one hour older than its first line: what began earlier is written in the
+        // form that is due soonest.
+        if let Some(cold) = &rules.cold
+            && (self.cold_at_once || now.duration_since(line.at) > HOUR)
+        {
+            text = text.and_then(|text| coarser(text.as_bytes(), cold));
+        }
+        let queued = text.zip(self.queue.as_ref());
+        let queued = queued.map(|(text, queue)| queue.try_send(text));
         if !matches!(queued, Some(Ok(()))) {
             Event::LogLineDropped.emit(&self.metrics);
         }
+    }
+
+    /// From the next line on the file is opened anew: somebody moved it away.
+    pub fn reopen(&self) {
+        self.moved.store(true, Ordering::Release);
     }
 }
 
 impl Drop for AccessLog {
     /// Writes what is queued.
     fn drop(&mut self) {
-        self.lines = None;
+        self.queue = None;
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
     }
 }
 
-fn write(mut sink: Box<dyn Write + Send>, queue: &mpsc::Receiver<String>, metrics: &Metrics) {
-    while let Ok(first) = queue.recv() {
-        let mut text = first;
-        let mut count = 1;
-        for line in queue.try_iter().take(WAITING_LINES) {
-            text.push_str(&line);
-            count += 1;
+enum Sink {
+    Stream(Box<dyn Write + Send>),
+    File(LogFile),
+}
+
+/// The thread that writes.
+struct Writer {
+    sink: Sink,
+    /// When segments were looked at last.
+    kept: Instant,
+    salts: Arc<Salts>,
+    moved: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+}
+
+impl Writer {
+    fn run(&mut self, queue: &mpsc::Receiver<String>) {
+        self.keep();
+        loop {
+            match queue.recv_timeout(UPKEEP.saturating_sub(self.kept.elapsed())) {
+                Ok(first) => {
+                    let mut text = first;
+                    let mut count = 1;
+                    for line in queue.try_iter().take(WAITING_LINES) {
+                        text.push_str(&line);
+                        count += 1;
+                    }
+                    self.write(&text, count);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.kept.elapsed() >= UPKEEP {
+                self.keep();
+            }
         }
-        let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+    }
+
+    fn write(&mut self, lines: &str, count: usize) {
+        if self.moved.swap(false, Ordering::Acquire) {
+            self.reopen();
+        }
+        let written = match &mut self.sink {
+            Sink::Stream(stream) => {
+                stream.write_all(lines.as_bytes()).and_then(|()| stream.flush())
+            }
+            Sink::File(file) => file.write(lines.as_bytes(), Timestamp::now()),
+        };
         if written.is_err() {
             for _ in 0..count {
-                Event::LogLineDropped.emit(metrics);
+                Event::LogLineDropped.emit(&self.metrics);
             }
+        }
+    }
+
+    fn reopen(&mut self) {
+        if let Sink::File(file) = &mut self.sink
+            && file.reopen().is_err()
+        {
+            let why = "the file cannot be opened anew";
+            Event::LogNotKept { why }.emit(&self.metrics);
+        }
+    }
+
+    /// Does what is due: segments, and the salts of days that are over.
+    fn keep(&mut self) {
+        self.kept = Instant::now();
+        let now = Timestamp::now();
+        self.salts.forget(now);
+        let Sink::File(file) = &mut self.sink else { return };
+        let kept = file.keep(now);
+        for _ in 0..kept.lines_lost {
+            Event::LogLineDropped.emit(&self.metrics);
+        }
+        for _ in 0..kept.failed {
+            let why = "a segment can neither be made coarser nor deleted";
+            Event::LogNotKept { why }.emit(&self.metrics);
         }
     }
 }
@@ -91,6 +203,7 @@ mod tests {
 
     use super::*;
     use crate::observe::AccessDecision;
+    use crate::policy::model::{Coarser, Cold};
 
     /// Takes nothing until it is told to.
     struct Stuck(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
@@ -108,8 +221,12 @@ mod tests {
     }
 
     fn line(log: &AccessLog) {
-        let line = AccessLine {
-            at: jiff::Timestamp::UNIX_EPOCH,
+        log.write(&a_line(), &AccessLogRules::default());
+    }
+
+    fn a_line<'a>() -> AccessLine<'a> {
+        AccessLine {
+            at: Timestamp::UNIX_EPOCH,
             method: &http::Method::GET,
             route: None,
             status: 404,
@@ -120,12 +237,12 @@ mod tests {
             client: [127, 0, 0, 1].into(),
             user_agent: None,
             referrer: None,
+            headers: &[],
             authority: None,
             decision: AccessDecision::Own,
             decision_id: None,
             tls: None,
-        };
-        log.write(&line, &AccessLogRules::default());
+        }
     }
 
     #[test]
@@ -133,7 +250,7 @@ mod tests {
         let (go, stuck) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
         let metrics = Arc::new(Metrics::new());
-        let sink = Box::new(Stuck(stuck, Arc::clone(&written)));
+        let sink = Sink::Stream(Box::new(Stuck(stuck, Arc::clone(&written))));
         let log = AccessLog::to(sink, 4, Arc::clone(&metrics)).expect("threads can be started");
         // At most 4 wait, and what the writer holds: one that it took, or 5 with what came after.
         for _ in 0..50 {
@@ -149,10 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_made_coarser_later_is_written_so_at_once() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (go, open) = mpsc::channel();
+        drop(go);
+        let sink = Sink::Stream(Box::new(Stuck(open, Arc::clone(&written))));
+        let mut log = AccessLog::to(sink, 4, Arc::new(Metrics::new())).expect("threads can start");
+        log.cold_at_once = true;
+        let fields = vec![("time".to_owned(), Coarser::Day), ("route".to_owned(), Coarser::Remove)];
+        let cold = Some(Cold { after: HOUR, fields });
+        log.write(&a_line(), &AccessLogRules { cold, ..AccessLogRules::default() });
+        drop(log);
+        let text = written.lock().expect("no test panics here").clone();
+        let text = String::from_utf8(text).expect("UTF-8");
+        assert!(text.starts_with("{\"time\":\"1970-01-01T00:00:00Z\",\"method\""), "{text}");
+        assert!(!text.contains("route"), "{text}");
+    }
+
+    #[test]
     fn lines_are_in_the_file_when_the_log_is_closed() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = directory.path().join("access.jsonl");
-        let log = AccessLog::file(&path, Arc::new(Metrics::new())).expect("opens");
+        let rules = AccessLogRules::default();
+        let log = AccessLog::file(&path, &rules, Arc::new(Metrics::new())).expect("opens");
         line(&log);
         line(&log);
         drop(log);

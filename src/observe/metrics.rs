@@ -61,6 +61,7 @@ pub struct Metrics {
     pub(super) connections_refused: IntCounter,
     pub(super) tls_failures: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
+    pub(super) log_not_kept: IntCounter,
     pub(super) internal_errors: IntCounterVec,
 }
 
@@ -212,7 +213,11 @@ impl Metrics {
             ),
             log_lines_dropped: maker.counter(
                 "tamis_access_log_dropped_total",
-                "Access-log lines dropped because their writer was behind",
+                "Access-log lines dropped: their writer was behind, or they could not be made coarser",
+            ),
+            log_not_kept: maker.counter(
+                "tamis_access_log_not_kept_total",
+                "Times that the access log could not be made coarser or deleted as the rules say",
             ),
             internal_errors: maker.counters(
                 "tamis_internal_errors_total",

@@ -6,13 +6,18 @@
 
 mod access_log;
 mod agent;
+mod cold;
 mod event;
 mod log;
+mod log_file;
 mod log_writer;
 mod metrics;
+mod visitor;
 
 pub use access_log::{AccessDecision, AccessLine, TlsVersion};
+pub(crate) use cold::coarser;
 pub use event::Event;
 pub use log::{FILTER_VARIABLE, LogFormat, init_tracing};
 pub use log_writer::AccessLog;
 pub use metrics::{Metrics, OpenConnection, outward_code};
+pub use visitor::Salt;

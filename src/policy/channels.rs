@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::Place;
 use super::automaton::Automaton;
 use super::path::Selector;
 use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
@@ -73,8 +74,10 @@ pub enum QueryParameter {
 pub struct Cookie {
     /// `essential`, `preference`, `analytics`, `advertising`.
     pub class: String,
-    /// The consent it needs; this version strips a cookie that needs one.
+    /// The purpose that the person must have agreed to.
     pub consent: Option<PurposeId>,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// The domain of the cursors that one query parameter of one route takes. No category is called so:
@@ -82,4 +85,13 @@ pub struct Cookie {
 #[must_use]
 pub fn cursor_domain(route: &RouteId, parameter: &str) -> CategoryId {
     CategoryId::from(format!("cursor {parameter} of {route}"))
+}
+
+/// What the rules demand of connections beyond what the gateway does anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TlsRules {
+    /// Clients must speak TLS 1.3.
+    pub only_1_3: bool,
+    /// Backends on other machines must be reached by TLS.
+    pub upstream_required: bool,
 }

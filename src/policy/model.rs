@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::channels::{
-    Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, cursor_domain,
+    Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules, cursor_domain,
 };
 use super::path::Selector;
 use super::plans::Plans;
@@ -59,6 +60,8 @@ pub struct Policy {
     pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
     pub terms_header_roles: Vec<Role>,
+    /// What connections must be like.
+    pub tls: TlsRules,
     /// `Strict-Transport-Security` max-age.
     pub hsts: Option<jiff::Span>,
     /// Which promises of the policy's text the rules name.
@@ -528,37 +531,6 @@ impl Default for RegisterRules {
             order_approvers: 2,
             max_staleness: None,
             gpc_objects_to: Vec::new(),
-        }
-    }
-}
-
-/// How access-log fields are minimized. Source: docs/OPERATIONS.md, "Access log".
-#[derive(Clone, Debug)]
-pub struct AccessLogRules {
-    /// Fields that are written, in a fixed order.
-    pub fields: Vec<String>,
-    /// Network bits kept of IPv4 and IPv6 addresses.
-    pub ip_prefix: (u8, u8),
-}
-
-impl Default for AccessLogRules {
-    fn default() -> Self {
-        Self {
-            fields: [
-                "time",
-                "method",
-                "route",
-                "status",
-                "bytes",
-                "duration_ms",
-                "recipient",
-                "purpose",
-                "ip_prefix",
-                "decision",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-            ip_prefix: (24, 48),
         }
     }
 }

@@ -5,6 +5,8 @@ mod backend;
 mod stage;
 
 mod answers;
+mod concealed;
+mod cookies;
 mod cursors;
 mod orders;
 mod recipients;

@@ -18,7 +18,7 @@ use tamis::identity::{
 };
 use tamis::policy::Place;
 use tamis::policy::model::{
-    AccessLogRules, Authenticator, Conceal, Policy, Recipient, RegisterRules,
+    AccessLogRules, Authenticator, Conceal, Policy, Recipient, RegisterRules, TlsRules,
 };
 use tamis::terms::{Digest, PurposeId, RecipientId, Role};
 
@@ -105,6 +105,7 @@ fn policy() -> Policy {
         access_log: AccessLogRules::default(),
         policy_link: None,
         terms_header_roles: vec![],
+        tls: TlsRules::default(),
         hsts: None,
         promises: tamis::policy::model::Promises::default(),
         unenforced: vec![],

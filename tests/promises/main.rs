@@ -19,6 +19,7 @@ mod minimizing;
 mod naughty_strings;
 mod oracle;
 mod orders;
+mod properties;
 mod registers;
 mod rewrite;
 mod rules;

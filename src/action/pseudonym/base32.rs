@@ -4,7 +4,7 @@
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Appends the digits of `bytes`.
-pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     // Five bytes are eight digits.
     let (groups, rest) = bytes.as_chunks::<5>();
     for &[a, b, c, d, e] in groups {

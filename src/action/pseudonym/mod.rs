@@ -6,7 +6,7 @@
 //! come in as arguments: nothing here reads a file, a clock or a source of randomness.
 //! Source: docs/OPERATIONS.md, "Keys"; ENISA, Pseudonymisation techniques and best practices.
 
-mod base32;
+pub(crate) mod base32;
 mod canonical;
 mod ff1;
 mod key;

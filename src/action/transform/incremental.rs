@@ -11,7 +11,7 @@ use super::last::LastCharacters;
 use super::mask::HIDDEN;
 use super::{Applied, Treatment};
 use crate::action::pseudonym::{Canonical, DomainKey, ShortValue};
-use crate::action::{Action, Generalisation, Mask};
+use crate::action::{Action, Mask};
 
 /// The treatment of one string, under way. What it keeps of the value is wiped when dropped.
 pub struct Incremental {
@@ -57,11 +57,9 @@ impl Treatment {
             Action::Token if self.opens.is_some() => return None,
             Action::Token => self.keyed(Keyed::Token)?,
             // No string is what these were made for: see `apply`.
-            Action::Generalise(Generalisation::City | Generalisation::Country)
-            | Action::Scrub
-            | Action::Remove
-            | Action::Drop
-            | Action::Refuse => State::Fixed(b"", Applied::Blanked),
+            Action::Scrub | Action::Remove | Action::Drop | Action::Refuse => {
+                State::Fixed(b"", Applied::Blanked)
+            }
             Action::Keep
             | Action::OwnLines
             | Action::Mask(Mask::BinAndLast4 | Mask::First(_) | Mask::Length)

@@ -162,8 +162,6 @@ impl Treatment {
                 Generalisation::Degrees(n) => number::degrees(text?, n, out)?,
                 Generalisation::Prefix(n) => text::prefix(characters?, n, out)?,
                 Generalisation::Group => write_escaped(self.group(value), out),
-                // Both need a place's other members, which one scalar does not have.
-                Generalisation::City | Generalisation::Country => return None,
             },
             Action::IpPrefix { v4, v6 } => network::ip_prefix(string?, *v4, *v6, out)?,
             Action::AgentFamily => network::agent_family(string?, out),

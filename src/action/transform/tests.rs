@@ -294,8 +294,6 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
             ("false", r#""other""#),
         ],
     ),
-    ("generalise city", &[(r#""Kuala Lumpur""#, "blank")]),
-    ("generalise country", &[(r#""MY""#, "blank")]),
     (
         "prefix /24 /48",
         &[

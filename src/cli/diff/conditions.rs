@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Change, Way};
 use crate::policy::Policy;
-use crate::policy::model::{Need, Purpose, Recipient, RegisterRules};
+use crate::policy::model::{Cookie, Need, Purpose, Recipient, RegisterRules};
 use crate::terms::{Objectable, Role};
 
 /// Changes of conditions, purpose by purpose and recipient by recipient.
@@ -29,6 +29,8 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     other(&mut changes, "retention", &retention(old), &retention(new));
     set(&mut changes, "tokens that are opened", &tokens(old), &tokens(new));
     set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
+    let agreed = "cookies that pass by consent";
+    set(&mut changes, agreed, &cookies_by_consent(old), &cookies_by_consent(new));
     let fields = |policy: &Policy| -> BTreeSet<String> {
         policy.access_log.fields.iter().cloned().collect()
     };
@@ -240,6 +242,13 @@ fn tokens(policy: &Policy) -> BTreeSet<String> {
 fn cookies(policy: &Policy) -> BTreeSet<String> {
     let passes = policy.cookies.iter().filter(|(_, cookie)| cookie.consent.is_none());
     passes.map(|(name, _)| name.clone()).collect()
+}
+
+fn cookies_by_consent(policy: &Policy) -> BTreeSet<String> {
+    let by_consent = |(name, cookie): (&String, &Cookie)| {
+        cookie.consent.as_ref().map(|purpose| format!("{name} for {purpose}"))
+    };
+    policy.cookies.iter().filter_map(by_consent).collect()
 }
 
 /// A condition that is there or not.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Compiler, no_text};
-use crate::policy::model::{Conceal, PolicyLink, Recipient, Route, Serve};
+use crate::policy::Place;
+use crate::policy::model::{Conceal, PolicyLink, Recipient, Route, Serve, TlsRules};
 use crate::policy::syntax::Node;
 use crate::terms::{RecipientId, Role};
 
@@ -36,6 +37,7 @@ impl Default for Head {
 #[derive(Debug, Default)]
 pub(super) struct Tls {
     pub(super) hsts: Option<jiff::Span>,
+    pub(super) rules: TlsRules,
 }
 
 /// The words for roles, as rules use them.
@@ -114,10 +116,7 @@ impl Compiler<'_> {
         let mut tls = Tls::default();
         if let Some(node) = fields.take("min") {
             let at_least = node.word(self.findings, "a TLS version", &[("1.2", 2), ("1.3", 3)]);
-            if at_least == Some(3) {
-                let effect = "TLS 1.2 stays possible; close it in the gateway's configuration";
-                self.refuse(&node.place, "tls.min 1.3", effect);
-            }
+            tls.rules.only_1_3 = at_least == Some(3);
         }
         tls.hsts = fields.take("hsts").and_then(|node| self.period(node));
         if let Some(node) = fields.take("plaintext") {
@@ -125,10 +124,8 @@ impl Compiler<'_> {
             node.word(self.findings, "what the plaintext listener may do", &words);
         }
         if let Some(node) = fields.take("upstream") {
-            node.word(self.findings, "a rule for backends", &[("required", ())]);
-            let effect =
-                "whether a backend is reached by TLS is set in the gateway's configuration";
-            self.refuse(&node.place, "tls.upstream required", effect);
+            let word = node.word(self.findings, "a rule for backends", &[("required", ())]);
+            tls.rules.upstream_required = word.is_some();
         }
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
@@ -242,6 +239,10 @@ impl Compiler<'_> {
     /// A period such as `60s`, `5m`, `24h`, `30d`, `13mo`, `7y`.
     pub(super) fn period(&mut self, node: &Node) -> Option<jiff::Span> {
         let text = node.text(self.findings, "a period such as `5m` or `7y`")?;
+        self.period_of(text, &node.place)
+    }
+
+    pub(super) fn period_of(&mut self, text: &str, place: &Place) -> Option<jiff::Span> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (count, unit) = text.split_at(digits);
         let count: Option<i32> = count.parse().ok().filter(|count| (1..=10_000).contains(count));
@@ -260,7 +261,7 @@ impl Compiler<'_> {
         if span.is_none() {
             let help = Some("a number and one of `s`, `m`, `h`, `d`, `mo`, `y`".to_owned());
             let message = format!("`{text}` is not a period");
-            self.findings.error_with("T102", &node.place, message, help);
+            self.findings.error_with("T102", place, message, help);
         }
         span
     }

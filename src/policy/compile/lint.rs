@@ -30,6 +30,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     authorities(policy, declared, findings);
     region::lint(policy, findings);
     permuted_into_real_ones(policy, findings);
+    cookies(policy, findings);
     // What is unused in rules with an error is mostly so because of the error.
     if findings.has_error() {
         return;
@@ -43,6 +44,21 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     derogations(policy, findings);
     meetings::lint(policy, findings);
     care::lint(policy, declared, findings);
+}
+
+/// T301: what a person agrees to for a cookie must be something that rests on that.
+fn cookies(policy: &Policy, findings: &mut Findings) {
+    for (name, cookie) in &policy.cookies {
+        let purpose = cookie.consent.as_ref().and_then(|id| Some((id, policy.purposes.get(id)?)));
+        if let Some((id, purpose)) = purpose
+            && !purpose.basis.rests_on_consent()
+        {
+            let message =
+                format!("the cookie `{name}` needs consent to `{id}`, which rests on none");
+            let help = Some("give that purpose `basis: consent`".to_owned());
+            findings.error_with("T301", &cookie.place, message, help);
+        }
+    }
 }
 
 /// T110, T111.

@@ -176,6 +176,7 @@ impl Compiler<'_> {
             access_log: access_log.unwrap_or_default(),
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
+            tls: tls.rules,
             hsts: tls.hsts,
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),

@@ -139,26 +139,24 @@ impl Compiler<'_> {
             let class = fields
                 .require(self.findings, "class")
                 .and_then(|node| node.word(self.findings, "a class of cookies", &classes));
-            let consent = fields.take("consent").and_then(|node| {
-                let text = node.text(self.findings, "a purpose")?;
-                // Consent to cookies is asked for class by class, beside the purposes.
-                if text.starts_with("cookies.") { Some(text.into()) } else { self.purpose(node) }
-            });
-            let needs_consent =
-                consent.is_some() || class.is_some_and(|class| class != "essential");
-            if needs_consent {
-                let what = format!("consent to the cookie {}", key.text);
-                let effect = format!("the cookie {} is stripped", key.text);
-                self.refuse(&key.place, what, effect);
-            }
+            let named = fields.take("consent");
+            let mut consent = named.and_then(|node| self.purpose(node));
             self.keeps(fields.take("keeps"));
             fields.finish(self.findings);
-            if let Some(class) = class {
+            let Some(class) = class else { continue };
+            if named.is_none() && class != "essential" {
                 // A class that needs consent needs it whether or not a name for it is given.
-                let consent = consent
-                    .or_else(|| (class != "essential").then(|| format!("cookies.{class}").into()));
-                cookies.insert(key.text.clone(), Cookie { class: class.to_owned(), consent });
+                let purpose = format!("cookies.{class}");
+                if !self.names.purposes.contains_key(purpose.as_str()) {
+                    let message = format!("a cookie of this class needs consent, to `{purpose}`");
+                    let help = "declare that purpose with the text that people agree to, or name \
+                                another one under `consent`";
+                    self.findings.error_with("T101", &key.place, message, Some(help.to_owned()));
+                }
+                consent = Some(purpose.as_str().into());
             }
+            let cookie = Cookie { class: class.to_owned(), consent, place: key.place.clone() };
+            cookies.insert(key.text.clone(), cookie);
         }
         cookies
     }

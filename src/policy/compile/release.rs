@@ -1,7 +1,7 @@
 //! `release:`: the grants, and the action words that they, limits and measures share.
 
 use super::Compiler;
-use crate::action::{Action, Generalisation};
+use crate::action::Action;
 use crate::policy::Place;
 use crate::policy::model::{Grant, Need, Show, ShowCell, Unenforced};
 use crate::policy::syntax::{Fields, Node};
@@ -17,8 +17,6 @@ const NEEDS: [(&str, Need); 4] = [
 pub(in crate::policy) fn instead_of(action: &Action) -> Option<Action> {
     match action {
         Action::Scrub => Some(Action::Remove),
-        // The city of a free-text address is not to be had by cutting it.
-        Action::Generalise(Generalisation::City | Generalisation::Country) => Some(Action::Blank),
         Action::Keep
         | Action::Mask(_)
         | Action::Initials

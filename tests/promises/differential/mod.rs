@@ -5,7 +5,7 @@
 
 pub(crate) mod compare;
 mod documents;
-mod random;
+pub(crate) mod random;
 mod rules;
 
 use compare::{Case, Found, compare};
@@ -22,7 +22,7 @@ fn case(number: u64) -> Case {
     Case { document, rules, rest, salt: number, cuts: random.cuts() }
 }
 
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: a number")))
 }
 

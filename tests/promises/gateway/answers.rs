@@ -203,7 +203,7 @@ async fn headers_of_the_backend_stay_behind() {
     assert_eq!(names, expected);
     assert_eq!(answer.headers["content-type"], "application/json");
     assert_eq!(answer.headers["cache-control"], "private, no-store");
-    assert_eq!(answer.headers["set-cookie"], "session=1; Secure");
+    assert_eq!(answer.headers["set-cookie"], "session=1; Secure; HttpOnly; SameSite=Lax");
 
     let inside = stage.ask("desk", "/people/u1").await;
     assert!(inside.headers.contains_key("tamis-decision"), "{:?}", inside.headers);

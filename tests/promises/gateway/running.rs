@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use tamis::config::Config;
+use tamis::gateway::{Gateway, StartError};
+
 use super::TESTINA;
 use super::backend::{Reply, json};
-use super::stage::Stage;
+use super::stage::{HOST, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_is_down_is_a_bad_gateway() {
@@ -20,7 +23,7 @@ async fn a_backend_that_is_down_is_a_bad_gateway() {
 async fn requests_in_flight_finish_and_no_others_begin() {
     let stage = Stage::set().await;
     stage.backend.says("/people/u1", json(TESTINA));
-    let idle = stage.connect(Some("courier"), super::stage::HOST, Some(b"http/1.1")).await;
+    let idle = stage.connect(Some("courier"), HOST, Some(b"http/1.1")).await;
     assert!(idle.is_ok());
     assert_eq!(stage.ask("courier", "/people/u1").await.status, 200);
     let address = stage.running.addresses.https;
@@ -44,4 +47,35 @@ async fn nothing_of_a_person_is_left_in_the_access_log() {
     let log = fs::read_to_string(path).expect("written");
     assert_eq!(log.lines().count(), 4, "{log}");
     assert!(!log.contains("CANARY") && !log.contains("127.0.0.1"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_ask_for_tls_towards_backends_do_not_start_without() {
+    const RULES: &str = include_str!("../../cases/gateway.rules.yaml");
+    let required = RULES.replace("tls: {hsts: 1y}", "tls: {hsts: 1y, upstream: required}");
+    assert_ne!(required, RULES);
+    // What stays on this machine is overheard by nobody.
+    let stage = Stage::with_rules(&required).await;
+    let config = fs::read_to_string(stage.path("tamis.yaml")).expect("ours");
+    let loopback = format!("'http://{}'", stage.backend.address);
+    let elsewhere = "'http://people.example.invalid', dangerous_plaintext: true";
+    let overheard = config.replace(&loopback, elsewhere);
+    assert_ne!(overheard, config);
+    let stores = overheard.replacen("key_ring", "registers: others\nledger: other\nkey_ring", 1);
+    fs::write(stage.path("other.yaml"), stores).expect("writable");
+    let config = Config::load(&stage.path("other.yaml")).expect("it is said to be dangerous");
+    let started = Gateway::start(config).await;
+    assert!(matches!(started, Err(StartError::PlaintextUpstream(_))), "{:?}", started.err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_ask_for_tls_1_3_end_the_handshakes_of_others() {
+    const RULES: &str = include_str!("../../cases/gateway.rules.yaml");
+    for (rules, reached) in
+        [(RULES.to_owned(), true), (RULES.replace("hsts: 1y", "min: \"1.3\""), false)]
+    {
+        let stage = Stage::with_rules(&rules).await;
+        assert!(stage.connect(Some("desk"), HOST, None).await.is_ok(), "TLS 1.3 is always spoken");
+        assert_eq!(stage.speaks_tls_1_2().await, reached);
+    }
 }

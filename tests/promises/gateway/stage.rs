@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tamis::config::Config;
 use tamis::gateway::{Gateway, Running, Stores};
-use tamis::identity::development::{Authority, Issued};
+use tamis::identity::development::{Authority, Issued, TokenClaims, TokenSigner};
 use tamis::keys::KeyRing;
 use tamis::ledger::{
     Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
@@ -34,6 +34,9 @@ use super::backend::Backend;
 
 /// The host that clients name.
 pub(super) const HOST: &str = "api.example.invalid";
+
+/// Who signs people in.
+const ISSUER: &str = "https://id.example.invalid";
 
 /// Stores that fail on demand.
 pub(super) struct Switches {
@@ -111,6 +114,7 @@ pub(super) struct Stage {
     pub(super) stores: Arc<Switched>,
     directory: TempDir,
     authority: Authority,
+    signer: TokenSigner,
 }
 
 /// An answer, whole or broken.
@@ -142,6 +146,8 @@ impl Stage {
             keep(&issued, at, name);
         }
         KeyRing::generate(&at.join("keys")).expect("writable");
+        let signer = TokenSigner::generate().expect("keys");
+        fs::write(at.join("jwks.json"), signer.jwks()).expect("writable");
         fs::write(at.join("rules.yaml"), rules).expect("writable");
         let backend = Backend::start().await;
         let config = format!(
@@ -149,6 +155,7 @@ impl Stage {
              listen: {{https: '127.0.0.1:0', http: '127.0.0.1:0', admin: off, metrics: off}}\n\
              certificates: [{{chain: server.pem, key: server.key}}, {{chain: other.pem, key: other.key}}]\n\
              client_ca: ca.pem\n\
+             issuers: {{'{ISSUER}': {{jwks: {{file: jwks.json}}, audience: tamis, algorithms: [ES256]}}}}\n\
              upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
@@ -171,11 +178,26 @@ impl Stage {
         let running = Gateway::start_with(config, Stores { registers, ledger })
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, stores, directory, authority }
+        Self { backend, switches, running, stores, directory, authority, signer }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// A token by which `person` is signed in.
+    pub(super) fn token(&self, person: &str) -> String {
+        let now = Timestamp::now();
+        let claims = TokenClaims {
+            issuer: ISSUER,
+            audience: "tamis",
+            subject: Some(person),
+            client: None,
+            purposes: &[],
+            issued_at: now,
+            expires_at: now + jiff::SignedDuration::from_mins(5),
+        };
+        self.signer.sign(&claims).expect("signed")
     }
 
     /// Takes a record in its JSON form.
@@ -223,6 +245,22 @@ impl Stage {
         let stream = TcpStream::connect(self.running.addresses.https).await?;
         let name = ServerName::try_from(server_name.to_owned()).expect("a name");
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// Whether a client without TLS 1.3 comes through.
+    pub(super) async fn speaks_tls_1_2(&self) -> bool {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(self.authority.certificate().as_bytes());
+        roots.add(ca.expect("PEM of ours")).expect("a certificate of ours");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(self.running.addresses.https).await.expect("it listens");
+        let name = ServerName::try_from(HOST).expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()
     }
 
     /// One request over HTTP/1.1.

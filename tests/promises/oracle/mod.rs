@@ -7,7 +7,7 @@ mod tree;
 use std::collections::{BTreeSet, HashSet};
 
 pub(crate) use path::{Key, Path, Segment, Step};
-use path::{Readings, Way};
+pub(crate) use path::{Readings, Way};
 pub(crate) use tree::{Tree, read};
 
 /// The actions whose result needs no key, from what shows most to what shows least.
@@ -352,7 +352,7 @@ fn treated(scalar: &Tree, act: Act) -> Tree {
     }
 }
 
-fn find<'a>(root: &'a Tree, way: &[usize]) -> &'a Tree {
+pub(crate) fn find<'a>(root: &'a Tree, way: &[usize]) -> &'a Tree {
     way.iter().fold(root, |tree, position| match tree {
         Tree::Array(elements) => &elements[*position],
         Tree::Object(members) => &members[*position].1,
@@ -360,7 +360,7 @@ fn find<'a>(root: &'a Tree, way: &[usize]) -> &'a Tree {
     })
 }
 
-fn id(value: &Tree) -> Option<&str> {
+pub(crate) fn id(value: &Tree) -> Option<&str> {
     match value {
         Tree::String(text) if !text.is_empty() => Some(text),
         Tree::Number(text)

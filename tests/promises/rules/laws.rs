@@ -22,7 +22,7 @@ const ACTIONS: [&str; 20] = [
     "generalise bucket 10",
     "generalise prefix 2",
     "generalise 0.1 deg",
-    "generalise city",
+    "generalise 0.1 deg",
     "prefix /24 /48",
     "pseudonym",
     "pseudonym daily",

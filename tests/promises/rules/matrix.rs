@@ -125,8 +125,8 @@ fn we_lock_releases_what_its_text_promises() {
         ("lock-cloud", "service.lock", lock, "$.wifi.*", "keep"),
         ("insight-team", "improve.research", lock, "$.wifi.*", "remove"),
         ("insight-team", "improve.research", lock, "$.location", "generalise 0.1 deg"),
-        // The city of a place is not enforced yet: a placeholder stands there.
-        ("app-personaliser", "personalise", lock, "$.location", "blank"),
+        // K-27: a grid as coarse as a city.
+        ("app-personaliser", "personalise", lock, "$.location", "generalise 0.1 deg"),
         // K-28: the last three digits; events have a period, which is not enforced yet.
         ("support-partner", "service.support", lock, "$.guests[*].mobile", "mask last 3"),
         ("support-partner", "service.support", events, "@.kind", "remove"),

@@ -231,6 +231,69 @@ fn a_region_must_be_somebody_s_and_somebody_must_look_at_it() {
 }
 
 #[test]
+fn a_log_field_is_made_from_something_that_says_nothing_of_a_person() {
+    let codes = |log: &str| {
+        let text = format!("{SMALL}access_log: {{{log}}}\n");
+        match Policy::parse("small.yaml", &text) {
+            Ok(_) => Vec::new(),
+            Err(found) => found.findings.iter().map(|one| one.code).collect::<Vec<_>>(),
+        }
+    };
+    let visitor = |from: &str| {
+        format!("fields: [visitor], visitor: {{from: [{from}], pseudonym: daily, key: access-log}}")
+    };
+    for (log, expected) in [
+        (visitor("ip, user_agent, \"header:X-App\""), &[][..]),
+        (visitor("\"header:Cookie\""), &["T102", "T101"]),
+        (visitor("\"header:authorization\""), &["T102", "T101"]),
+        (visitor("path"), &["T102", "T101"]),
+        ("fields: [visitor]".to_owned(), &["T101"]),
+        ("fields: [os, battery, device_model, device]".to_owned(), &["T101"; 4]),
+        ("fields: [os], os: {from: \"header:x-os\"}".to_owned(), &[]),
+        ("os: {from: ip}".to_owned(), &["T102"]),
+        ("battery: {from: \"header:x-b\", to: generalise bucket 10}".to_owned(), &[]),
+        ("battery: {from: \"header:x-b\", to: generalise bucket 1}".to_owned(), &["T102"]),
+        ("battery: {from: \"header:x-b\", to: keep}".to_owned(), &["T102"]),
+        ("device_model: {from: \"header:x-m\"}".to_owned(), &["T102"]),
+        ("cold_after: {24h: {time: hour, agent: remove}}, delete_after: 30d".to_owned(), &[]),
+        ("cold_after: {24h: {time: hour}, 48h: {time: day}}".to_owned(), &["T102"]),
+        ("cold_after: {24h: {agent: hour}}".to_owned(), &["T102"]),
+        ("cold_after: {24h: {query: remove}}".to_owned(), &["T102"]),
+        ("cold_after: {soon: {time: hour}}".to_owned(), &["T102"]),
+        ("cold_after: {20d: {time: hour}}, delete_after: 20d".to_owned(), &["T102"]),
+    ] {
+        let mut found = codes(&log);
+        found.sort_by_key(|code| std::cmp::Reverse(*code));
+        assert_eq!(found, expected, "{log}");
+    }
+}
+
+#[test]
+fn consent_to_a_cookie_is_consent_to_a_purpose_with_a_text() {
+    let with = |cookie: &str, basis: &str| {
+        let text = spoilt(
+            "basis: contract}",
+            &format!("basis: contract}}\n  cookies.analytics: {{text: Count, basis: {basis}}}"),
+        );
+        match Policy::parse("small.yaml", &format!("{text}cookies: {{a: {cookie}}}\n")) {
+            Ok(policy) => Ok(policy.cookies["a"].consent.as_ref().map(ToString::to_string)),
+            Err(found) => Err(found.findings.iter().map(|one| one.code).collect::<Vec<_>>()),
+        }
+    };
+    let analytics = Some("cookies.analytics".to_owned());
+    for (cookie, basis, expected) in [
+        ("{class: essential}", "consent", Ok(None)),
+        ("{class: analytics}", "consent", Ok(analytics.clone())),
+        ("{class: analytics, consent: cookies.analytics}", "explicit-consent", Ok(analytics)),
+        ("{class: advertising}", "consent", Err(vec!["T101"])),
+        ("{class: analytics, consent: cookies.other}", "consent", Err(vec!["T101"])),
+        ("{class: analytics}", "contract", Err(vec!["T301"])),
+    ] {
+        assert_eq!(with(cookie, basis), expected, "{cookie} {basis}");
+    }
+}
+
+#[test]
 fn warnings_load_and_are_kept() {
     let cases = [
         ("T111", "account.id: {}", "account.id: {}\n  contact.phone: {}"),
