@@ -16,6 +16,7 @@ mod decode;
 mod fit;
 mod idle;
 pub mod minimizing;
+mod observed;
 mod transit;
 
 pub mod rehearsal;

@@ -13,7 +13,7 @@ use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
 pub use super::retention::{Retention, Since};
-use super::{Diagnostic, Place};
+use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::terms::{
@@ -250,6 +250,8 @@ pub struct Route {
     pub parties_only: Vec<RoleIndexInRoute>,
     /// Purposes it may be used for; `None`: all that the recipient may.
     pub purposes: Option<Vec<PurposeId>>,
+    /// How far it is in force.
+    pub mode: Mode,
     /// Why this version refuses the whole route.
     pub refuses: Option<Unenforced>,
     /// Where it stands.
