@@ -64,6 +64,8 @@ pub enum RefusalReason {
     NotNamed,
     /// The subject's region has no mechanism to the recipient's country.
     TransferOfSubject,
+    /// The retention period is over, or nobody can say since when it runs. Source: GDPR Art. 5(1)(e).
+    RetentionOver,
     /// The backend has no such thing.
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
@@ -92,7 +94,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -118,6 +120,7 @@ impl RefusalReason {
         Self::NotAParty,
         Self::NotNamed,
         Self::TransferOfSubject,
+        Self::RetentionOver,
         Self::NotFound,
         Self::Unfilterable,
         Self::UpstreamUnavailable,
@@ -161,6 +164,7 @@ impl RefusalReason {
             Self::NotAParty => "not-a-party",
             Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
+            Self::RetentionOver => "retention-over",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
             Self::UpstreamUnavailable => "upstream-unavailable",
@@ -192,6 +196,7 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound => true,
             Self::RecipientUnknown
             | Self::RequestMalformed
@@ -258,6 +263,7 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound
             | Self::RequestBody
             | Self::RateLimited
