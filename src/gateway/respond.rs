@@ -216,7 +216,7 @@ pub(super) fn released(
     let headers = response.headers_mut();
     headers.extend(passed);
     if has_content {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.entry(CONTENT_TYPE).or_insert_with(|| HeaderValue::from_static("application/json"));
     }
     if permit.role().may_learn_reasons() {
         insert(headers, TAMIS_DECISION, permit.decision().as_str());

@@ -16,7 +16,7 @@ use super::{Diagnostic, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::terms::{
-    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, PurposeId,
+    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, Picture, PurposeId,
     PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
 };
 
@@ -231,6 +231,8 @@ pub struct Route {
     pub each: Option<Selector>,
     /// Where the answer says in which region people are.
     pub regions: Vec<Region>,
+    /// Kinds of pictures that an answer may be; empty: it is JSON. A picture is the first of `fields`.
+    pub media: Vec<Picture>,
     /// Catalogued personal members.
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.

@@ -9,6 +9,7 @@ mod concealed;
 mod cookies;
 mod cursors;
 mod orders;
+mod pictures;
 mod recipients;
 mod regions;
 mod request_bodies;
