@@ -48,8 +48,8 @@ pub(super) struct Minimize {
     /// The order it rests on, by its id in the registers.
     #[arg(long)]
     order: Option<String>,
-    /// Key ring for pseudonyms; with --config it is taken from there. Without one, keys are made up
-    /// for this run and pseudonyms differ each time.
+    /// Key ring for pseudonyms. Without it `TAMIS_KEY_RING` counts, then that of --config, as for the
+    /// gateway. Without any, keys are made up for this run and pseudonyms differ each time.
     #[arg(long)]
     key_ring: Option<PathBuf>,
 }
@@ -87,7 +87,11 @@ impl Minimize {
         let keys = match (&self.key_ring, &loaded.key_ring) {
             (Some(file), _) => KeyRing::load(file),
             (None, Some(file)) => KeyRing::open(file),
-            (None, None) => KeyRing::ephemeral(),
+            (None, None) => match KeyRing::from_environment() {
+                Ok(None) => KeyRing::ephemeral(),
+                Ok(Some(ring)) => Ok(ring),
+                Err(fault) => Err(fault),
+            },
         };
         let keys = keys.map_err(|e| Failure::Refused(chain(&e)))?;
         let now = Timestamp::now();

@@ -7,8 +7,10 @@ mod consent;
 mod coverage;
 mod demo;
 mod diff;
+mod dumps;
 mod explain;
 mod import;
+mod keys;
 mod ledger;
 mod markup;
 mod minimize;
@@ -65,6 +67,8 @@ enum Command {
     Order(order::Order),
     /// Open and close cases.
     Case(case::Case),
+    /// Make, rotate, list and retire root keys.
+    Keys(keys::Keys),
     /// Verify the ledger.
     Ledger(ledger::Ledger),
     /// Make a development authority and certificates.
@@ -74,7 +78,10 @@ enum Command {
 /// Reads the arguments and runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // Only the gateway says so where it cannot be had: it is the one that stays.
+    let _ = dumps::switch_off();
+    match command {
         Command::Run(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -89,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Consent(command) => command.run(),
         Command::Order(command) => command.run(),
         Command::Case(command) => command.run(),
+        Command::Keys(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Certs(command) => command.run(),
     }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::REJECTED;
+use super::dumps::{self, Dumps};
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Addresses, Gateway, Running, StartError};
 use crate::observe::{LogFormat, init_tracing};
@@ -48,8 +48,7 @@ impl Run {
             Format::Text => LogFormat::Text,
             Format::Json => LogFormat::Json,
         });
-        // Memory holds personal values and keys; they do not belong in a file beside the program.
-        if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
+        if dumps::switch_off() == Dumps::Perhaps {
             tracing::warn!("core dumps could not be switched off");
         }
         let config = match Config::load(&self.config) {

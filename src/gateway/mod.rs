@@ -17,6 +17,7 @@ mod decode;
 mod fit;
 mod idle;
 pub mod minimizing;
+mod observed;
 mod transit;
 
 pub mod rehearsal;

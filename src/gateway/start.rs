@@ -242,6 +242,13 @@ impl Gateway {
 }
 
 impl Running {
+    /// What is counted so far, in Prometheus' text format: for those who run a gateway within their
+    /// own program.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+
     /// From the next line on the access log's file is opened anew: somebody moved it away.
     pub fn reopen_log(&self) {
         self.access_log.reopen();

@@ -3,7 +3,10 @@
 //! A key never appears in an error, a log or a `Debug` text. A ring that cannot be read, that others
 //! can read, or that has no key is refused: there is no default key to fall back to.
 
+mod entries;
+mod life;
 mod ring;
 mod treatments;
 
+pub use life::{Standing, VersionStatus};
 pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};

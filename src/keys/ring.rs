@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::num::NonZeroU32;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::entries::{self, Entry};
 use super::treatments::DerivedKeys;
 use crate::action::pseudonym::{Domain, DomainKey, RootKey};
 
@@ -60,6 +61,15 @@ pub enum KeyRingError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// There is no key of that version.
+    #[error("there is no key of version {0}")]
+    NoSuchVersion(NonZeroU32),
+    /// The key makes what is new; without it nothing would.
+    #[error("version {0} makes new values; make another first: tamis keys rotate")]
+    StillNewest(NonZeroU32),
+    /// All version numbers are used up.
+    #[error("no version number is left")]
+    NoVersionLeft,
     /// There is no key in it.
     #[error("{0} holds no key")]
     Empty(String),
@@ -74,9 +84,17 @@ impl KeyRing {
     /// # Errors
     /// See [`KeyRing::load`] and [`KeyRing::parse`].
     pub fn open(path: &Path) -> Result<Self, KeyRingError> {
+        Self::from_environment()?.map_or_else(|| Self::load(path), Ok)
+    }
+
+    /// The key ring of [`ENVIRONMENT`], if it is set.
+    ///
+    /// # Errors
+    /// See [`KeyRing::parse`].
+    pub fn from_environment() -> Result<Option<Self>, KeyRingError> {
         match std::env::var(ENVIRONMENT) {
-            Ok(text) => Self::parse(ENVIRONMENT, &Zeroizing::new(text)),
-            Err(std::env::VarError::NotPresent) => Self::load(path),
+            Ok(text) => Self::parse(ENVIRONMENT, &Zeroizing::new(text)).map(Some),
+            Err(std::env::VarError::NotPresent) => Ok(None),
             Err(std::env::VarError::NotUnicode(_)) => Err(KeyRingError::Malformed {
                 source_name: ENVIRONMENT.to_owned(),
                 line: 1,
@@ -91,74 +109,25 @@ impl KeyRing {
     /// `Unreadable`, `NotAKeyRing`, `Exposed` if anyone but its owner may read or write it, `Malformed`,
     /// `Empty`.
     pub fn load(path: &Path) -> Result<Self, KeyRingError> {
-        let unreadable = |fault| KeyRingError::Unreadable(path.to_owned(), fault);
-        let file = File::open(path).map_err(unreadable)?;
-        // Asked of the open file, so that nobody can exchange it between the question and the reading.
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() || metadata.len() > FILE_BYTES {
-            return Err(KeyRingError::NotAKeyRing(path.to_owned()));
-        }
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyRingError::Exposed(path.to_owned(), mode));
-        }
-        // Room for all of it at once: a string that grows leaves copies of keys behind.
-        let room = usize::try_from(metadata.len()).unwrap_or_default() + 1;
-        let mut text = Zeroizing::new(String::with_capacity(room));
-        file.take(FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
-        Self::parse(&path.display().to_string(), &text)
+        Self::parse(&path.display().to_string(), &read_file(path)?)
     }
 
-    /// Reads the text of a key ring: one `version: 64 hexadecimal digits` a line, or several between
-    /// semicolons; `#` begins a comment. `source_name` is what errors call it.
+    /// Reads the text of a key ring; its form: docs/OPERATIONS.md, "The key ring". `source_name` is
+    /// what errors call it.
     ///
     /// # Errors
     /// `Malformed` with the line, `Empty`.
     pub fn parse(source_name: &str, text: &str) -> Result<Self, KeyRingError> {
-        let mut keys = BTreeMap::new();
-        for (at, line) in text.lines().enumerate() {
-            let malformed = |what| KeyRingError::Malformed {
-                source_name: source_name.to_owned(),
-                line: at + 1,
-                what,
-            };
-            let line = line.split('#').next().unwrap_or_default();
-            for entry in line.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
-                let key = root_key(entry).map_err(malformed)?;
-                if keys.insert(key.version(), key).is_some() {
-                    return Err(malformed("this version stands in the key ring twice"));
-                }
-            }
-        }
+        let entries = entries::read(source_name, text)?;
+        let root = |(version, entry)| match entry {
+            Entry::Key { bytes, .. } => Some((version, RootKey::new(version, bytes))),
+            Entry::Retired { .. } => None,
+        };
+        let keys: BTreeMap<NonZeroU32, RootKey> = entries.into_iter().filter_map(root).collect();
         match keys.last_key_value().map(|(version, _)| *version) {
             Some(newest) => Ok(Self { keys, newest, derived: DerivedKeys::default() }),
             None => Err(KeyRingError::Empty(source_name.to_owned())),
         }
-    }
-
-    /// Makes a key ring with one new key and writes it for its owner only (mode 0600). It is either
-    /// there whole or not at all, and never takes the place of another.
-    ///
-    /// # Errors
-    /// `Exists`, `Unwritable`, `NoRandomness`.
-    pub fn generate(path: &Path) -> Result<Self, KeyRingError> {
-        if path.exists() {
-            return Err(KeyRingError::Exists(path.to_owned()));
-        }
-        let text = fresh()?;
-        write_new(path, text.as_bytes()).map_err(|fault| match fault.kind() {
-            io::ErrorKind::AlreadyExists => KeyRingError::Exists(path.to_owned()),
-            _ => KeyRingError::Unwritable(path.to_owned(), fault),
-        })?;
-        Self::parse(&path.display().to_string(), &text)
-    }
-
-    /// A key ring that lives as long as this value: its pseudonyms mean nothing to any other run.
-    ///
-    /// # Errors
-    /// `NoRandomness`.
-    pub fn ephemeral() -> Result<Self, KeyRingError> {
-        Self::parse("ephemeral key ring", &fresh()?)
     }
 
     /// The version that makes new pseudonyms and tokens.
@@ -186,67 +155,24 @@ impl KeyRing {
     }
 }
 
-fn root_key(entry: &str) -> Result<RootKey, &'static str> {
-    let (version, digits) = entry.split_once(':').ok_or("not `version: key`")?;
-    let version = version.trim();
-    let version: NonZeroU32 =
-        version.parse().map_err(|_| "the version is not a whole number from 1 on")?;
-    let digits = digits.trim().trim_matches(['"', '\'']).as_bytes();
-    let mut key = Zeroizing::new([0; 32]);
-    if digits.len() != 64 {
-        return Err("a key has 64 hexadecimal digits");
+/// The text of a file that is its owner's alone.
+pub(super) fn read_file(path: &Path) -> Result<Zeroizing<String>, KeyRingError> {
+    let unreadable = |fault| KeyRingError::Unreadable(path.to_owned(), fault);
+    let file = File::open(path).map_err(unreadable)?;
+    // Asked of the open file, so that nobody can exchange it between the question and the reading.
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > FILE_BYTES {
+        return Err(KeyRingError::NotAKeyRing(path.to_owned()));
     }
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let (Some(high), Some(low)) = (figure(pair[0]), figure(pair[1])) else {
-            return Err("a key has 64 hexadecimal digits");
-        };
-        *byte = high << 4 | low;
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyRingError::Exposed(path.to_owned(), mode));
     }
-    // What is all the same byte was typed, not drawn.
-    if key.iter().all(|byte| *byte == key[0]) {
-        return Err("this key is no random one; make one with: openssl rand -hex 32");
-    }
-    Ok(RootKey::new(version, key))
-}
-
-fn figure(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
-/// The text of a key ring with one new key.
-fn fresh() -> Result<Zeroizing<String>, KeyRingError> {
-    use fmt::Write as _;
-
-    let mut bytes = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyRingError::NoRandomness)?;
-    let mut text = Zeroizing::new(String::with_capacity(512));
-    text.push_str(
-        "# Tamis root keys. Whoever has them can undo every pseudonym: back up, never share.\n1: ",
-    );
-    for byte in bytes.iter() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.push('\n');
+    // Room for all of it at once: a string that grows leaves copies of keys behind.
+    let room = usize::try_from(metadata.len()).unwrap_or_default() + 1;
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    file.take(FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
     Ok(text)
-}
-
-/// Writes a file that only its owner may read, under a name that nothing has yet. The link fails if
-/// the name was taken meanwhile, which a rename would not.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut suffix = [0; 8];
-    getrandom::fill(&mut suffix).map_err(|_| io::Error::other("no random bytes"))?;
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(format!(".{:016x}.new", u64::from_be_bytes(suffix)));
-    let draft = path.with_file_name(name);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::hard_link(&draft, path));
-    std::fs::remove_file(&draft)?;
-    written?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

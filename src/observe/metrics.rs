@@ -44,6 +44,8 @@ pub struct Metrics {
     pub(super) elements_released: IntCounterVec,
     pub(super) elements_dropped: IntCounterVec,
     pub(super) unlisted: IntCounterVec,
+    pub(super) observed: IntCounterVec,
+    pub(super) observed_parts: IntCounterVec,
     pub(super) filter: HistogramVec,
     pub(super) body: HistogramVec,
     pub(super) malformed: IntCounterVec,
@@ -134,6 +136,16 @@ impl Metrics {
                 "tamis_unlisted_members_total",
                 "Members removed because nobody catalogued them",
                 &["route"],
+            ),
+            observed: maker.counters(
+                "tamis_observed_total",
+                "Requests of routes that are not in force, by what enforcing would come to",
+                &["route", "mode", "outcome"],
+            ),
+            observed_parts: maker.counters(
+                "tamis_observed_parts_total",
+                "Members and elements that enforcing would remove, change, blank or drop",
+                &["route", "effect"],
             ),
             filter: maker.histograms(
                 "tamis_filter_seconds",

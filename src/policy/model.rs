@@ -12,7 +12,7 @@ pub use super::channels::{
 use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
-use super::{Diagnostic, Place};
+use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::terms::{
@@ -249,6 +249,8 @@ pub struct Route {
     pub parties_only: Vec<RoleIndexInRoute>,
     /// Purposes it may be used for; `None`: all that the recipient may.
     pub purposes: Option<Vec<PurposeId>>,
+    /// How far it is in force.
+    pub mode: Mode,
     /// Why this version refuses the whole route.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

@@ -24,9 +24,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "run", "demo", "check", "test", "coverage", "diff", "explain", "minimize", "rewrite",
-    "consent", "ledger", "certs", "schema", "import",
+    "consent", "keys", "ledger", "certs", "schema", "import",
 ];
 
 #[test]
@@ -154,4 +154,67 @@ fn minimize_gives_what_the_recipient_would_get() {
         assert_eq!(output.status.code(), Some(code), "{route} {purpose}");
         assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
     }
+}
+
+#[test]
+fn keys_are_made_rotated_listed_and_retired_and_never_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys");
+    let path = file.display().to_string();
+    let mut said = String::new();
+    let steps: [(&[&str], i32); 8] = [
+        (&["keys", "new", &path], 0),
+        (&["keys", "new", &path], 1),
+        (&["keys", "rotate", &path], 0),
+        (&["keys", "retire", &path, "--version", "2"], 1),
+        (&["keys", "retire", &path, "--version", "1"], 0),
+        (&["keys", "status", &path], 0),
+        (&["keys", "status", &path, "--format", "json"], 0),
+        (&["keys", "rotate", "no-such-file"], 1),
+    ];
+    for (arguments, code) in steps {
+        let output = tamis(arguments, "");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {}", text(&output.stderr));
+        said.push_str(&text(&output.stdout));
+        said.push_str(&text(&output.stderr));
+    }
+    assert!(said.contains("version 1  retired on "), "{said}");
+    let ring = std::fs::read_to_string(&file).expect("there");
+    let key = ring.split_whitespace().find(|word| word.len() == 64).expect("a key");
+    assert!(!said.contains(key) && !said.contains(&key[..8]), "{said}");
+}
+
+#[test]
+fn minimize_takes_its_keys_from_the_environment_as_the_gateway_does() {
+    let ring = "1: 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let run = |ring: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tamis"));
+        command.args([
+            "minimize",
+            "--rules",
+            "rules/webllet/rules.yaml",
+            "--route",
+            "GET /v1/tickets/t-1",
+            "--recipient",
+            "help-desk",
+            "--purpose",
+            "service.support",
+        ]);
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("TAMIS_KEY_RING");
+        command.envs(ring.map(|ring| ("TAMIS_KEY_RING", ring)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let _ = stdin.write_all(br#"{"customer_id":"c1"}"#);
+        drop(stdin);
+        child.wait_with_output().expect("the program ends")
+    };
+    // T1 of the vectors.
+    let token = "tk1_mgvzygkkmvsgjo4ywqtshzvvj2ooga2vshdvuprdnvb3u5s5xbma";
+    let output = run(Some(ring));
+    assert_eq!(text(&output.stdout), format!(r#"{{"customer_id":"{token}"}}"#));
+    let output = run(None);
+    let said = text(&output.stdout);
+    assert!(said.contains("tk1_") && !said.contains(token), "{said}");
+    assert_eq!(run(Some("1: abc")).status.code(), Some(1));
 }

@@ -12,6 +12,7 @@ mod limits;
 mod lint;
 mod log;
 mod meetings;
+mod mode;
 mod names;
 mod picture;
 mod purposes;
