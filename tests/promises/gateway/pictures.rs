@@ -74,7 +74,7 @@ async fn what_is_no_such_picture_or_nobody_s_does_not_leave() {
     stage.record(r#"{"kind":"restriction","subject":"shy","categories":["content.*"],"since":"2026-01-01T00:00:00Z"}"#);
     let (told, whole) = (jpeg(&segment(0xfe, b"CANARY")), jpeg(b"CANARY"));
     let cut = &told[..told.len() - 1];
-    let large = jpeg(&segment(0xfe, &[b'x'; 60_000]).repeat(20));
+    let large = jpeg(&segment(0xfe, &b"x".repeat(60_000)).repeat(20));
     for (owner, media, body, status) in [
         ("u1", "image/jpeg", cut, 502),
         ("u1", "image/jpeg", whole.as_slice(), 502),
