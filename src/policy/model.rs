@@ -7,7 +7,8 @@ use jiff::civil::Date;
 
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::channels::{
-    Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules, cursor_domain,
+    Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
+    cursor_domain,
 };
 use super::path::Selector;
 use super::plans::Plans;
@@ -59,6 +60,8 @@ pub struct Policy {
     pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
     pub terms_header_roles: Vec<Role>,
+    /// What every answer tells a browser, where the rules say so.
+    pub page_headers: Option<PageHeaders>,
     /// What connections must be like.
     pub tls: TlsRules,
     /// `Strict-Transport-Security` max-age.

@@ -105,6 +105,7 @@ fn policy() -> Policy {
         access_log: AccessLogRules::default(),
         policy_link: None,
         terms_header_roles: vec![],
+        page_headers: None,
         tls: TlsRules::default(),
         hsts: None,
         promises: tamis::policy::model::Promises::default(),

@@ -150,9 +150,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("roles_as_processor") {
             self.roles_as_processor(node);
         }
-        if let Some(node) = fields.take("html_headers") {
-            self.html_headers(node);
-        }
+        let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
             self.promises.not_encoded = self.promises_in_words(node);
@@ -181,6 +179,7 @@ impl Compiler<'_> {
             access_log: access_log.unwrap_or_default(),
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
+            page_headers,
             tls: tls.rules,
             hsts: tls.hsts,
             promises: std::mem::take(&mut self.promises),
