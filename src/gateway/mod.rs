@@ -24,6 +24,7 @@ pub mod rehearsal;
 
 mod account;
 mod body;
+mod checkpoints;
 mod cookies;
 mod respond;
 mod serve;

@@ -331,7 +331,7 @@ fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
 }
 
 /// A span in seconds; a year is one from the start of 2026.
-fn seconds(span: jiff::Span) -> Option<i64> {
+pub(super) fn seconds(span: jiff::Span) -> Option<i64> {
     let start = civil::date(2026, 1, 1).at(0, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).ok()?;
     let end = start.checked_add(span).ok()?;
     Some(end.timestamp().as_second() - start.timestamp().as_second()).filter(|seconds| *seconds > 0)

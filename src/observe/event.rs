@@ -128,6 +128,18 @@ pub enum Event<'a> {
         /// Why, in the ledger's words.
         why: &'a str,
     },
+    /// A checkpoint of the ledger was signed and kept.
+    CheckpointSigned {
+        /// Records that it covers.
+        records: u64,
+        /// The signed note.
+        note: &'a str,
+    },
+    /// A checkpoint of the ledger could not be kept; it is tried again.
+    CheckpointFailed {
+        /// The kind of error.
+        kind: &'a str,
+    },
     /// The registers did not answer; what rests on them was refused.
     RegistersUnavailable,
     /// A statement of a data subject changed. Whose it is stays in the registers.
@@ -226,6 +238,14 @@ impl Event<'_> {
             Self::LedgerUnavailable { why } => {
                 metrics.ledger_refusals.inc();
                 error!(why, "ledger unavailable, nothing personal is disclosed");
+            }
+            Self::CheckpointSigned { records, note } => {
+                metrics.ledger_signed.set(i64::try_from(*records).unwrap_or(i64::MAX));
+                info!(records, note, "ledger checkpoint");
+            }
+            Self::CheckpointFailed { kind } => {
+                metrics.checkpoint_errors.inc();
+                error!(kind, "a checkpoint of the ledger cannot be kept");
             }
             Self::RegistersUnavailable => {
                 metrics.register_errors.inc();

@@ -53,6 +53,8 @@ pub struct Metrics {
     pub(super) upstream_errors: IntCounterVec,
     pub(super) ledger_commit: Histogram,
     pub(super) ledger_refusals: IntCounter,
+    pub(super) ledger_signed: IntGauge,
+    pub(super) checkpoint_errors: IntCounter,
     pub(super) register_errors: IntCounter,
     pub(super) register_changes: IntCounterVec,
     pub(super) admin_requests: IntCounterVec,
@@ -185,6 +187,14 @@ impl Metrics {
             ledger_refusals: maker.counter(
                 "tamis_ledger_unavailable_total",
                 "Disclosures refused because the ledger took no entry",
+            ),
+            ledger_signed: maker.add(IntGauge::new(
+                "tamis_ledger_signed_records",
+                "Records that the last signed checkpoint of the ledger covers",
+            )),
+            checkpoint_errors: maker.counter(
+                "tamis_ledger_checkpoint_errors_total",
+                "Checkpoints of the ledger that could not be kept",
             ),
             register_errors: maker.counter(
                 "tamis_register_errors_total",

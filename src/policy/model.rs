@@ -56,6 +56,8 @@ pub struct Policy {
     pub cookies: BTreeMap<String, Cookie>,
     /// How the access log is minimized.
     pub access_log: AccessLogRules,
+    /// How often a checkpoint of the ledger is to be signed; `None`: the rules do not ask for it.
+    pub checkpoint_every: Option<jiff::Span>,
     /// Who is sent a link to this policy.
     pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
