@@ -52,6 +52,7 @@ impl Compiler<'_> {
             serve: None,
             subjects,
             each,
+            since: Vec::new(),
             regions: Vec::new(),
             media: Vec::new(),
             fields: Vec::new(),
@@ -70,6 +71,7 @@ impl Compiler<'_> {
         self.picture(&mut fields, &mut route);
         route.regions = self.regions(&mut fields, &route);
         route.request = self.request(&mut fields, &route);
+        route.since = self.since(&mut fields, &route);
         if let Some(node) = fields.take("fields") {
             self.fields_of(node, &mut route);
         }
