@@ -197,7 +197,7 @@ impl Question<'_> {
                 words::needs(&self.plan.needs).into_iter().map(str::to_owned).collect(),
             ),
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
-            ("Pseudonyms:", words::pseudonyms(self.policy, &self.plan)),
+            ("Pseudonyms and scrubbed text:", words::pseudonyms(self.policy, &self.plan)),
             ("Not enforced yet:", words::unenforced(self.policy, &self.plan)),
         ]
     }
