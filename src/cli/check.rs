@@ -15,7 +15,7 @@ use super::REJECTED;
 use crate::cases::pack::promises_of;
 use crate::config;
 use crate::policy::model::Unenforced;
-use crate::policy::{Diagnostic, Look, Policy, Severity, Sources, render};
+use crate::policy::{Diagnostic, Look, Mode, Policy, Severity, Sources, render};
 
 /// Arguments of `tamis check`.
 #[derive(clap::Args)]
@@ -139,6 +139,10 @@ impl Report {
         };
         for Unenforced { what, effect, place } in &policy.unenforced {
             writeln!(out, "{place}: not enforced yet: {what} -> {effect}")?;
+        }
+        for route in policy.routes.iter().filter(|route| route.mode != Mode::Enforce) {
+            let (place, id, mode) = (&route.place, &route.id, route.mode.as_str());
+            writeln!(out, "{place}: not in force: {id} is in mode `{mode}` -> nothing leaves")?;
         }
         writeln!(
             out,

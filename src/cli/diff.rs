@@ -18,7 +18,7 @@ use super::check::Format;
 use crate::action::Action;
 use crate::config;
 use crate::policy::model::Route;
-use crate::policy::{Plan, Policy};
+use crate::policy::{Mode, Plan, Policy};
 use crate::terms::{PurposeId, RecipientId, RouteId};
 
 /// Something is widened: a second person should look.
@@ -182,7 +182,8 @@ fn released(policy: &Policy) -> Result<BTreeMap<Cell, Release>, String> {
         }
         for purpose in &recipient.purposes {
             for (index, route) in policy.routes.iter().enumerate() {
-                if route.refuses.is_some() || !is_for(route, purpose) {
+                if route.refuses.is_some() || route.mode != Mode::Enforce || !is_for(route, purpose)
+                {
                     continue;
                 }
                 let plan = Plan::build(policy, index, id, std::slice::from_ref(purpose))

@@ -157,13 +157,12 @@ impl Question<'_> {
         let policy = self.policy;
         let purposes: Vec<&str> = self.plan.purposes.iter().map(PurposeId::as_str).collect();
         writeln!(out, "{} ({}), {}", policy.id, policy.revision, policy.digest)?;
-        writeln!(
-            out,
-            "{} to {} for {}\n",
-            self.route.id,
-            self.plan.recipient,
-            purposes.join(" and ")
-        )?;
+        let (route, recipient) = (&self.route.id, &self.plan.recipient);
+        writeln!(out, "{route} to {recipient} for {}\n", purposes.join(" and "))?;
+        for line in words::in_short(policy, &self.plan) {
+            writeln!(out, "{line}")?;
+        }
+        writeln!(out)?;
         let head = ["selector", "category", "whose", "action", "needs", "decided by", "why"];
         let mut table = vec![head.map(str::to_owned)];
         table.extend(self.rows().into_iter().map(|row| {
@@ -189,13 +188,15 @@ impl Question<'_> {
         Ok(())
     }
 
-    fn sections(&self) -> [(&'static str, Vec<String>); 5] {
+    fn sections(&self) -> [(&'static str, Vec<String>); 7] {
         [
             ("Refused before anything is fetched:", words::refusals(self.policy, &self.plan)),
             (
                 "Needed of each person, or they are left out:",
                 words::needs(&self.plan.needs).into_iter().map(str::to_owned).collect(),
             ),
+            ("Query parameters:", words::query(self.route)),
+            ("What a request may bring:", words::brings(self.route)),
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
             ("Pseudonyms and scrubbed text:", words::pseudonyms(self.policy, &self.plan)),
             ("Not enforced yet:", words::unenforced(self.policy, &self.plan)),
@@ -220,7 +221,8 @@ impl Question<'_> {
                 })
             })
             .collect();
-        let [refused, needs, gates, pseudonyms, unenforced] = self.sections().map(|(_, it)| it);
+        let [refused, needs, query, brings, gates, pseudonyms, unenforced] =
+            self.sections().map(|(_, it)| it);
         json!({
             "policy": self.policy.id.to_string(),
             "digest": self.policy.digest.to_string(),
@@ -230,6 +232,8 @@ impl Question<'_> {
             "cells": rows,
             "refused": refused,
             "needs": needs,
+            "query": query,
+            "brings": brings,
             "gates": gates,
             "pseudonyms": pseudonyms,
             "not_enforced": unenforced,

@@ -1,18 +1,26 @@
-//! `tamis ledger`: verification. Exit codes: 0 it holds, 1 a record is wrong, 2 records are missing,
-//! 3 it cannot be read, 64 the configuration is rejected.
+//! `tamis ledger`: verification, proofs of single records, and the key that signs checkpoints. Exit
+//! codes: 0 it holds, 1 a record is wrong, 2 records are missing, 3 a signature is wrong, 4 it cannot
+//! be read, 64 the configuration is rejected.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
 use super::{REJECTED, registers_file};
 use crate::config::Config;
-use crate::ledger::{Anchor, VerifyError, verify};
+use crate::keys::{NoteError, NoteKey, NoteSigner};
+use crate::ledger::{
+    Anchor, Checkpoint, ProveError, RecordProof, Verification, VerifyError, kept_notes, notes_in,
+    prove, verify_signed,
+};
+
+/// A checkpoint or proof is not signed by the key.
+const NOT_SIGNED: u8 = 3;
 
 /// The ledger cannot be read, so that nothing can be said about it.
-const UNREADABLE: u8 = 3;
+const UNREADABLE: u8 = 4;
 
 /// Arguments of `tamis ledger`.
 #[derive(clap::Args)]
@@ -24,61 +32,231 @@ pub(super) struct Ledger {
 
 #[derive(Subcommand)]
 enum What {
-    /// Check every link of the chain. May run beside the gateway.
+    /// Check every link of the chain, and what was signed about it. May run beside the gateway.
     Verify(Verify),
+    /// Show that one record is in the ledger, without showing the others.
+    Prove(Prove),
+    /// Check such a proof; needs no ledger.
+    CheckProof(CheckProof),
+    /// Make the key that signs checkpoints, and print the key that others check them with.
+    NewKey(NewKey),
+    /// Print the key that others check this ledger's checkpoints with.
+    ShowKey(ShowKey),
 }
 
-/// Arguments of `tamis ledger verify`.
+/// Which ledger.
 #[derive(clap::Args)]
-#[command(after_help = "Example: tamis ledger verify --config tamis.yaml\n\n\
-    Note the printed head where the gateway cannot write, and give it as --anchor next time: a\n\
-    chain alone cannot show that its end was cut off or that all of it was computed anew.\n\n\
-    Exit codes: 0 it holds, 1 a record is wrong, 2 records are missing, 3 it cannot be read.")]
-struct Verify {
+struct Place {
     /// The ledger's directory.
     #[arg(value_name = "DIR", required_unless_present = "config", conflicts_with = "config")]
     directory: Option<PathBuf>,
     /// Take the directory from this configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+/// Arguments of `tamis ledger verify`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: tamis ledger verify --config tamis.yaml --key \"$KEY\" \\\n         \
+    --checkpoints /elsewhere/checkpoints.jsonl\n\n\
+    A chain alone cannot show that its end was cut off or that all of it was computed anew: give\n\
+    what was kept where the gateway cannot write, signed checkpoints or a head as --anchor.\n\n\
+    Exit codes: 0 it holds, 1 a record is wrong, 2 records are missing, 3 a signature is wrong,\n\
+    4 it cannot be read."
+)]
+struct Verify {
+    #[command(flatten)]
+    place: Place,
     /// A head that an earlier run printed.
     #[arg(long, value_name = "NUMBER:HASH")]
     anchor: Option<Anchor>,
+    /// The key that checkpoints are checked with, as `tamis ledger new-key` prints it.
+    #[arg(long, value_name = "KEY")]
+    key: Option<NoteKey>,
+    /// Signed checkpoints: one, or lines of a checkpoints.jsonl. Without it, those kept beside the
+    /// ledger.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    checkpoints: Option<PathBuf>,
 }
+
+/// Arguments of `tamis ledger prove`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: tamis ledger prove --config tamis.yaml --key \"$KEY\" --record 17 > 17.tlog-proof"
+)]
+struct Prove {
+    #[command(flatten)]
+    place: Place,
+    /// The record's number, its member `seq`.
+    #[arg(long, value_name = "NUMBER")]
+    record: u64,
+    /// The key that the ledger's checkpoints are checked with.
+    #[arg(long, value_name = "KEY")]
+    key: NoteKey,
+}
+
+/// Arguments of `tamis ledger check-proof`.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tamis ledger check-proof --key \"$KEY\" 17.tlog-proof\n\n\
+    Prints the record. Exit codes: 0 it is in the ledger, 1 it is not, 3 a signature is wrong,\n\
+    4 the file is no proof.")]
+struct CheckProof {
+    /// The proof.
+    #[arg(value_name = "FILE")]
+    proof: PathBuf,
+    /// The key that the ledger's checkpoints are checked with; get it from somebody else than the
+    /// proof.
+    #[arg(long, value_name = "KEY")]
+    key: NoteKey,
+}
+
+/// Arguments of `tamis ledger new-key`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: tamis ledger new-key --name ledger.example.com/gw-1 --out ledger.key\n\n\
+    Name the file as `checkpoint_key: ledger.key` in the configuration, and give the printed\n\
+    key to whoever audits."
+)]
+struct NewKey {
+    /// The ledger's name in its checkpoints, unique in the world: a host and path, without scheme.
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Where to write the key; for its owner only, never in the place of another file.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Arguments of `tamis ledger show-key`.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tamis ledger show-key ledger.key")]
+struct ShowKey {
+    /// The file that `tamis ledger new-key` wrote.
+    #[arg(value_name = "FILE")]
+    key: PathBuf,
+}
+
+/// Why a command ended, with its exit code.
+struct Ended(u8, String);
 
 impl Ledger {
     pub(super) fn run(self) -> ExitCode {
-        let What::Verify(arguments) = self.what;
-        let directory = match (arguments.directory, arguments.config) {
-            (Some(directory), _) => directory,
-            (None, Some(config)) => match Config::load(&config) {
-                Ok(config) => config.ledger,
-                Err(error) => {
-                    registers_file::complain(&registers_file::config_error(&error));
-                    return ExitCode::from(REJECTED);
-                }
-            },
-            (None, None) => return ExitCode::from(UNREADABLE),
+        let done = match self.what {
+            What::Verify(arguments) => verify_ledger(&arguments),
+            What::Prove(arguments) => prove_record(&arguments),
+            What::CheckProof(arguments) => check_proof(&arguments),
+            What::NewKey(arguments) => shown(NoteSigner::generate(&arguments.out, &arguments.name)),
+            What::ShowKey(arguments) => shown(NoteSigner::open(&arguments.key)),
         };
-        match verify(&directory, arguments.anchor) {
-            Ok(found) => {
-                let mut out = io::stdout().lock();
-                let mut written = writeln!(out, "{} records, head {}", found.records, found.head);
-                if found.unfinished_bytes > 0 {
-                    let bytes = found.unfinished_bytes;
-                    written = written
-                        .and_then(|()| writeln!(out, "{bytes} bytes are being written just now"));
-                }
+        match done {
+            Ok(text) => {
+                let written = io::stdout().lock().write_all(text.as_bytes());
                 if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
-            Err(error) => {
-                registers_file::complain(&error.to_string());
-                match &error {
-                    VerifyError::Io(_) | VerifyError::Empty => ExitCode::from(UNREADABLE),
-                    missing if missing.is_gap() => ExitCode::from(2),
-                    _ => ExitCode::FAILURE,
-                }
+            Err(Ended(code, text)) => {
+                registers_file::complain(&text);
+                ExitCode::from(code)
             }
         }
     }
+}
+
+impl Place {
+    fn directory(&self) -> Result<PathBuf, Ended> {
+        match (&self.directory, &self.config) {
+            (Some(directory), _) => Ok(directory.clone()),
+            (None, Some(config)) => match Config::load(config) {
+                Ok(config) => Ok(config.ledger),
+                Err(error) => Err(Ended(REJECTED, registers_file::config_error(&error))),
+            },
+            (None, None) => Err(Ended(UNREADABLE, "no ledger was named".into())),
+        }
+    }
+}
+
+fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
+    let directory = arguments.place.directory()?;
+    let checkpoints = match &arguments.key {
+        None => Vec::new(),
+        Some(key) => {
+            let notes = match &arguments.checkpoints {
+                Some(file) => notes_in(&read(file)?),
+                None => kept_notes(&directory).map_err(|error| unreadable(&error))?,
+            };
+            notes.iter().map(|note| signed(key, note)).collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    let found = verify_signed(&directory, arguments.anchor, &checkpoints).map_err(|error| {
+        let code = match &error {
+            VerifyError::Io(_) | VerifyError::Empty => UNREADABLE,
+            missing if missing.is_gap() => 2,
+            _ => 1,
+        };
+        Ended(code, error.to_string())
+    })?;
+    let Verification { records, head, unfinished_bytes } = found;
+    let mut lines = vec![format!("{records} records, head {head}")];
+    if arguments.key.is_some() {
+        let last = checkpoints.iter().map(|checkpoint| checkpoint.size).max().unwrap_or_default();
+        let count = checkpoints.len();
+        lines.push(format!("{count} signed checkpoints hold, the last of record {last}"));
+    }
+    if unfinished_bytes > 0 {
+        lines.push(format!("{unfinished_bytes} bytes are being written just now"));
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+fn prove_record(arguments: &Prove) -> Result<String, Ended> {
+    let directory = arguments.place.directory()?;
+    let notes = kept_notes(&directory).map_err(|error| unreadable(&error))?;
+    // The oldest that covers the record: it has been with witnesses for longest.
+    for note in &notes {
+        let checkpoint = signed(&arguments.key, note)?;
+        if checkpoint.size >= arguments.record {
+            let proof = prove(&directory, arguments.record, note, &checkpoint);
+            return proof.map(|proof| proof.to_string()).map_err(|error| {
+                let code = if matches!(error, ProveError::Io(_)) { UNREADABLE } else { 1 };
+                Ended(code, error.to_string())
+            });
+        }
+    }
+    Err(Ended(1, ProveError::NotCovered(arguments.record).to_string()))
+}
+
+fn check_proof(arguments: &CheckProof) -> Result<String, Ended> {
+    let proof = RecordProof::parse(&read(&arguments.proof)?)
+        .ok_or_else(|| Ended(UNREADABLE, format!("{} is no proof", arguments.proof.display())))?;
+    let checkpoint = signed(&arguments.key, &proof.note)?;
+    if proof.leads_to(&checkpoint) {
+        Ok(format!("{}\n", proof.record))
+    } else {
+        Err(Ended(1, "the record is not in the ledger that was signed".into()))
+    }
+}
+
+/// The public part of a key, for whoever audits.
+fn shown(signer: Result<NoteSigner, NoteError>) -> Result<String, Ended> {
+    signer.map(|signer| format!("{}\n", signer.key())).map_err(|error| match error {
+        NoteError::File(path, fault) => Ended(1, format!("{}: {}", path.display(), fault.kind())),
+        other => Ended(1, other.to_string()),
+    })
+}
+
+/// The checkpoint in a note, once its signature is right and it speaks of the key's own ledger.
+fn signed(key: &NoteKey, note: &str) -> Result<Checkpoint, Ended> {
+    let text = key.open(note).map_err(|error| Ended(NOT_SIGNED, error.to_string()))?;
+    Checkpoint::parse(text)
+        .filter(|checkpoint| checkpoint.origin == key.name())
+        .ok_or_else(|| Ended(NOT_SIGNED, format!("no checkpoint of {}", key.name())))
+}
+
+fn read(path: &Path) -> Result<String, Ended> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Ended(UNREADABLE, format!("cannot read {}: {}", path.display(), error.kind()))
+    })
+}
+
+fn unreadable(error: &io::Error) -> Ended {
+    Ended(UNREADABLE, format!("cannot read the ledger: {}", error.kind()))
 }

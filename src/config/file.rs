@@ -68,6 +68,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
     let registers = path_or(top.optional("registers"), "registers.sqlite", findings);
     let ledger = path_or(top.optional("ledger"), "ledger", findings);
+    let checkpoint_key = optional_path(top.optional("checkpoint_key"), findings);
     let access_log = match top.optional("access_log") {
         None => Some(LogTarget::Stdout),
         Some(node) => findings.text(node).map(|text| match text.as_str() {
@@ -91,6 +92,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         key_ring: key_ring?,
         registers: registers?,
         ledger: ledger?,
+        checkpoint_key,
         access_log: access_log?,
         admin_tokens,
         limits,

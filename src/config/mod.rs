@@ -45,6 +45,8 @@ pub struct Config {
     pub registers: PathBuf,
     /// The ledger's directory.
     pub ledger: PathBuf,
+    /// The key that signs the ledger's checkpoints; `None`: none are signed.
+    pub checkpoint_key: Option<PathBuf>,
     /// Where access-log lines go.
     pub access_log: LogTarget,
     /// SHA-256 of the admin API's bearer tokens, by the name of who holds them.

@@ -61,6 +61,7 @@ impl Settings<'_> {
              key_ring: keyring\n\
              registers: registers.sqlite\n\
              ledger: ledger\n\
+             checkpoint_key: ledger.key\n\
              access_log: access.log\n\
              admin_tokens:\n  operator: \"{}\"\n\
              upstreams:\n",

@@ -18,7 +18,7 @@ use super::script::Show;
 use super::settings::{Settings, StageListen};
 use super::statements;
 use crate::identity::development::{Authority, DevelopmentError, TokenClaims, TokenSigner};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, NoteSigner};
 use crate::policy::model::Authenticator;
 use crate::policy::{Diagnostics, Policy};
 use crate::terms::{Digest, UpstreamId};
@@ -28,6 +28,9 @@ pub(super) const AUDIENCE: &str = "tamis";
 
 /// How long tokens last; they are made anew with every start.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+
+/// The name of its ledger in checkpoints.
+const LEDGER_NAME: &str = "demo.example.invalid/ledger";
 
 /// Names of the server's certificate; `gateway` is its name beside docker-compose.yml.
 const SERVER_NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "gateway"];
@@ -91,6 +94,11 @@ impl Stage {
         let ring = stage.path("keyring");
         if !ring.exists() {
             KeyRing::generate(&ring).map_err(part("the key ring"))?;
+        }
+        let checkpoint_key = stage.path("ledger.key");
+        if !checkpoint_key.exists() {
+            NoteSigner::generate(&checkpoint_key, LEDGER_NAME)
+                .map_err(part("the key for checkpoints"))?;
         }
         let admin_token = stage.secret("admin.token")?;
         let mut api_keys = BTreeMap::new();

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use crate::decide::Refusal;
 use crate::observe::{AccessDecision, AccessLine, AccessLog, Event, Metrics, TlsVersion};
-use crate::policy::Policy;
 use crate::policy::model::AccessLogRules;
+use crate::policy::{Mode, Policy};
 use crate::terms::{DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId};
 
 /// Longest header that is looked at for the log; what is longer is no agent and no origin.
@@ -36,6 +36,7 @@ pub(super) struct Account {
     referrer: Option<String>,
     pub(super) authority: Option<String>,
     pub(super) route: Option<RouteId>,
+    pub(super) mode: Mode,
     recipient: Option<(RecipientId, Role)>,
     purposes: Vec<PurposeId>,
     outcome: AccessDecision,
@@ -87,6 +88,7 @@ impl Account {
             tls: opening.tls,
             authority: None,
             route: None,
+            mode: Mode::default(),
             recipient: None,
             purposes: Vec::new(),
             outcome: AccessDecision::Own,

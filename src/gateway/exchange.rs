@@ -31,15 +31,15 @@ use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
-use super::{authority, fit, headers, purpose, request_body, serve};
+use super::{authority, fit, headers, observed, purpose, request_body, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::observe::Event;
-use crate::policy::Policy;
 use crate::policy::model::{Locator, Route};
+use crate::policy::{Mode, Policy};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
@@ -188,6 +188,7 @@ async fn walk(
     })?;
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
+    account.mode = route.mode;
     let opener = Opener::before(&gateway.keys, &policy, &caller, route, &declared_purposes);
     let Opened { target, matched, tokens } = target
         .opened(route, matched, &opener)
@@ -215,6 +216,12 @@ async fn walk(
     };
     let permit = Arc::new(decide(&policy, &facts, account.decision.clone(), now)?);
     account.established(Some((permit.recipient().clone(), permit.role())), permit.purposes());
+
+    // A route that is not in force ends here, or where its answer was measured.
+    if !observed::asks_backend(route) {
+        observed::permitted(route, account);
+        return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
+    }
 
     // The backend, asked for what was judged and told no more than it needs.
     let brought = match &route.request {
@@ -245,6 +252,10 @@ async fn walk(
     let passed = headers::towards_client(&answer.headers, &cookies);
     let status = answer.status;
     if fit::is_silent(route, &answer) {
+        if route.mode != Mode::Enforce {
+            observed::permitted(route, account);
+            return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
+        }
         return Ok(Answered::Released(Ready { permit, status, passed, content: Content::None }));
     }
     fit::fit(&permit, &answer, gateway.limits.response_body_bytes, account)
@@ -253,6 +264,11 @@ async fn walk(
     // Its body: minimized so far that what is wrong with a short one is known before the head.
     let mut transit = transit(gateway, &permit, route, answer, now)
         .map_err(|error| failed(&permit, account, &error))?;
+    if route.mode != Mode::Enforce {
+        let measured = observed::measure(&mut transit, account).await;
+        measured.map_err(|error| failed(&permit, account, &error))?;
+        return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
+    }
     let mut first = Vec::new();
     let progress = loop {
         let progress =
@@ -351,6 +367,12 @@ async fn refuse(
     refusal: &Refusal,
     mut account: Account,
 ) -> Response<ClientBody> {
+    if let Some(route) = account.route.as_ref().filter(|_| account.mode != Mode::Enforce)
+        && refusal.reason != RefusalReason::NotInForce
+    {
+        let (mode, outcome) = (account.mode, "refused");
+        Event::Observed { route, mode, outcome }.emit(&account.metrics);
+    }
     if refusal.role.is_some() {
         let refused = Refused::of(refusal, account.route.as_ref(), &account.policy);
         gateway.ledger.refuse(refused);

@@ -16,12 +16,14 @@ mod decode;
 mod fit;
 mod idle;
 pub mod minimizing;
+mod observed;
 mod transit;
 
 pub mod rehearsal;
 
 mod account;
 mod body;
+mod checkpoints;
 mod cookies;
 mod respond;
 mod serve;

@@ -26,7 +26,7 @@ use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide}
 use crate::keys::KeyRing;
 use crate::minimize::{JsonLimits, Tally};
 use crate::observe::{AccessDecision, AccessLine, Salt, coarser};
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::registers::Registers;
 use crate::terms::{DecisionId, RefusalReason, RouteId};
 
@@ -275,6 +275,10 @@ fn play(
     let permit = Arc::new(decide(policy, &facts, decision.clone(), stage.now)?);
     let permitted_but =
         |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
+    // As the gateway answers; what it would measure is nobody's expectation.
+    if rules.mode != Mode::Enforce {
+        return Err(permitted_but(RefusalReason::NotInForce));
+    }
     let body = match &rules.request {
         None => None,
         Some(named) => {

@@ -126,6 +126,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::QueryOnWithheldField
         | RefusalReason::TransferNotCovered
         | RefusalReason::NotEnforced
+        | RefusalReason::NotInForce
         | RefusalReason::NothingGranted
         | RefusalReason::ConsentMissing
         | RefusalReason::ConsentStale
@@ -166,6 +167,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::QueryOnWithheldField => "A query parameter is not for this caller.",
         RefusalReason::TransferNotCovered => "Data may not go to the caller's country.",
         RefusalReason::NotEnforced => "The rules ask for what this version does not enforce.",
+        RefusalReason::NotInForce => "The route is only observed; nothing of it leaves.",
         RefusalReason::NothingGranted => "Nothing is released to this caller for this purpose.",
         RefusalReason::ConsentMissing => "The data subject has not consented.",
         RefusalReason::ConsentStale => "The data subject consented to an earlier text.",
@@ -313,7 +315,7 @@ fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
 }
 
 /// A span in seconds; a year is one from the start of 2026.
-fn seconds(span: jiff::Span) -> Option<i64> {
+pub(super) fn seconds(span: jiff::Span) -> Option<i64> {
     let start = civil::date(2026, 1, 1).at(0, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).ok()?;
     let end = start.checked_add(span).ok()?;
     Some(end.timestamp().as_second() - start.timestamp().as_second()).filter(|seconds| *seconds > 0)

@@ -18,18 +18,19 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::checkpoints::{Checkpoints, USUAL_PERIOD};
 use super::listener::Door;
 use super::redirect::Redirect;
-use super::service;
 use super::state::Gateway;
 use super::tls::{Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
+use super::{respond, service};
 use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
-use crate::keys::{KeyRing, KeyRingError};
+use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, Ledger, LedgerUnavailable, Note};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
@@ -64,6 +65,15 @@ pub enum StartError {
     /// The registers.
     #[error("the registers cannot be opened")]
     Registers(#[from] RegistersUnavailable),
+    /// The rules promise signed checkpoints of the ledger.
+    #[error(
+        "the rules ask for checkpoints of the ledger; make a key with `tamis ledger new-key` and name it \
+         as `checkpoint_key`"
+    )]
+    NoCheckpointKey,
+    /// The key that signs checkpoints.
+    #[error("checkpoints cannot be signed")]
+    CheckpointKey(#[from] NoteError),
     /// The ledger.
     #[error("the ledger cannot be opened")]
     Ledger(#[from] LedgerUnavailable),
@@ -102,6 +112,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     listeners: JoinSet<usize>,
     upkeep: JoinSet<()>,
+    /// Signs once more when everything has ended.
+    checkpoints: Option<Arc<Checkpoints>>,
 }
 
 /// Stores that an embedder or a test brings along.
@@ -122,12 +134,18 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new());
         let registers = Arc::new(EmbeddedRegisters::open(&config.registers)?);
         let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
-        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
+        let ledger = Arc::new(ledger);
+        let checkpoints = checkpoints(&config, &policy, &ledger, &metrics)?;
         let stores = Stores {
             registers: Arc::<EmbeddedRegisters>::clone(&registers) as Arc<dyn Registers>,
-            ledger: Arc::clone(&ledger),
+            ledger,
         };
-        Self::start_on(config, policy, stores, Some(registers), metrics).await
+        let mut running = Self::start_on(config, policy, stores, Some(registers), metrics).await?;
+        if let Some(checkpoints) = checkpoints {
+            running.upkeep.spawn(Arc::clone(&checkpoints).keep_signing());
+            running.checkpoints = Some(checkpoints);
+        }
+        Ok(running)
     }
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
@@ -237,11 +255,28 @@ impl Gateway {
         open.extend(addresses.metrics.map(|address| ("metrics", address)));
         let version = env!("CARGO_PKG_VERSION");
         Event::Started { version, listeners: &open }.emit(&metrics);
-        Ok(Running { addresses, metrics, access_log, is_stopping, stop, listeners, upkeep })
+        let checkpoints = None;
+        Ok(Running {
+            addresses,
+            metrics,
+            access_log,
+            is_stopping,
+            stop,
+            listeners,
+            upkeep,
+            checkpoints,
+        })
     }
 }
 
 impl Running {
+    /// What is counted so far, in Prometheus' text format: for those who run a gateway within their
+    /// own program.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+
     /// From the next line on the access log's file is opened anew: somebody moved it away.
     pub fn reopen_log(&self) {
         self.access_log.reopen();
@@ -258,9 +293,38 @@ impl Running {
             unfinished += ended.unwrap_or_default();
         }
         self.upkeep.shutdown().await;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.sign_the_end().await;
+        }
         Event::Stopped { unfinished }.emit(&self.metrics);
         unfinished
     }
+}
+
+/// What signs the ledger's checkpoints. Rules that promise them are not served without a key.
+fn checkpoints(
+    config: &Config,
+    policy: &Policy,
+    ledger: &Arc<FileLedger>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Checkpoints>>, StartError> {
+    let Some(key) = &config.checkpoint_key else {
+        return match policy.checkpoint_every {
+            Some(_) => Err(StartError::NoCheckpointKey),
+            None => Ok(None),
+        };
+    };
+    let signer = NoteSigner::open(key)?;
+    let period = policy.checkpoint_every.and_then(respond::seconds);
+    let period = period.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    let checkpoints = Checkpoints::new(
+        Arc::clone(ledger),
+        config.ledger.clone(),
+        signer,
+        period.unwrap_or(USUAL_PERIOD),
+        Arc::clone(metrics),
+    );
+    Ok(Some(Arc::new(checkpoints)))
 }
 
 fn policy(path: &Path) -> Result<Policy, StartError> {

@@ -21,7 +21,7 @@ use crate::action::Action;
 use crate::decide::Permit;
 use crate::ledger::{Ledger, Outcome, Receipt};
 use crate::minimize::Tally;
-use crate::observe::Event;
+use crate::observe::{Event, Metrics};
 use crate::policy::CellId;
 use crate::terms::RefusalReason;
 
@@ -161,6 +161,12 @@ impl Transit {
         Event::Minimized { plan, tally, took: self.busy }.emit(&account.metrics);
         account.completed(bytes, self.is_changed());
         ledger.close(receipt, self.outcome(None, status, bytes));
+    }
+
+    /// The answer was measured and does not leave.
+    pub(super) fn measured(&self, metrics: &Metrics) {
+        let (plan, tally, changed) = (self.permit.plan(), self.tally(), self.is_changed());
+        Event::Measured { plan, tally, changed }.emit(metrics);
     }
 
     /// The answer broke off: tells ledger and access log.

@@ -162,7 +162,7 @@ fn folder(path: &Path) -> &Path {
 
 /// Writes a file that only its owner may read, under a name that nothing has yet. The link fails if
 /// the name was taken meanwhile, which a rename would not.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (draft, mut file) = draft(path)?;
     let written = file
         .write_all(bytes)

@@ -5,8 +5,10 @@
 
 mod entries;
 mod life;
+mod note;
 mod ring;
 mod treatments;
 
 pub use life::{Standing, VersionStatus};
+pub use note::{NoteError, NoteKey, NoteSigner};
 pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};

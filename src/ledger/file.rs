@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::record::{self, Body};
 use super::tail::{Mount, Position, SEGMENT_BYTES, Tail};
+use super::tree::Frontier;
 use super::{Disclosure, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused};
 use crate::observe::Metrics;
 
@@ -47,6 +48,8 @@ struct Shared {
 struct State {
     trouble: Option<LedgerUnavailable>,
     position: Position,
+    /// Over all records that are durable.
+    tree: Frontier,
 }
 
 enum Job {
@@ -56,6 +59,8 @@ enum Job {
     Unawaited(Body),
     /// See whether the disk is back.
     Probe,
+    /// Say when everything before this is entered, or could not be.
+    Settle(oneshot::Sender<()>),
 }
 
 impl FileLedger {
@@ -89,7 +94,11 @@ impl FileLedger {
     ) -> Result<Self, LedgerUnavailable> {
         let (queue, jobs) = mpsc::channel();
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { trouble: None, position: tail.position().clone() }),
+            state: Mutex::new(State {
+                trouble: None,
+                position: tail.position().clone(),
+                tree: tail.tree().clone(),
+            }),
             waiting: AtomicUsize::new(0),
             omitted: AtomicU64::new(0),
         });
@@ -99,6 +108,21 @@ impl FileLedger {
             .spawn(move || writer.run(&jobs))
             .map_err(|error| LedgerUnavailable(format!("thread: {}", error.kind())))?;
         Ok(Self { queue: Some(queue), shared, writer: Some(writer) })
+    }
+
+    /// The tree over all records that are durable now.
+    #[must_use]
+    pub fn tree(&self) -> Frontier {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).tree.clone()
+    }
+
+    /// Returns once everything that was queued before is entered, or could not be.
+    pub async fn settle(&self) {
+        let (done, settled) = oneshot::channel();
+        if self.send(Job::Settle(done)).is_ok() {
+            // A writer that is gone settles nothing more.
+            let _ = settled.await;
+        }
     }
 
     async fn await_entry(&self, body: Body) -> Result<u64, LedgerUnavailable> {
@@ -205,12 +229,13 @@ impl Writer {
         // In the order in which things happened: first what earlier batches could not enter.
         let earlier = self.kept.len().min(BATCH_RECORDS);
         let mut unawaited: Vec<Body> = self.kept.drain(..earlier).collect();
-        let mut awaited = Vec::new();
+        let (mut awaited, mut settled) = (Vec::new(), Vec::new());
         for job in batch {
             match job {
                 Job::Awaited(body, answer) => awaited.push((body, answer)),
                 Job::Unawaited(body) => unawaited.push(body),
                 Job::Probe => {}
+                Job::Settle(done) => settled.push(done),
             }
         }
         bodies.extend(unawaited.iter().cloned());
@@ -235,6 +260,9 @@ impl Writer {
                 }
             }
         }
+        for done in settled {
+            let _ = done.send(());
+        }
     }
 
     fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
@@ -250,6 +278,7 @@ impl Writer {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.trouble = result.as_ref().err().cloned();
         state.position = self.tail.position().clone();
+        state.tree.clone_from(self.tail.tree());
         result
     }
 }

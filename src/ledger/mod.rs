@@ -5,11 +5,14 @@
 //! directory can compute a new chain, so keep the last hash somewhere else (docs/OPERATIONS.md).
 
 mod chain;
+mod checkpoint;
 mod entry;
 mod file;
+mod prove;
 mod record;
 mod segment;
 mod tail;
+mod tree;
 mod verify;
 
 #[cfg(test)]
@@ -19,9 +22,12 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use chain::{GENESIS, link};
+pub use checkpoint::{Checkpoint, RecordProof, keep_note, kept_notes, notes_in};
 pub use entry::{Disclosure, Note, Outcome, Receipt, Refused};
 pub use file::FileLedger;
-pub use verify::{Anchor, Verification, VerifyError, verify};
+pub use prove::{ProveError, prove};
+pub use tree::{Frontier, leaf};
+pub use verify::{Anchor, Verification, VerifyError, verify, verify_signed};
 
 /// In the ledger's directory; locked by the gateway that writes.
 const LOCK_FILE: &str = "ledger.lock";

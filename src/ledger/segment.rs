@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::chain::{canonical, link};
 use super::record::Head;
+use super::tree::{Frontier, leaf};
 use crate::terms::Digest;
 
 /// No record is longer: its names come from one policy. It bounds the search for a segment's last line.
@@ -16,6 +17,30 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// The file of segment `number`, counted from 1.
 pub(super) fn path_of(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("{number:06}.jsonl"))
+}
+
+/// The tree over all records before segment `number`, noted when the segment was begun so that a
+/// start need not read years. Whoever reads it without recomputing must check what it leads to.
+pub(super) fn tree_path_of(directory: &Path, number: u32) -> PathBuf {
+    directory.join(format!("{number:06}.tree"))
+}
+
+/// The noted tree before segment `number`, if there is one that can be read.
+pub(super) fn noted_tree(directory: &Path, number: u32) -> Option<Frontier> {
+    Frontier::parse(fs::read_to_string(tree_path_of(directory, number)).ok()?.trim_end())
+}
+
+/// The leaves of a segment in their order, with their lines; nothing is checked. A last line without
+/// line feed is not a record yet.
+pub(super) fn leaves(path: &Path, passed: &mut dyn FnMut(Digest, &[u8])) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        reader.read_until(b'\n', &mut line)?;
+        let Some(record) = line.strip_suffix(b"\n") else { return Ok(()) };
+        passed(leaf(record), record);
+    }
 }
 
 /// The numbers of the segments in `directory`, ascending. Other files are not looked at.
@@ -101,11 +126,11 @@ fn read(line: &[u8]) -> Result<Sound, Fault> {
 }
 
 /// Follows the chain from `head` to the segment's end or to the first break, and tells `passed` of
-/// every record. Gives the head at that place, the bytes up to it, and the break.
+/// every record and its line, without the line feed. Gives the head at that place, the bytes up to it, and the break.
 pub(super) fn walk(
     path: &Path,
     mut head: Head,
-    passed: &mut dyn FnMut(Head),
+    passed: &mut dyn FnMut(Head, &[u8]),
 ) -> io::Result<(Head, u64, Option<Break>)> {
     let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
     let (mut offset, mut number, mut line) = (0, 1, Vec::new());
@@ -119,7 +144,7 @@ pub(super) fn walk(
             Ok(next) => head = next,
             Err(fault) => return Ok((head, offset, Some(Break { offset, line: number, fault }))),
         }
-        passed(head);
+        passed(head, line.strip_suffix(b"\n").unwrap_or(&line));
         offset += length as u64;
         number += 1;
     }

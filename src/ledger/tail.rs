@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 
 use super::LedgerUnavailable;
 use super::record::{Body, Head, recovery};
-use super::segment::{Fault, last, numbers, path_of, sound_after, walk};
+use super::segment::{
+    Fault, last, leaves, noted_tree, numbers, path_of, sound_after, tree_path_of, walk,
+};
+use super::tree::{Frontier, leaf};
 
 /// A segment that has reached this size is followed by a new one.
 pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
@@ -74,10 +77,12 @@ pub(super) struct Tail {
     medium: Option<Box<dyn Medium>>,
     position: Position,
     head: Head,
+    /// Over all records up to the head.
+    tree: Frontier,
     /// Bytes cut since the last recovery record.
     cut: u64,
     /// Held for as long as this is the ledger's writer.
-    _lock: File,
+    lock: File,
 }
 
 impl Tail {
@@ -110,7 +115,8 @@ impl Tail {
                 .ok_or_else(|| broken(number - 1))?,
         };
         let path = path_of(directory, number);
-        let (head, valid, cut) = sound_length(&path, start, number)?;
+        let mut tree = tree_before(directory, number, start).map_err(what("segment"))?;
+        let (head, valid, cut) = sound_length(&path, start, number, &mut tree)?;
         let file = append_to(&path).map_err(what("segment"))?;
         if cut > 0 {
             file.set_len(valid).map_err(what("segment"))?;
@@ -127,8 +133,9 @@ impl Tail {
             number,
             position,
             head,
+            tree,
             cut,
-            _lock: lock,
+            lock,
         };
         tail.enter_recovery()?;
         Ok(tail)
@@ -137,6 +144,11 @@ impl Tail {
     /// Where the tail is now.
     pub(super) fn position(&self) -> &Position {
         &self.position
+    }
+
+    /// The tree over all records that are durable.
+    pub(super) fn tree(&self) -> &Frontier {
+        &self.tree
     }
 
     /// Enters `bodies` and returns the number of the first, once all are durable.
@@ -211,11 +223,16 @@ impl Tail {
         }
         self.position.durable += lines.len() as u64;
         self.head = head;
+        lines.split_inclusive(|byte| *byte == b'\n').for_each(|line| {
+            self.tree.push(leaf(line.strip_suffix(b"\n").unwrap_or(line)));
+        });
         Ok(())
     }
 
     fn rotate(&mut self) -> Result<(), LedgerUnavailable> {
-        let made = create(&self.directory, self.number + 1).and_then(|path| {
+        let number = self.number + 1;
+        let noted = note_tree(&self.directory, number, &self.tree);
+        let made = noted.and_then(|()| create(&self.directory, number)).and_then(|path| {
             let file = append_to(&path)?;
             let position = position(&path, &file, 0)?;
             Ok((file, position))
@@ -226,6 +243,15 @@ impl Tail {
         self.position = position;
         self.number += 1;
         Ok(())
+    }
+}
+
+impl Drop for Tail {
+    /// Closing the file alone would not do: a child that is being started at this moment still holds
+    /// a copy of it.
+    fn drop(&mut self) {
+        // Closing it, which comes next, unlocks it too in all other cases.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -262,6 +288,28 @@ fn create(directory: &Path, number: u32) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// Durable before the segment that it belongs to has a name.
+fn note_tree(directory: &Path, number: u32, tree: &Frontier) -> io::Result<()> {
+    let path = tree_path_of(directory, number);
+    let mut file =
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    writeln!(file, "{}", tree.to_line())?;
+    file.sync_all()
+}
+
+/// The tree over the records before segment `number`, of which `start` is the last: as noted, or, for
+/// a ledger that has no such note, computed from all of them.
+fn tree_before(directory: &Path, number: u32, start: Head) -> io::Result<Frontier> {
+    if let Some(tree) = noted_tree(directory, number).filter(|tree| tree.size() == start.sequence) {
+        return Ok(tree);
+    }
+    let mut tree = Frontier::default();
+    for earlier in 1..number {
+        leaves(&path_of(directory, earlier), &mut |leaf, _| tree.push(leaf))?;
+    }
+    Ok(tree)
+}
+
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).read(true).open(path)
 }
@@ -290,9 +338,10 @@ fn sound_length(
     path: &Path,
     start: Head,
     number: u32,
+    tree: &mut Frontier,
 ) -> Result<(Head, u64, u64), LedgerUnavailable> {
     let io = |error: io::Error| LedgerUnavailable(format!("segment: {}", error.kind()));
-    let (head, valid, end) = walk(path, start, &mut |_| {}).map_err(io)?;
+    let (head, valid, end) = walk(path, start, &mut |_, line| tree.push(leaf(line))).map_err(io)?;
     let Some(end) = end else { return Ok((head, valid, 0)) };
     // Only a write that was cut off leaves no record at all at the end, and nothing sound after it.
     let torn =

@@ -8,8 +8,10 @@ use std::fs::File;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::checkpoint::Checkpoint;
 use super::record::Head;
-use super::segment::{Break, Fault, numbers, path_of, sound_after, walk};
+use super::segment::{Break, Fault, noted_tree, numbers, path_of, sound_after, walk};
+use super::tree::{Frontier, leaf};
 use crate::terms::Digest;
 
 /// A record's number and hash, noted somewhere the gateway cannot write. Reads and prints as
@@ -146,6 +148,27 @@ pub enum VerifyError {
         /// The hash it has here.
         found: Digest,
     },
+    /// The records up to this one have another root than the one that was signed: the chain was
+    /// computed anew.
+    #[error(
+        "record {sequence}: the records up to it were signed as {expected}, here they give {found}"
+    )]
+    NotAsSigned {
+        /// The number of records that the checkpoint states.
+        sequence: u64,
+        /// The root it states.
+        expected: Digest,
+        /// The root they have here.
+        found: Digest,
+    },
+    /// The tree noted for a segment is not that of the records before it.
+    #[error("record {sequence}: the tree noted for segment {segment} is not that of the records")]
+    TreeNote {
+        /// The last record before the segment.
+        sequence: u64,
+        /// See the type.
+        segment: u32,
+    },
     /// The ledger ends before the anchored record.
     #[error("record {sequence}: anchored, but the ledger ends at {last}")]
     EndsBeforeAnchor {
@@ -169,6 +192,8 @@ impl VerifyError {
             | Self::Unlinked { .. }
             | Self::OutOfOrder { .. }
             | Self::TornTail { .. }
+            | Self::NotAsSigned { .. }
+            | Self::TreeNote { .. }
             | Self::Rewritten { .. } => false,
         }
     }
@@ -180,23 +205,43 @@ impl VerifyError {
 /// # Errors
 /// The first record that is wrong.
 pub fn verify(directory: &Path, anchor: Option<Anchor>) -> Result<Verification, VerifyError> {
+    verify_signed(directory, anchor, &[])
+}
+
+/// As [`verify`], and that the records are those of each of the `checkpoints`, whose signatures were
+/// checked before.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_signed(
+    directory: &Path,
+    anchor: Option<Anchor>,
+    checkpoints: &[Checkpoint],
+) -> Result<Verification, VerifyError> {
     let segments = numbers(directory)?;
     let last = *segments.last().ok_or(VerifyError::Empty)?;
     let live = written_now(directory);
+    let mut kept = Kept::new(anchor, checkpoints);
     let mut head = Head::START;
     let mut unfinished_bytes = 0;
-    let mut anchored = None;
+    kept.compare(head)?;
     for (expected, segment) in (1..).zip(segments) {
         if expected != segment {
             let sequence = head.sequence + 1;
             return Err(VerifyError::SegmentMissing { sequence, segment: expected });
         }
+        if noted_tree(directory, segment).is_some_and(|noted| noted != kept.tree) {
+            return Err(VerifyError::TreeNote { sequence: head.sequence, segment });
+        }
         let path = path_of(directory, segment);
-        let (reached, valid, end) = walk(&path, head, &mut |passed| {
-            if anchor.is_some_and(|anchor| anchor.sequence == passed.sequence) {
-                anchored = Some(passed.hash);
+        let mut differs = Ok(());
+        let (reached, valid, end) = walk(&path, head, &mut |passed, line| {
+            kept.tree.push(leaf(line));
+            if differs.is_ok() {
+                differs = kept.compare(passed);
             }
         })?;
+        differs?;
         head = reached;
         let Some(end) = end else { continue };
         let later = sound_after(&path, end.offset)?;
@@ -209,17 +254,53 @@ pub fn verify(directory: &Path, anchor: Option<Anchor>) -> Result<Verification, 
             return Err(VerifyError::TornTail { sequence, segment, bytes: unfinished_bytes });
         }
     }
-    match (anchor, anchored) {
-        (Some(Anchor { sequence, .. }), None) => {
-            Err(VerifyError::EndsBeforeAnchor { sequence, last: head.sequence })
+    if let Some(sequence) = kept.beyond(head.sequence) {
+        return Err(VerifyError::EndsBeforeAnchor { sequence, last: head.sequence });
+    }
+    let head = Anchor { sequence: head.sequence, hash: head.hash };
+    Ok(Verification { records: head.sequence, head, unfinished_bytes })
+}
+
+/// What was kept elsewhere, compared with the records as they pass.
+struct Kept<'a> {
+    anchor: Option<Anchor>,
+    /// By the number of records.
+    checkpoints: Vec<&'a Checkpoint>,
+    at: usize,
+    tree: Frontier,
+}
+
+impl<'a> Kept<'a> {
+    fn new(anchor: Option<Anchor>, checkpoints: &'a [Checkpoint]) -> Self {
+        let mut checkpoints: Vec<&Checkpoint> = checkpoints.iter().collect();
+        checkpoints.sort_by_key(|checkpoint| checkpoint.size);
+        Self { anchor, checkpoints, at: 0, tree: Frontier::default() }
+    }
+
+    fn compare(&mut self, passed: Head) -> Result<(), VerifyError> {
+        let sequence = passed.sequence;
+        if let Some(Anchor { hash: expected, .. }) =
+            self.anchor.filter(|anchor| anchor.sequence == sequence && anchor.hash != passed.hash)
+        {
+            return Err(VerifyError::Rewritten { sequence, expected, found: passed.hash });
         }
-        (Some(Anchor { sequence, hash: expected }), Some(found)) if expected != found => {
-            Err(VerifyError::Rewritten { sequence, expected, found })
+        while let Some(checkpoint) = self.checkpoints.get(self.at)
+            && checkpoint.size == sequence
+        {
+            let (expected, found) = (checkpoint.root, self.tree.root());
+            if expected != found {
+                return Err(VerifyError::NotAsSigned { sequence, expected, found });
+            }
+            self.at += 1;
         }
-        _ => {
-            let head_anchor = Anchor { sequence: head.sequence, hash: head.hash };
-            Ok(Verification { records: head.sequence, head: head_anchor, unfinished_bytes })
-        }
+        Ok(())
+    }
+
+    /// The first record that something speaks of, and that the ledger does not reach.
+    fn beyond(&self, last: u64) -> Option<u64> {
+        let anchored = self.anchor.map(|anchor| anchor.sequence).filter(|number| *number > last);
+        let signed = self.checkpoints.get(self.at).map(|checkpoint| checkpoint.size);
+        anchored.into_iter().chain(signed).min()
     }
 }
 

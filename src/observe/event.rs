@@ -6,8 +6,9 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use super::metrics::{Metrics, outward_code};
+use crate::action::Action;
 use crate::minimize::{MalformedKind, Tally};
-use crate::policy::{CellId, Plan, Policy};
+use crate::policy::{CellId, Mode, Plan, Policy};
 use crate::terms::{DecisionId, PurposeId, RefusalReason, Role, RouteId, UpstreamId};
 
 /// Something that happened. Emitting it writes at most one log line and moves its metrics.
@@ -70,6 +71,24 @@ pub enum Event<'a> {
         /// Time spent on minimizing, without waiting for the backend or the client.
         took: Duration,
     },
+    /// A request of a route that is not in force came to this.
+    Observed {
+        /// The route.
+        route: &'a RouteId,
+        /// Its mode.
+        mode: Mode,
+        /// `permitted` or `refused`.
+        outcome: &'static str,
+    },
+    /// An answer of a route in shadow was minimized to its end and thrown away.
+    Measured {
+        /// What was meant to leave.
+        plan: &'a Plan,
+        /// What would have.
+        tally: &'a Tally,
+        /// Whether that differs from what the backend sent.
+        changed: bool,
+    },
     /// A body could not be minimized; the answer ended as failed.
     Malformed {
         /// The route.
@@ -108,6 +127,18 @@ pub enum Event<'a> {
     LedgerUnavailable {
         /// Why, in the ledger's words.
         why: &'a str,
+    },
+    /// A checkpoint of the ledger was signed and kept.
+    CheckpointSigned {
+        /// Records that it covers.
+        records: u64,
+        /// The signed note.
+        note: &'a str,
+    },
+    /// A checkpoint of the ledger could not be kept; it is tried again.
+    CheckpointFailed {
+        /// The kind of error.
+        kind: &'a str,
     },
     /// The registers did not answer; what rests on them was refused.
     RegistersUnavailable,
@@ -181,6 +212,11 @@ impl Event<'_> {
                 metrics.requests.with_label_values(&[route, status.to_string().as_str()]).inc();
             }
             Self::Minimized { plan, tally, took } => minimized(metrics, plan, tally, *took),
+            Self::Observed { route, mode, outcome } => {
+                let labels = [route.as_str(), mode.as_str(), outcome];
+                metrics.observed.with_label_values(&labels).inc();
+            }
+            Self::Measured { plan, tally, changed } => measured(metrics, plan, tally, *changed),
             Self::Malformed { route, decision, kind, offset } => {
                 metrics.malformed.with_label_values(&[route.as_str(), kind.code()]).inc();
                 let (route, decision) = (route.as_str(), decision.as_str());
@@ -202,6 +238,14 @@ impl Event<'_> {
             Self::LedgerUnavailable { why } => {
                 metrics.ledger_refusals.inc();
                 error!(why, "ledger unavailable, nothing personal is disclosed");
+            }
+            Self::CheckpointSigned { records, note } => {
+                metrics.ledger_signed.set(i64::try_from(*records).unwrap_or(i64::MAX));
+                info!(records, note, "ledger checkpoint");
+            }
+            Self::CheckpointFailed { kind } => {
+                metrics.checkpoint_errors.inc();
+                error!(kind, "a checkpoint of the ledger cannot be kept");
             }
             Self::RegistersUnavailable => {
                 metrics.register_errors.inc();
@@ -264,6 +308,28 @@ fn minimized(metrics: &Metrics, plan: &Plan, tally: &Tally, took: Duration) {
     metrics.filter.with_label_values(&route).observe(took.as_secs_f64());
     #[allow(clippy::cast_precision_loss, reason = "bytes of one body are far below 2^53")]
     metrics.body.with_label_values(&route).observe(tally.bytes_out as f64);
+}
+
+/// What enforcing would have changed.
+fn measured(metrics: &Metrics, plan: &Plan, tally: &Tally, changed: bool) {
+    let route = plan.route.as_str();
+    let outcome = if changed { "changed" } else { "unchanged" };
+    metrics.observed.with_label_values(&[route, Mode::Shadow.as_str(), outcome]).inc();
+    let count = |effect, count| {
+        if count > 0 {
+            metrics.observed_parts.with_label_values(&[route, effect]).inc_by(count);
+        }
+    };
+    count("removed", tally.unlisted);
+    count("blanked", tally.blanked);
+    count("dropped", tally.elements_dropped.values().sum());
+    for (at, met) in (0_u16..).zip(&tally.cells).take(plan.cells.len()) {
+        match plan.cell(CellId(at)).action {
+            Action::Keep => {}
+            Action::Remove | Action::Drop => count("removed", *met),
+            _ => count("changed", *met),
+        }
+    }
 }
 
 #[cfg(test)]

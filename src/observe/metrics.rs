@@ -44,6 +44,8 @@ pub struct Metrics {
     pub(super) elements_released: IntCounterVec,
     pub(super) elements_dropped: IntCounterVec,
     pub(super) unlisted: IntCounterVec,
+    pub(super) observed: IntCounterVec,
+    pub(super) observed_parts: IntCounterVec,
     pub(super) filter: HistogramVec,
     pub(super) body: HistogramVec,
     pub(super) malformed: IntCounterVec,
@@ -51,6 +53,8 @@ pub struct Metrics {
     pub(super) upstream_errors: IntCounterVec,
     pub(super) ledger_commit: Histogram,
     pub(super) ledger_refusals: IntCounter,
+    pub(super) ledger_signed: IntGauge,
+    pub(super) checkpoint_errors: IntCounter,
     pub(super) register_errors: IntCounter,
     pub(super) register_changes: IntCounterVec,
     pub(super) admin_requests: IntCounterVec,
@@ -135,6 +139,16 @@ impl Metrics {
                 "Members removed because nobody catalogued them",
                 &["route"],
             ),
+            observed: maker.counters(
+                "tamis_observed_total",
+                "Requests of routes that are not in force, by what enforcing would come to",
+                &["route", "mode", "outcome"],
+            ),
+            observed_parts: maker.counters(
+                "tamis_observed_parts_total",
+                "Members and elements that enforcing would remove, change, blank or drop",
+                &["route", "effect"],
+            ),
             filter: maker.histograms(
                 "tamis_filter_seconds",
                 "Time spent on minimizing one body",
@@ -173,6 +187,14 @@ impl Metrics {
             ledger_refusals: maker.counter(
                 "tamis_ledger_unavailable_total",
                 "Disclosures refused because the ledger took no entry",
+            ),
+            ledger_signed: maker.add(IntGauge::new(
+                "tamis_ledger_signed_records",
+                "Records that the last signed checkpoint of the ledger covers",
+            )),
+            checkpoint_errors: maker.counter(
+                "tamis_ledger_checkpoint_errors_total",
+                "Checkpoints of the ledger that could not be kept",
             ),
             register_errors: maker.counter(
                 "tamis_register_errors_total",

@@ -12,7 +12,7 @@ pub use super::channels::{
 use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
-use super::{Diagnostic, Place};
+use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::terms::{
@@ -55,6 +55,8 @@ pub struct Policy {
     pub cookies: BTreeMap<String, Cookie>,
     /// How the access log is minimized.
     pub access_log: AccessLogRules,
+    /// How often a checkpoint of the ledger is to be signed; `None`: the rules do not ask for it.
+    pub checkpoint_every: Option<jiff::Span>,
     /// Who is sent a link to this policy.
     pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
@@ -247,6 +249,8 @@ pub struct Route {
     pub parties_only: Vec<RoleIndexInRoute>,
     /// Purposes it may be used for; `None`: all that the recipient may.
     pub purposes: Option<Vec<PurposeId>>,
+    /// How far it is in force.
+    pub mode: Mode,
     /// Why this version refuses the whole route.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

@@ -38,6 +38,8 @@ pub enum RefusalReason {
     TransferNotCovered,
     /// The rules say something here that this version does not enforce, so nothing is disclosed.
     NotEnforced,
+    /// The route is only observed: nothing of it leaves.
+    NotInForce,
     /// No grant of the rules covers any field for this recipient and purpose.
     NothingGranted,
     /// No valid consent.
@@ -86,7 +88,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -99,6 +101,7 @@ impl RefusalReason {
         Self::QueryOnWithheldField,
         Self::TransferNotCovered,
         Self::NotEnforced,
+        Self::NotInForce,
         Self::NothingGranted,
         Self::ConsentMissing,
         Self::ConsentStale,
@@ -139,6 +142,7 @@ impl RefusalReason {
             Self::QueryOnWithheldField => "query-on-withheld-field",
             Self::TransferNotCovered => "transfer-not-covered",
             Self::NotEnforced => "not-enforced",
+            Self::NotInForce => "not-in-force",
             Self::NothingGranted => "nothing-granted",
             Self::ConsentMissing => "consent-missing",
             Self::ConsentStale => "consent-stale",
@@ -192,6 +196,7 @@ impl RefusalReason {
             | Self::QueryOnWithheldField
             | Self::TransferNotCovered
             | Self::NotEnforced
+            | Self::NotInForce
             | Self::NothingGranted
             | Self::Unfilterable
             | Self::UpstreamUnavailable
@@ -218,7 +223,8 @@ impl RefusalReason {
             | Self::RegisterStale
             | Self::Overloaded
             | Self::PolicyInvalid
-            | Self::NotEnforced => Fault::Operator,
+            | Self::NotEnforced
+            | Self::NotInForce => Fault::Operator,
             Self::RecipientUnknown
             | Self::RequestMalformed
             | Self::RouteNotCatalogued

@@ -8,6 +8,7 @@ mod answers;
 mod concealed;
 mod cookies;
 mod cursors;
+mod modes;
 mod orders;
 mod recipients;
 mod regions;

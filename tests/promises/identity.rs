@@ -103,6 +103,7 @@ fn policy() -> Policy {
         registers: RegisterRules::default(),
         cookies: BTreeMap::new(),
         access_log: AccessLogRules::default(),
+        checkpoint_every: None,
         policy_link: None,
         terms_header_roles: vec![],
         tls: TlsRules::default(),

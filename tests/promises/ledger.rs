@@ -1,6 +1,8 @@
 //! The ledger: every tampering is seen and named, every crash is recovered, nothing is lost that
 //! was acknowledged.
 
+mod signed;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -174,6 +176,8 @@ fn sequence(error: &VerifyError) -> Option<u64> {
         | VerifyError::SegmentMissing { sequence, .. }
         | VerifyError::TornTail { sequence, .. }
         | VerifyError::Rewritten { sequence, .. }
+        | VerifyError::NotAsSigned { sequence, .. }
+        | VerifyError::TreeNote { sequence, .. }
         | VerifyError::EndsBeforeAnchor { sequence, .. } => Some(*sequence),
     }
 }

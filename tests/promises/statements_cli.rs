@@ -79,7 +79,7 @@ fn an_import_with_wrong_lines_names_them_all_and_takes_nothing() {
 fn verify_says_by_its_exit_code_what_it_found() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let verify = |path: &str| tamis(directory.path(), &["ledger", "verify", path], "");
-    assert_eq!(verify("ledger").status.code(), Some(3), "nothing there");
+    assert_eq!(verify("ledger").status.code(), Some(4), "nothing there");
     drop(FileLedger::open(&directory.path().join("ledger"), "gw-1").expect("opens"));
     let whole = verify("ledger");
     assert!(whole.status.success());

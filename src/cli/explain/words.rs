@@ -1,9 +1,66 @@
 //! Gates, needs and linkability in words.
 
 use crate::action::{Action, Period};
-use crate::policy::model::{Limit, Need, QueryParameter};
-use crate::policy::{Plan, Policy};
+use crate::policy::model::{Limit, Need, QueryParameter, Route};
+use crate::policy::{Mode, Plan, Policy};
 use crate::terms::{CategoryId, Objectable, Role};
+
+/// Who asks, what for, and how much of it leaves, before anybody looks at single fields.
+pub(super) fn in_short(policy: &Policy, plan: &Plan) -> Vec<String> {
+    let recipient = &policy.recipients[&plan.recipient];
+    let country = recipient.country.as_ref().map_or("no country", |country| country.as_str());
+    let mut lines = vec![format!("{}: {}, {country}", plan.recipient, recipient.role.as_str())];
+    for id in &plan.purposes {
+        lines.push(format!("{id}: \u{201c}{}\u{201d}", policy.purposes[id].text));
+    }
+    let (mut kept, mut changed, mut removed) = (0_usize, 0_usize, 0_usize);
+    for cell in &plan.cells {
+        match (&cell.derived, &cell.action) {
+            (Some(_), _) => changed += 1,
+            (None, Action::Keep) => kept += 1,
+            (None, Action::Remove | Action::Drop) => removed += 1,
+            (None, _) => changed += 1,
+        }
+    }
+    lines.push(format!(
+        "Of {} catalogued members {kept} leave as they are, {changed} changed; {removed} are removed, \
+         and so is whatever is not catalogued.",
+        plan.cells.len()
+    ));
+    lines
+}
+
+/// What a query may ask for.
+pub(super) fn query(route: &Route) -> Vec<String> {
+    let word = |parameter: &QueryParameter| match parameter {
+        QueryParameter::Open => "says nothing about a person".to_owned(),
+        QueryParameter::Category(category) => {
+            format!("finds people by {category}: only for who gets it in clear")
+        }
+        QueryParameter::Sealed { .. } => "a cursor, sealed for one recipient and route".to_owned(),
+    };
+    let lines = route.query.iter().map(|(name, parameter)| format!("{name}: {}", word(parameter)));
+    lines.collect()
+}
+
+/// What of a request's body reaches the backend, and what it must hold.
+pub(super) fn brings(route: &Route) -> Vec<String> {
+    let Some(request) = &route.request else { return Vec::new() };
+    let mut lines: Vec<String> = request
+        .members
+        .iter()
+        .map(|category| {
+            category.as_ref().map_or("what is not personal".into(), ToString::to_string)
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines.push("anything else is removed before the backend sees it".to_owned());
+    let musts =
+        request.must.iter().map(|must| format!("{} must be as the rules say", must.selector.text));
+    lines.extend(musts);
+    lines
+}
 
 /// What a person must have said.
 pub(super) fn needs(needs: &[Need]) -> Vec<&'static str> {
@@ -25,6 +82,10 @@ pub(super) fn refusals(policy: &Policy, plan: &Plan) -> Vec<String> {
     let notes = [&route.refuses, &recipient.refuses];
     for unenforced in notes.into_iter().flatten() {
         lines.push(format!("{}: not enforced yet: {}", unenforced.place, unenforced.what));
+    }
+    if route.mode != Mode::Enforce {
+        let mode = route.mode.as_str();
+        lines.push(format!("the route is in mode `{mode}`: nothing leaves until it is enforced"));
     }
     for id in &plan.purposes {
         let purpose = &policy.purposes[id];

@@ -145,7 +145,8 @@ impl Compiler<'_> {
         items.iter().filter_map(|item| item.word(self.findings, "a role", &ROLES)).collect()
     }
 
-    pub(super) fn ledger(&mut self, node: &Node) {
+    /// How often a checkpoint of the ledger is to be signed.
+    pub(super) fn ledger(&mut self, node: &Node) -> Option<jiff::Span> {
         let mut fields = node.fields(self.findings, "`ledger`");
         if let Some(node) = fields.take("subject_index") {
             node.word(self.findings, "a form of the index", &[("encrypted", ())]);
@@ -156,12 +157,10 @@ impl Compiler<'_> {
             self.period(node);
             self.refuse(&node.place, "ledger.keep", "no entry is ever deleted");
         }
-        if let Some(node) = fields.take("checkpoint") {
-            self.period(node);
-            self.refuse(&node.place, "ledger.checkpoint", "no signed checkpoints are written");
-        }
+        let checkpoint = fields.take("checkpoint").and_then(|node| self.period(node));
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
+        checkpoint
     }
 
     /// A link to the policy that some recipients must be sent, to where the gateway serves it.

@@ -12,6 +12,7 @@ mod limits;
 mod lint;
 mod log;
 mod meetings;
+mod mode;
 mod names;
 mod purposes;
 mod recipients;
@@ -134,9 +135,7 @@ impl Compiler<'_> {
         let access_log = fields.take("access_log").map(|node| self.access_log(node));
         let tls = fields.take("tls").map(|node| self.tls(node)).unwrap_or_default();
         let terms = fields.take("terms_header").map(|node| self.terms_header(node));
-        if let Some(node) = fields.take("ledger") {
-            self.ledger(node);
-        }
+        let checkpoint_every = fields.take("ledger").and_then(|node| self.ledger(node));
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
@@ -172,6 +171,7 @@ impl Compiler<'_> {
             registers: registers.rules,
             cookies,
             access_log: access_log.unwrap_or_default(),
+            checkpoint_every,
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
             tls: tls.rules,

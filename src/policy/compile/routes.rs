@@ -61,6 +61,7 @@ impl Compiler<'_> {
             derive: Vec::new(),
             parties_only: Vec::new(),
             purposes: None,
+            mode: self.mode(&mut fields),
             refuses: None,
             place,
         };

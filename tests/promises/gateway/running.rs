@@ -4,6 +4,8 @@ use std::fs;
 
 use tamis::config::Config;
 use tamis::gateway::{Gateway, StartError};
+use tamis::keys::NoteSigner;
+use tamis::ledger::{Checkpoint, kept_notes, verify};
 
 use super::TESTINA;
 use super::backend::{Reply, json};
@@ -47,6 +49,36 @@ async fn nothing_of_a_person_is_left_in_the_access_log() {
     let log = fs::read_to_string(path).expect("written");
     assert_eq!(log.lines().count(), 4, "{log}");
     assert!(!log.contains("CANARY") && !log.contains("127.0.0.1"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_promise_checkpoints_are_served_with_a_key_that_signs_to_the_end() {
+    let stage = Stage::set().await;
+    let rules = fs::read_to_string(stage.path("rules.yaml")).expect("ours");
+    fs::write(stage.path("rules.yaml"), format!("{rules}\nledger: {{checkpoint: 5m}}\n"))
+        .expect("ours");
+    let text = fs::read_to_string(stage.path("tamis.yaml")).expect("ours");
+    let text = format!("{text}ledger: signed\nregisters: signed.sqlite\n");
+    let load = |text: &str| {
+        fs::write(stage.path("signed.yaml"), text).expect("ours");
+        Config::load(&stage.path("signed.yaml")).expect("a configuration of ours")
+    };
+    let refused = Gateway::start(load(&text)).await.err().expect("no key, no start");
+    assert!(matches!(refused, StartError::NoCheckpointKey), "{refused}");
+
+    let name = "ledger.example.invalid/gw-1";
+    let signer = NoteSigner::generate(&stage.path("ledger.key"), name).expect("makes a key");
+    let running = Gateway::start(load(&format!("{text}checkpoint_key: ledger.key\n")))
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    running.stop().await;
+    let place = stage.path("signed");
+    let found = verify(&place, None).expect("whole");
+    let notes = kept_notes(&place).expect("readable");
+    let key = signer.key();
+    let last = Checkpoint::parse(key.open(notes.last().expect("one")).expect("signed"));
+    assert_eq!(last.expect("a checkpoint").size, found.records, "all that was entered");
+    assert!(found.records > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -206,6 +206,11 @@ impl Stage {
         self.stores.registers.record(&record).expect("taken");
     }
 
+    /// What the gateway counts, as an operator reads it.
+    pub(super) fn metrics(&self) -> String {
+        self.running.metrics()
+    }
+
     /// The ledger's segment as it stands.
     pub(super) fn ledger(&self) -> String {
         fs::read_to_string(self.path("ledger/000001.jsonl")).expect("the ledger has begun")

@@ -1,0 +1,76 @@
+//! Signs, from time to time and at the end, how far the ledger has come.
+//!
+//! Each checkpoint is kept beside the ledger and written as a log line, so that wherever logs go there
+//! is a copy that this gateway cannot rewrite.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::keys::NoteSigner;
+use crate::ledger::{Checkpoint, FileLedger, keep_note};
+use crate::observe::{Event, Metrics};
+
+/// Where the rules name no period.
+pub(super) const USUAL_PERIOD: Duration = Duration::from_mins(5);
+
+/// Signs the state of one ledger.
+pub(super) struct Checkpoints {
+    ledger: Arc<FileLedger>,
+    directory: PathBuf,
+    signer: NoteSigner,
+    period: Duration,
+    metrics: Arc<Metrics>,
+    /// Records that the last one covers.
+    covered: AtomicU64,
+}
+
+impl Checkpoints {
+    pub(super) fn new(
+        ledger: Arc<FileLedger>,
+        directory: PathBuf,
+        signer: NoteSigner,
+        period: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { ledger, directory, signer, period, metrics, covered: AtomicU64::new(0) }
+    }
+
+    /// Signs at every period at which something was entered.
+    pub(super) async fn keep_signing(self: Arc<Self>) {
+        let mut period = tokio::time::interval(self.period);
+        period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            period.tick().await;
+            self.sign();
+        }
+    }
+
+    /// Signs what was entered until now, at the end of the gateway's life.
+    pub(super) async fn sign_the_end(&self) {
+        self.ledger.settle().await;
+        self.sign();
+    }
+
+    fn sign(&self) {
+        let tree = self.ledger.tree();
+        if tree.size() == self.covered.load(Ordering::Relaxed) {
+            return;
+        }
+        let note = self.signer.sign(&Checkpoint::of(self.signer.name(), &tree).text());
+        match keep_note(&self.directory, &Timestamp::now().to_string(), &note) {
+            Ok(()) => {
+                self.covered.store(tree.size(), Ordering::Relaxed);
+                Event::CheckpointSigned { records: tree.size(), note: &note }.emit(&self.metrics);
+            }
+            // The next period tries again; the log line says so meanwhile.
+            Err(error) => {
+                let kind = error.kind().to_string();
+                Event::CheckpointFailed { kind: &kind }.emit(&self.metrics);
+            }
+        }
+    }
+}
