@@ -6,7 +6,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -31,6 +30,7 @@ use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
+use super::waits::Asked;
 use super::{authority, fit, headers, observed, purpose, request_body, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
@@ -241,6 +241,7 @@ async fn walk(
     let cookies = Cookies::of(&policy, &caller, &*gateway.registers, gpc, now);
     let id = permit.decision().as_str();
     let towards = headers::towards_upstream(&head.headers, &policy, &cookies, peer.address, id);
+    account.has_asked = true;
     let answer = gateway
         .upstreams
         .fetch(&permit, &target, towards, brought)
@@ -380,10 +381,24 @@ async fn refuse(
     let response = respond::refused(&account.policy, refusal);
     account.refused(refusal, response.status());
     if respond::is_concealed(refusal) {
-        let earliest = gateway.limits.concealed_after;
-        sleep(earliest.saturating_sub(account.elapsed()).max(Duration::ZERO)).await;
+        let asked = match refusal.reason {
+            _ if !account.has_asked => Asked::Not,
+            RefusalReason::NotFound => Asked::KnowsNobody,
+            _ => Asked::Answered,
+        };
+        let (waits, elapsed) = (&gateway.waits, account.elapsed());
+        let multiple_of = gateway.limits.concealed_after;
+        let until = waits.until(account.route.as_ref(), asked, elapsed, multiple_of, lot);
+        sleep(until.saturating_sub(account.elapsed())).await;
     }
     response
+}
+
+/// One of so many, drawn by lot.
+fn lot(among: usize) -> Option<usize> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).ok()?;
+    usize::try_from(u32::from_le_bytes(bytes)).ok()?.checked_rem(among)
 }
 
 /// A length, or chunks, announce a body.

@@ -28,6 +28,8 @@ mod cookies;
 mod respond;
 mod serve;
 
+mod waits;
+
 mod listener;
 mod redirect;
 mod service;

@@ -24,6 +24,7 @@ use super::redirect::Redirect;
 use super::state::Gateway;
 use super::tls::{Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
+use super::waits::Waits;
 use super::{respond, service};
 use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
@@ -208,6 +209,7 @@ impl Gateway {
             upstreams,
             names: tls.names.clone(),
             limits: config.limits,
+            waits: Waits::default(),
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
         });

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::authority::Names;
 use super::upstream::Upstreams;
+use super::waits::Waits;
 use crate::config::Limits;
 use crate::identity::Identifier;
 use crate::keys::KeyRing;
@@ -26,6 +27,8 @@ pub struct Gateway {
     /// Hosts that are served.
     pub(super) names: Names,
     pub(super) limits: Limits,
+    /// How long backends take to know nobody.
+    pub(super) waits: Waits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
 }

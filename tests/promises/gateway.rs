@@ -5,6 +5,7 @@ mod backend;
 mod stage;
 
 mod answers;
+mod attacks;
 mod concealed;
 mod cookies;
 mod cursors;

@@ -135,6 +135,11 @@ impl Stage {
     }
 
     pub(super) async fn with_rules(rules: &str) -> Self {
+        Self::with(rules, "1ms").await
+    }
+
+    /// Under these rules, with this `limits.concealed_after`.
+    pub(super) async fn with(rules: &str, concealed_after: &str) -> Self {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -159,7 +164,7 @@ impl Stage {
              upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
-             limits: {{concealed_after: 1ms, response_body: 1MiB, drain_timeout: 5s}}\n",
+             limits: {{concealed_after: {concealed_after}, response_body: 1MiB, drain_timeout: 5s}}\n",
             backend.address
         );
         fs::write(at.join("tamis.yaml"), config).expect("writable");
