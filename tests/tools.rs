@@ -22,6 +22,23 @@ fn codes(rules: &str) -> Vec<&'static str> {
 }
 
 #[test]
+fn a_period_without_a_date_is_found_and_so_is_a_date_that_is_none() {
+    let dated = |start: &str| {
+        let period = format!("retention: [{{category: identity.birth_date, after: 1y{start}}}]");
+        codes(&CLEAN.replacen("limits:", &format!("{period}\nlimits:"), 1))
+    };
+    for (start, expected) in [
+        ("", &["T331"][..]),
+        (r#", start: "@.seen""#, &["T331"]),
+        (r#", start: "@.state""#, &[]),
+        (r#", start: "@.list[?@.a]""#, &["T103"]),
+        (r#", start: "@.state", then: forget"#, &["T102"]),
+    ] {
+        assert_eq!(dated(start), expected, "{start}");
+    }
+}
+
+#[test]
 fn what_looks_personal_may_be_open_if_somebody_says_so() {
     let said = CLEAN.replacen("$.state\"]", "$.state\", {not_personal: \"$.phone\"}]", 1);
     assert_eq!(codes(&said), Vec::<&str>::new());

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::age::{self, Age};
 use super::subject::{self, SubjectGate, Whereabouts};
 use super::{Permit, SubjectIds};
-use crate::action::Action;
+use crate::action::{Action, Period};
 use crate::policy::model::{Locator, Region};
 use crate::policy::path::PathSegment;
+use crate::policy::retention::TooOld;
 use crate::policy::{CellId, Plan};
 use crate::terms::{Country, DataSubject, RefusalReason, Role, Statements};
 
@@ -50,6 +52,7 @@ pub struct Judge {
     permit: Arc<Permit>,
     /// By role: ids known from the request or the document, in force for every element.
     known: Vec<Option<SubjectIds>>,
+    undated: u64,
 }
 
 impl Judge {
@@ -57,7 +60,13 @@ impl Judge {
     #[must_use]
     pub fn new(permit: Arc<Permit>) -> Self {
         let known = permit.known.clone();
-        Self { permit, known }
+        Self { permit, known, undated: 0 }
+    }
+
+    /// In how many parts a date was missing or could not be read.
+    #[must_use]
+    pub const fn undated(&self) -> u64 {
+        self.undated
     }
 
     /// What becomes of `part`, in which these ids were found. `statements` looks up what a subject
@@ -89,8 +98,13 @@ impl Judge {
                     self.known[slot].clone_from(&ids[slot]);
                 }
             }
+            for (at, _) in age::dates(&self.permit).filter(|(_, dated)| !dated.in_element) {
+                self.known[at].clone_from(&ids[at]);
+            }
         }
-        gate(&self.permit, part, &ids, statements, now)
+        let ages = age::ages(&self.permit, part, &ids, now);
+        self.undated += u64::from(ages.contains(&Some(Age::Undated)));
+        gate(&self.permit, part, &ids, &ages, statements, now)
     }
 }
 
@@ -99,6 +113,7 @@ pub(super) fn gate<E>(
     permit: &Permit,
     part: Part,
     ids: &[Option<SubjectIds>],
+    ages: &[Option<Age>],
     mut statements: impl FnMut(&DataSubject) -> Result<Arc<Statements>, E>,
     now: Timestamp,
 ) -> Result<Gate, E> {
@@ -152,6 +167,9 @@ pub(super) fn gate<E>(
                 }
             }
         }
+    }
+    if tightened.age(permit, part, ages) {
+        return Ok(Gate::Drop(RefusalReason::RetentionOver));
     }
     let adjustments = tightened.into_adjustments();
     if tells_by_being_there(permit, &adjustments) {
@@ -301,6 +319,33 @@ impl<'a> Tightened<'a> {
     fn withhold_role(&mut self, role: usize) {
         for cell in cells_of(self.plan, role) {
             self.tighten(cell, Action::Remove);
+        }
+    }
+
+    /// Tightens what is older than its period. Returns whether the part is dropped for it: where
+    /// something of it would leave, and there is an element that can be dropped.
+    fn age(&mut self, permit: &Permit, part: Part, ages: &[Option<Age>]) -> bool {
+        for (dated, age) in permit.plan.dated.iter().zip(ages) {
+            if matches!(age, None | Some(Age::Young)) {
+                continue;
+            }
+            for cell in &dated.cells {
+                let action = match dated.then {
+                    TooOld::Drop if part == Part::Element && self.releases(*cell) => return true,
+                    TooOld::Drop | TooOld::Remove => Action::Remove,
+                    TooOld::Pseudonymise => Action::Pseudonym(Period::Unlimited),
+                };
+                self.tighten(*cell, action);
+            }
+        }
+        false
+    }
+
+    fn releases(&self, cell: CellId) -> bool {
+        let by_cell = |adjustment: &Adjustment| adjustment.cell;
+        match self.adjustments.binary_search_by_key(&cell, by_cell) {
+            Ok(at) => self.adjustments[at].action.releases(),
+            Err(_) => self.plan.cell(cell).action.releases(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! ledger all ask for one, so none of them can happen without a decision.
 //! Source: docs/RULES.md, "How a decision is made"; GDPR Art. 5(1)(b), 6, 7, 17, 18, 21, 44.
 
+mod age;
 mod cookies;
 mod facts;
 mod gate;

@@ -89,7 +89,7 @@ pub fn decide(
             .in_words("the route names no data subject"));
     }
 
-    let beyond = plan.only_where.len() + plan.regions.len();
+    let beyond = plan.only_where.len() + plan.regions.len() + plan.dated.len();
     let mut known = vec![None; route.subjects.len() + beyond];
     for subject in facts.known {
         let Some(slot) = known.get_mut(subject.role) else { continue };
@@ -119,7 +119,7 @@ pub fn decide(
             known.map(|subject| Arc::clone(&subject.statements)).unwrap_or_default(),
         )
     };
-    match gate::gate(&permit, Part::Request, &permit.known, said, now) {
+    match gate::gate(&permit, Part::Request, &permit.known, &[], said, now) {
         Ok(Gate::Release(adjustments)) => permit.adjustments = adjustments,
         Ok(Gate::Drop(reason)) => return Err(refusal.because(reason)),
     }

@@ -130,6 +130,12 @@ impl Minimizing {
         self.minimizer.tally()
     }
 
+    /// In how many parts the date was missing from which a retention period counts.
+    #[must_use]
+    pub const fn undated(&self) -> u64 {
+        self.judge.undated()
+    }
+
     fn answer(&mut self, questions: Vec<Question>, now: Timestamp) -> Result<(), MinimizingError> {
         for question in questions {
             let verdict = self.verdict(question, now)?;

@@ -137,7 +137,8 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::Minor
         | RefusalReason::NotAParty
         | RefusalReason::NotNamed
-        | RefusalReason::TransferOfSubject => StatusCode::FORBIDDEN,
+        | RefusalReason::TransferOfSubject
+        | RefusalReason::RetentionOver => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
         RefusalReason::Unfilterable
         | RefusalReason::UpstreamUnavailable
@@ -178,6 +179,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::Minor => "The data subject is not known to be of age.",
         RefusalReason::NotAParty => "The caller is no party.",
         RefusalReason::NotNamed => "The order or case does not name this person.",
+        RefusalReason::RetentionOver => "The retention period is over.",
         RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",

@@ -158,7 +158,8 @@ impl Transit {
         bytes: u64,
     ) {
         let (plan, tally) = (self.permit.plan(), self.tally());
-        Event::Minimized { plan, tally, took: self.busy }.emit(&account.metrics);
+        let undated = self.minimizing.undated();
+        Event::Minimized { plan, tally, undated, took: self.busy }.emit(&account.metrics);
         account.completed(bytes, self.is_changed());
         ledger.close(receipt, self.outcome(None, status, bytes));
     }

@@ -68,6 +68,8 @@ pub enum Event<'a> {
         plan: &'a Plan,
         /// What did.
         tally: &'a Tally,
+        /// Parts without the date from which a retention period counts.
+        undated: u64,
         /// Time spent on minimizing, without waiting for the backend or the client.
         took: Duration,
     },
@@ -211,7 +213,10 @@ impl Event<'_> {
                 let route = route.map_or("-", |route| route.as_str());
                 metrics.requests.with_label_values(&[route, status.to_string().as_str()]).inc();
             }
-            Self::Minimized { plan, tally, took } => minimized(metrics, plan, tally, *took),
+            Self::Minimized { plan, tally, undated, took } => {
+                metrics.undated.with_label_values(&[plan.route.as_str()]).inc_by(*undated);
+                minimized(metrics, plan, tally, *took);
+            }
             Self::Observed { route, mode, outcome } => {
                 let labels = [route.as_str(), mode.as_str(), outcome];
                 metrics.observed.with_label_values(&labels).inc();
@@ -334,7 +339,8 @@ fn measured(metrics: &Metrics, plan: &Plan, tally: &Tally, changed: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Metrics};
+    use super::{Duration, Event, Metrics, Tally};
+    use crate::policy::Policy;
     use crate::terms::{PurposeId, RefusalReason, Role};
 
     #[test]
@@ -350,6 +356,24 @@ mod tests {
                     reason=\"not-available\",recipient_role=\"third-party\"} 2";
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("restricted"));
+    }
+
+    #[test]
+    fn what_has_no_date_is_counted_by_route() {
+        let metrics = Metrics::new();
+        let rules = include_str!("../../rules/template/rules.yaml");
+        let policy = Policy::parse("template", rules).expect("it loads");
+        let (recipient, route) = (policy.recipients.keys().next().expect("one"), &policy.routes[0]);
+        let purposes = &policy.recipients[recipient].purposes;
+        let plan = policy.plan(0, recipient, purposes).expect("small");
+        let tally = Tally::default();
+        for undated in [2, 0, 3] {
+            let event =
+                Event::Minimized { plan: &plan, tally: &tally, undated, took: Duration::ZERO };
+            event.emit(&metrics);
+        }
+        let line = format!("tamis_undated_parts_total{{route=\"{}\"}} 5", route.id);
+        assert!(metrics.text().contains(&line), "{}", metrics.text());
     }
 
     #[test]

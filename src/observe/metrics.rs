@@ -43,6 +43,7 @@ pub struct Metrics {
     pub(super) blanked: IntCounterVec,
     pub(super) elements_released: IntCounterVec,
     pub(super) elements_dropped: IntCounterVec,
+    pub(super) undated: IntCounterVec,
     pub(super) unlisted: IntCounterVec,
     pub(super) observed: IntCounterVec,
     pub(super) observed_parts: IntCounterVec,
@@ -133,6 +134,11 @@ impl Metrics {
                 "tamis_elements_dropped_total",
                 "Elements of lists dropped",
                 &["reason"],
+            ),
+            undated: maker.counters(
+                "tamis_undated_parts_total",
+                "Elements and answers without the date that a retention period counts from",
+                &["route"],
             ),
             unlisted: maker.counters(
                 "tamis_unlisted_members_total",

@@ -119,7 +119,6 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
             let granted = granted(asked, purpose, field);
             limits(asked, category, &granted).fold(granted.clone(), Decided::join)
         })
-        .chain(retention(asked, category))
         .reduce(Decided::join)
         .unwrap_or_else(|| no_grant(field, None));
 
@@ -229,26 +228,6 @@ fn limits<'a>(
         }
         Limit::ThirdParties { .. } | Limit::Sensitive { .. } | Limit::Minors { .. } => None,
     })
-}
-
-/// Categories with a period are withheld unless every purpose is excepted from it.
-fn retention<'a>(
-    asked: &'a Asked<'_>,
-    category: &'a CategoryId,
-) -> impl Iterator<Item = Decided> + 'a {
-    asked
-        .policy
-        .retention
-        .iter()
-        .filter(move |period| {
-            period.categories.covers(category)
-                && !asked.purposes.iter().all(|purpose| period.except_for.contains(purpose))
-        })
-        .map(|period| Decided {
-            action: Action::Remove,
-            by: period.because.place.clone(),
-            because: format!("not enforced yet: {}", period.because.what),
-        })
 }
 
 /// Needs of this field alone: those of the grants that mention it, and of sensitive data.

@@ -20,6 +20,7 @@ pub mod path;
 pub mod plan;
 mod plans;
 mod region;
+pub mod retention;
 mod sources;
 mod syntax;
 

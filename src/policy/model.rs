@@ -12,6 +12,7 @@ pub use super::channels::{
 use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
+pub use super::retention::{Retention, Since};
 use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
@@ -233,6 +234,8 @@ pub struct Route {
     pub each: Option<Selector>,
     /// Where the answer says in which region people are.
     pub regions: Vec<Region>,
+    /// Where the dates stand from which retention periods count.
+    pub since: Vec<Since>,
     /// Catalogued personal members.
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
@@ -507,17 +510,6 @@ pub struct Mechanism {
     pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
-}
-
-/// A period after which categories are not released.
-#[derive(Clone, Debug)]
-pub struct Retention {
-    /// Which categories.
-    pub categories: CategoryPattern,
-    /// Purposes it does not bind.
-    pub except_for: Vec<PurposeId>,
-    /// This version withholds these categories for every other purpose.
-    pub because: Unenforced,
 }
 
 /// What the rules demand of the registers.

@@ -62,6 +62,8 @@ pub enum RefusalReason {
     NotNamed,
     /// The subject's region has no mechanism to the recipient's country.
     TransferOfSubject,
+    /// The retention period is over, or nobody can say since when it runs. Source: GDPR Art. 5(1)(e).
+    RetentionOver,
     /// The backend has no such thing.
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
@@ -88,7 +90,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -113,6 +115,7 @@ impl RefusalReason {
         Self::NotAParty,
         Self::NotNamed,
         Self::TransferOfSubject,
+        Self::RetentionOver,
         Self::NotFound,
         Self::Unfilterable,
         Self::UpstreamUnavailable,
@@ -154,6 +157,7 @@ impl RefusalReason {
             Self::NotAParty => "not-a-party",
             Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
+            Self::RetentionOver => "retention-over",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
             Self::UpstreamUnavailable => "upstream-unavailable",
@@ -183,6 +187,7 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound => true,
             Self::RecipientUnknown
             | Self::RequestMalformed
@@ -247,6 +252,7 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound
             | Self::RequestBody
             | Self::RequestContent => Fault::Client,

@@ -15,6 +15,7 @@ mod recipients;
 mod regions;
 mod request_bodies;
 mod requests;
+mod retention;
 mod running;
 mod tokens;
 

@@ -126,6 +126,7 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
         let (member, value) = (&condition.selector.text, &condition.value);
         lines.push(format!("only where {member} is {value}"));
     }
+    lines.extend(plan.dated.iter().map(|dated| dated.words.clone()));
     if let Some(contract) = &recipient.contract {
         lines.push(format!("contract {} until {}", contract.reference, contract.until));
     }

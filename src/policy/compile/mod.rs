@@ -20,6 +20,7 @@ mod region;
 mod registers;
 mod release;
 mod request;
+mod retention;
 mod routes;
 mod transfers;
 

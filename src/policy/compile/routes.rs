@@ -52,6 +52,7 @@ impl Compiler<'_> {
             serve: None,
             subjects,
             each,
+            since: Vec::new(),
             regions: Vec::new(),
             fields: Vec::new(),
             open: Vec::new(),
@@ -68,6 +69,7 @@ impl Compiler<'_> {
         self.what_refuses(&mut fields, &mut route);
         route.regions = self.regions(&mut fields, &route);
         route.request = self.request(&mut fields, &route);
+        route.since = self.since(&mut fields, &route);
         if let Some(node) = fields.take("fields") {
             self.fields_of(node, &mut route);
         }
