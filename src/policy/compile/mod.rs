@@ -14,6 +14,7 @@ mod log;
 mod meetings;
 mod mode;
 mod names;
+mod picture;
 mod purposes;
 mod recipients;
 mod region;
@@ -33,7 +34,7 @@ use super::model::{Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::Digest;
+use crate::terms::{CategoryId, Digest};
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -63,6 +64,7 @@ impl Policy {
                 names,
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
+                stripped: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -102,6 +104,8 @@ struct Compiler<'f> {
     unenforced: Vec<Unenforced>,
     /// Limits that follow from other sections than `limits`.
     withheld: Vec<Limit>,
+    /// Categories of which metadata are to be taken out, and where that is said.
+    stripped: Vec<(CategoryId, Place)>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -124,6 +128,7 @@ impl Compiler<'_> {
         let recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
         let routes = fields.require(self.findings, "routes");
         let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
+        self.strips(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
         let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
@@ -143,9 +148,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("roles_as_processor") {
             self.roles_as_processor(node);
         }
-        if let Some(node) = fields.take("html_headers") {
-            self.html_headers(node);
-        }
+        let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
             self.promises.not_encoded = self.promises_in_words(node);
@@ -175,6 +178,7 @@ impl Compiler<'_> {
             checkpoint_every,
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
+            page_headers,
             tls: tls.rules,
             hsts: tls.hsts,
             promises: std::mem::take(&mut self.promises),
