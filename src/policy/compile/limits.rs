@@ -66,15 +66,6 @@ impl Compiler<'_> {
             for item in node.one_or_many(self.findings, "actions") {
                 to.extend(self.action(item));
             }
-            if let Some(action) =
-                to.iter().find(|action| super::release::instead_of(action).is_some())
-            {
-                let what = format!("action `{action}`");
-                let names: Vec<&str> = categories.iter().map(CategoryPattern::as_str).collect();
-                let effect =
-                    format!("{} is withheld or blanked where it decides", names.join(", "));
-                self.refuse(&node.place, what, effect);
-            }
         }
         let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
         let only_for = fields.take("when").map(|node| {
