@@ -65,6 +65,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T320", "basis: consent}", "basis: consent}\n  service.news.draws: {text: Draw prizes}"),
     ("T320", "basis: consent}", "basis: consent, how: implied}"),
     ("T330", "delete_after: 30d", "delete_after: 90d"),
+    ("T331", "limits:", "retention: [{category: identity.birth_date, after: 1y}]\nlimits:"),
     (
         "T401",
         "show: {account.id: pseudonym,",

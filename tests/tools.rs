@@ -22,6 +22,23 @@ fn codes(rules: &str) -> Vec<&'static str> {
 }
 
 #[test]
+fn a_period_without_a_date_is_found_and_so_is_a_date_that_is_none() {
+    let dated = |start: &str| {
+        let period = format!("retention: [{{category: identity.birth_date, after: 1y{start}}}]");
+        codes(&CLEAN.replacen("limits:", &format!("{period}\nlimits:"), 1))
+    };
+    for (start, expected) in [
+        ("", &["T331"][..]),
+        (r#", start: "@.seen""#, &["T331"]),
+        (r#", start: "@.state""#, &[]),
+        (r#", start: "@.list[?@.a]""#, &["T103"]),
+        (r#", start: "@.state", then: forget"#, &["T102"]),
+    ] {
+        assert_eq!(dated(start), expected, "{start}");
+    }
+}
+
+#[test]
 fn what_looks_personal_may_be_open_if_somebody_says_so() {
     let said = CLEAN.replacen("$.state\"]", "$.state\", {not_personal: \"$.phone\"}]", 1);
     assert_eq!(codes(&said), Vec::<&str>::new());
@@ -440,4 +457,38 @@ fn an_imported_catalogue_loads_opens_nothing_and_marks_every_guess() {
 
     std::fs::write(&file, "{\"swagger\": \"2.0\"}").expect("written");
     assert_eq!(tamis(&["import", "openapi", path]).0, Some(64));
+}
+
+#[test]
+fn a_route_in_shadow_releases_nothing_for_every_tool_and_to_enforce_it_widens() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (shadow, enforced) = (folder.path().join("shadow.yaml"), folder.path().join("new.yaml"));
+    let route = "  - match: GET /people/{id}\n";
+    assert!(CLEAN.contains(route));
+    let text = CLEAN.replacen(route, &format!("{route}    mode: shadow\n"), 1);
+    std::fs::write(&shadow, text).expect("written");
+    std::fs::write(&enforced, CLEAN).expect("written");
+    let (shadow, enforced) = (shadow.to_str().expect("UTF-8"), enforced.to_str().expect("UTF-8"));
+
+    let (code, out, _) = tamis(&["check", shadow]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("not in force: GET /people/{id} is in mode `shadow`"), "{out}");
+    let (code, out, _) = tamis(&["diff", shadow, enforced]);
+    assert_eq!(code, Some(3), "{out}");
+    assert!(out.contains("widened") && !out.contains("narrowed  desk"), "{out}");
+    assert_eq!(tamis(&["diff", enforced, shadow]).0, Some(0), "the way back narrows");
+
+    let question = ["--recipient", "desk", "--purpose", "service", "--route", "GET /people/{id}"];
+    let explain = |file: &str| tamis(&[&["explain", "--rules", file], &question[..]].concat()).1;
+    let why = "the route is in mode `shadow`: nothing leaves until it is enforced";
+    assert!(explain(shadow).contains(why) && !explain(enforced).contains(why));
+    // Before any field: who asks, what for in the words that people are shown, and how much leaves.
+    for line in [
+        "desk: internal, DE",
+        "service: \u{201c}Provide the service\u{201d}",
+        "Of 6 catalogued members 4 leave as they are, 2 changed; 0 are removed",
+        "mail: finds people by contact.email: only for who gets it in clear",
+    ] {
+        assert!(explain(enforced).contains(line), "{line}\n{}", explain(enforced));
+    }
 }

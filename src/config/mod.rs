@@ -153,7 +153,7 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Most connections at once.
     pub connections: usize,
-    /// How long after its request an answer that conceals its reason is sent at the earliest, so
+    /// An answer that conceals its reason leaves at a whole multiple of this after its request, so
     /// that a refusal out of the registers takes as long as a backend that has no such thing.
     pub concealed_after: Duration,
 }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::age::{self, Age};
+use super::met::{Met, People};
 use super::subject::{self, SubjectGate, Whereabouts};
 use super::{Permit, SubjectIds};
-use crate::action::Action;
+use crate::action::{Action, Period};
 use crate::policy::model::{Locator, Region};
 use crate::policy::path::PathSegment;
+use crate::policy::retention::TooOld;
 use crate::policy::{CellId, Plan};
 use crate::terms::{Country, DataSubject, RefusalReason, Role, Statements};
 
@@ -50,6 +53,9 @@ pub struct Judge {
     permit: Arc<Permit>,
     /// By role: ids known from the request or the document, in force for every element.
     known: Vec<Option<SubjectIds>>,
+    undated: u64,
+    /// Of whom something leaves, where the rules ask the ledger to know.
+    people: Option<People>,
 }
 
 impl Judge {
@@ -57,7 +63,24 @@ impl Judge {
     #[must_use]
     pub fn new(permit: Arc<Permit>) -> Self {
         let known = permit.known.clone();
-        Self { permit, known }
+        let people = permit.policy.ledger.subject_index.then(|| {
+            let mut people = People::default();
+            people.meet(&permit, &known, &permit.adjustments);
+            people
+        });
+        Self { permit, known, undated: 0, people }
+    }
+
+    /// Of whom something may leave since this was last asked. Nobody, where the rules do not ask for
+    /// an index of data subjects.
+    pub fn take_met(&mut self) -> Vec<Met> {
+        self.people.as_mut().map(People::take_new).unwrap_or_default()
+    }
+
+    /// In how many parts a date was missing or could not be read.
+    #[must_use]
+    pub const fn undated(&self) -> u64 {
+        self.undated
     }
 
     /// What becomes of `part`, in which these ids were found. `statements` looks up what a subject
@@ -89,8 +112,17 @@ impl Judge {
                     self.known[slot].clone_from(&ids[slot]);
                 }
             }
+            for (at, _) in age::dates(&self.permit).filter(|(_, dated)| !dated.in_element) {
+                self.known[at].clone_from(&ids[at]);
+            }
         }
-        gate(&self.permit, part, &ids, statements, now)
+        let ages = age::ages(&self.permit, part, &ids, now);
+        self.undated += u64::from(ages.contains(&Some(Age::Undated)));
+        let gate = gate(&self.permit, part, &ids, &ages, statements, now)?;
+        if let (Gate::Release(adjustments), Some(people)) = (&gate, &mut self.people) {
+            people.meet(&self.permit, &ids, adjustments);
+        }
+        Ok(gate)
     }
 }
 
@@ -99,6 +131,7 @@ pub(super) fn gate<E>(
     permit: &Permit,
     part: Part,
     ids: &[Option<SubjectIds>],
+    ages: &[Option<Age>],
     mut statements: impl FnMut(&DataSubject) -> Result<Arc<Statements>, E>,
     now: Timestamp,
 ) -> Result<Gate, E> {
@@ -152,6 +185,9 @@ pub(super) fn gate<E>(
                 }
             }
         }
+    }
+    if tightened.age(permit, part, ages) {
+        return Ok(Gate::Drop(RefusalReason::RetentionOver));
     }
     let adjustments = tightened.into_adjustments();
     if tells_by_being_there(permit, &adjustments) {
@@ -301,6 +337,33 @@ impl<'a> Tightened<'a> {
     fn withhold_role(&mut self, role: usize) {
         for cell in cells_of(self.plan, role) {
             self.tighten(cell, Action::Remove);
+        }
+    }
+
+    /// Tightens what is older than its period. Returns whether the part is dropped for it: where
+    /// something of it would leave, and there is an element that can be dropped.
+    fn age(&mut self, permit: &Permit, part: Part, ages: &[Option<Age>]) -> bool {
+        for (dated, age) in permit.plan.dated.iter().zip(ages) {
+            if matches!(age, None | Some(Age::Young)) {
+                continue;
+            }
+            for cell in &dated.cells {
+                let action = match dated.then {
+                    TooOld::Drop if part == Part::Element && self.releases(*cell) => return true,
+                    TooOld::Drop | TooOld::Remove => Action::Remove,
+                    TooOld::Pseudonymise => Action::Pseudonym(Period::Unlimited),
+                };
+                self.tighten(*cell, action);
+            }
+        }
+        false
+    }
+
+    fn releases(&self, cell: CellId) -> bool {
+        let by_cell = |adjustment: &Adjustment| adjustment.cell;
+        match self.adjustments.binary_search_by_key(&cell, by_cell) {
+            Ok(at) => self.adjustments[at].action.releases(),
+            Err(_) => self.plan.cell(cell).action.releases(),
         }
     }
 

@@ -4,16 +4,21 @@
 //! ledger all ask for one, so none of them can happen without a decision.
 //! Source: docs/RULES.md, "How a decision is made"; GDPR Art. 5(1)(b), 6, 7, 17, 18, 21, 44.
 
+mod age;
 mod cookies;
 mod facts;
 mod gate;
+mod met;
 mod permit;
 mod query;
 mod request;
+mod service;
 mod subject;
 
 pub use cookies::agreed_cookies;
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
+pub use met::Met;
 pub use permit::{Permit, Refusal};
 pub use request::{decide, effective_purposes};
+pub use service::{Service, decide_service};

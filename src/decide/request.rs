@@ -23,9 +23,88 @@ pub fn decide(
     decision: DecisionId,
     now: Timestamp,
 ) -> Result<Permit, Refusal> {
+    let (refusal, recipient, route, purposes) = standing(policy, facts, decision.clone(), now)?;
+    let case = case(policy, &purposes, facts, now)
+        .map_err(|detail| refusal.clone().because(RefusalReason::CaseRequired).in_words(detail))?;
+    let order = order(policy, recipient, facts, now)
+        .map_err(|detail| refusal.clone().because(RefusalReason::OrderRequired).in_words(detail))?;
+
+    let Ok(plan) = policy.plan(facts.route.index, &facts.caller.recipient, &purposes) else {
+        return Err(refusal.because(RefusalReason::PolicyInvalid));
+    };
+    let listed = |category: &CategoryId| {
+        order.as_ref().is_none_or(|order| order.categories.contains(category))
+    };
+    let releases =
+        |cell: &Cell| cell.action.releases() && cell.category.as_ref().is_some_and(listed);
+    // A route that only takes something in discloses nothing of anybody: what it answers is reduced
+    // to what is open.
+    let only_takes = route.request.is_some() && route.fields.is_empty();
+    if !only_takes && !plan.cells.iter().any(releases) {
+        return Err(refusal.because(RefusalReason::NothingGranted));
+    }
+    let queried = query::check(route, &plan, facts.query)
+        .map_err(|(reason, detail)| refusal.clone().because(reason).in_words(&detail))?;
+    if !only_takes && !reachable(policy, recipient, now) {
+        return Err(refusal.because(RefusalReason::TransferNotCovered));
+    }
+    if !only_takes && route.subjects.is_empty() {
+        return Err(refusal
+            .because(RefusalReason::ConsentMissing)
+            .in_words("the route names no data subject"));
+    }
+
+    let beyond = plan.only_where.len() + plan.regions.len() + plan.dated.len();
+    let mut known = vec![None; route.subjects.len() + beyond];
+    for subject in facts.known {
+        let Some(slot) = known.get_mut(subject.role) else { continue };
+        // The same role twice, as in `?id=a&id=b`: nobody can say who is meant.
+        *slot = Some(match slot {
+            None => SubjectIds::One(subject.id.clone()),
+            Some(SubjectIds::One(id)) if *id == subject.id => SubjectIds::One(subject.id.clone()),
+            Some(_) => SubjectIds::Unresolved,
+        });
+    }
+    let mut permit = Permit {
+        policy: Arc::clone(policy),
+        plan,
+        decision,
+        person: facts.caller.person.clone(),
+        gpc: facts.gpc,
+        case,
+        order,
+        one_time_grants: Vec::new(),
+        known,
+        queried,
+        adjustments: Vec::new(),
+    };
+    let said = |id: &_| {
+        let known = facts.known.iter().find(|subject| subject.id == *id);
+        Ok::<_, Infallible>(
+            known.map(|subject| Arc::clone(&subject.statements)).unwrap_or_default(),
+        )
+    };
+    match gate::gate(&permit, Part::Request, &permit.known, &[], said, now) {
+        Ok(Gate::Release(adjustments)) => permit.adjustments = adjustments,
+        Ok(Gate::Drop(reason)) => return Err(refusal.because(reason)),
+    }
+    permit.one_time_grants = one_time_grants(&permit, facts, now);
+    Ok(permit)
+}
+
+/// Who asks, for which route and for what, with the refusal that later reasons fill in.
+type Standing<'a> = (Refusal, &'a Recipient, &'a Route, Vec<PurposeId>);
+
+/// The first steps, which every route has in common: recipient, route, contract, purposes.
+pub(super) fn standing<'a>(
+    policy: &'a Policy,
+    facts: &Facts<'_>,
+    decision: DecisionId,
+    now: Timestamp,
+) -> Result<Standing<'a>, Refusal> {
     let mut refusal = Refusal {
         reason: RefusalReason::RecipientUnknown,
-        decision: decision.clone(),
+        decision,
         recipient: None,
         role: None,
         purposes: Vec::new(),
@@ -59,72 +138,7 @@ pub fn decide(
             return Err(refusal.because(RefusalReason::PurposeNotAllowed));
         }
     }
-    let case = case(policy, &purposes, facts, now)
-        .map_err(|detail| refusal.clone().because(RefusalReason::CaseRequired).in_words(detail))?;
-    let order = order(policy, recipient, facts, now)
-        .map_err(|detail| refusal.clone().because(RefusalReason::OrderRequired).in_words(detail))?;
-
-    let Ok(plan) = policy.plan(facts.route.index, &facts.caller.recipient, &purposes) else {
-        return Err(refusal.because(RefusalReason::PolicyInvalid));
-    };
-    let listed = |category: &CategoryId| {
-        order.as_ref().is_none_or(|order| order.categories.contains(category))
-    };
-    let releases =
-        |cell: &Cell| cell.action.releases() && cell.category.as_ref().is_some_and(listed);
-    // A route that only takes something in discloses nothing of anybody: what it answers is reduced
-    // to what is open.
-    let only_takes = route.request.is_some() && route.fields.is_empty();
-    if !only_takes && !plan.cells.iter().any(releases) {
-        return Err(refusal.because(RefusalReason::NothingGranted));
-    }
-    let queried = query::check(route, &plan, facts.query)
-        .map_err(|(reason, detail)| refusal.clone().because(reason).in_words(&detail))?;
-    if !only_takes && !reachable(policy, recipient, now) {
-        return Err(refusal.because(RefusalReason::TransferNotCovered));
-    }
-    if !only_takes && route.subjects.is_empty() {
-        return Err(refusal
-            .because(RefusalReason::ConsentMissing)
-            .in_words("the route names no data subject"));
-    }
-
-    let beyond = plan.only_where.len() + plan.regions.len();
-    let mut known = vec![None; route.subjects.len() + beyond];
-    for subject in facts.known {
-        let Some(slot) = known.get_mut(subject.role) else { continue };
-        // The same role twice, as in `?id=a&id=b`: nobody can say who is meant.
-        *slot = Some(match slot {
-            None => SubjectIds::One(subject.id.clone()),
-            Some(SubjectIds::One(id)) if *id == subject.id => SubjectIds::One(subject.id.clone()),
-            Some(_) => SubjectIds::Unresolved,
-        });
-    }
-    let mut permit = Permit {
-        policy: Arc::clone(policy),
-        plan,
-        decision,
-        person: facts.caller.person.clone(),
-        gpc: facts.gpc,
-        case,
-        order,
-        one_time_grants: Vec::new(),
-        known,
-        queried,
-        adjustments: Vec::new(),
-    };
-    let said = |id: &_| {
-        let known = facts.known.iter().find(|subject| subject.id == *id);
-        Ok::<_, Infallible>(
-            known.map(|subject| Arc::clone(&subject.statements)).unwrap_or_default(),
-        )
-    };
-    match gate::gate(&permit, Part::Request, &permit.known, said, now) {
-        Ok(Gate::Release(adjustments)) => permit.adjustments = adjustments,
-        Ok(Gate::Drop(reason)) => return Err(refusal.because(reason)),
-    }
-    permit.one_time_grants = one_time_grants(&permit, facts, now);
-    Ok(permit)
+    Ok((refusal, recipient, route, purposes))
 }
 
 /// The grants for one use that the answer rests on: one for each person known so far and purpose.
@@ -247,7 +261,7 @@ fn reachable(policy: &Policy, recipient: &Recipient, now: Timestamp) -> bool {
 }
 
 impl Refusal {
-    fn because(mut self, reason: RefusalReason) -> Self {
+    pub(super) fn because(mut self, reason: RefusalReason) -> Self {
         self.reason = reason;
         self
     }

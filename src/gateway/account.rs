@@ -42,6 +42,8 @@ pub(super) struct Account {
     outcome: AccessDecision,
     status: Option<StatusCode>,
     bytes: u64,
+    /// The backend was asked.
+    pub(super) has_asked: bool,
 }
 
 /// The headers of a request that the rules name for the log.
@@ -94,6 +96,7 @@ impl Account {
             outcome: AccessDecision::Own,
             status: None,
             bytes: 0,
+            has_asked: false,
         }
     }
 

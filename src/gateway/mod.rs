@@ -4,6 +4,7 @@ mod exchange;
 
 mod authority;
 mod fault;
+mod picture;
 mod purpose;
 mod returned;
 mod route;
@@ -25,9 +26,15 @@ mod account;
 mod body;
 mod checkpoints;
 mod cookies;
+mod pace;
 mod respond;
+mod rights;
 mod serve;
 
+mod waits;
+
+mod consents;
+mod erasures;
 mod listener;
 mod redirect;
 mod service;
@@ -36,6 +43,7 @@ mod state;
 mod strict;
 mod tls;
 
+pub(crate) use start::subject_index;
 pub use start::{Addresses, Running, StartError, Stores};
 pub use state::Gateway;
 pub use tls::TlsError;

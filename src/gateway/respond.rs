@@ -5,8 +5,9 @@
 //! internal recipients learn it.
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, LINK, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    LINK, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use jiff::civil;
@@ -21,6 +22,7 @@ use crate::policy::Policy;
 use crate::policy::model::Conceal;
 use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
 
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const TAMIS_DECISION: HeaderName = HeaderName::from_static("tamis-decision");
 const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
 const TAMIS_TERMS: HeaderName = HeaderName::from_static("tamis-terms");
@@ -100,6 +102,9 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
     if is_told {
         insert(headers, TAMIS_DECISION, refusal.decision.as_str());
     }
@@ -130,6 +135,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::NothingGranted
         | RefusalReason::ConsentMissing
         | RefusalReason::ConsentStale
+        | RefusalReason::ConsentUnknown
         | RefusalReason::NoticeMissing
         | RefusalReason::Restricted
         | RefusalReason::Erased
@@ -137,12 +143,14 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::Minor
         | RefusalReason::NotAParty
         | RefusalReason::NotNamed
-        | RefusalReason::TransferOfSubject => StatusCode::FORBIDDEN,
+        | RefusalReason::TransferOfSubject
+        | RefusalReason::RetentionOver => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
         RefusalReason::Unfilterable
         | RefusalReason::UpstreamUnavailable
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
         RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        RefusalReason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         RefusalReason::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
@@ -171,6 +179,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::NothingGranted => "Nothing is released to this caller for this purpose.",
         RefusalReason::ConsentMissing => "The data subject has not consented.",
         RefusalReason::ConsentStale => "The data subject consented to an earlier text.",
+        RefusalReason::ConsentUnknown => "Whether the data subject consented is not known now.",
         RefusalReason::NoticeMissing => "The data subject was not told.",
         RefusalReason::Restricted => "Processing is restricted.",
         RefusalReason::Erased => "The data subject was erased.",
@@ -178,6 +187,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::Minor => "The data subject is not known to be of age.",
         RefusalReason::NotAParty => "The caller is no party.",
         RefusalReason::NotNamed => "The order or case does not name this person.",
+        RefusalReason::RetentionOver => "The retention period is over.",
         RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
@@ -188,6 +198,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::RequestContent => "The request's body is not what is asked for.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
         RefusalReason::RegisterStale => "The registers are not available.",
+        RefusalReason::RateLimited => "Asked too often; try again in a minute.",
         RefusalReason::Overloaded => "Too many requests at once.",
         RefusalReason::PolicyInvalid => "The gateway has a fault.",
     }
@@ -218,7 +229,7 @@ pub(super) fn released(
     let headers = response.headers_mut();
     headers.extend(passed);
     if has_content {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.entry(CONTENT_TYPE).or_insert_with(|| HeaderValue::from_static("application/json"));
     }
     if permit.role().may_learn_reasons() {
         insert(headers, TAMIS_DECISION, permit.decision().as_str());
@@ -252,6 +263,13 @@ pub(super) fn served(policy: &Policy, document: &Map<String, Value>) -> Response
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     own_headers(headers, policy);
+    response
+}
+
+/// A receipt: what was asked is taken, and somebody will see to it.
+pub(super) fn taken(policy: &Policy, document: &Map<String, Value>) -> Response<ClientBody> {
+    let mut response = served(policy, document);
+    *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
 
@@ -305,6 +323,20 @@ fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
+    if let Some(page) = &policy.page_headers {
+        // Whatever an answer is taken for, nothing of others is loaded beside it or around it.
+        let nothing = "default-src 'none'; frame-ancestors 'none'";
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(nothing));
+        let told = [
+            (REFERRER_POLICY, &page.referrer_policy),
+            (PERMISSIONS_POLICY, &page.permissions_policy),
+        ];
+        for (name, value) in told {
+            if let Some(value) = value {
+                insert(headers, name, value);
+            }
+        }
+    }
     if let Some(seconds) = policy.hsts.and_then(seconds) {
         insert(
             headers,

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use super::authority::Names;
+use super::pace::Pace;
 use super::upstream::Upstreams;
+use super::waits::Waits;
 use crate::config::Limits;
 use crate::identity::Identifier;
 use crate::keys::KeyRing;
@@ -26,6 +29,11 @@ pub struct Gateway {
     /// Hosts that are served.
     pub(super) names: Names,
     pub(super) limits: Limits,
+    /// How long backends take to know nobody.
+    pub(super) waits: Waits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
+    pub(super) pace: Pace,
+    /// Turns for reading the ledger.
+    pub(super) reports: Semaphore,
 }

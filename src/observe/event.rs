@@ -68,6 +68,8 @@ pub enum Event<'a> {
         plan: &'a Plan,
         /// What did.
         tally: &'a Tally,
+        /// Parts without the date from which a retention period counts.
+        undated: u64,
         /// Time spent on minimizing, without waiting for the backend or the client.
         took: Duration,
     },
@@ -142,6 +144,20 @@ pub enum Event<'a> {
     },
     /// The registers did not answer; what rests on them was refused.
     RegistersUnavailable,
+    /// The file of consents was read to its end after it changed.
+    ConsentsRead {
+        /// Lines that said something new.
+        new: usize,
+    },
+    /// The last line of the file of consents has no line feed yet.
+    ConsentsUnfinished,
+    /// The file of consents cannot be read, so that nobody's consent is known.
+    ConsentsUnknown {
+        /// `unreadable`, `exposed`, `line` or `registers`.
+        kind: &'static str,
+        /// In words, without a value.
+        why: &'a str,
+    },
     /// A statement of a data subject changed. Whose it is stays in the registers.
     RegisterChanged {
         /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
@@ -211,7 +227,10 @@ impl Event<'_> {
                 let route = route.map_or("-", |route| route.as_str());
                 metrics.requests.with_label_values(&[route, status.to_string().as_str()]).inc();
             }
-            Self::Minimized { plan, tally, took } => minimized(metrics, plan, tally, *took),
+            Self::Minimized { plan, tally, undated, took } => {
+                metrics.undated.with_label_values(&[plan.route.as_str()]).inc_by(*undated);
+                minimized(metrics, plan, tally, *took);
+            }
             Self::Observed { route, mode, outcome } => {
                 let labels = [route.as_str(), mode.as_str(), outcome];
                 metrics.observed.with_label_values(&labels).inc();
@@ -250,6 +269,12 @@ impl Event<'_> {
             Self::RegistersUnavailable => {
                 metrics.register_errors.inc();
                 error!("registers unavailable, what rests on them is refused");
+            }
+            Self::ConsentsRead { new } => info!(new, "the file of consents was read"),
+            Self::ConsentsUnfinished => warn!("the file of consents ends in half a line"),
+            Self::ConsentsUnknown { kind, why } => {
+                metrics.consent_file_errors.with_label_values(&[kind]).inc();
+                error!(kind, why, "consents unknown, what rests on them is refused");
             }
             Self::RegisterChanged { register, change } => {
                 metrics.register_changes.with_label_values(&[register, change]).inc();
@@ -334,7 +359,8 @@ fn measured(metrics: &Metrics, plan: &Plan, tally: &Tally, changed: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Metrics};
+    use super::{Duration, Event, Metrics, Tally};
+    use crate::policy::Policy;
     use crate::terms::{PurposeId, RefusalReason, Role};
 
     #[test]
@@ -350,6 +376,24 @@ mod tests {
                     reason=\"not-available\",recipient_role=\"third-party\"} 2";
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("restricted"));
+    }
+
+    #[test]
+    fn what_has_no_date_is_counted_by_route() {
+        let metrics = Metrics::new();
+        let rules = include_str!("../../rules/template/rules.yaml");
+        let policy = Policy::parse("template", rules).expect("it loads");
+        let (recipient, route) = (policy.recipients.keys().next().expect("one"), &policy.routes[0]);
+        let purposes = &policy.recipients[recipient].purposes;
+        let plan = policy.plan(0, recipient, purposes).expect("small");
+        let tally = Tally::default();
+        for undated in [2, 0, 3] {
+            let event =
+                Event::Minimized { plan: &plan, tally: &tally, undated, took: Duration::ZERO };
+            event.emit(&metrics);
+        }
+        let line = format!("tamis_undated_parts_total{{route=\"{}\"}} 5", route.id);
+        assert!(metrics.text().contains(&line), "{}", metrics.text());
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //!   limits have no order, and one more limit can only tighten.
 //! - Over several purposes the join again, so a field must be granted for each of them.
 
-use super::compile::instead_of;
 use super::model::{Field, Grant, Limit, Locator, Need, Policy, Route, Show};
 use super::plan::Cell;
 use super::{Place, RoleIndex};
@@ -120,7 +119,6 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
             let granted = granted(asked, purpose, field);
             limits(asked, category, &granted).fold(granted.clone(), Decided::join)
         })
-        .chain(retention(asked, category))
         .reduce(Decided::join)
         .unwrap_or_else(|| no_grant(field, None));
 
@@ -191,7 +189,7 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
             because: format!("not enforced yet: {}", unenforced.what),
         });
     }
-    Some(enforceable(Decided { action, by: place.clone(), because: because.to_owned() }))
+    Some(Decided { action, by: place.clone(), because: because.to_owned() })
 }
 
 /// The answer of every limit that binds this field, to what the grants gave.
@@ -215,7 +213,7 @@ fn limits<'a>(
             }
             let first = to.first().cloned().unwrap_or(Action::Remove);
             let because = "limit".to_owned();
-            Some(enforceable(Decided { action: first, by: place.clone(), because }))
+            Some(Decided { action: first, by: place.clone(), because })
         }
         Limit::Withheld { categories, except_to, roles, because } => {
             let role = asked.policy.recipients.get(asked.recipient).map(|one| one.role);
@@ -230,38 +228,6 @@ fn limits<'a>(
         }
         Limit::ThirdParties { .. } | Limit::Sensitive { .. } | Limit::Minors { .. } => None,
     })
-}
-
-/// Categories with a period are withheld unless every purpose is excepted from it.
-fn retention<'a>(
-    asked: &'a Asked<'_>,
-    category: &'a CategoryId,
-) -> impl Iterator<Item = Decided> + 'a {
-    asked
-        .policy
-        .retention
-        .iter()
-        .filter(move |period| {
-            period.categories.covers(category)
-                && !asked.purposes.iter().all(|purpose| period.except_for.contains(purpose))
-        })
-        .map(|period| Decided {
-            action: Action::Remove,
-            by: period.because.place.clone(),
-            because: format!("not enforced yet: {}", period.because.what),
-        })
-}
-
-/// An action that this version does not carry out becomes one that it does. So before anything is
-/// joined: `scrub` and a mask meet at `blank`, which shows more than `remove`.
-fn enforceable(decided: Decided) -> Decided {
-    match instead_of(&decided.action) {
-        None => decided,
-        Some(action) => {
-            let because = format!("not enforced yet: action `{}`", decided.action);
-            Decided { action, because, ..decided }
-        }
-    }
 }
 
 /// Needs of this field alone: those of the grants that mention it, and of sensitive data.

@@ -44,6 +44,7 @@ pub const CODES: &[Code] = &[
     code("T310", "a transfer mechanism that is void, ran out or soon will"),
     code("T320", "consent that is implied, bundled or taken over"),
     code("T330", "a period that is missing or too long"),
+    code("T331", "a period without a date from which it counts"),
     code("T401", "a pseudonym that everybody can join"),
     code("T410", "a pseudonym of values that are few enough to be told apart by count"),
     code("T420", "data that link or single out in combination"),

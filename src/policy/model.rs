@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+pub use super::about::{About, LedgerRules};
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::channels::{
-    Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules, cursor_domain,
+    Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
+    cursor_domain,
 };
 use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
+pub use super::retention::{Retention, Since};
 use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::terms::{
-    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, PurposeId,
+    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, Picture, PurposeId,
     PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
 };
 
@@ -61,10 +64,16 @@ pub struct Policy {
     pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
     pub terms_header_roles: Vec<Role>,
+    /// What every answer tells a browser, where the rules say so.
+    pub page_headers: Option<PageHeaders>,
     /// What connections must be like.
     pub tls: TlsRules,
     /// `Strict-Transport-Security` max-age.
     pub hsts: Option<jiff::Span>,
+    /// What the ledger must be able to do.
+    pub ledger: LedgerRules,
+    /// What people are told about the policy beside its rules.
+    pub about: About,
     /// Which promises of the policy's text the rules name.
     pub promises: Promises,
     /// What the rules say and this version refuses instead of enforcing.
@@ -233,6 +242,10 @@ pub struct Route {
     pub each: Option<Selector>,
     /// Where the answer says in which region people are.
     pub regions: Vec<Region>,
+    /// Kinds of pictures that an answer may be; empty: it is JSON. A picture is the first of `fields`.
+    pub media: Vec<Picture>,
+    /// Where the dates stand from which retention periods count.
+    pub since: Vec<Since>,
     /// Catalogued personal members.
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
@@ -509,27 +522,18 @@ pub struct Mechanism {
     pub place: Place,
 }
 
-/// A period after which categories are not released.
-#[derive(Clone, Debug)]
-pub struct Retention {
-    /// Which categories.
-    pub categories: CategoryPattern,
-    /// Purposes it does not bind.
-    pub except_for: Vec<PurposeId>,
-    /// This version withholds these categories for every other purpose.
-    pub because: Unenforced,
-}
-
 /// What the rules demand of the registers.
 #[derive(Clone, Debug)]
 pub struct RegisterRules {
     /// Whether there is a consent register.
     pub consent: bool,
+    /// The file that feeds it; a relative path is taken from the rules file's folder.
+    pub consent_file: Option<String>,
     /// Whether there is a notice register.
     pub notice: bool,
     /// How many different people must approve an order; never fewer than two.
     pub order_approvers: usize,
-    /// Older than this counts as unknown.
+    /// Consents that were last read from their file longer ago count as unknown.
     pub max_staleness: Option<jiff::Span>,
     /// Purposes to which `Sec-GPC: 1` objects.
     pub gpc_objects_to: Vec<PurposePattern>,
@@ -539,6 +543,7 @@ impl Default for RegisterRules {
     fn default() -> Self {
         Self {
             consent: false,
+            consent_file: None,
             notice: false,
             order_approvers: 2,
             max_staleness: None,

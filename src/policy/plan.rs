@@ -6,6 +6,7 @@ use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unliste
 use super::cell;
 use super::model::{Derivation, Limit, Locator, Need, Region, Route, RowCondition};
 use super::overlap::may_touch;
+use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
 use crate::action::Action;
 use crate::terms::{CategoryId, LegalBasis, PurposeId, RecipientId, Role, RouteId};
@@ -39,6 +40,9 @@ pub struct Plan {
     /// Where the answer says in which region people are, if that decides anything here. What stands
     /// there is found as ids of roles beyond those of `only_where`, in their order.
     pub regions: Vec<Region>,
+    /// Cells that leave only while they are young enough. The dates are found as the ids of roles
+    /// beyond those of `regions` are, in their order.
+    pub dated: Vec<Dated>,
     /// Only elements of which the person who asks is a party: one of the purposes shows some member
     /// as `own lines`, whatever the others show of it.
     pub own_lines: bool,
@@ -102,6 +106,7 @@ impl Plan {
             cells.push(decided);
             places.push((field.selector.clone(), field.subtree));
         }
+        let dated = retention::bind(policy, route, purposes, &mut cells);
         for open in &route.open {
             cells.push(beside(&open.selector, &open.place, "open", None));
             places.push((open.selector.clone(), open.subtree));
@@ -119,6 +124,8 @@ impl Plan {
         condition_marks(route, conditions, &mut rules)?;
         let regions = regions(policy, route, recipient);
         region_marks(route.subjects.len() + conditions.len(), regions, &mut rules)?;
+        let first = route.subjects.len() + conditions.len() + regions.len();
+        date_marks(first, &dated, &mut rules)?;
         let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
         Ok(Self {
@@ -131,10 +138,12 @@ impl Plan {
             holds_document: !route.parties_only.is_empty()
                 || (!conditions.is_empty() && route.each.is_none())
                 || regions.iter().any(|region| !region.in_element)
+                || dated.iter().any(|dated| !dated.in_element)
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
             only_where: conditions.iter().map(|condition| condition.value.clone()).collect(),
+            dated,
             regions: regions.to_vec(),
             own_lines,
         })
@@ -166,6 +175,20 @@ fn condition_marks(
         let segments = [row, &condition.selector.segments].concat();
         let selector = Selector { segments, text: condition.selector.text.clone() };
         rules.push((selector, Mark::Subject(RoleIndex(role))));
+    }
+    Ok(())
+}
+
+/// The dates from which periods count, found as the ids of roles from `first` on are.
+fn date_marks(
+    first: usize,
+    dated: &[Dated],
+    rules: &mut Vec<(Selector, Mark)>,
+) -> Result<(), CompileError> {
+    for (at, dated) in (first..).zip(dated) {
+        let bound = usize::from(u8::MAX);
+        let role = u8::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
+        rules.push((dated.date.clone(), Mark::Subject(RoleIndex(role))));
     }
     Ok(())
 }

@@ -9,17 +9,19 @@ mod name;
 mod order;
 mod party;
 mod personal;
+mod picture;
 mod refusal;
 mod statement;
 
 pub use category::{CategoryId, CategoryPattern};
-pub use law::{ConsentStatus, LegalBasis, Objectable};
+pub use law::{ConsentStatus, LegalBasis, Objectable, Right};
 pub use name::{
     Country, DecisionId, Digest, PurposeId, RecipientId, RouteId, SubjectRole, UpstreamId,
 };
 pub use order::{Case, LegalOrder, is_file_id};
 pub use party::Role;
 pub use personal::{DataSubject, Personal};
+pub use picture::Picture;
 pub use refusal::{Fault, RefusalReason};
 pub use statement::{
     AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, OneTimeGrant, PurposePattern,

@@ -46,6 +46,8 @@ pub enum RefusalReason {
     ConsentMissing,
     /// Consent bound to an earlier text of the purpose.
     ConsentStale,
+    /// Where consents come from cannot be read, so that there is none to rely on.
+    ConsentUnknown,
     /// The data subject was not told.
     NoticeMissing,
     /// Processing is restricted. Source: GDPR Art. 18.
@@ -62,6 +64,8 @@ pub enum RefusalReason {
     NotNamed,
     /// The subject's region has no mechanism to the recipient's country.
     TransferOfSubject,
+    /// The retention period is over, or nobody can say since when it runs. Source: GDPR Art. 5(1)(e).
+    RetentionOver,
     /// The backend has no such thing.
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
@@ -80,6 +84,8 @@ pub enum RefusalReason {
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
     RegisterStale,
+    /// One person asked too often within a minute, or has too many requests open.
+    RateLimited,
     /// The gateway is at a limit of its own.
     Overloaded,
     /// No policy is loaded, or a defect of our own.
@@ -88,7 +94,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -105,6 +111,7 @@ impl RefusalReason {
         Self::NothingGranted,
         Self::ConsentMissing,
         Self::ConsentStale,
+        Self::ConsentUnknown,
         Self::NoticeMissing,
         Self::Restricted,
         Self::Erased,
@@ -113,6 +120,7 @@ impl RefusalReason {
         Self::NotAParty,
         Self::NotNamed,
         Self::TransferOfSubject,
+        Self::RetentionOver,
         Self::NotFound,
         Self::Unfilterable,
         Self::UpstreamUnavailable,
@@ -122,6 +130,7 @@ impl RefusalReason {
         Self::RequestContent,
         Self::LedgerUnavailable,
         Self::RegisterStale,
+        Self::RateLimited,
         Self::Overloaded,
         Self::PolicyInvalid,
     ];
@@ -146,6 +155,7 @@ impl RefusalReason {
             Self::NothingGranted => "nothing-granted",
             Self::ConsentMissing => "consent-missing",
             Self::ConsentStale => "consent-stale",
+            Self::ConsentUnknown => "consent-unknown",
             Self::NoticeMissing => "notice-missing",
             Self::Restricted => "restricted",
             Self::Erased => "erased",
@@ -154,6 +164,7 @@ impl RefusalReason {
             Self::NotAParty => "not-a-party",
             Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
+            Self::RetentionOver => "retention-over",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
             Self::UpstreamUnavailable => "upstream-unavailable",
@@ -163,6 +174,7 @@ impl RefusalReason {
             Self::RequestContent => "request-content",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
+            Self::RateLimited => "rate-limited",
             Self::Overloaded => "overloaded",
             Self::PolicyInvalid => "policy-invalid",
         }
@@ -175,6 +187,7 @@ impl RefusalReason {
         match self {
             Self::ConsentMissing
             | Self::ConsentStale
+            | Self::ConsentUnknown
             | Self::NoticeMissing
             | Self::Restricted
             | Self::Erased
@@ -183,6 +196,7 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound => true,
             Self::RecipientUnknown
             | Self::RequestMalformed
@@ -206,6 +220,7 @@ impl RefusalReason {
             | Self::RequestContent
             | Self::LedgerUnavailable
             | Self::RegisterStale
+            | Self::RateLimited
             | Self::Overloaded
             | Self::PolicyInvalid => false,
         }
@@ -221,6 +236,7 @@ impl RefusalReason {
             | Self::UpstreamError => Fault::Upstream,
             Self::LedgerUnavailable
             | Self::RegisterStale
+            | Self::ConsentUnknown
             | Self::Overloaded
             | Self::PolicyInvalid
             | Self::NotEnforced
@@ -247,8 +263,10 @@ impl RefusalReason {
             | Self::NotAParty
             | Self::NotNamed
             | Self::TransferOfSubject
+            | Self::RetentionOver
             | Self::NotFound
             | Self::RequestBody
+            | Self::RateLimited
             | Self::RequestContent => Fault::Client,
         }
     }

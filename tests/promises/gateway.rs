@@ -5,15 +5,19 @@ mod backend;
 mod stage;
 
 mod answers;
+mod attacks;
 mod concealed;
 mod cookies;
 mod cursors;
 mod modes;
 mod orders;
+mod pictures;
 mod recipients;
 mod regions;
 mod request_bodies;
 mod requests;
+mod retention;
+mod rights;
 mod running;
 mod tokens;
 

@@ -210,7 +210,12 @@ fn retention(policy: &Policy) -> String {
     let mut rows: Vec<String> = policy
         .retention
         .iter()
-        .map(|period| format!("{:?} but for {:?}", period.categories, period.except_for))
+        .map(|period| {
+            let start = period.start.as_ref().map_or("a date of the route", |start| &start.text);
+            let (categories, after, then) =
+                (&period.categories, &period.written, period.then.as_str());
+            format!("{then} {categories} {after} from {start} but for {:?}", period.except_for)
+        })
         .collect();
     rows.sort();
     rows.join("; ")

@@ -126,6 +126,7 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
         let (member, value) = (&condition.selector.text, &condition.value);
         lines.push(format!("only where {member} is {value}"));
     }
+    lines.extend(plan.dated.iter().map(|dated| dated.words.clone()));
     if let Some(contract) = &recipient.contract {
         lines.push(format!("contract {} until {}", contract.reference, contract.until));
     }
@@ -212,6 +213,10 @@ fn linkability(plan: &Plan) -> Vec<String> {
             Action::Token => format!(
                 "{category}: a token; {recipient} can link it over time, nobody else can join it, \
                  and the gateway can turn it back"
+            ),
+            Action::Scrub => format!(
+                "{category}: free text, scrubbed by best effort; names, and whatever has no form of its \
+                 own, stay in it"
             ),
             Action::Fpe => format!(
                 "{category}: other digits of the same form; {recipient} can link them over time, until \

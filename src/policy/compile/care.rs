@@ -1,6 +1,6 @@
 //! Findings about what a careful reader would ask: an open member that looks personal (T210), a
 //! forbidden member of an aggregate (T220), a filter on what nobody gets (T230), consent that is none
-//! (T320), data without a period (T330), data that can be linked (T420).
+//! (T320), data without a period (T330) or without a date (T331), data that can be linked (T420).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use crate::action::{Action, Period};
 use crate::policy::model::{Grant, Policy, QueryParameter, Route};
 use crate::policy::path::Step;
 use crate::policy::plan::Plan;
+use crate::policy::retention::date_of;
 use crate::policy::syntax::Findings;
 use crate::terms::{CategoryId, PurposeId, RecipientId, Role};
 
@@ -73,6 +74,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
         looks_personal(route, findings);
     }
     queries(policy, findings);
+    dates(policy, findings);
     if declared.profiles {
         periods(policy, declared, findings);
         linkage(policy, findings);
@@ -158,6 +160,34 @@ fn periods(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
     );
     let help = "the controller must know for how long (GDPR Art. 5(1)(e)); see `retention`";
     findings.warn("T330", place, message, Some(help.to_owned()));
+}
+
+/// T331.
+fn dates(policy: &Policy, findings: &mut Findings) {
+    for route in policy.routes.iter().filter(|route| route.refuses.is_none()) {
+        for period in &policy.retention {
+            let without: BTreeSet<&str> = route
+                .fields
+                .iter()
+                .filter(|field| period.categories.covers(&field.category))
+                .filter(|field| date_of(route, period, &field.category).is_none())
+                .map(|field| field.category.as_str())
+                .collect();
+            if without.is_empty() {
+                continue;
+            }
+            let names: Vec<&str> = without.into_iter().collect();
+            let message = format!(
+                "nobody can say how old {} is: it leaves only for purposes without a period",
+                names.join(", ")
+            );
+            let help = match &period.start {
+                Some(start) => format!("catalogue `{}`, or write `since`", start.text),
+                None => "write where its date stands: `since: {<category>: <selector>}`".to_owned(),
+            };
+            findings.warn("T331", &route.place, message, Some(help));
+        }
+    }
 }
 
 /// T420.

@@ -69,9 +69,7 @@ impl Compiler<'_> {
             for item in node.list(self.findings, "a list of metadata") {
                 item.word(self.findings, "a kind of metadata", &kinds);
             }
-            // A picture inside JSON would leave with what should have been taken out of it.
-            let what = format!("{name}: strip");
-            self.withhold(name, node, what);
+            self.stripped.push((name.into(), node.place.clone()));
         }
         if let Some(node) = fields.take("alone") {
             node.word(self.findings, "an answer to whether it may stand alone", &[("never", ())]);

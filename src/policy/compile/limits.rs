@@ -1,7 +1,7 @@
-//! `limits:`, which can only tighten, and `retention:`.
+//! `limits:`, which can only tighten.
 
 use super::Compiler;
-use crate::policy::model::{Limit, Retention};
+use crate::policy::model::Limit;
 use crate::policy::syntax::{Fields, Node};
 use crate::terms::CategoryPattern;
 
@@ -65,15 +65,6 @@ impl Compiler<'_> {
         if let Some(node) = fields.require(self.findings, "to") {
             for item in node.one_or_many(self.findings, "actions") {
                 to.extend(self.action(item));
-            }
-            if let Some(action) =
-                to.iter().find(|action| super::release::instead_of(action).is_some())
-            {
-                let what = format!("action `{action}`");
-                let names: Vec<&str> = categories.iter().map(CategoryPattern::as_str).collect();
-                let effect =
-                    format!("{} is withheld or blanked where it decides", names.join(", "));
-                self.refuse(&node.place, what, effect);
             }
         }
         let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
@@ -212,44 +203,5 @@ impl Compiler<'_> {
         let node = fields.take("purpose_text_changed")?;
         node.word(self.findings, "an effect of a changed text", &[("consent stale", ())]);
         None
-    }
-
-    pub(super) fn retention(&mut self, node: &Node) -> Vec<Retention> {
-        let items = node.list(self.findings, "a list of periods");
-        items.iter().filter_map(|item| self.one_period(item)).collect()
-    }
-
-    fn one_period(&mut self, node: &Node) -> Option<Retention> {
-        let mut fields = node.fields(self.findings, "a retention period");
-        let category = fields.require(self.findings, "category");
-        let categories = category.and_then(|node| self.category_pattern(node));
-        let after = fields.require(self.findings, "after");
-        let period = after.and_then(|node| self.period(node).and(node.scalar()));
-        if let Some(node) = fields.require(self.findings, "start")
-            && let Some(text) = node.text(self.findings, "the selector of a date")
-        {
-            // Relative to whatever list the route has: only its form can be checked here.
-            let element = crate::policy::Selector { segments: Vec::new(), text: "@".to_owned() };
-            self.selector(text, &node.place, node.is_quoted(), Some(&element));
-        }
-        if let Some(node) = fields.take("then") {
-            let words = [("remove", ()), ("drop", ()), ("pseudonymise", ())];
-            node.word(self.findings, "a consequence", &words);
-        }
-        let except_for = fields.take("except_for").map(|node| self.purpose_list(node));
-        let except_for = except_for.unwrap_or_default();
-        self.keeps(fields.take("keeps"));
-        let place = category.map_or_else(|| fields.place().clone(), |node| node.place.clone());
-        fields.finish(self.findings);
-        let categories = categories?;
-        let what = format!("retention of {categories} after {}", period.unwrap_or("a period"));
-        let names: Vec<&str> = except_for.iter().map(crate::terms::PurposeId::as_str).collect();
-        let effect = if names.is_empty() {
-            format!("{categories} is withheld")
-        } else {
-            format!("{categories} is withheld for every purpose but {}", names.join(", "))
-        };
-        let because = self.refuse(&place, what, effect);
-        Some(Retention { categories, except_for, because })
     }
 }

@@ -14,26 +14,28 @@ mod log;
 mod meetings;
 mod mode;
 mod names;
+mod picture;
 mod purposes;
 mod recipients;
 mod region;
 mod registers;
 mod release;
 mod request;
+mod retention;
 mod routes;
+mod serve;
 mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::names::Names;
-pub(super) use self::release::instead_of;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{Limit, Policy, Promises, Unenforced};
+use super::model::{About, Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::Digest;
+use crate::terms::{CategoryId, Digest};
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -63,6 +65,7 @@ impl Policy {
                 names,
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
+                stripped: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -102,6 +105,8 @@ struct Compiler<'f> {
     unenforced: Vec<Unenforced>,
     /// Limits that follow from other sections than `limits`.
     withheld: Vec<Limit>,
+    /// Categories of which metadata are to be taken out, and where that is said.
+    stripped: Vec<(CategoryId, Place)>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -124,6 +129,7 @@ impl Compiler<'_> {
         let recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
         let routes = fields.require(self.findings, "routes");
         let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
+        self.strips(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
         let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
@@ -131,21 +137,22 @@ impl Compiler<'_> {
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
-        let retention = fields.take("retention").map(|node| self.retention(node));
+        let retention = fields.take("retention");
+        let periods = retention.map(head::periods).unwrap_or_default();
+        let retention = retention.map(|node| self.retention(node));
         let cookies = fields.take("cookies").map(|node| self.cookies(node)).unwrap_or_default();
         let access_log = fields.take("access_log").map(|node| self.access_log(node));
         let tls = fields.take("tls").map(|node| self.tls(node)).unwrap_or_default();
         let terms = fields.take("terms_header").map(|node| self.terms_header(node));
-        let checkpoint_every = fields.take("ledger").and_then(|node| self.ledger(node));
+        let ledger = fields.take("ledger").map(|node| self.ledger(node));
+        let (ledger, checkpoint_every) = ledger.unwrap_or_default();
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
         if let Some(node) = fields.take("roles_as_processor") {
             self.roles_as_processor(node);
         }
-        if let Some(node) = fields.take("html_headers") {
-            self.html_headers(node);
-        }
+        let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
             self.promises.not_encoded = self.promises_in_words(node);
@@ -175,8 +182,11 @@ impl Compiler<'_> {
             checkpoint_every,
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
+            page_headers,
             tls: tls.rules,
             hsts: tls.hsts,
+            ledger,
+            about: About { periods, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
@@ -191,6 +201,7 @@ impl Compiler<'_> {
             profiles: head.profiles,
         };
         lint::lint(&policy, &declared, self.findings);
+        serve::needs(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }

@@ -84,8 +84,8 @@ fn letsmasak_releases_what_its_text_promises() {
         ("trust-team", "service.enforce", USER, "$.conduct[*]", "keep"),
         ("trust-team", "service.enforce", USER, "$.blocked", "keep"),
         ("user", "service.identify_users", USER, "$.conduct[*]", "remove"),
-        // L-24: free text only scrubbed, and scrubbing is not enforced yet.
-        ("call-centre", "service.support", ENQUIRY, "$.text", "remove"),
+        // L-24: free text only scrubbed.
+        ("call-centre", "service.support", ENQUIRY, "$.text", "scrub"),
         ("call-centre", "service.support", ENQUIRY, "$.fees", "keep"),
         ("call-centre", "service.support", USER, "$.bank_account", "remove"),
         // L-30 to L-32.
@@ -127,9 +127,9 @@ fn we_lock_releases_what_its_text_promises() {
         ("insight-team", "improve.research", lock, "$.location", "generalise 0.1 deg"),
         // K-27: a grid as coarse as a city.
         ("app-personaliser", "personalise", lock, "$.location", "generalise 0.1 deg"),
-        // K-28: the last three digits; events have a period, which is not enforced yet.
+        // K-28: the last three digits; how old events are is asked of each.
         ("support-partner", "service.support", lock, "$.guests[*].mobile", "mask last 3"),
-        ("support-partner", "service.support", events, "@.kind", "remove"),
+        ("support-partner", "service.support", events, "@.kind", "keep"),
         // K-31: the most specific pattern decides over `device.*`.
         ("insight-team", "improve.research", lock, "$.device_id", "pseudonym yearly"),
         ("insight-team", "improve.research", lock, "$.battery", "generalise bucket 10"),
@@ -165,11 +165,11 @@ fn webllet_releases_what_its_text_promises() {
         ("help-desk", "service.support", customer, "$.id_document.number", "remove"),
         ("help-desk", "service.support", customer, "$.phone", "mask last 4"),
         ("help-desk", "service.support", ticket, "$.messages[*].text", "keep"),
-        // W-22: the account is a pseudonym; payments and devices have periods, not enforced yet.
+        // W-22: the account is a pseudonym; how old payments and devices are is asked of each.
         ("fraud-engine", "fraud.detect", payments, "@.customer_id", "pseudonym"),
         ("fraud-engine", "fraud.detect", payments, "@.counterparty.name", "remove"),
-        ("fraud-engine", "fraud.detect", payments, "@.device.ip", "remove"),
-        ("help-desk", "service.support", payments, "@.amount", "remove"),
+        ("fraud-engine", "fraud.detect", payments, "@.device.ip", "keep"),
+        ("help-desk", "service.support", payments, "@.amount", "keep"),
         ("legal-counsel", "legal.claims", customer, "$.name.*", "keep"),
         // W-24, W-25.
         ("research-team", "improve.research", customer, "$.birth_date", "generalise 5-year band"),
@@ -178,8 +178,8 @@ fn webllet_releases_what_its_text_promises() {
         // W-26, W-31.
         ("marketing-esp", "marketing.email", newsletter, "@.name", "first-word"),
         ("marketing-esp", "marketing.email", customer, "$.phone", "remove"),
-        // W-36: what web analytics sees has a period, not enforced yet.
-        ("web-analytics", "improve.site", visits, "@.visitor_id", "remove"),
+        // W-36: web analytics sees visits of nobody.
+        ("web-analytics", "improve.site", visits, "@.visitor_id", "pseudonym daily"),
         ("web-analytics", "improve.site", visits, "@.customer_id", "remove"),
         // W-63: own data.
         ("self", "rights.self", customer, "$.id_document.number", "keep"),
