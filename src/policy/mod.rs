@@ -10,6 +10,7 @@ pub mod automaton;
 mod cell;
 mod channels;
 mod codes;
+pub mod company;
 pub mod compile;
 pub mod diagnostic;
 mod matching;

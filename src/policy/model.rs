@@ -9,6 +9,7 @@ pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::channels::{
     Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules, cursor_domain,
 };
+use super::company::Company;
 use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
@@ -46,6 +47,8 @@ pub struct Policy {
     pub grants: Vec<Grant>,
     /// What only tightens.
     pub limits: Vec<Limit>,
+    /// What may not leave together or alone.
+    pub company: Vec<Company>,
     /// Where data may go.
     pub transfers: Option<Transfers>,
     /// Categories with a period after which they are not released.

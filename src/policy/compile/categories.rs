@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Compiler;
 use crate::action::pseudonym::Canonical;
+use crate::policy::company::{Company, Never, Parting};
 use crate::policy::model::{Category, Limit};
 use crate::policy::syntax::Node;
 use crate::terms::{CategoryId, CategoryPattern};
@@ -75,8 +76,13 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("alone") {
             node.word(self.findings, "an answer to whether it may stand alone", &[("never", ())]);
-            // Whether it does is not known before an element is over.
-            self.withhold(name, node, format!("{name}: alone never"));
+            self.company.push(Company {
+                categories: vec![CategoryPattern::new(name)],
+                never: Never::Alone,
+                then: Parting::Remove,
+                except_to: Vec::new(),
+                place: node.place.clone(),
+            });
         }
         fields.finish(self.findings);
         category

@@ -5,6 +5,7 @@
 
 mod care;
 mod categories;
+mod company;
 mod countries;
 mod due;
 mod head;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use self::names::Names;
 pub(super) use self::release::instead_of;
+use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
 use super::model::{Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
@@ -64,6 +66,7 @@ impl Policy {
                 names,
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
+                company: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -103,6 +106,8 @@ struct Compiler<'f> {
     unenforced: Vec<Unenforced>,
     /// Limits that follow from other sections than `limits`.
     withheld: Vec<Limit>,
+    /// What may not leave together or alone.
+    company: Vec<Company>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -168,6 +173,7 @@ impl Compiler<'_> {
             routes,
             grants,
             limits,
+            company: std::mem::take(&mut self.company),
             transfers,
             retention: retention.unwrap_or_default(),
             registers: registers.rules,
