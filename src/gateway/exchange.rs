@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -240,7 +240,8 @@ async fn walk(
     let gpc = purpose::gpc(&head.headers);
     let cookies = Cookies::of(&policy, &caller, &*gateway.registers, gpc, now);
     let id = permit.decision().as_str();
-    let towards = headers::towards_upstream(&head.headers, &policy, &cookies, peer.address, id);
+    let towards =
+        headers::towards_upstream(&head.headers, &policy, &cookies, &route.media, peer.address, id);
     account.has_asked = true;
     let answer = gateway
         .upstreams
@@ -250,7 +251,7 @@ async fn walk(
     if let Some(upstream) = &route.upstream {
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
-    let passed = headers::towards_client(&answer.headers, &cookies);
+    let mut passed = headers::towards_client(&answer.headers, &cookies);
     let status = answer.status;
     if fit::is_silent(route, &answer) {
         if route.mode != Mode::Enforce {
@@ -261,6 +262,9 @@ async fn walk(
     }
     fit::fit(&permit, &answer, gateway.limits.response_body_bytes, account)
         .map_err(|reason| permitted_but(&permit, reason))?;
+    if let Some(kind) = fit::picture(route, &answer.headers) {
+        passed.insert(CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
+    }
 
     // Its body: minimized so far that what is wrong with a short one is known before the head.
     let mut transit = transit(gateway, &permit, route, answer, now)
@@ -453,14 +457,12 @@ fn transit(
     let limits = &gateway.limits;
     let decoder =
         Decoder::of(&answer.headers, limits.response_body_bytes, limits.decompression_ratio)?;
-    let minimizing = Minimizing::json(
-        Arc::clone(permit),
-        stated(route, &answer.headers),
-        Arc::clone(&gateway.registers),
-        Arc::clone(&gateway.keys),
-        limits.json,
-        now,
-    )?;
+    let (held, people) = (Arc::clone(permit), stated(route, &answer.headers));
+    let (registers, keys) = (Arc::clone(&gateway.registers), Arc::clone(&gateway.keys));
+    let minimizing = match fit::picture(route, &answer.headers) {
+        Some(kind) => Minimizing::picture(held, kind, people, registers, keys, now)?,
+        None => Minimizing::json(held, people, registers, keys, limits.json, now)?,
+    };
     Ok(Transit::new(Arc::clone(permit), answer.body, decoder, minimizing))
 }
 

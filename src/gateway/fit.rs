@@ -8,7 +8,7 @@ use super::upstream::Answer;
 use crate::decide::Permit;
 use crate::observe::Event;
 use crate::policy::model::{Locator, Route};
-use crate::terms::RefusalReason;
+use crate::terms::{Picture, RefusalReason};
 
 /// Whether the backend had nothing to say, and everybody it could have been about was asked before.
 pub(super) fn is_silent(route: &Route, answer: &Answer) -> bool {
@@ -53,7 +53,7 @@ pub(super) fn fit(
     }
     let kind = if !is_success(route, status) {
         "status"
-    } else if !is_json(&answer.headers) {
+    } else if !is_expected(route, &answer.headers) {
         "media-type"
     } else if length(&answer.headers).is_some_and(|length| length > most_bytes) {
         "size"
@@ -63,6 +63,20 @@ pub(super) fn fit(
     let (route, decision) = (&permit.plan().route, permit.decision());
     Event::Unfilterable { route, decision, kind }.emit(&account.metrics);
     Err(RefusalReason::Unfilterable)
+}
+
+/// JSON, or where the route answers with pictures, one of its kinds.
+fn is_expected(route: &Route, headers: &HeaderMap) -> bool {
+    if route.media.is_empty() { is_json(headers) } else { picture(route, headers).is_some() }
+}
+
+/// The kind of picture that an answer says it is, if it is one of the route's: exactly one
+/// `Content-Type`, without parameters.
+pub(super) fn picture(route: &Route, headers: &HeaderMap) -> Option<Picture> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let name = value.to_str().ok()?.trim().to_ascii_lowercase();
+    Picture::of_media_type(&name).filter(|kind| route.media.contains(kind))
 }
 
 /// Exactly one `Content-Type`, of JSON, in UTF-8. Source: RFC 9110 §8.3, RFC 6839 §3.1.

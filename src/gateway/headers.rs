@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue};
 use super::cookies::Cookies;
 use super::purpose;
 use crate::policy::Policy;
+use crate::terms::Picture;
 
 /// The client's address, shortened.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -32,11 +33,14 @@ pub(super) fn towards_upstream(
     client: &HeaderMap,
     policy: &Policy,
     cookies: &Cookies<'_>,
+    media: &[Picture],
     address: IpAddr,
     request_id: &str,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let pictures: Vec<&str> = media.iter().map(|kind| kind.media_type()).collect();
+    let accepted = if media.is_empty() { "application/json" } else { &pictures.join(", ") };
+    insert(&mut headers, ACCEPT, accepted);
     // A backend that answers encoded all the same is decoded; see `decode`.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));

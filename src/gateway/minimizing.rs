@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::action::Action;
 use crate::decide::{Adjustment, Gate, Judge, Part, Permit, SubjectIds};
 use crate::keys::KeyRing;
 use crate::minimize::{
@@ -15,15 +16,16 @@ use crate::minimize::{
     Verdict,
 };
 use crate::registers::{Registers, RegistersUnavailable};
-use crate::terms::RefusalReason;
+use crate::terms::{Picture, RefusalReason};
 
 use super::idle::Lent;
+use super::picture::Held;
 
 /// A body that is being minimized.
 pub struct Minimizing {
     permit: Arc<Permit>,
     judge: Judge,
-    minimizer: Lent,
+    body: Body,
     registers: Arc<dyn Registers>,
     keys: Arc<KeyRing>,
     /// Ids that stood in the answer's head, by role; they hold for every part of the body.
@@ -34,6 +36,16 @@ pub struct Minimizing {
     tightened: Vec<Adjustment>,
     /// Why the whole answer was refused, once it was.
     refused: Option<RefusalReason>,
+}
+
+/// What is made of a body.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every body is JSON: a box would cost them all"
+)]
+enum Body {
+    Json(Lent),
+    Picture(Held),
 }
 
 /// Why a body ended as failed. Nothing in it comes from the body.
@@ -77,18 +89,38 @@ impl Minimizing {
             }
         }
         let base = keys.treatments(permit.policy(), plan, &tightened, now);
-        let minimizer = Lent::take(plan, &base, limits);
-        Ok(Self {
-            permit,
-            judge,
-            minimizer,
-            registers,
-            keys,
-            stated,
-            base,
-            tightened,
-            refused: None,
-        })
+        let body = Body::Json(Lent::take(plan, &base, limits));
+        Ok(Self { permit, judge, body, registers, keys, stated, base, tightened, refused: None })
+    }
+
+    /// Prepares a picture, which leaves whole or not at all. Arguments: see [`json`](Self::json).
+    ///
+    /// # Errors
+    /// [`MinimizingError::Refused`] and [`MinimizingError::Registers`].
+    pub(super) fn picture(
+        permit: Arc<Permit>,
+        kind: Picture,
+        stated: Vec<(usize, SubjectIds)>,
+        registers: Arc<dyn Registers>,
+        keys: Arc<KeyRing>,
+        now: Timestamp,
+    ) -> Result<Self, MinimizingError> {
+        let plan = permit.plan();
+        let mut judge = Judge::new(Arc::clone(&permit));
+        let said = |subject: &_| registers.statements(subject);
+        let gate = judge.gate(Part::Document, stated.clone(), said, now);
+        let tightened = match gate.map_err(MinimizingError::Registers)? {
+            Gate::Release(adjustments) => adjustments,
+            Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
+        };
+        let base = keys.treatments(permit.policy(), plan, &tightened, now);
+        // Nothing but to keep it can be done with a picture.
+        if base.first().is_none_or(|first| first.action != Action::Keep) {
+            return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
+        }
+        let body = Body::Picture(Held::new(kind, plan.cells.len()));
+        let refused = None;
+        Ok(Self { permit, judge, body, registers, keys, stated, base, tightened, refused })
     }
 
     /// Takes a piece of the body and appends what may leave to `out`.
@@ -102,7 +134,13 @@ impl Minimizing {
         now: Timestamp,
     ) -> Result<(), MinimizingError> {
         loop {
-            let fed = self.minimizer.feed(piece, out).map_err(|fault| self.failed(fault))?;
+            let minimizer = match &mut self.body {
+                Body::Json(minimizer) => minimizer,
+                Body::Picture(held) => {
+                    return held.feed(piece).map_err(MinimizingError::Malformed);
+                }
+            };
+            let fed = minimizer.feed(piece, out).map_err(|fault| self.failed(fault))?;
             piece = &piece[fed.consumed..];
             match fed.need {
                 Need::Input => return Ok(()),
@@ -117,7 +155,13 @@ impl Minimizing {
     /// See [`MinimizingError`].
     pub fn finish(&mut self, out: &mut Vec<u8>, now: Timestamp) -> Result<(), MinimizingError> {
         loop {
-            match self.minimizer.finish(out).map_err(|fault| self.failed(fault))? {
+            let minimizer = match &mut self.body {
+                Body::Json(minimizer) => minimizer,
+                Body::Picture(held) => {
+                    return held.finish(out).map_err(MinimizingError::Malformed);
+                }
+            };
+            match minimizer.finish(out).map_err(|fault| self.failed(fault))? {
                 Finish::Done => return Ok(()),
                 Finish::Verdicts(questions) => self.answer(questions, now)?,
             }
@@ -127,7 +171,10 @@ impl Minimizing {
     /// What has been counted so far.
     #[must_use]
     pub fn tally(&self) -> &Tally {
-        self.minimizer.tally()
+        match &self.body {
+            Body::Json(minimizer) => minimizer.tally(),
+            Body::Picture(held) => held.tally(),
+        }
     }
 
     /// In how many parts the date was missing from which a retention period counts.
@@ -139,7 +186,9 @@ impl Minimizing {
     fn answer(&mut self, questions: Vec<Question>, now: Timestamp) -> Result<(), MinimizingError> {
         for question in questions {
             let verdict = self.verdict(question, now)?;
-            self.minimizer.answer(verdict);
+            if let Body::Json(minimizer) = &mut self.body {
+                minimizer.answer(verdict);
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod exchange;
 
 mod authority;
 mod fault;
+mod picture;
 mod purpose;
 mod returned;
 mod route;

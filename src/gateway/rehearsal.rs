@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
-use super::{account, headers, purpose, request_body, serve};
+use super::{account, fit, headers, purpose, request_body, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
 use crate::keys::KeyRing;
 use crate::minimize::{JsonLimits, Tally};
@@ -159,7 +160,11 @@ fn rehearsed(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
         Ok(Played::Released { permit, body, tally }) => {
-            let passed = headers::towards_client(&backend.headers, &cookies(stage, asked));
+            let mut passed = headers::towards_client(&backend.headers, &cookies(stage, asked));
+            let rules = &permit.policy().routes[permit.plan().route_index];
+            if let Some(kind) = fit::picture(rules, &backend.headers) {
+                passed.insert(CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
+            }
             let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
             let response = respond::released(&permit, backend.status, passed, Some(&tally), whole);
             let status = response.status().as_u16();
@@ -303,6 +308,7 @@ fn play(
             &asked.headers,
             policy,
             &cookies(stage, asked),
+            &rules.media,
             asked.client,
             decided,
         ),
@@ -316,15 +322,15 @@ fn play(
         };
         permitted_but(reason)
     };
-    let mut minimizing = Minimizing::json(
-        Arc::clone(&permit),
-        stated(rules, &backend.headers),
-        Arc::clone(&stage.registers),
-        Arc::clone(&stage.keys),
-        JsonLimits::default(),
-        stage.now,
-    )
-    .map_err(failed)?;
+    let (held, people) = (Arc::clone(&permit), stated(rules, &backend.headers));
+    let (registers, keys) = (Arc::clone(&stage.registers), Arc::clone(&stage.keys));
+    let minimizing = match fit::picture(rules, &backend.headers) {
+        Some(kind) => Minimizing::picture(held, kind, people, registers, keys, stage.now),
+        // A case's backend says that it is JSON, unless it says otherwise.
+        None if !rules.media.is_empty() => return Err(permitted_but(RefusalReason::Unfilterable)),
+        None => Minimizing::json(held, people, registers, keys, JsonLimits::default(), stage.now),
+    };
+    let mut minimizing = minimizing.map_err(failed)?;
     let mut body = Vec::new();
     minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
     minimizing.finish(&mut body, stage.now).map_err(failed)?;

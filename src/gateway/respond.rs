@@ -5,8 +5,9 @@
 //! internal recipients learn it.
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, LINK, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    LINK, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use jiff::civil;
@@ -21,6 +22,7 @@ use crate::policy::Policy;
 use crate::policy::model::Conceal;
 use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
 
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const TAMIS_DECISION: HeaderName = HeaderName::from_static("tamis-decision");
 const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
 const TAMIS_TERMS: HeaderName = HeaderName::from_static("tamis-terms");
@@ -220,7 +222,7 @@ pub(super) fn released(
     let headers = response.headers_mut();
     headers.extend(passed);
     if has_content {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.entry(CONTENT_TYPE).or_insert_with(|| HeaderValue::from_static("application/json"));
     }
     if permit.role().may_learn_reasons() {
         insert(headers, TAMIS_DECISION, permit.decision().as_str());
@@ -307,6 +309,20 @@ fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
+    if let Some(page) = &policy.page_headers {
+        // Whatever an answer is taken for, nothing of others is loaded beside it or around it.
+        let nothing = "default-src 'none'; frame-ancestors 'none'";
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(nothing));
+        let told = [
+            (REFERRER_POLICY, &page.referrer_policy),
+            (PERMISSIONS_POLICY, &page.permissions_policy),
+        ];
+        for (name, value) in told {
+            if let Some(value) = value {
+                insert(headers, name, value);
+            }
+        }
+    }
     if let Some(seconds) = policy.hsts.and_then(seconds) {
         insert(
             headers,

@@ -5,6 +5,7 @@
 //! the caller answers with a [`Verdict`] and goes on. What it refuses it names by kind and offset.
 
 pub mod json;
+pub mod picture;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -145,6 +146,9 @@ pub enum MalformedKind {
     /// More members than the limit.
     #[error("too many members")]
     Members,
+    /// No whole picture of its type.
+    #[error("not a picture of its type")]
+    Picture,
     /// The whole answer is refused by the subject gates; the reason is with the driver.
     #[error("refused")]
     Refused,
@@ -162,6 +166,7 @@ impl MalformedKind {
             Self::MemberName => "member-name",
             Self::Element => "element",
             Self::Members => "members",
+            Self::Picture => "picture",
             Self::Refused => "refused",
         }
     }

@@ -87,6 +87,15 @@ pub fn cursor_domain(route: &RouteId, parameter: &str) -> CategoryId {
     CategoryId::from(format!("cursor {parameter} of {route}"))
 }
 
+/// What every answer tells a browser, so that a page that shows one leaks and embeds nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageHeaders {
+    /// `Referrer-Policy`. Source: W3C Referrer Policy.
+    pub referrer_policy: Option<String>,
+    /// `Permissions-Policy`. Source: W3C Permissions Policy.
+    pub permissions_policy: Option<String>,
+}
+
 /// What the rules demand of connections beyond what the gateway does anyway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TlsRules {

@@ -7,7 +7,8 @@ use jiff::civil::Date;
 
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::channels::{
-    Cookie, Literal, Must, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules, cursor_domain,
+    Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
+    cursor_domain,
 };
 use super::company::Company;
 use super::path::Selector;
@@ -18,7 +19,7 @@ use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::terms::{
-    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, PurposeId,
+    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, Picture, PurposeId,
     PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
 };
 
@@ -65,6 +66,8 @@ pub struct Policy {
     pub policy_link: Option<PolicyLink>,
     /// Roles that get a `Tamis-Terms` header.
     pub terms_header_roles: Vec<Role>,
+    /// What every answer tells a browser, where the rules say so.
+    pub page_headers: Option<PageHeaders>,
     /// What connections must be like.
     pub tls: TlsRules,
     /// `Strict-Transport-Security` max-age.
@@ -237,6 +240,8 @@ pub struct Route {
     pub each: Option<Selector>,
     /// Where the answer says in which region people are.
     pub regions: Vec<Region>,
+    /// Kinds of pictures that an answer may be; empty: it is JSON. A picture is the first of `fields`.
+    pub media: Vec<Picture>,
     /// Where the dates stand from which retention periods count.
     pub since: Vec<Since>,
     /// Catalogued personal members.

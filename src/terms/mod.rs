@@ -9,6 +9,7 @@ mod name;
 mod order;
 mod party;
 mod personal;
+mod picture;
 mod refusal;
 mod statement;
 
@@ -20,6 +21,7 @@ pub use name::{
 pub use order::{Case, LegalOrder, is_file_id};
 pub use party::Role;
 pub use personal::{DataSubject, Personal};
+pub use picture::Picture;
 pub use refusal::{Fault, RefusalReason};
 pub use statement::{
     AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, OneTimeGrant, PurposePattern,

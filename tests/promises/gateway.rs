@@ -11,6 +11,7 @@ mod cookies;
 mod cursors;
 mod modes;
 mod orders;
+mod pictures;
 mod recipients;
 mod regions;
 mod request_bodies;

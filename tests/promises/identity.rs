@@ -107,6 +107,7 @@ fn policy() -> Policy {
         checkpoint_every: None,
         policy_link: None,
         terms_header_roles: vec![],
+        page_headers: None,
         tls: TlsRules::default(),
         hsts: None,
         promises: tamis::policy::model::Promises::default(),

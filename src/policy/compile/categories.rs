@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Compiler;
 use crate::action::pseudonym::Canonical;
 use crate::policy::company::{Company, Never, Parting};
-use crate::policy::model::{Category, Limit};
+use crate::policy::model::Category;
 use crate::policy::syntax::Node;
 use crate::terms::{CategoryId, CategoryPattern};
 
@@ -70,9 +70,7 @@ impl Compiler<'_> {
             for item in node.list(self.findings, "a list of metadata") {
                 item.word(self.findings, "a kind of metadata", &kinds);
             }
-            // A picture inside JSON would leave with what should have been taken out of it.
-            let what = format!("{name}: strip");
-            self.withhold(name, node, what);
+            self.stripped.push((name.into(), node.place.clone()));
         }
         if let Some(node) = fields.take("alone") {
             node.word(self.findings, "an answer to whether it may stand alone", &[("never", ())]);
@@ -86,17 +84,6 @@ impl Compiler<'_> {
         }
         fields.finish(self.findings);
         category
-    }
-
-    /// Keeps a category from everybody, since this version does not do what is asked of it.
-    fn withhold(&mut self, name: &str, node: &Node, what: String) {
-        let because = self.refuse(&node.place, what, format!("{name} is withheld"));
-        self.withheld.push(Limit::Withheld {
-            categories: vec![CategoryPattern::new(name)],
-            except_to: Vec::new(),
-            roles: Vec::new(),
-            because,
-        });
     }
 
     fn groups(&mut self, node: &Node) -> Arc<BTreeMap<String, String>> {

@@ -44,16 +44,14 @@ impl Compiler<'_> {
         let text = node.text(self.findings, "`drop`, `remove` or `remove <category>`");
         if let Some(category) = text.and_then(|text| text.strip_prefix("remove ")) {
             let one = self.category_pattern_at(category, &node.place);
-            return match one.filter(|one| together.contains(one)) {
-                Some(one) => Parting::RemoveOne(one),
-                None => {
-                    if !self.findings.has_error() {
-                        let message = format!("`{category}` is none of the categories named here");
-                        self.findings.error("T102", &node.place, message);
-                    }
-                    Parting::Remove
-                }
-            };
+            if let Some(one) = one.filter(|one| together.contains(one)) {
+                return Parting::RemoveOne(one);
+            }
+            if !self.findings.has_error() {
+                let message = format!("`{category}` is none of the categories named here");
+                self.findings.error("T102", &node.place, message);
+            }
+            return Parting::Remove;
         }
         let words = [("remove", Parting::Remove), ("drop", Parting::Drop)];
         node.word(self.findings, "a consequence", &words).unwrap_or_default()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Compiler, no_text};
 use crate::policy::Place;
-use crate::policy::model::{Conceal, PolicyLink, Recipient, Route, Serve, TlsRules};
+use crate::policy::model::{Conceal, PageHeaders, PolicyLink, Recipient, Route, Serve, TlsRules};
 use crate::policy::syntax::Node;
 use crate::terms::{RecipientId, Role};
 
@@ -218,21 +218,33 @@ impl Compiler<'_> {
         fields.finish(self.findings);
     }
 
-    pub(super) fn html_headers(&mut self, node: &Node) {
+    /// What every answer tells a browser. Embeds are read and never allowed, consent or not: no page
+    /// comes through here that could show one.
+    pub(super) fn html_headers(&mut self, node: &Node) -> PageHeaders {
         let mut fields = node.fields(self.findings, "`html_headers`");
-        for key in ["referrer_policy", "permissions_policy"] {
-            if let Some(node) = fields.take(key) {
-                node.text(self.findings, "a header's value");
-            }
-        }
+        let referrer_policy = fields.take("referrer_policy");
+        let permissions_policy = fields.take("permissions_policy");
+        let headers = PageHeaders {
+            referrer_policy: referrer_policy.and_then(|node| self.header_value(node)),
+            permissions_policy: permissions_policy.and_then(|node| self.header_value(node)),
+        };
         if let Some(node) = fields.take("csp_embeds") {
             for (_, value) in node.entries(self.findings, "embeds with what each needs") {
                 value.text(self.findings, "what an embed needs");
             }
         }
         self.keeps(fields.take("keeps"));
-        self.refuse(fields.place(), "html_headers", "answers in HTML are refused");
         fields.finish(self.findings);
+        headers
+    }
+
+    fn header_value(&mut self, node: &Node) -> Option<String> {
+        let text = node.text(self.findings, "a header's value")?;
+        let is_plain = text.len() <= 1024 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !is_plain {
+            self.findings.error("T102", &node.place, "this can be no header's value");
+        }
+        is_plain.then(|| text.to_owned())
     }
 
     /// A period such as `60s`, `5m`, `24h`, `30d`, `13mo`, `7y`.

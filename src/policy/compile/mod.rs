@@ -15,6 +15,7 @@ mod log;
 mod meetings;
 mod mode;
 mod names;
+mod picture;
 mod purposes;
 mod recipients;
 mod region;
@@ -36,7 +37,7 @@ use super::model::{Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::Digest;
+use crate::terms::{CategoryId, Digest};
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -67,6 +68,7 @@ impl Policy {
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
                 company: Vec::new(),
+                stripped: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -108,6 +110,8 @@ struct Compiler<'f> {
     withheld: Vec<Limit>,
     /// What may not leave together or alone.
     company: Vec<Company>,
+    /// Categories of which metadata are to be taken out, and where that is said.
+    stripped: Vec<(CategoryId, Place)>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -130,6 +134,7 @@ impl Compiler<'_> {
         let recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
         let routes = fields.require(self.findings, "routes");
         let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
+        self.strips(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
         let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
@@ -149,9 +154,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("roles_as_processor") {
             self.roles_as_processor(node);
         }
-        if let Some(node) = fields.take("html_headers") {
-            self.html_headers(node);
-        }
+        let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
             self.promises.not_encoded = self.promises_in_words(node);
@@ -182,6 +185,7 @@ impl Compiler<'_> {
             checkpoint_every,
             terms_header_roles: terms.unwrap_or_default(),
             policy_link,
+            page_headers,
             tls: tls.rules,
             hsts: tls.hsts,
             promises: std::mem::take(&mut self.promises),

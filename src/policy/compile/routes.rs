@@ -54,6 +54,7 @@ impl Compiler<'_> {
             each,
             since: Vec::new(),
             regions: Vec::new(),
+            media: Vec::new(),
             fields: Vec::new(),
             open: Vec::new(),
             request: None,
@@ -67,6 +68,7 @@ impl Compiler<'_> {
             place,
         };
         self.what_refuses(&mut fields, &mut route);
+        self.picture(&mut fields, &mut route);
         route.regions = self.regions(&mut fields, &route);
         route.request = self.request(&mut fields, &route);
         route.since = self.since(&mut fields, &route);
@@ -203,17 +205,6 @@ impl Compiler<'_> {
             let unenforced = compiler.refuse(place, what, effect.clone());
             route.refuses.get_or_insert(unenforced);
         };
-        if let Some(node) = fields.take("media") {
-            for item in node.list(self.findings, "a list of media types") {
-                item.text(self.findings, "a media type");
-            }
-            refused(self, &node.place, "bodies other than JSON");
-        }
-        if let Some(node) = fields.take("body") {
-            let category = self.category(node);
-            self.names.bound_elsewhere.extend(category);
-            refused(self, &node.place, "a whole body as one category");
-        }
         if let Some(node) = fields.take("aggregate") {
             let forbidden = self.aggregate(node);
             self.forbidden_members(fields, &forbidden);
@@ -326,7 +317,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn category_of(
+    pub(super) fn category_of(
         &mut self,
         node: &Node,
         route: &Route,

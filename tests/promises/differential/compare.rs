@@ -156,9 +156,10 @@ pub(crate) fn compare(case: &Case) -> Result<Found, String> {
                 MalformedKind::MemberName => long > limits.member_name_bytes,
                 MalformedKind::Element => long > limits.element_bytes,
                 MalformedKind::Members => long as u64 > limits.members,
-                MalformedKind::Syntax | MalformedKind::Encoding | MalformedKind::Incomplete => {
-                    false
-                }
+                MalformedKind::Syntax
+                | MalformedKind::Encoding
+                | MalformedKind::Incomplete
+                | MalformedKind::Picture => false,
             };
             if refused { Ok(Found::Refused) } else { differs("refused", &kind, &expected) }
         }

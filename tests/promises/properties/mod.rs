@@ -6,6 +6,7 @@
 
 mod answers;
 mod chance;
+mod deliveries;
 mod found;
 mod laws;
 mod oracle;

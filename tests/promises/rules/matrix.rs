@@ -138,7 +138,13 @@ fn we_lock_releases_what_its_text_promises() {
         ("news-mailer", "marketing.news", notices, "@.mobile", "remove"),
         ("safety-mailer", "safety.notice", notices, "@.mobile", "keep"),
         // K-23, K-24: whether a cookie's id stands alone is asked of each element.
-        ("ad-server", "marketing.personal_ads", "GET /api/ads/profiles", "@.cookie_id", "pseudonym"),
+        (
+            "ad-server",
+            "marketing.personal_ads",
+            "GET /api/ads/profiles",
+            "@.cookie_id",
+            "pseudonym",
+        ),
         ("ad-server", "marketing.personal_ads", "GET /api/ads/profiles", "@.segment", "keep"),
         // K-33: a scope of pseudonyms of its own is not enforced yet.
         ("fraud-desk", "fraud.investigate", logs, "@.ip", "remove"),

@@ -294,6 +294,34 @@ fn consent_to_a_cookie_is_consent_to_a_purpose_with_a_text() {
 }
 
 #[test]
+fn a_picture_is_one_value_of_a_type_that_can_be_told_from_its_metadata() {
+    let with = |keys: &str, subject: &str| {
+        let route = format!(
+            "  - match: GET /photos/{{id}}\n    upstream: people\n    subjects: {{person: {subject}}}\n{keys}release:"
+        );
+        let text = spoilt("release:", &route);
+        match Policy::parse("small.yaml", &text) {
+            Ok(_) => Vec::new(),
+            Err(found) => found.findings.iter().map(|one| one.code).collect::<Vec<_>>(),
+        }
+    };
+    let (media, body) = ("    media: [image/png]\n", "    body: contact.email\n");
+    let both = format!("{media}{body}");
+    for (keys, subject, expected) in [
+        (both.clone(), "\"header:x-owner\"", &[][..]),
+        (both.clone(), "\"$.owner\"", &["T106"]),
+        (media.to_owned(), "\"path:id\"", &["T104"]),
+        (body.to_owned(), "\"path:id\"", &["T104"]),
+        (format!("    media: [image/gif]\n{body}"), "\"path:id\"", &["T104"]),
+        (format!("    media: [text/html]\n{body}"), "\"path:id\"", &["T104"]),
+        (format!("{both}    open: [\"$.width\"]\n"), "\"path:id\"", &["T104"]),
+        (format!("{media}    body: contact.photo\n"), "\"path:id\"", &["T101"]),
+    ] {
+        assert_eq!(with(&keys, subject), expected, "{keys}{subject}");
+    }
+}
+
+#[test]
 fn warnings_load_and_are_kept() {
     let cases = [
         ("T111", "account.id: {}", "account.id: {}\n  contact.phone: {}"),
