@@ -198,7 +198,7 @@ impl Question<'_> {
             ("Query parameters:", words::query(self.route)),
             ("What a request may bring:", words::brings(self.route)),
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
-            ("Pseudonyms:", words::pseudonyms(self.policy, &self.plan)),
+            ("Pseudonyms and scrubbed text:", words::pseudonyms(self.policy, &self.plan)),
             ("Not enforced yet:", words::unenforced(self.policy, &self.plan)),
         ]
     }

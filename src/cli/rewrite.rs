@@ -190,11 +190,10 @@ fn selector(option: &'static str, argument: &str, path: &str) -> Result<Selector
     })
 }
 
-/// What needs more than one value at a time, or a table, or is not enforced by this version: refused
+/// What needs more than one value at a time, or a table: refused
 /// rather than blanked in silence.
 fn unusable(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Scrub => Some("is not enforced yet"),
         Action::OwnLines => Some("needs to know who asks, which only the gateway does"),
         Action::Generalise(Generalisation::Group) => {
             Some("needs a table of groups, which only rules files have")
@@ -208,6 +207,7 @@ fn unusable(action: &Action) -> Option<&'static str> {
         | Action::AgentFamily
         | Action::PathTemplate
         | Action::Origin
+        | Action::Scrub
         | Action::Fpe
         | Action::Token
         | Action::Pseudonym(_)

@@ -6,7 +6,6 @@
 //!   limits have no order, and one more limit can only tighten.
 //! - Over several purposes the join again, so a field must be granted for each of them.
 
-use super::compile::instead_of;
 use super::model::{Field, Grant, Limit, Locator, Need, Policy, Route, Show};
 use super::plan::Cell;
 use super::{Place, RoleIndex};
@@ -190,7 +189,7 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
             because: format!("not enforced yet: {}", unenforced.what),
         });
     }
-    Some(enforceable(Decided { action, by: place.clone(), because: because.to_owned() }))
+    Some(Decided { action, by: place.clone(), because: because.to_owned() })
 }
 
 /// The answer of every limit that binds this field, to what the grants gave.
@@ -214,7 +213,7 @@ fn limits<'a>(
             }
             let first = to.first().cloned().unwrap_or(Action::Remove);
             let because = "limit".to_owned();
-            Some(enforceable(Decided { action: first, by: place.clone(), because }))
+            Some(Decided { action: first, by: place.clone(), because })
         }
         Limit::Withheld { categories, except_to, roles, because } => {
             let role = asked.policy.recipients.get(asked.recipient).map(|one| one.role);
@@ -229,18 +228,6 @@ fn limits<'a>(
         }
         Limit::ThirdParties { .. } | Limit::Sensitive { .. } | Limit::Minors { .. } => None,
     })
-}
-
-/// An action that this version does not carry out becomes one that it does. So before anything is
-/// joined: `scrub` and a mask meet at `blank`, which shows more than `remove`.
-fn enforceable(decided: Decided) -> Decided {
-    match instead_of(&decided.action) {
-        None => decided,
-        Some(action) => {
-            let because = format!("not enforced yet: action `{}`", decided.action);
-            Decided { action, because, ..decided }
-        }
-    }
 }
 
 /// Needs of this field alone: those of the grants that mention it, and of sensitive data.

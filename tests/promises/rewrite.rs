@@ -85,8 +85,9 @@ fn a_bad_rule_is_rejected_with_a_caret_under_what_is_wrong() {
              \u{20}             ^^^^^^^^^\n",
         ),
         (
-            "$.id=scrub",
-            "error: `scrub` is not enforced yet\n  --rule $.id=scrub\n              ^^^^^\n",
+            "$.id=own lines",
+            "error: `own lines` needs to know who asks, which only the gateway does\n  \
+             --rule $.id=own lines\n              ^^^^^^^^^\n",
         ),
         (
             "$.id",

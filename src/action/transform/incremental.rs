@@ -57,9 +57,7 @@ impl Treatment {
             Action::Token if self.opens.is_some() => return None,
             Action::Token => self.keyed(Keyed::Token)?,
             // No string is what these were made for: see `apply`.
-            Action::Scrub | Action::Remove | Action::Drop | Action::Refuse => {
-                State::Fixed(b"", Applied::Blanked)
-            }
+            Action::Remove | Action::Drop | Action::Refuse => State::Fixed(b"", Applied::Blanked),
             Action::Keep
             | Action::OwnLines
             | Action::Mask(Mask::BinAndLast4 | Mask::First(_) | Mask::Length)
@@ -70,6 +68,7 @@ impl Treatment {
             | Action::AgentFamily
             | Action::PathTemplate
             | Action::Origin
+            | Action::Scrub
             | Action::Fpe => return None,
         };
         Some(Incremental { state })

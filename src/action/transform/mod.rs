@@ -15,6 +15,7 @@ mod mask;
 mod network;
 mod number;
 mod permute;
+mod scrub;
 mod text;
 
 use std::collections::BTreeMap;
@@ -172,10 +173,9 @@ impl Treatment {
             }
             Action::Token => self.key.as_ref()?.write_token(self.canonical, text?, out)?,
             Action::Fpe => permute::permute(self.key.as_ref()?, self.canonical, value, out)?,
-            // This version refuses to guess what a detector would find (scrub). The others are dealt
-            // with before or elsewhere: see `apply`.
-            Action::Scrub
-            | Action::Keep
+            Action::Scrub => scrub::scrub(string?, out),
+            // These are dealt with before or elsewhere: see `apply`.
+            Action::Keep
             | Action::OwnLines
             | Action::Blank
             | Action::Remove

@@ -395,7 +395,14 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
             ("true", "blank"),
         ],
     ),
-    ("scrub", &[(r#""call +49 30 1234567""#, "blank")]),
+    (
+        "scrub",
+        &[
+            (r#""call +49 30 1234567""#, r#""call [phone]""#),
+            ("4111111111111111", "blank"),
+            ("true", "blank"),
+        ],
+    ),
     ("remove", &[(r#""x""#, "blank"), ("7", "blank")]),
     ("refuse", &[(r#""x""#, "blank")]),
     ("drop", &[(r#""x""#, "blank")]),

@@ -228,6 +228,10 @@ fn linkability(plan: &Plan) -> Vec<String> {
                 "{category}: a token; {recipient} can link it over time, nobody else can join it, \
                  and the gateway can turn it back"
             ),
+            Action::Scrub => format!(
+                "{category}: free text, scrubbed by best effort; names, and whatever has no form of its \
+                 own, stay in it"
+            ),
             Action::Fpe => format!(
                 "{category}: other digits of the same form; {recipient} can link them over time, until \
                  the key is changed; no other recipient can join them"

@@ -3,7 +3,6 @@
 use super::Compiler;
 use crate::policy::model::Limit;
 use crate::policy::syntax::{Fields, Node};
-use crate::terms::CategoryPattern;
 
 /// The kinds of limit, by the key that says which it is.
 const KINDS: [&str; 9] = [
@@ -71,15 +70,6 @@ impl Compiler<'_> {
         if let Some(node) = fields.require(self.findings, "to") {
             for item in node.one_or_many(self.findings, "actions") {
                 to.extend(self.action(item));
-            }
-            if let Some(action) =
-                to.iter().find(|action| super::release::instead_of(action).is_some())
-            {
-                let what = format!("action `{action}`");
-                let names: Vec<&str> = categories.iter().map(CategoryPattern::as_str).collect();
-                let effect =
-                    format!("{} is withheld or blanked where it decides", names.join(", "));
-                self.refuse(&node.place, what, effect);
             }
         }
         let except_to = fields.take("except_to").map(|node| self.recipient_list(node));

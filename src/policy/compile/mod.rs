@@ -30,7 +30,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::names::Names;
-pub(super) use self::release::instead_of;
 use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
 use super::model::{Limit, Policy, Promises, Unenforced};

@@ -13,30 +13,6 @@ const NEEDS: [(&str, Need); 4] = [
     ("one-time-grant", Need::OneTimeGrant),
 ];
 
-/// What this version does with an action that it does not carry out.
-pub(in crate::policy) fn instead_of(action: &Action) -> Option<Action> {
-    match action {
-        Action::Scrub => Some(Action::Remove),
-        Action::Keep
-        | Action::Mask(_)
-        | Action::Initials
-        | Action::FirstWord
-        | Action::Generalise(_)
-        | Action::IpPrefix { .. }
-        | Action::AgentFamily
-        | Action::PathTemplate
-        | Action::Origin
-        | Action::Fpe
-        | Action::Token
-        | Action::Pseudonym(_)
-        | Action::OwnLines
-        | Action::Blank
-        | Action::Remove
-        | Action::Drop
-        | Action::Refuse => None,
-    }
-}
-
 impl Compiler<'_> {
     pub(super) fn release(&mut self, node: &Node) -> Vec<Grant> {
         let items = node.list(self.findings, "a list of grants");
@@ -53,7 +29,7 @@ impl Compiler<'_> {
         let names: Vec<&str> = to.iter().map(crate::terms::RecipientId::as_str).collect();
         let to_whom = names.join(", ");
         let mut refuses = None;
-        let show = self.show(&mut fields, &to_whom, &mut place);
+        let show = self.show(&mut fields, &mut place);
         let needs = fields.take("needs").map(|node| self.needs(node)).unwrap_or_default();
         let only_own = fields.take("only_subject").is_some_and(|node| {
             // Whatever was meant, it narrows.
@@ -98,7 +74,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn show(&mut self, fields: &mut Fields<'_>, to_whom: &str, place: &mut Place) -> Option<Show> {
+    fn show(&mut self, fields: &mut Fields<'_>, place: &mut Place) -> Option<Show> {
         let (key, node) = fields.take_entry("show").or_else(|| {
             let message = "a grant has no `show`";
             self.findings.error("T102", fields.place(), message);
@@ -111,7 +87,7 @@ impl Compiler<'_> {
                 if among.is_some() {
                     self.findings.error("T102", key, "`among` belongs to `show: by-consent`");
                 }
-                Some(Show::Cells(self.show_cells(node, to_whom)))
+                Some(Show::Cells(self.show_cells(node)))
             }
             Some("by-order") => {
                 if among.is_some() {
@@ -137,20 +113,12 @@ impl Compiler<'_> {
     }
 
     /// Category pattern → action.
-    pub(super) fn show_cells(&mut self, node: &Node, to_whom: &str) -> Vec<ShowCell> {
+    pub(super) fn show_cells(&mut self, node: &Node) -> Vec<ShowCell> {
         let mut cells = Vec::new();
         for (key, node) in node.entries(self.findings, "categories with an action each") {
             let pattern = self.category_pattern_at(&key.text, &key.place);
             let Some(action) = self.action(node) else { continue };
             let Some(pattern) = pattern else { continue };
-            if instead_of(&action).is_some() {
-                let what = format!("action `{action}`");
-                let effect = match instead_of(&action) {
-                    Some(Action::Blank) => format!("{pattern} is blanked for {to_whom}"),
-                    _ => format!("{pattern} is withheld from {to_whom}"),
-                };
-                self.refuse(&node.place, what, effect);
-            }
             cells.push(ShowCell { pattern, action, place: key.place.clone() });
         }
         cells

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Compiler;
 use super::countries::EEA;
-use super::release::instead_of;
 use crate::policy::Place;
 use crate::policy::model::{Mechanism, Purpose, RegionSources, Transfers};
 use crate::policy::syntax::Node;
@@ -143,7 +142,7 @@ impl Compiler<'_> {
             node.date(self.findings);
         }
         let until = fields.take("until").map(|node| node.date(self.findings));
-        let measure = fields.take("measure").map(|node| self.show_cells(node, "the recipient"));
+        let measure = fields.take("measure").map(|node| self.show_cells(node));
         let measure = measure.unwrap_or_default();
         let consent = self.transfer_consent(kind, fields.take("consent"), &place, purposes);
         self.keeps(fields.take("keeps"));
@@ -159,10 +158,6 @@ impl Compiler<'_> {
                 refuses = Some(self.refuse(&place, what, "nothing passes by it"));
             }
             Some(Kind::Enforced | Kind::Consented) | None => {}
-        }
-        if measure.iter().any(|cell| instead_of(&cell.action).is_some()) {
-            let effect = "nothing passes by this mechanism";
-            refuses.get_or_insert(self.refuse(&place, "its measure", effect));
         }
         fields.finish(self.findings);
         let until = match until {

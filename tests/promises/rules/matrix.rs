@@ -84,8 +84,8 @@ fn letsmasak_releases_what_its_text_promises() {
         ("trust-team", "service.enforce", USER, "$.conduct[*]", "keep"),
         ("trust-team", "service.enforce", USER, "$.blocked", "keep"),
         ("user", "service.identify_users", USER, "$.conduct[*]", "remove"),
-        // L-24: free text only scrubbed, and scrubbing is not enforced yet.
-        ("call-centre", "service.support", ENQUIRY, "$.text", "remove"),
+        // L-24: free text only scrubbed.
+        ("call-centre", "service.support", ENQUIRY, "$.text", "scrub"),
         ("call-centre", "service.support", ENQUIRY, "$.fees", "keep"),
         ("call-centre", "service.support", USER, "$.bank_account", "remove"),
         // L-30 to L-32.

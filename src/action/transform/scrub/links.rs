@@ -12,9 +12,8 @@ pub(super) fn urls(text: &str) -> Vec<Range<usize>> {
     let mut from = 0;
     while let Some(start) = next_url(text, from) {
         let rest = &text[start..];
-        let ends = |sign: char| {
-            sign.is_whitespace() || sign.is_control() || "<>\"«»“”„".contains(sign)
-        };
+        let ends =
+            |sign: char| sign.is_whitespace() || sign.is_control() || "<>\"«»“”„".contains(sign);
         let end = rest.find(ends).unwrap_or(rest.len());
         let url = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '\'']);
         found.push(start..start + url.len());
@@ -36,9 +35,8 @@ fn next_url(text: &str, from: usize) -> Option<usize> {
                 return Some(at - length);
             }
         }
-        let is_word_start = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
         let www = rest.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"www."));
-        if www && is_word_start && rest.get(4).is_some_and(u8::is_ascii_alphanumeric) {
+        if www && rest.get(4).is_some_and(u8::is_ascii_alphanumeric) {
             return Some(at);
         }
         at += 1;
@@ -54,9 +52,7 @@ pub(super) fn emails(text: &str) -> Vec<Range<usize>> {
         if at < from {
             continue;
         }
-        let is_local = |sign: char| {
-            sign.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(sign)
-        };
+        let is_local = |sign: char| sign.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(sign);
         let before = &text[from..at];
         let local = before.trim_end_matches(is_local);
         let start = from + local.len();

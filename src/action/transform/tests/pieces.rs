@@ -54,7 +54,6 @@ fn these_actions_take_a_string_in_pieces_and_these_need_it_whole() {
         ("blank", Canonical::Text, true),
         ("redact", Canonical::Text, true),
         ("mask last 4", Canonical::Text, true),
-        ("scrub", Canonical::Text, true),
         ("pseudonym", Canonical::Phone, true),
         ("pseudonym daily", Canonical::Uuid, true),
         ("token", Canonical::Ip, true),
@@ -63,6 +62,7 @@ fn these_actions_take_a_string_in_pieces_and_these_need_it_whole() {
         ("pseudonym", Canonical::Email, false),
         ("token", Canonical::Text, false),
         ("keep", Canonical::Text, false),
+        ("scrub", Canonical::Text, false),
         ("mask first 2", Canonical::Text, false),
         ("generalise day", Canonical::Text, false),
     ];
