@@ -26,6 +26,9 @@ use crate::terms::{Personal, PurposePattern, RecipientId};
 /// Longest body: several times the longest record that somebody would write.
 const BODY_BYTES: usize = 64 << 10;
 
+/// Most requests listed at a time; those that are answered make room for the next.
+const REQUESTS: usize = 500;
+
 type Answer = Result<Response, Problem>;
 type Body = Result<Bytes, BytesRejection>;
 
@@ -49,6 +52,8 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/cases", put(|s, h, b| take("case", s, h, b)))
         .route("/v1/cases/{id}", get(case))
         .route("/v1/cases/{id}/closure", post(close_case))
+        .route("/v1/requests", get(requests))
+        .route("/v1/requests/{receipt}/answer", post(answer_request))
         .route("/v1/statements/query", post(statements))
         .route("/v1/policy", get(policy))
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
@@ -125,6 +130,36 @@ async fn case(State(state): State<AdminState>, Path(id): Path<String>) -> Answer
     let found = tokio::task::spawn_blocking(move || registers.case(&id)).await;
     let case = found.map_err(|_| Problem::Unavailable)??.ok_or(Problem::NotFound)?;
     Ok(document(StatusCode::OK, case_to_json(&case, case.is_open(Timestamp::now()))))
+}
+
+/// Requests of people that nobody answered yet, the oldest first.
+async fn requests(State(state): State<AdminState>) -> Answer {
+    let registers = Arc::clone(&state.registers);
+    let found = tokio::task::spawn_blocking(move || registers.open_requests(REQUESTS)).await;
+    let open = found.map_err(|_| Problem::Unavailable)??;
+    let open: Vec<Value> = open
+        .iter()
+        .map(|request| {
+            json!({
+                "receipt": request.receipt.id,
+                "received_at": request.receipt.received_at.to_string(),
+                "subject": request.subject.expose(),
+                "right": request.right,
+                "categories": request.categories,
+            })
+        })
+        .collect();
+    Ok(document(StatusCode::OK, json!({"requests": open})))
+}
+
+async fn answer_request(
+    State(state): State<AdminState>,
+    Path(receipt): Path<String>,
+    body: Body,
+) -> Answer {
+    no_body(body)?;
+    let recorded = change(&state, move |registers| registers.answer_request(&receipt)).await?;
+    Ok(document(StatusCode::OK, json!({"new": recorded == Recorded::New})))
 }
 
 fn no_body(body: Body) -> Result<(), Problem> {

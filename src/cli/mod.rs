@@ -16,6 +16,7 @@ mod markup;
 mod minimize;
 mod order;
 mod registers_file;
+mod report;
 mod rewrite;
 mod rules_file;
 mod run;
@@ -71,6 +72,8 @@ enum Command {
     Keys(keys::Keys),
     /// Verify the ledger.
     Ledger(ledger::Ledger),
+    /// Report what the ledger says about a person.
+    Report(report::Report),
     /// Make a development authority and certificates.
     Certs(certs::Certs),
 }
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Case(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Ledger(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Certs(command) => command.run(),
     }
 }

@@ -104,3 +104,24 @@ pub struct Facts<'a> {
     /// Subjects known from path and query.
     pub known: &'a [KnownSubject],
 }
+
+impl<'a> Facts<'a> {
+    /// A request of which no more is known than who asks, where and what for.
+    #[must_use]
+    pub const fn plain(
+        caller: &'a Caller,
+        route: &'a RouteMatch,
+        declared_purposes: &'a [PurposeId],
+    ) -> Self {
+        Self {
+            caller,
+            declared_purposes,
+            route,
+            query: &[],
+            case: &Named::Nothing,
+            order: &Named::Nothing,
+            gpc: false,
+            known: &[],
+        }
+    }
+}

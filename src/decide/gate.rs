@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::age::{self, Age};
 use super::company;
+use super::met::{Met, People};
 use super::subject::{self, SubjectGate, Whereabouts};
 use super::{Permit, SubjectIds};
 use crate::action::{Action, Period};
@@ -54,6 +55,8 @@ pub struct Judge {
     /// By role: ids known from the request or the document, in force for every element.
     known: Vec<Option<SubjectIds>>,
     undated: u64,
+    /// Of whom something leaves, where the rules ask the ledger to know.
+    people: Option<People>,
 }
 
 impl Judge {
@@ -61,7 +64,18 @@ impl Judge {
     #[must_use]
     pub fn new(permit: Arc<Permit>) -> Self {
         let known = permit.known.clone();
-        Self { permit, known, undated: 0 }
+        let people = permit.policy.ledger.subject_index.then(|| {
+            let mut people = People::default();
+            people.meet(&permit, &known, &permit.adjustments);
+            people
+        });
+        Self { permit, known, undated: 0, people }
+    }
+
+    /// Of whom something may leave since this was last asked. Nobody, where the rules do not ask for
+    /// an index of data subjects.
+    pub fn take_met(&mut self) -> Vec<Met> {
+        self.people.as_mut().map(People::take_new).unwrap_or_default()
     }
 
     /// In how many parts a date was missing or could not be read.
@@ -105,7 +119,11 @@ impl Judge {
         }
         let ages = age::ages(&self.permit, part, &ids, now);
         self.undated += u64::from(ages.contains(&Some(Age::Undated)));
-        gate(&self.permit, part, &ids, &ages, statements, now)
+        let gate = gate(&self.permit, part, &ids, &ages, statements, now)?;
+        if let (Gate::Release(adjustments), Some(people)) = (&gate, &mut self.people) {
+            people.meet(&self.permit, &ids, adjustments);
+        }
+        Ok(gate)
     }
 }
 

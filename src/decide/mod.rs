@@ -9,13 +9,17 @@ mod company;
 mod cookies;
 mod facts;
 mod gate;
+mod met;
 mod permit;
 mod query;
 mod request;
+mod service;
 mod subject;
 
 pub use cookies::agreed_cookies;
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
+pub use met::Met;
 pub use permit::{Permit, Refusal};
 pub use request::{decide, effective_purposes};
+pub use service::{Service, decide_service};

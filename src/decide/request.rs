@@ -23,42 +23,7 @@ pub fn decide(
     decision: DecisionId,
     now: Timestamp,
 ) -> Result<Permit, Refusal> {
-    let mut refusal = Refusal {
-        reason: RefusalReason::RecipientUnknown,
-        decision: decision.clone(),
-        recipient: None,
-        role: None,
-        purposes: Vec::new(),
-        detail: None,
-    };
-    let Some(recipient) = policy.recipients.get(&facts.caller.recipient) else {
-        return Err(refusal);
-    };
-    let Some(route) = policy.routes.get(facts.route.index) else {
-        return Err(refusal.because(RefusalReason::RouteNotCatalogued));
-    };
-    refusal.recipient = Some(facts.caller.recipient.clone());
-    refusal.role = Some(recipient.role);
-
-    if let Some(unenforced) = recipient.refuses.as_ref().or(route.refuses.as_ref()) {
-        return Err(refusal.because(RefusalReason::NotEnforced).in_words(&unenforced.what));
-    }
-    let in_date = recipient.contract.as_ref().is_some_and(|contract| today(now) <= contract.until);
-    if recipient.role.needs_contract() && !in_date {
-        return Err(refusal.because(RefusalReason::ContractExpired));
-    }
-
-    let purposes = effective_purposes(recipient, route, facts.caller, facts.declared_purposes)
-        .map_err(|reason| refusal.clone().because(reason))?;
-    refusal.purposes.clone_from(&purposes);
-    for purpose in &purposes {
-        let Some(rules) = policy.purposes.get(purpose) else {
-            return Err(refusal.because(RefusalReason::PurposeNotAllowed));
-        };
-        if rules.internal_only && recipient.role != Role::Internal {
-            return Err(refusal.because(RefusalReason::PurposeNotAllowed));
-        }
-    }
+    let (refusal, recipient, route, purposes) = standing(policy, facts, decision.clone(), now)?;
     let case = case(policy, &purposes, facts, now)
         .map_err(|detail| refusal.clone().because(RefusalReason::CaseRequired).in_words(detail))?;
     let order = order(policy, recipient, facts, now)
@@ -126,6 +91,55 @@ pub fn decide(
     }
     permit.one_time_grants = one_time_grants(&permit, facts, now);
     Ok(permit)
+}
+
+/// Who asks, for which route and for what, with the refusal that later reasons fill in.
+type Standing<'a> = (Refusal, &'a Recipient, &'a Route, Vec<PurposeId>);
+
+/// The first steps, which every route has in common: recipient, route, contract, purposes.
+pub(super) fn standing<'a>(
+    policy: &'a Policy,
+    facts: &Facts<'_>,
+    decision: DecisionId,
+    now: Timestamp,
+) -> Result<Standing<'a>, Refusal> {
+    let mut refusal = Refusal {
+        reason: RefusalReason::RecipientUnknown,
+        decision,
+        recipient: None,
+        role: None,
+        purposes: Vec::new(),
+        detail: None,
+    };
+    let Some(recipient) = policy.recipients.get(&facts.caller.recipient) else {
+        return Err(refusal);
+    };
+    let Some(route) = policy.routes.get(facts.route.index) else {
+        return Err(refusal.because(RefusalReason::RouteNotCatalogued));
+    };
+    refusal.recipient = Some(facts.caller.recipient.clone());
+    refusal.role = Some(recipient.role);
+
+    if let Some(unenforced) = recipient.refuses.as_ref().or(route.refuses.as_ref()) {
+        return Err(refusal.because(RefusalReason::NotEnforced).in_words(&unenforced.what));
+    }
+    let in_date = recipient.contract.as_ref().is_some_and(|contract| today(now) <= contract.until);
+    if recipient.role.needs_contract() && !in_date {
+        return Err(refusal.because(RefusalReason::ContractExpired));
+    }
+
+    let purposes = effective_purposes(recipient, route, facts.caller, facts.declared_purposes)
+        .map_err(|reason| refusal.clone().because(reason))?;
+    refusal.purposes.clone_from(&purposes);
+    for purpose in &purposes {
+        let Some(rules) = policy.purposes.get(purpose) else {
+            return Err(refusal.because(RefusalReason::PurposeNotAllowed));
+        };
+        if rules.internal_only && recipient.role != Role::Internal {
+            return Err(refusal.because(RefusalReason::PurposeNotAllowed));
+        }
+    }
+    Ok((refusal, recipient, route, purposes))
 }
 
 /// The grants for one use that the answer rests on: one for each person known so far and purpose.
@@ -248,7 +262,7 @@ fn reachable(policy: &Policy, recipient: &Recipient, now: Timestamp) -> bool {
 }
 
 impl Refusal {
-    fn because(mut self, reason: RefusalReason) -> Self {
+    pub(super) fn because(mut self, reason: RefusalReason) -> Self {
         self.reason = reason;
         self
     }

@@ -312,6 +312,9 @@ pub(super) fn valid_consents<'a>(
     let mut found = Vec::new();
     let rules = asker.policy.purposes.get(purpose).filter(|_| asker.policy.registers.consent);
     let Some(rules) = rules else { return Err(missing) };
+    if said.consents_unknown {
+        return Err(RefusalReason::ConsentUnknown);
+    }
     for consent in said.consents.iter().filter(|consent| consent.purpose == *purpose) {
         let names_recipient = consent.recipients.contains(asker.recipient);
         let covers_recipient =

@@ -25,20 +25,22 @@ use super::fault::RequestFault;
 use super::minimizing::Minimizing;
 use super::respond::{self, Released};
 use super::returned::Opener;
+use super::rights::Given;
 use super::route::{Opened, Target, Tokens};
 use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
 use super::waits::Asked;
-use super::{authority, fit, headers, observed, purpose, request_body, serve};
+use super::{authority, fit, headers, observed, purpose, request_body, rights, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
+    decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::observe::Event;
-use crate::policy::model::{Locator, Route};
+use crate::policy::model::{Locator, Route, Serve};
 use crate::policy::{Mode, Policy};
 use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
 
@@ -77,6 +79,15 @@ pub(super) async fn exchange(
             account.served(response.status());
             response
         }
+        Ok(Answered::Given(given)) => {
+            let response = if given.is_receipt {
+                respond::taken(&account.policy, &given.document)
+            } else {
+                respond::served(&account.policy, &given.document)
+            };
+            account.released(response.status());
+            response
+        }
         Err(NotReleased::Fault(fault)) => {
             let refusal = not_understood(fault, &account.decision);
             let response = respond::fault(&account.policy, fault, &account.decision);
@@ -113,6 +124,8 @@ enum Answered {
     Released(Ready),
     /// A document of our own, about nobody.
     Own(Map<String, Value>),
+    /// A document of our own for one person.
+    Given(Given),
 }
 
 /// An answer that may begin to leave.
@@ -156,7 +169,10 @@ async fn walk(
     account.authority = Some(host);
     let target = Target::judge(&head.uri)?;
     let matched = target.matches(&policy, &head.method);
-    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
+    let takes_body = matched.as_ref().is_some_and(|at| {
+        let route = &policy.routes[at.index];
+        route.request.is_some() || route.serve.is_some_and(Serve::takes_body)
+    });
     if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
@@ -170,6 +186,19 @@ async fn walk(
     {
         account.route = Some(route);
         return Ok(Answered::Own(document));
+    }
+    if let Some(matched) = matched.as_ref()
+        && policy.routes[matched.index].serve == Some(Serve::Objection)
+    {
+        account.route = Some(policy.routes[matched.index].id.clone());
+        if policy.routes[matched.index].mode != Mode::Enforce {
+            return Err(refusal(account, RefusalReason::NotInForce, None).into());
+        }
+        let asked = (&head.headers, body);
+        return rights::object(gateway, &policy, matched, asked, &account.decision)
+            .await
+            .map(Answered::Given)
+            .map_err(|reason| refusal(account, reason, None).into());
     }
     let declared_purposes = purpose::declared(&head.headers)?;
     let case = purpose::id(&head.headers, &purpose::TAMIS_CASE)?;
@@ -189,6 +218,23 @@ async fn walk(
     let route = &policy.routes[matched.index];
     account.route = Some(route.id.clone());
     account.mode = route.mode;
+    if route.serve.is_some() {
+        let query = target.parameter_names();
+        let facts = Facts { query: &query, ..Facts::plain(&caller, &matched, &declared_purposes) };
+        let service = decide_service(&policy, &facts, account.decision.clone(), now)?;
+        if route.mode != Mode::Enforce {
+            return Err(refusal(account, RefusalReason::NotInForce, Some((&caller, role))).into());
+        }
+        account.established(role.map(|role| (caller.recipient.clone(), role)), service.purposes());
+        let asked = (&head.headers, body);
+        return rights::give(gateway, &policy, &service, route, asked, now)
+            .await
+            .map(Answered::Given)
+            .map_err(|reason| {
+                let purposes = service.purposes().to_vec();
+                Refusal { purposes, ..refusal(account, reason, Some((&caller, role))) }.into()
+            });
+    }
     let opener = Opener::before(&gateway.keys, &policy, &caller, route, &declared_purposes);
     let Opened { target, matched, tokens } = target
         .opened(route, matched, &opener)
@@ -284,10 +330,12 @@ async fn walk(
     };
 
     // No disclosure without its entry.
-    let receipt = gateway.ledger.open(&Disclosure::of(&permit)).await.map_err(|unavailable| {
-        Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
-        permitted_but(&permit, RefusalReason::LedgerUnavailable)
-    })?;
+    let met = transit.take_met();
+    let receipt =
+        gateway.ledger.open(&Disclosure::of(&permit, met)).await.map_err(|unavailable| {
+            Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
+            permitted_but(&permit, RefusalReason::LedgerUnavailable)
+        })?;
     let head_only = head.method == Method::HEAD;
     if !head_only {
         use_grants(gateway, &permit, &receipt).await?;

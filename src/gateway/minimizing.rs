@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::action::Action;
-use crate::decide::{Adjustment, Gate, Judge, Part, Permit, SubjectIds};
+use crate::decide::{Adjustment, Gate, Judge, Met, Part, Permit, SubjectIds};
 use crate::keys::KeyRing;
 use crate::minimize::{
     Finish, JsonLimits, Located, Malformed, Minimizer, Need, Question, Scope, Tally, Treatments,
@@ -166,6 +166,11 @@ impl Minimizing {
                 Finish::Verdicts(questions) => self.answer(questions, now)?,
             }
         }
+    }
+
+    /// Of whom something may leave since this was last asked.
+    pub fn take_met(&mut self) -> Vec<Met> {
+        self.judge.take_met()
     }
 
     /// What has been counted so far.

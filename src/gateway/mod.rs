@@ -26,11 +26,15 @@ mod account;
 mod body;
 mod checkpoints;
 mod cookies;
+mod pace;
 mod respond;
+mod rights;
 mod serve;
 
 mod waits;
 
+mod consents;
+mod erasures;
 mod listener;
 mod redirect;
 mod service;
@@ -39,6 +43,7 @@ mod state;
 mod strict;
 mod tls;
 
+pub(crate) use start::subject_index;
 pub use start::{Addresses, Running, StartError, Stores};
 pub use state::Gateway;
 pub use tls::TlsError;

@@ -22,13 +22,15 @@ use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
-use super::{account, fit, headers, purpose, request_body, serve};
-use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide};
+use super::{account, fit, headers, purpose, request_body, rights, serve};
+use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_service};
 use crate::keys::KeyRing;
+use crate::ledger::{ToldToOthers, subject_report};
 use crate::minimize::{JsonLimits, Tally};
 use crate::observe::{AccessDecision, AccessLine, Salt, coarser};
+use crate::policy::model::Serve;
 use crate::policy::{Mode, Policy};
-use crate::registers::Registers;
+use crate::registers::{Registers, RequestReceipt};
 use crate::terms::{DecisionId, RefusalReason, RouteId};
 
 /// The salt of every rehearsed day, so that pseudonyms in log lines can be written down. The gateway
@@ -247,12 +249,27 @@ fn play(
         *route = Some(id);
         return Ok(Played::Own(document));
     }
+    if let Some(matched) = matched.as_ref()
+        && policy.routes[matched.index].serve == Some(Serve::Objection)
+    {
+        *route = Some(policy.routes[matched.index].id.clone());
+        let (_, purpose) = rights::whose(&stage.keys, policy, matched)
+            .ok_or_else(|| refused(RefusalReason::NotFound))?;
+        return Ok(Played::Own(rights::heard_of(&purpose)));
+    }
     let declared_purposes = purpose::declared(&asked.headers).map_err(malformed)?;
     let case = purpose::id(&asked.headers, &purpose::TAMIS_CASE).map_err(malformed)?;
     let order = purpose::id(&asked.headers, &purpose::TAMIS_ORDER).map_err(malformed)?;
     let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
     let rules = &policy.routes[matched.index];
     *route = Some(rules.id.clone());
+    if let Some(serve) = rules.serve {
+        let query = target.parameter_names();
+        let plain = Facts::plain(&asked.caller, &matched, &declared_purposes);
+        let facts = Facts { query: &query, ..plain };
+        decide_service(policy, &facts, decision.clone(), stage.now)?;
+        return Ok(Played::Own(would_be_given(policy, serve, stage.now)));
+    }
     let opener = Opener::before(&stage.keys, policy, &asked.caller, rules, &declared_purposes);
     let Opened { target, matched, tokens } = target
         .opened(rules, matched, &opener)
@@ -344,4 +361,18 @@ fn play(
         }
     }
     Ok(Played::Released { permit, body, tally })
+}
+
+/// What a person would be given: the report of an empty ledger, or a receipt.
+fn would_be_given(policy: &Policy, serve: Serve, now: Timestamp) -> Map<String, Value> {
+    match serve {
+        Serve::RightsInbox(right) => {
+            let receipt = RequestReceipt { id: "rq_rehearsal".into(), received_at: now };
+            rights::receipt(right, &receipt)
+        }
+        Serve::SubjectReport | Serve::Objection | Serve::PolicyDocument => {
+            let nothing = ToldToOthers { disclosures: Vec::new(), up_to: None };
+            subject_report(policy, &nothing, now)
+        }
+    }
 }

@@ -102,6 +102,9 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
     if is_told {
         insert(headers, TAMIS_DECISION, refusal.decision.as_str());
     }
@@ -132,6 +135,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::NothingGranted
         | RefusalReason::ConsentMissing
         | RefusalReason::ConsentStale
+        | RefusalReason::ConsentUnknown
         | RefusalReason::NoticeMissing
         | RefusalReason::Restricted
         | RefusalReason::Erased
@@ -146,6 +150,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::UpstreamUnavailable
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
         RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        RefusalReason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         RefusalReason::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
@@ -174,6 +179,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::NothingGranted => "Nothing is released to this caller for this purpose.",
         RefusalReason::ConsentMissing => "The data subject has not consented.",
         RefusalReason::ConsentStale => "The data subject consented to an earlier text.",
+        RefusalReason::ConsentUnknown => "Whether the data subject consented is not known now.",
         RefusalReason::NoticeMissing => "The data subject was not told.",
         RefusalReason::Restricted => "Processing is restricted.",
         RefusalReason::Erased => "The data subject was erased.",
@@ -192,6 +198,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::RequestContent => "The request's body is not what is asked for.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
         RefusalReason::RegisterStale => "The registers are not available.",
+        RefusalReason::RateLimited => "Asked too often; try again in a minute.",
         RefusalReason::Overloaded => "Too many requests at once.",
         RefusalReason::PolicyInvalid => "The gateway has a fault.",
     }
@@ -256,6 +263,13 @@ pub(super) fn served(policy: &Policy, document: &Map<String, Value>) -> Response
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     own_headers(headers, policy);
+    response
+}
+
+/// A receipt: what was asked is taken, and somebody will see to it.
+pub(super) fn taken(policy: &Policy, document: &Map<String, Value>) -> Response<ClientBody> {
+    let mut response = served(policy, document);
+    *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
 

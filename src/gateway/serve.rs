@@ -13,6 +13,8 @@ pub(super) fn document(policy: &Policy, route: usize) -> Option<(RouteId, Map<St
     let route = &policy.routes[route];
     let document = match route.serve? {
         Serve::PolicyDocument => policy_document(policy),
+        // Not for everybody: see `rights`.
+        Serve::SubjectReport | Serve::RightsInbox(_) | Serve::Objection => return None,
     };
     Some((route.id.clone(), document))
 }

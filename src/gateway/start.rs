@@ -19,8 +19,12 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
+use super::consents::{Feed, keep_reading};
+use super::erasures::keep_settling;
 use super::listener::Door;
+use super::pace::Pace;
 use super::redirect::Redirect;
+use super::rights::REPORTS;
 use super::state::Gateway;
 use super::tls::{Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
@@ -32,10 +36,10 @@ use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
-use crate::ledger::{FileLedger, Ledger, LedgerUnavailable, Note};
+use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
+use crate::registers::{EmbeddedRegisters, FedRegisters, Registers, RegistersUnavailable};
 
 /// Why the gateway did not start. Nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +121,26 @@ pub struct Running {
     checkpoints: Option<Arc<Checkpoints>>,
 }
 
+/// What runs on stores of our own.
+struct Embedded {
+    registers: Arc<EmbeddedRegisters>,
+    feed: Option<Feed>,
+    index: Arc<SubjectIndex>,
+}
+
+/// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
+/// whoever is erased is to be forgotten by it all the same.
+///
+/// # Errors
+/// The file cannot be used.
+pub(crate) fn subject_index(
+    ledger: &Path,
+    keys: &KeyRing,
+) -> Result<Arc<SubjectIndex>, LedgerUnavailable> {
+    let keys = keys.index_keys().into_iter().map(|(rows, secrets)| IndexKey { rows, secrets });
+    SubjectIndex::open(ledger, keys.collect()).map(Arc::new)
+}
+
 /// Stores that an embedder or a test brings along.
 pub struct Stores {
     /// What people have said.
@@ -134,14 +158,23 @@ impl Gateway {
         let policy = policy(&config.rules)?;
         let metrics = Arc::new(Metrics::new());
         let registers = Arc::new(EmbeddedRegisters::open(&config.registers)?);
+        let keys = KeyRing::open(&config.key_ring)?;
         let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
-        let ledger = Arc::new(ledger);
+        let index = subject_index(&config.ledger, &keys)?;
+        let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
         let checkpoints = checkpoints(&config, &policy, &ledger, &metrics)?;
-        let stores = Stores {
-            registers: Arc::<EmbeddedRegisters>::clone(&registers) as Arc<dyn Registers>,
-            ledger,
+        let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
+        let answering: Arc<dyn Registers> = match &feed {
+            None => Arc::<EmbeddedRegisters>::clone(&registers),
+            Some(feed) => {
+                // Before the first request, so that a start does not refuse what a run would not.
+                feed.read(&policy, &mut None);
+                Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
+            }
         };
-        let mut running = Self::start_on(config, policy, stores, Some(registers), metrics).await?;
+        let stores = Stores { registers: answering, ledger };
+        let embedded = Embedded { registers, feed, index };
+        let mut running = Self::start_on(config, policy, stores, Some(embedded), metrics).await?;
         if let Some(checkpoints) = checkpoints {
             running.upkeep.spawn(Arc::clone(&checkpoints).keep_signing());
             running.checkpoints = Some(checkpoints);
@@ -150,7 +183,8 @@ impl Gateway {
     }
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
-    /// since they work on the embedded registers.
+    /// since they work on the embedded registers, and no file of consents is read: what the stores
+    /// say counts.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -165,7 +199,7 @@ impl Gateway {
         config: Config,
         policy: Policy,
         stores: Stores,
-        embedded: Option<Arc<EmbeddedRegisters>>,
+        embedded: Option<Embedded>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
         let upstreams = Upstreams::new(&config.upstreams)?;
@@ -212,6 +246,8 @@ impl Gateway {
             waits: Waits::default(),
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
+            pace: Pace::default(),
+            reports: Semaphore::new(REPORTS),
         });
         let (stop, stopping) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(connections(config.limits.connections)));
@@ -228,7 +264,11 @@ impl Gateway {
             upkeep.spawn(issuer.keep_fresh());
         }
         let is_stopping = Arc::new(AtomicBool::new(false));
-        if let Some(registers) = embedded {
+        if let Some(Embedded { registers, feed, index }) = embedded {
+            upkeep.spawn(keep_settling(Arc::clone(&registers), index));
+            if let Some(feed) = feed {
+                upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
+            }
             let ledger = Arc::clone(&gateway.ledger);
             let drain =
                 ChangeDrain::new(Arc::clone(&registers), Arc::clone(&ledger), Arc::clone(&metrics));

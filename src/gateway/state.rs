@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use super::authority::Names;
+use super::pace::Pace;
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use crate::config::Limits;
@@ -31,4 +33,7 @@ pub struct Gateway {
     pub(super) waits: Waits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
+    pub(super) pace: Pace,
+    /// Turns for reading the ledger.
+    pub(super) reports: Semaphore,
 }

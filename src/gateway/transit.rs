@@ -18,8 +18,8 @@ use super::decode::{DecodeError, Decoder};
 use super::minimizing::{Minimizing, MinimizingError};
 use super::upstream::{UpstreamBody, UpstreamFault};
 use crate::action::Action;
-use crate::decide::Permit;
-use crate::ledger::{Ledger, Outcome, Receipt};
+use crate::decide::{Met, Permit};
+use crate::ledger::{Concerned, Ledger, Outcome, Receipt};
 use crate::minimize::Tally;
 use crate::observe::{Event, Metrics};
 use crate::policy::CellId;
@@ -143,6 +143,11 @@ impl Transit {
         Ok(finished?)
     }
 
+    /// Of whom something is in what was written since this was last asked.
+    pub(super) fn take_met(&mut self) -> Vec<Met> {
+        self.minimizing.take_met()
+    }
+
     /// What has been counted so far.
     pub(super) fn tally(&self) -> &Tally {
         self.minimizing.tally()
@@ -232,6 +237,15 @@ pub(super) async fn deliver(
                 break error.reason();
             }
         };
+        // Nothing of anybody without their entry.
+        let met = transit.take_met();
+        if !met.is_empty() {
+            let people = Concerned::of(&transit.permit, met);
+            if let Err(unavailable) = ledger.also(&receipt, &people).await {
+                Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
+                break RefusalReason::LedgerUnavailable;
+            }
+        }
         if !out.is_empty() {
             let length = out.len() as u64;
             // A client that takes nothing, or has left, ends its answer.

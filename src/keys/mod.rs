@@ -4,6 +4,7 @@
 //! can read, or that has no key is refused: there is no default key to fall back to.
 
 mod entries;
+mod index;
 mod life;
 mod note;
 mod ring;

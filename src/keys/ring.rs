@@ -136,6 +136,11 @@ impl KeyRing {
         self.newest
     }
 
+    /// Every version in the ring, ascending.
+    pub fn versions(&self) -> impl DoubleEndedIterator<Item = NonZeroU32> {
+        self.keys.keys().copied()
+    }
+
     /// The newest key of `domain`.
     #[must_use]
     pub fn key(&self, domain: &Domain<'_>) -> DomainKey {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::action::Action;
-use crate::decide::{Permit, Refusal};
+use crate::decide::{Met, Permit, Refusal};
 use crate::policy::{Plan, Policy};
-use crate::terms::{DecisionId, Digest, LegalOrder, RefusalReason, RouteId};
+use crate::terms::{DataSubject, DecisionId, Digest, LegalOrder, RefusalReason, RouteId};
 
 /// An opening record: this is about to be disclosed.
 #[derive(Clone, Debug)]
@@ -36,17 +36,49 @@ pub struct Disclosure {
     pub released: Vec<(String, String)>,
     /// Category → why not.
     pub withheld: Vec<(String, String)>,
+    /// Whom it is about, as far as that is known before the first byte leaves; empty where the rules
+    /// ask for no index of data subjects.
+    pub people: Vec<Concerned>,
+}
+
+/// People in one role of a disclosure. The ledger makes tags of them and forgets who they are.
+#[derive(Clone, Debug)]
+pub struct Concerned {
+    /// The role, as the rules call it.
+    pub role: String,
+    /// Category → action, for what may leave of them.
+    pub categories: Vec<(String, String)>,
+    /// Who.
+    pub people: Vec<DataSubject>,
+}
+
+impl Concerned {
+    /// The people met under `permit`, by role.
+    #[must_use]
+    pub fn of(permit: &Permit, met: Vec<Met>) -> Vec<Self> {
+        let route = &permit.policy().routes[permit.plan().route_index];
+        let mut by_role: BTreeMap<usize, Vec<DataSubject>> = BTreeMap::new();
+        for Met { role, person } in met {
+            by_role.entry(role).or_default().push(person);
+        }
+        let concerned = by_role.into_iter().filter_map(|(role, people)| {
+            let name = route.subjects.get(role)?.role.to_string();
+            let (categories, _) = categories(permit.plan(), permit.order(), Some(role));
+            Some(Self { role: name, categories, people })
+        });
+        concerned.collect()
+    }
 }
 
 impl Disclosure {
-    /// What `permit` allows to leave. A category that stands at several places is entered with the
+    /// What `permit` allows to leave, and of whom as far as they were `met`. A category that stands at several places is entered with the
     /// most open of its actions as released, since that is what the recipient learns.
     #[must_use]
-    pub fn of(permit: &Permit) -> Self {
+    pub fn of(permit: &Permit, met: Vec<Met>) -> Self {
         let policy = permit.policy();
         let plan = permit.plan();
         let recipient = policy.recipients.get(permit.recipient());
-        let (released, withheld) = categories(plan, permit.order());
+        let (released, withheld) = categories(plan, permit.order(), None);
         Self {
             decision: permit.decision().clone(),
             policy: (policy.id.to_string(), policy.revision.clone(), policy.digest),
@@ -70,6 +102,7 @@ impl Disclosure {
             }),
             released,
             withheld,
+            people: Concerned::of(permit, met),
         }
     }
 }
@@ -77,12 +110,17 @@ impl Disclosure {
 /// A category and a word about it.
 type Pairs = Vec<(String, String)>;
 
-/// Category → action of all that may leave, and category → reason of what may not at any place.
-fn categories(plan: &Plan, order: Option<&LegalOrder>) -> (Pairs, Pairs) {
+/// Category → action of all that may leave, and category → reason of what may not at any place; of one
+/// role, or of all.
+fn categories(plan: &Plan, order: Option<&LegalOrder>, role: Option<usize>) -> (Pairs, Pairs) {
     let mut released = BTreeMap::<&str, &Action>::new();
     let mut withheld = BTreeMap::<&str, &str>::new();
     for cell in &plan.cells {
         let Some(category) = &cell.category else { continue };
+        let whose = cell.of.map_or(0, |role| usize::from(role.0));
+        if role.is_some_and(|role| role != whose) {
+            continue;
+        }
         let unlisted = order.is_some_and(|order| !order.categories.contains(category));
         if unlisted {
             withheld.entry(category.as_str()).or_insert("not listed in the order");
@@ -195,6 +233,18 @@ pub enum Note {
         change: String,
         /// The purpose or pattern, where the statement has one.
         purpose: Option<String>,
+    },
+    /// The gateway gave a person something of its own: a report, or a receipt for a request. Whom
+    /// stays in the registers.
+    Service {
+        /// The decision's id.
+        decision: DecisionId,
+        /// `subject-report`, `objection`, or the right that was asked for.
+        service: &'static str,
+        /// The route.
+        route: String,
+        /// The policy's digest.
+        policy: Digest,
     },
     /// From here on disclosures rest on this policy.
     Policy {

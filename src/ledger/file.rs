@@ -7,20 +7,26 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::record::{self, Body};
 use super::tail::{Mount, Position, SEGMENT_BYTES, Tail};
+use super::told::about;
 use super::tree::Frontier;
-use super::{Disclosure, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused};
+use super::{
+    Concerned, Disclosure, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
+    SubjectIndex, ToldToOthers,
+};
 use crate::observe::Metrics;
+use crate::terms::DataSubject;
 
 /// Most records of one sync: a longer batch only adds to the wait of its first opening.
 const BATCH_RECORDS: usize = 256;
@@ -29,8 +35,13 @@ const BATCH_RECORDS: usize = 256;
 /// requests, so that there must be a bound.
 const WAITING_ENTRIES: usize = 65_536;
 
+/// Most tags in one record, some 40 KB.
+const TAGS: usize = 1024;
+
 /// A ledger of one gateway; a second process on the same directory is refused.
 pub struct FileLedger {
+    directory: PathBuf,
+    index: Option<Arc<SubjectIndex>>,
     queue: Option<mpsc::Sender<Job>>,
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
@@ -73,7 +84,7 @@ impl FileLedger {
     /// # Errors
     /// The directory cannot be used, is locked, or its chain is broken.
     pub fn open(directory: &Path, node: &str) -> Result<Self, LedgerUnavailable> {
-        Self::start(Tail::open(directory, node, SEGMENT_BYTES, plain())?, None)
+        Self::start(directory, Tail::open(directory, node, SEGMENT_BYTES, plain())?, None)
     }
 
     /// As [`open`](Self::open), with the time of each commit in `metrics`.
@@ -85,10 +96,18 @@ impl FileLedger {
         node: &str,
         metrics: Arc<Metrics>,
     ) -> Result<Self, LedgerUnavailable> {
-        Self::start(Tail::open(directory, node, SEGMENT_BYTES, plain())?, Some(metrics))
+        Self::start(directory, Tail::open(directory, node, SEGMENT_BYTES, plain())?, Some(metrics))
+    }
+
+    /// With an index of data subjects, which is opened in the same directory.
+    #[must_use]
+    pub fn with_index(mut self, index: Arc<SubjectIndex>) -> Self {
+        self.index = Some(index);
+        self
     }
 
     pub(super) fn start(
+        directory: &Path,
         tail: Tail,
         metrics: Option<Arc<Metrics>>,
     ) -> Result<Self, LedgerUnavailable> {
@@ -107,7 +126,8 @@ impl FileLedger {
             .name("ledger".into())
             .spawn(move || writer.run(&jobs))
             .map_err(|error| LedgerUnavailable(format!("thread: {}", error.kind())))?;
-        Ok(Self { queue: Some(queue), shared, writer: Some(writer) })
+        let (directory, index) = (directory.to_owned(), None);
+        Ok(Self { directory, index, queue: Some(queue), shared, writer: Some(writer) })
     }
 
     /// The tree over all records that are durable now.
@@ -132,6 +152,34 @@ impl FileLedger {
         answered.await.unwrap_or_else(|_| Err(writer_gone()))
     }
 
+    async fn enter_further(
+        &self,
+        receipt: &Receipt,
+        parts: Vec<Concerned>,
+    ) -> Result<(), LedgerUnavailable> {
+        for part in parts {
+            let body = self.tagged(record::subjects(receipt), vec![part]).await?;
+            self.await_entry(body).await?;
+        }
+        Ok(())
+    }
+
+    /// The body with tags of these people.
+    async fn tagged(
+        &self,
+        mut body: Body,
+        people: Vec<Concerned>,
+    ) -> Result<Body, LedgerUnavailable> {
+        if people.is_empty() {
+            return Ok(body);
+        }
+        let index = self.index.clone().ok_or_else(|| LedgerUnavailable(super::NO_INDEX.into()))?;
+        let tagged = tokio::task::spawn_blocking(move || {
+            record::tag(&mut body, &people, &index).map(|()| body)
+        });
+        tagged.await.map_err(|_| LedgerUnavailable("the index of subjects failed".into()))?
+    }
+
     fn add(&self, body: Body) {
         let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         if waiting >= WAITING_ENTRIES || self.send(Job::Unawaited(body)).is_err() {
@@ -152,8 +200,21 @@ impl Ledger for FileLedger {
         disclosure: &'a Disclosure,
     ) -> Pin<Box<dyn Future<Output = Result<Receipt, LedgerUnavailable>> + Send + 'a>> {
         Box::pin(async move {
-            let sequence = self.await_entry(record::disclosure(disclosure)).await?;
-            Ok(Receipt { sequence, decision: disclosure.decision.clone() })
+            // No line grows with an answer: whoever does not fit into the opening follows it.
+            let mut people = parts(&disclosure.people);
+            let mut room = TAGS;
+            let fits = |part: &&Concerned| {
+                let fits = part.people.len() <= room;
+                room = room.saturating_sub(part.people.len());
+                fits
+            };
+            let first = people.iter().take_while(fits).count();
+            let further = people.split_off(first);
+            let body = self.tagged(record::disclosure(disclosure), people).await?;
+            let sequence = self.await_entry(body).await?;
+            let receipt = Receipt { sequence, decision: disclosure.decision.clone() };
+            self.enter_further(&receipt, further).await?;
+            Ok(receipt)
         })
     }
 
@@ -170,6 +231,29 @@ impl Ledger for FileLedger {
         note: &'a Note,
     ) -> Pin<Box<dyn Future<Output = Result<u64, LedgerUnavailable>> + Send + 'a>> {
         Box::pin(self.await_entry(record::note(note)))
+    }
+
+    fn also<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        people: &'a [Concerned],
+    ) -> Pin<Box<dyn Future<Output = Result<(), LedgerUnavailable>> + Send + 'a>> {
+        Box::pin(self.enter_further(receipt, parts(people)))
+    }
+
+    fn about<'a>(
+        &'a self,
+        person: &'a DataSubject,
+    ) -> Pin<Box<dyn Future<Output = Result<ToldToOthers, LedgerUnavailable>> + Send + 'a>> {
+        let (directory, index, person) =
+            (self.directory.clone(), self.index.clone(), person.clone());
+        Box::pin(async move {
+            let index = index.ok_or_else(|| LedgerUnavailable(super::NO_INDEX.into()))?;
+            let read = tokio::task::spawn_blocking(move || {
+                about(&directory, &index, &person, Timestamp::now())
+            });
+            read.await.map_err(|_| LedgerUnavailable("the ledger was not read".into()))?
+        })
     }
 
     fn writable(&self) -> Result<(), LedgerUnavailable> {
@@ -281,6 +365,19 @@ impl Writer {
         state.tree.clone_from(self.tail.tree());
         result
     }
+}
+
+/// The same people in parts, each of which fits into a record.
+fn parts(people: &[Concerned]) -> Vec<Concerned> {
+    let of_one = |concerned: &Concerned| -> Vec<Concerned> {
+        let part = |people: &[DataSubject]| Concerned {
+            role: concerned.role.clone(),
+            categories: concerned.categories.clone(),
+            people: people.to_vec(),
+        };
+        concerned.people.chunks(TAGS).map(part).collect()
+    };
+    people.iter().flat_map(of_one).collect()
 }
 
 fn writer_gone() -> LedgerUnavailable {

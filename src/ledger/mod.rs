@@ -1,7 +1,7 @@
 //! What was disclosed to whom: append-only, hash-chained, durable before the first released byte.
 //!
 //! It holds names of the policy, numbers and times: never a value of a person, never the id of a
-//! data subject. A chain alone shows accidents and clumsy hands; whoever can write the whole
+//! data subject. Where the rules ask for it, tags stand for people; see `subjects`. A chain alone shows accidents and clumsy hands; whoever can write the whole
 //! directory can compute a new chain, so keep the last hash somewhere else (docs/OPERATIONS.md).
 
 mod chain;
@@ -10,8 +10,11 @@ mod entry;
 mod file;
 mod prove;
 mod record;
+mod report;
 mod segment;
+mod subjects;
 mod tail;
+mod told;
 mod tree;
 mod verify;
 
@@ -21,11 +24,16 @@ mod faults;
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::terms::DataSubject;
+
 pub use chain::{GENESIS, link};
 pub use checkpoint::{Checkpoint, RecordProof, keep_note, kept_notes, notes_in};
-pub use entry::{Disclosure, Note, Outcome, Receipt, Refused};
+pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused};
 pub use file::FileLedger;
 pub use prove::{ProveError, prove};
+pub use report::subject_report;
+pub use subjects::{IndexKey, SubjectIndex};
+pub use told::{Told, ToldToOthers, about};
 pub use tree::{Frontier, leaf};
 pub use verify::{Anchor, Verification, VerifyError, verify, verify_signed};
 
@@ -52,12 +60,34 @@ pub trait Ledger: Send + Sync {
         note: &'a Note,
     ) -> Pin<Box<dyn Future<Output = Result<u64, LedgerUnavailable>> + Send + 'a>>;
 
+    /// Enters further people of whom something is about to leave, in a disclosure that is open. Ready
+    /// only when that is durable. A ledger without an index of data subjects cannot.
+    fn also<'a>(
+        &'a self,
+        _receipt: &'a Receipt,
+        _people: &'a [Concerned],
+    ) -> Pin<Box<dyn Future<Output = Result<(), LedgerUnavailable>> + Send + 'a>> {
+        Box::pin(async { Err(LedgerUnavailable(NO_INDEX.into())) })
+    }
+
+    /// What was disclosed about one person, but for what the law forbids to tell for now. A ledger
+    /// without an index of data subjects cannot say.
+    fn about<'a>(
+        &'a self,
+        _person: &'a DataSubject,
+    ) -> Pin<Box<dyn Future<Output = Result<ToldToOthers, LedgerUnavailable>> + Send + 'a>> {
+        Box::pin(async { Err(LedgerUnavailable(NO_INDEX.into())) })
+    }
+
     /// Whether an opening would be taken now, for readiness.
     ///
     /// # Errors
     /// It would not.
     fn writable(&self) -> Result<(), LedgerUnavailable>;
 }
+
+/// Why people are not in the ledger.
+const NO_INDEX: &str = "this ledger has no index of data subjects";
 
 /// The ledger cannot take an entry: nothing personal leaves.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -6,11 +6,13 @@
 use serde_json::{Map, Value};
 
 use super::chain::{FIRST_INEXACT, canonical, link};
-use super::{Disclosure, Note, Outcome, Receipt, Refused};
+use super::{
+    Concerned, Disclosure, LedgerUnavailable, Note, Outcome, Receipt, Refused, SubjectIndex,
+};
 use crate::terms::{Digest, is_file_id};
 
-/// The version of the record format.
-const VERSION: u64 = 1;
+/// The version of the record format. 2 added `subjects`, to disclosures and as a kind, and `service`.
+const VERSION: u64 = 2;
 
 /// The members that say what happened.
 pub(super) type Body = Map<String, Value>;
@@ -108,12 +110,49 @@ pub(super) fn note(entry: &Note) -> Body {
             optional(&mut body, "purpose", purpose.as_deref());
             body
         }
+        Note::Service { decision, service, route, policy } => {
+            let mut body = body("service");
+            body.insert("id".into(), decision.as_str().into());
+            body.insert("service".into(), (*service).into());
+            body.insert("route".into(), route.as_str().into());
+            body.insert("policy".into(), policy.to_string().into());
+            body
+        }
         Note::Policy { id, revision, digest } => {
             let mut body = body("policy");
             body.insert("policy".into(), policy(id, revision, digest));
             body
         }
     }
+}
+
+/// Further people in a disclosure that is open.
+pub(super) fn subjects(receipt: &Receipt) -> Body {
+    let mut body = body("subjects");
+    body.insert("id".into(), receipt.decision.as_str().into());
+    body.insert("opening".into(), whole(receipt.sequence));
+    body
+}
+
+/// Adds tags of people to a body, of the month in which it was made.
+pub(super) fn tag(
+    body: &mut Body,
+    people: &[Concerned],
+    index: &SubjectIndex,
+) -> Result<(), LedgerUnavailable> {
+    let at = body.get("at").and_then(Value::as_str).and_then(|at| at.get(..7));
+    let month = at.ok_or_else(|| LedgerUnavailable("a record without a time".into()))?.to_owned();
+    let mut parts = Vec::with_capacity(people.len());
+    for concerned in people {
+        let tags = index.tags(&concerned.people, &month)?;
+        let mut part = Map::new();
+        part.insert("role".into(), concerned.role.as_str().into());
+        part.insert("categories".into(), pairs(&concerned.categories));
+        part.insert("tags".into(), tags.into());
+        parts.push(Value::Object(part));
+    }
+    body.insert("subjects".into(), parts.into());
+    Ok(())
 }
 
 /// After a crash or a failed write: `bytes` that never were a whole, acknowledged record are gone.

@@ -12,7 +12,7 @@ use super::tree::{Frontier, leaf};
 use crate::terms::Digest;
 
 /// No record is longer: its names come from one policy. It bounds the search for a segment's last line.
-const LONGEST_LINE: u64 = 1 << 20;
+pub(super) const LONGEST_LINE: u64 = 1 << 20;
 
 /// The file of segment `number`, counted from 1.
 pub(super) fn path_of(directory: &Path, number: u32) -> PathBuf {

@@ -144,6 +144,20 @@ pub enum Event<'a> {
     },
     /// The registers did not answer; what rests on them was refused.
     RegistersUnavailable,
+    /// The file of consents was read to its end after it changed.
+    ConsentsRead {
+        /// Lines that said something new.
+        new: usize,
+    },
+    /// The last line of the file of consents has no line feed yet.
+    ConsentsUnfinished,
+    /// The file of consents cannot be read, so that nobody's consent is known.
+    ConsentsUnknown {
+        /// `unreadable`, `exposed`, `line` or `registers`.
+        kind: &'static str,
+        /// In words, without a value.
+        why: &'a str,
+    },
     /// A statement of a data subject changed. Whose it is stays in the registers.
     RegisterChanged {
         /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
@@ -255,6 +269,12 @@ impl Event<'_> {
             Self::RegistersUnavailable => {
                 metrics.register_errors.inc();
                 error!("registers unavailable, what rests on them is refused");
+            }
+            Self::ConsentsRead { new } => info!(new, "the file of consents was read"),
+            Self::ConsentsUnfinished => warn!("the file of consents ends in half a line"),
+            Self::ConsentsUnknown { kind, why } => {
+                metrics.consent_file_errors.with_label_values(&[kind]).inc();
+                error!(kind, why, "consents unknown, what rests on them is refused");
             }
             Self::RegisterChanged { register, change } => {
                 metrics.register_changes.with_label_values(&[register, change]).inc();

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub(super) ledger_signed: IntGauge,
     pub(super) checkpoint_errors: IntCounter,
     pub(super) register_errors: IntCounter,
+    pub(super) consent_file_errors: IntCounterVec,
+    consents_known: IntGauge,
     pub(super) register_changes: IntCounterVec,
     pub(super) admin_requests: IntCounterVec,
     pub(super) policy: IntGaugeVec,
@@ -206,6 +208,15 @@ impl Metrics {
                 "tamis_register_errors_total",
                 "Questions that the registers did not answer",
             ),
+            consent_file_errors: maker.counters(
+                "tamis_consent_file_errors_total",
+                "Readings of the file of consents that failed",
+                &["kind"],
+            ),
+            consents_known: maker.add(IntGauge::new(
+                "tamis_consents_known",
+                "Whether consents from a file are known: 1, or 0 while what rests on them is refused",
+            )),
             register_changes: maker.counters(
                 "tamis_register_changes_total",
                 "Statements of data subjects that changed",
@@ -265,6 +276,11 @@ impl Metrics {
         let mut seen =
             self.registers_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *seen = Some(Instant::now());
+    }
+
+    /// Whether consents from a file are known just now.
+    pub fn consents_known(&self, known: bool) {
+        self.consents_known.set(known.into());
     }
 
     /// A batch of entries became durable in this time.

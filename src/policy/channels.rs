@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::Place;
 use super::automaton::Automaton;
+use super::model::{Policy, Show, ShowCell};
 use super::path::Selector;
-use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
+use crate::action::Action;
+use crate::terms::{CategoryId, PurposeId, RecipientId, Right, RouteId};
 
 /// A link to the policy beside what some recipients are sent. Source: RFC 6903 §4.
 #[derive(Clone, Debug)]
@@ -53,6 +55,45 @@ pub enum Literal {
 pub enum Serve {
     /// The policy in force, for everybody. Source: GDPR Art. 13, 14.
     PolicyDocument,
+    /// To whom a person's data went, for that person. Source: GDPR Art. 15.
+    SubjectReport,
+    /// Takes a person's request and gives a receipt. Source: GDPR Art. 16–18.
+    RightsInbox(Right),
+    /// One click by which somebody objects, without a credential but the token in the path.
+    /// Source: GDPR Art. 21; RFC 8058.
+    Objection,
+}
+
+impl Serve {
+    /// Whether the request may bring a body.
+    #[must_use]
+    pub const fn takes_body(self) -> bool {
+        match self {
+            Self::RightsInbox(_) | Self::Objection => true,
+            Self::PolicyDocument | Self::SubjectReport => false,
+        }
+    }
+}
+
+impl Policy {
+    /// Who is given tokens for this purpose, and of which category.
+    pub fn token_holders(
+        &self,
+        purpose: &PurposeId,
+    ) -> impl Iterator<Item = (&RecipientId, &CategoryId)> {
+        let grants = self.grants.iter().filter(|grant| grant.purposes.contains(purpose));
+        grants.flat_map(|grant| {
+            let cells: &[ShowCell] = match &grant.show {
+                Show::Cells(cells) => cells,
+                Show::ByOrder | Show::ByConsent(_) => &[],
+            };
+            let tokens = cells.iter().filter(|cell| cell.action == Action::Token);
+            let categories = tokens.flat_map(|cell| {
+                self.categories.keys().filter(|category| cell.pattern.covers(category))
+            });
+            categories.flat_map(|category| grant.to.iter().map(move |to| (to, category)))
+        })
+    }
 }
 
 /// A declared query parameter.

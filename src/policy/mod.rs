@@ -5,6 +5,7 @@
 //! (route, recipient, purposes) as cells and an automaton. Nothing here does I/O: the text comes in,
 //! a policy or all of its errors come out.
 
+mod about;
 mod access_log;
 pub mod automaton;
 mod cell;

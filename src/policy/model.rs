@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+pub use super::about::{About, LedgerRules};
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::channels::{
     Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
@@ -72,6 +73,10 @@ pub struct Policy {
     pub tls: TlsRules,
     /// `Strict-Transport-Security` max-age.
     pub hsts: Option<jiff::Span>,
+    /// What the ledger must be able to do.
+    pub ledger: LedgerRules,
+    /// What people are told about the policy beside its rules.
+    pub about: About,
     /// Which promises of the policy's text the rules name.
     pub promises: Promises,
     /// What the rules say and this version refuses instead of enforcing.
@@ -525,11 +530,13 @@ pub struct Mechanism {
 pub struct RegisterRules {
     /// Whether there is a consent register.
     pub consent: bool,
+    /// The file that feeds it; a relative path is taken from the rules file's folder.
+    pub consent_file: Option<String>,
     /// Whether there is a notice register.
     pub notice: bool,
     /// How many different people must approve an order; never fewer than two.
     pub order_approvers: usize,
-    /// Older than this counts as unknown.
+    /// Consents that were last read from their file longer ago count as unknown.
     pub max_staleness: Option<jiff::Span>,
     /// Purposes to which `Sec-GPC: 1` objects.
     pub gpc_objects_to: Vec<PurposePattern>,
@@ -539,6 +546,7 @@ impl Default for RegisterRules {
     fn default() -> Self {
         Self {
             consent: false,
+            consent_file: None,
             notice: false,
             order_approvers: 2,
             max_staleness: None,

@@ -15,9 +15,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::change::{self, RegisterChange};
 use super::file_rows;
 use super::read::{statements, valid_consents};
+use super::request;
 use super::schema::{self, Place, StoreError};
 use super::write::{WriteError, Writer};
-use super::{Record, RecordError, Recorded, Registers, RegistersUnavailable};
+use super::{
+    OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable, RequestReceipt,
+    RightRequest,
+};
 use crate::terms::{
     Case, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
 };
@@ -175,6 +179,41 @@ impl EmbeddedRegisters {
         self.write(|writer| writer.close_case(id))
     }
 
+    /// Notes that the request of this receipt was answered.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such a request.
+    pub fn answer_request(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.write(|writer| writer.answer_request(id))
+    }
+
+    /// The oldest requests that wait for an answer, at most `limit`.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn open_requests(&self, limit: usize) -> Result<Vec<OpenRequest>, RegistersUnavailable> {
+        self.read(|connection| request::open_requests(connection, limit))
+    }
+
+    /// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn unsettled_erasures(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(String, DataSubject)>, RegistersUnavailable> {
+        self.read(|connection| request::unsettled_erasures(connection, now))
+    }
+
+    /// Notes that what follows from the erasure of this id is done.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn settle_erasure(&self, id: &str) -> Result<(), RecordError> {
+        self.write(|writer| writer.settle_erasure(id))
+    }
+
     /// Whether the registers would answer now, for readiness.
     ///
     /// # Errors
@@ -277,6 +316,17 @@ impl Registers for EmbeddedRegisters {
             Err(RecordError::Invalid(_)) => Ok(false),
             Err(RecordError::Unavailable(error)) => Err(RegistersUnavailable(error)),
         }
+    }
+
+    fn record(&self, record: &Record) -> Result<Recorded, RecordError> {
+        Self::record(self, record)
+    }
+
+    fn request(&self, request: &RightRequest) -> Result<Option<RequestReceipt>, RecordError> {
+        if request.subject.expose().is_empty() || request.categories.is_empty() {
+            return Err(RecordError::Invalid("categories"));
+        }
+        self.write(|writer| writer.request(request))
     }
 }
 

@@ -7,12 +7,14 @@
 
 mod change;
 mod embedded;
+mod feed;
 mod fields;
 mod file_rows;
 mod known;
 mod order;
 mod read;
 mod record;
+mod request;
 mod schema;
 mod show;
 mod strict;
@@ -24,12 +26,14 @@ use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use change::RegisterChange;
 pub use embedded::EmbeddedRegisters;
+pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use record::{
     ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
+pub use request::{OpenRequest, RequestReceipt, RightRequest};
 pub use show::{case_to_json, order_to_json, statements_to_json};
 pub(crate) use strict::without_doubles;
 
@@ -70,6 +74,23 @@ pub trait Registers: Send + Sync {
         _decision: &DecisionId,
     ) -> Result<bool, RegistersUnavailable> {
         Ok(false)
+    }
+
+    /// Takes one record; durable on return. A store that only answers takes none.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    fn record(&self, _record: &Record) -> Result<Recorded, RecordError> {
+        Err(RecordError::Unavailable("this store takes no records".into()))
+    }
+
+    /// Takes what a person asks for; durable on return. `None`: they have too many requests open. A
+    /// store that only answers takes none.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    fn request(&self, _request: &RightRequest) -> Result<Option<RequestReceipt>, RecordError> {
+        Err(RecordError::Unavailable("this store takes no requests".into()))
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn within(snapshot: &Connection, subject: &str) -> Result<Statements,
         .pop()
         .unwrap_or_default();
     Ok(Statements {
+        consents_unknown: false,
         consents: consents(snapshot, subject, &withdrawals)?,
         notices: rows(
             snapshot,

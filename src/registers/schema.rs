@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 const APPLICATION_ID: i32 = 0x5461_6d69;
 
 /// The version of the tables that this program reads and writes.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// How long a command waits for another one to finish writing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -95,6 +95,16 @@ CREATE TABLE one_time_grants (
 CREATE INDEX one_time_grants_by_subject ON one_time_grants (subject);
 CREATE INDEX order_subjects_by_subject ON order_subjects (subject);
 CREATE INDEX case_subjects_by_subject ON case_subjects (subject);
+";
+
+/// What version 3 adds.
+const REQUESTS: &str = "
+CREATE TABLE requests (
+  id TEXT PRIMARY KEY, subject TEXT NOT NULL, asked_for TEXT NOT NULL, categories TEXT NOT NULL,
+  received_at TEXT NOT NULL, answered_at TEXT
+) STRICT;
+CREATE TABLE settled_erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX requests_by_subject ON requests (subject);
 ";
 
 /// What is wrong with the file. None of it says what stands in it.
@@ -197,12 +207,16 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         (0, 0) if tables == 0 => {
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(FILES)?;
+            transaction.execute_batch(REQUESTS)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, 1) => {
-            transaction.execute_batch(FILES)?;
+        (APPLICATION_ID, earlier @ (1 | 2)) => {
+            if earlier == 1 {
+                transaction.execute_batch(FILES)?;
+            }
+            transaction.execute_batch(REQUESTS)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, newer) if newer > VERSION => return Err(StoreError::Newer(newer)),

@@ -251,7 +251,7 @@ impl<'t> Writer<'t> {
         Ok(true)
     }
 
-    fn restriction(&self, record: &RestrictionRecord) -> Result<bool, WriteError> {
+    pub(super) fn restriction(&self, record: &RestrictionRecord) -> Result<bool, WriteError> {
         let since = record.since.min(self.now).to_string();
         let until = record.until.map(|at| at.to_string());
         let categories = sorted(record.categories.iter().map(CategoryPattern::as_str));
@@ -269,7 +269,7 @@ impl<'t> Writer<'t> {
         Ok(true)
     }
 
-    fn erasure(&self, record: &ErasureRecord) -> Result<bool, WriteError> {
+    pub(super) fn erasure(&self, record: &ErasureRecord) -> Result<bool, WriteError> {
         let (requested, effective) =
             (record.requested_at.to_string(), record.effective_at.to_string());
         let except = sorted(record.except.iter().map(PurposePattern::as_str));

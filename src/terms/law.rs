@@ -57,6 +57,39 @@ pub enum Objectable {
     Never,
 }
 
+/// What a person asks of the controller, and not of a backend. Source: GDPR Art. 16–18.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// Art. 17.
+    Erasure,
+    /// Art. 18.
+    Restriction,
+    /// Art. 16.
+    Rectification,
+}
+
+impl Right {
+    /// The word that rules, registers and receipts use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Erasure => "erasure",
+            Self::Restriction => "restriction",
+            Self::Rectification => "rectification",
+        }
+    }
+
+    /// Whether asking is enough for it to hold here. What is wrong with a value only the controller
+    /// can put right.
+    #[must_use]
+    pub const fn is_in_force_at_once(self) -> bool {
+        match self {
+            Self::Erasure | Self::Restriction => true,
+            Self::Rectification => false,
+        }
+    }
+}
+
 /// The state of a consent. Only `Given` and `Renewed` permit anything. Source: W3C DPV consent status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

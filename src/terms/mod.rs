@@ -14,7 +14,7 @@ mod refusal;
 mod statement;
 
 pub use category::{CategoryId, CategoryPattern};
-pub use law::{ConsentStatus, LegalBasis, Objectable};
+pub use law::{ConsentStatus, LegalBasis, Objectable, Right};
 pub use name::{
     Country, DecisionId, Digest, PurposeId, RecipientId, RouteId, SubjectRole, UpstreamId,
 };

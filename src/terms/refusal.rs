@@ -46,6 +46,8 @@ pub enum RefusalReason {
     ConsentMissing,
     /// Consent bound to an earlier text of the purpose.
     ConsentStale,
+    /// Where consents come from cannot be read, so that there is none to rely on.
+    ConsentUnknown,
     /// The data subject was not told.
     NoticeMissing,
     /// Processing is restricted. Source: GDPR Art. 18.
@@ -82,6 +84,8 @@ pub enum RefusalReason {
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
     RegisterStale,
+    /// One person asked too often within a minute, or has too many requests open.
+    RateLimited,
     /// The gateway is at a limit of its own.
     Overloaded,
     /// No policy is loaded, or a defect of our own.
@@ -90,7 +94,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -107,6 +111,7 @@ impl RefusalReason {
         Self::NothingGranted,
         Self::ConsentMissing,
         Self::ConsentStale,
+        Self::ConsentUnknown,
         Self::NoticeMissing,
         Self::Restricted,
         Self::Erased,
@@ -125,6 +130,7 @@ impl RefusalReason {
         Self::RequestContent,
         Self::LedgerUnavailable,
         Self::RegisterStale,
+        Self::RateLimited,
         Self::Overloaded,
         Self::PolicyInvalid,
     ];
@@ -149,6 +155,7 @@ impl RefusalReason {
             Self::NothingGranted => "nothing-granted",
             Self::ConsentMissing => "consent-missing",
             Self::ConsentStale => "consent-stale",
+            Self::ConsentUnknown => "consent-unknown",
             Self::NoticeMissing => "notice-missing",
             Self::Restricted => "restricted",
             Self::Erased => "erased",
@@ -167,6 +174,7 @@ impl RefusalReason {
             Self::RequestContent => "request-content",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
+            Self::RateLimited => "rate-limited",
             Self::Overloaded => "overloaded",
             Self::PolicyInvalid => "policy-invalid",
         }
@@ -179,6 +187,7 @@ impl RefusalReason {
         match self {
             Self::ConsentMissing
             | Self::ConsentStale
+            | Self::ConsentUnknown
             | Self::NoticeMissing
             | Self::Restricted
             | Self::Erased
@@ -211,6 +220,7 @@ impl RefusalReason {
             | Self::RequestContent
             | Self::LedgerUnavailable
             | Self::RegisterStale
+            | Self::RateLimited
             | Self::Overloaded
             | Self::PolicyInvalid => false,
         }
@@ -226,6 +236,7 @@ impl RefusalReason {
             | Self::UpstreamError => Fault::Upstream,
             Self::LedgerUnavailable
             | Self::RegisterStale
+            | Self::ConsentUnknown
             | Self::Overloaded
             | Self::PolicyInvalid
             | Self::NotEnforced
@@ -255,6 +266,7 @@ impl RefusalReason {
             | Self::RetentionOver
             | Self::NotFound
             | Self::RequestBody
+            | Self::RateLimited
             | Self::RequestContent => Fault::Client,
         }
     }

@@ -182,6 +182,9 @@ pub enum AgeClass {
 pub struct Statements {
     /// Consents in every state.
     pub consents: Vec<Consent>,
+    /// Where consents come from cannot be read just now: what rests on consent stops, and the rest
+    /// goes on.
+    pub consents_unknown: bool,
     /// Notices shown.
     pub notices: Vec<Notice>,
     /// Objections.

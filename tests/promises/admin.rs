@@ -486,3 +486,26 @@ fn metrics_are_text_for_scrapers_and_not_for_browsers() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{name}");
     }
 }
+
+#[test]
+fn requests_of_people_are_listed_until_somebody_has_answered_them() {
+    let admin = Admin::new();
+    let subject = Personal::new("u-1".into());
+    let (right, categories) = (tamis::terms::Right::Rectification, vec!["contact.*"]);
+    let categories = categories.into_iter().map(tamis::terms::CategoryPattern::new).collect();
+    let request = tamis::registers::RightRequest { subject, right, categories };
+    let taken = admin.state.registers.request(&request).expect("taken").expect("not too many");
+    let listed = admin.plain("GET", "/v1/requests", "").json();
+    assert_eq!(listed["requests"][0]["receipt"], *taken.id);
+    assert_eq!(listed["requests"][0]["subject"], "u-1");
+    assert_eq!(listed["requests"][0]["right"], "rectification");
+    let answer = format!("/v1/requests/{}/answer", taken.id);
+    assert_eq!(admin.plain("POST", &answer, "").json()["new"], true);
+    assert_eq!(admin.plain("POST", &answer, "").json()["new"], false);
+    assert_eq!(admin.plain("GET", "/v1/requests", "").json()["requests"], serde_json::json!([]));
+    let unknown = admin.plain("POST", "/v1/requests/rq_0/answer", "").status;
+    assert!(unknown.is_client_error(), "{unknown}");
+    // Answered, it makes room for another of the same.
+    let again = admin.state.registers.request(&request).expect("taken").expect("not too many");
+    assert_ne!(again.id, taken.id);
+}

@@ -17,6 +17,7 @@ mod regions;
 mod request_bodies;
 mod requests;
 mod retention;
+mod rights;
 mod running;
 mod tokens;
 

@@ -110,6 +110,8 @@ fn policy() -> Policy {
         page_headers: None,
         tls: TlsRules::default(),
         hsts: None,
+        ledger: tamis::policy::model::LedgerRules::default(),
+        about: tamis::policy::model::About::default(),
         promises: tamis::policy::model::Promises::default(),
         unenforced: vec![],
         warnings: vec![],

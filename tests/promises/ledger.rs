@@ -30,6 +30,7 @@ fn disclosure(number: usize) -> Disclosure {
         order: None,
         released: vec![("contact.email".into(), "keep".into())],
         withheld: vec![("contact.phone".into(), "no grant".into())],
+        people: vec![],
     }
 }
 
@@ -245,7 +246,7 @@ fn every_tampering_is_seen_and_the_first_bad_record_named() {
         },
         Tampering {
             what: "a member is repeated",
-            how: |lines| lines[2] = lines[2].replacen("\"v\":1", "\"v\":1,\"v\":1", 1),
+            how: |lines| lines[2] = lines[2].replacen("\"v\":2", "\"v\":2,\"v\":2", 1),
             sequence: 3,
             finds: no_record,
         },

@@ -5,6 +5,7 @@ mod borders;
 mod canary;
 mod chunks;
 mod cli;
+mod consent_file;
 mod decide;
 mod differential;
 mod engine;

@@ -119,14 +119,19 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let (directory, registers) = store();
     drop(registers);
     let path = directory.path().join("r.db");
-    let connection = rusqlite::Connection::open(&path).expect("opens");
-    let older = "DROP TABLE orders; DROP TABLE order_subjects; DROP TABLE order_approvals;
-        DROP TABLE cases; DROP TABLE case_subjects; DROP TABLE one_time_grants; PRAGMA user_version = 1";
-    connection.execute_batch(older).expect("as it was");
-    drop(connection);
-    let registers = EmbeddedRegisters::open(&path).expect("opens");
-    take(&registers, ORDER).expect("taken");
-    take(&registers, CASE).expect("taken");
+    let second = "DROP TABLE requests; DROP TABLE settled_erasures; PRAGMA user_version = 2";
+    let first = "DROP TABLE requests; DROP TABLE settled_erasures; DROP TABLE orders;
+        DROP TABLE order_subjects; DROP TABLE order_approvals; DROP TABLE cases;
+        DROP TABLE case_subjects; DROP TABLE one_time_grants; PRAGMA user_version = 1";
+    for older in [second, first] {
+        let connection = rusqlite::Connection::open(&path).expect("opens");
+        connection.execute_batch(older).expect("as it was");
+        drop(connection);
+        let registers = EmbeddedRegisters::open(&path).expect("opens");
+        take(&registers, ORDER).expect("taken");
+        take(&registers, CASE).expect("taken");
+        assert!(registers.open_requests(1).expect("readable").is_empty());
+    }
 }
 
 fn tamis(directory: &Path, arguments: &[&str]) -> Output {

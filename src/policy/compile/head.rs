@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use super::{Compiler, no_text};
 use crate::policy::Place;
-use crate::policy::model::{Conceal, PageHeaders, PolicyLink, Recipient, Route, Serve, TlsRules};
-use crate::policy::syntax::Node;
+use crate::policy::model::{
+    About, Conceal, LedgerRules, PageHeaders, PolicyLink, Recipient, Route, Serve, TlsRules,
+};
+use crate::policy::syntax::{Findings, Node};
 use crate::terms::{RecipientId, Role};
 
 /// The policy's head.
@@ -17,6 +19,8 @@ pub(super) struct Head {
     pub(super) title: String,
     pub(super) revision: String,
     pub(super) conceal_as: Conceal,
+    /// What people are told beside the rules.
+    pub(super) about: About,
     /// Whether a law is named by which the rules are to be judged.
     pub(super) profiles: bool,
 }
@@ -28,6 +32,7 @@ impl Default for Head {
             title: String::new(),
             revision: String::new(),
             conceal_as: Conceal::NotFound,
+            about: About::default(),
             profiles: false,
         }
     }
@@ -81,16 +86,19 @@ impl Compiler<'_> {
         if let Some(node) = fields.require(self.findings, "controller") {
             let mut controller = node.fields(self.findings, "`policy.controller`");
             if let Some(node) = controller.require(self.findings, "name") {
-                node.text(self.findings, "the controller's name");
+                let name = node.text(self.findings, "the controller's name");
+                name.unwrap_or_default().clone_into(&mut head.about.controller);
             }
             if let Some(node) = controller.require(self.findings, "seat") {
                 self.country(node);
             }
             if let Some(node) = controller.take("contact") {
-                node.text(self.findings, "a contact");
+                head.about.contact = node.text(self.findings, "a contact").map(str::to_owned);
             }
             controller.finish(self.findings);
         }
+        head.about.data_sources = self.sentence(fields.take("data_sources"));
+        head.about.automated_decisions = self.sentence(fields.take("automated_decisions"));
         if let Some(node) = fields.take("profiles") {
             for item in node.list(self.findings, "a list of profiles") {
                 let known = [("gdpr", ()), ("hk-pdpo", ()), ("pdpa-my", ())];
@@ -109,6 +117,10 @@ impl Compiler<'_> {
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         head
+    }
+
+    fn sentence(&mut self, node: Option<&Node>) -> Option<String> {
+        node?.text(self.findings, "a sentence for people").map(str::to_owned)
     }
 
     pub(super) fn tls(&mut self, node: &Node) -> Tls {
@@ -145,13 +157,14 @@ impl Compiler<'_> {
         items.iter().filter_map(|item| item.word(self.findings, "a role", &ROLES)).collect()
     }
 
-    /// How often a checkpoint of the ledger is to be signed.
-    pub(super) fn ledger(&mut self, node: &Node) -> Option<jiff::Span> {
+    /// What the ledger must do, and how often a checkpoint of it is to be signed.
+    pub(super) fn ledger(&mut self, node: &Node) -> (LedgerRules, Option<jiff::Span>) {
         let mut fields = node.fields(self.findings, "`ledger`");
+        let mut rules = LedgerRules::default();
         if let Some(node) = fields.take("subject_index") {
-            node.word(self.findings, "a form of the index", &[("encrypted", ())]);
-            let effect = "the ledger holds no index of data subjects, encrypted or not";
-            self.refuse(&node.place, "ledger.subject_index", effect);
+            let forms = [("encrypted", ())];
+            let form = node.word(self.findings, "a form of the index", &forms);
+            rules.subject_index = form.is_some();
         }
         if let Some(node) = fields.take("keep") {
             self.period(node);
@@ -160,7 +173,7 @@ impl Compiler<'_> {
         let checkpoint = fields.take("checkpoint").and_then(|node| self.period(node));
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
-        checkpoint
+        (rules, checkpoint)
     }
 
     /// A link to the policy that some recipients must be sent, to where the gateway serves it.
@@ -276,4 +289,11 @@ impl Compiler<'_> {
         }
         span
     }
+}
+
+/// The periods that the rules name, in their own words; what is wrong with them is found elsewhere.
+pub(super) fn periods(node: &Node) -> Vec<(String, String)> {
+    let text = |node: &Node, key| node.member(key).and_then(Node::scalar).map(str::to_owned);
+    let items = node.list(&mut Findings::default(), "a list of periods").iter();
+    items.filter_map(|item| Some((text(item, "category")?, text(item, "after")?))).collect()
 }

@@ -24,6 +24,7 @@ mod release;
 mod request;
 mod retention;
 mod routes;
+mod serve;
 mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use self::names::Names;
 use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{Limit, Policy, Promises, Unenforced};
+use super::model::{About, Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
@@ -141,12 +142,15 @@ impl Compiler<'_> {
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
-        let retention = fields.take("retention").map(|node| self.retention(node));
+        let retention = fields.take("retention");
+        let periods = retention.map(head::periods).unwrap_or_default();
+        let retention = retention.map(|node| self.retention(node));
         let cookies = fields.take("cookies").map(|node| self.cookies(node)).unwrap_or_default();
         let access_log = fields.take("access_log").map(|node| self.access_log(node));
         let tls = fields.take("tls").map(|node| self.tls(node)).unwrap_or_default();
         let terms = fields.take("terms_header").map(|node| self.terms_header(node));
-        let checkpoint_every = fields.take("ledger").and_then(|node| self.ledger(node));
+        let ledger = fields.take("ledger").map(|node| self.ledger(node));
+        let (ledger, checkpoint_every) = ledger.unwrap_or_default();
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
@@ -187,6 +191,8 @@ impl Compiler<'_> {
             page_headers,
             tls: tls.rules,
             hsts: tls.hsts,
+            ledger,
+            about: About { periods, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
@@ -201,6 +207,7 @@ impl Compiler<'_> {
             profiles: head.profiles,
         };
         lint::lint(&policy, &declared, self.findings);
+        serve::needs(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }

@@ -23,7 +23,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("consent") {
             registers.consent_declared = true;
             let mut consent = node.fields(self.findings, "`registers.consent`");
-            rules.consent = self.consent_source(&mut consent);
+            self.consent_source(&mut consent, rules);
             rules.max_staleness = consent.take("max_staleness").and_then(|node| self.period(node));
             if let Some(node) = consent.take("withdrawal_effect") {
                 // A withdrawal takes effect on the next element released: sooner than any period.
@@ -93,25 +93,28 @@ impl Compiler<'_> {
         registers
     }
 
-    /// Whether consents come from the register that this version has.
-    fn consent_source(&mut self, fields: &mut Fields<'_>) -> bool {
-        let Some(node) = fields.require(self.findings, "from") else { return false };
+    /// Where consents come from: the registers' own API, or a file that feeds the registers.
+    fn consent_source(&mut self, fields: &mut Fields<'_>, rules: &mut RegisterRules) {
+        let Some(node) = fields.require(self.findings, "from") else { return };
         if !node.is_map() {
-            return node.word(self.findings, "a source of consents", &[("api", ())]).is_some();
+            let known = [("api", ())];
+            rules.consent = node.word(self.findings, "a source of consents", &known).is_some();
+            return;
         }
         let mut source = node.fields(self.findings, "a source of consents");
-        let kinds: Vec<&str> =
-            ["kafka", "file"].into_iter().filter(|kind| source.has(kind)).collect();
-        for key in ["kafka", "file", "snapshot"] {
-            if let Some(node) = source.take(key) {
-                node.text(self.findings, "a name");
+        if source.has("kafka") {
+            let message = "consents from `kafka`: no client of a broker is built in";
+            let help = "let a consumer append them to a file, `from: {file: consents.ndjson}`, or \
+                        send them to the admin API, `from: api`";
+            self.findings.error_with("T102", &node.place, message, Some(help.to_owned()));
+            for key in ["kafka", "snapshot"] {
+                source.take(key);
             }
+        } else if let Some(node) = source.require(self.findings, "file") {
+            rules.consent_file = node.text(self.findings, "a path").map(str::to_owned);
+            rules.consent = rules.consent_file.is_some();
         }
         source.finish(self.findings);
-        let what = format!("consents from {}", kinds.join(" and "));
-        let effect = "every consent counts as unknown: what rests on consent is refused";
-        self.refuse(&node.place, what, effect);
-        false
     }
 
     /// A register that is not read would permit what a person has forbidden, so any other source

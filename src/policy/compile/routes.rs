@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Compiler;
 use crate::policy::model::{
-    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Serve, Subject,
+    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Subject,
     cursor_domain,
 };
 use crate::policy::path::Step;
@@ -69,6 +69,7 @@ impl Compiler<'_> {
         };
         self.what_refuses(&mut fields, &mut route);
         self.picture(&mut fields, &mut route);
+        self.serve_of(&mut fields, &mut route);
         route.regions = self.regions(&mut fields, &route);
         route.request = self.request(&mut fields, &route);
         route.since = self.since(&mut fields, &route);
@@ -114,6 +115,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("rate_note") {
             node.text(self.findings, "a note");
         }
+        self.served(&route);
         self.keeps(fields.take("keeps"));
         self.whether_complete(&fields, &route);
         fields.finish(self.findings);
@@ -210,40 +212,6 @@ impl Compiler<'_> {
             self.forbidden_members(fields, &forbidden);
             refused(self, &node.place, "aggregate routes");
         }
-        if let Some(node) = fields.take("serve") {
-            let kinds = [
-                ("subject-report", Err("serve: subject-report")),
-                ("rights-inbox", Err("serve: rights-inbox")),
-                ("objection", Err("serve: objection")),
-                ("policy-document", Ok(Serve::PolicyDocument)),
-            ];
-            match node.word(self.findings, "something that the gateway serves", &kinds) {
-                Some(Ok(serve)) => {
-                    self.served(&node.place, serve, route);
-                    route.serve = Some(serve);
-                }
-                Some(Err(what)) => refused(self, &node.place, what),
-                None => {}
-            }
-        }
-    }
-
-    /// What a route that the gateway answers itself must look like.
-    fn served(&mut self, place: &Place, serve: Serve, route: &Route) {
-        let method = match serve {
-            Serve::PolicyDocument => "GET",
-        };
-        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
-        let wrong = if route.method != method {
-            format!("this is served to a {method}, not a {}", route.method)
-        } else if !route.template.iter().all(is_literal) {
-            "this is served at one path, without parameters".to_owned()
-        } else if route.upstream.is_some() {
-            "the gateway answers this itself, without an `upstream`".to_owned()
-        } else {
-            return;
-        };
-        self.findings.error("T104", place, wrong);
     }
 
     /// Read and checked so that a route that is refused today cannot be wrong tomorrow.

@@ -52,6 +52,32 @@ async fn nothing_of_a_person_is_left_in_the_access_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_takes_consents_from_the_file_that_its_rules_name() {
+    let rules = include_str!("../../cases/gateway.rules.yaml");
+    let rules =
+        rules.replace("from: api, max_staleness", "from: {file: consents.ndjson}, max_staleness");
+    let policy = tamis::policy::Policy::parse("rules.yaml", &rules).expect("it loads");
+    let digest = policy.purposes["share.partner"].text_digest;
+    let given = format!(
+        "{{\"id\":\"con_1\",\"subject\":\"u1\",\"purpose\":\"share.partner\",\
+         \"purpose_text_digest\":\"{digest}\",\"recipients\":[\"partner\"],\"status\":\"given\",\
+         \"given_at\":\"2026-01-01T00:00:00Z\"}}\n"
+    );
+    let stage = Stage::embedded(&rules, &[("consents.ndjson", &given)]).await;
+    stage.backend.says("/people/u1", json(TESTINA));
+    assert_eq!(stage.ask("partner", "/people/u1").await.status, 200);
+    stage.backend.says("/people/u2", json(TESTINA));
+    assert_eq!(stage.ask("partner", "/people/u2").await.status, 404);
+
+    // A file that cannot be read stops what rests on consent, and nothing else.
+    let stage = Stage::embedded(&rules, &[("consents.ndjson", &(given + "{}\n"))]).await;
+    stage.backend.says("/people/u1", json(TESTINA));
+    assert_eq!(stage.ask("partner", "/people/u1").await.status, 404);
+    assert_eq!(stage.ask("courier", "/people/u1").await.status, 200);
+    assert!(stage.ledger().contains("\"reason\":\"consent-unknown\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_that_promise_checkpoints_are_served_with_a_key_that_signs_to_the_end() {
     let stage = Stage::set().await;
     let rules = fs::read_to_string(stage.path("rules.yaml")).expect("ours");

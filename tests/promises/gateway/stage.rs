@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -117,6 +118,15 @@ pub(super) struct Stage {
     signer: TokenSigner,
 }
 
+/// What a gateway is started from.
+struct Prepared {
+    directory: TempDir,
+    authority: Authority,
+    backend: Backend,
+    config: Config,
+    signer: TokenSigner,
+}
+
 /// An answer, whole or broken.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -140,6 +150,47 @@ impl Stage {
 
     /// Under these rules, with this `limits.concealed_after`.
     pub(super) async fn with(rules: &str, concealed_after: &str) -> Self {
+        let Prepared { directory, authority, backend, config, signer } =
+            Self::prepare(rules, concealed_after).await;
+        let (switches, stores) = Self::stores(&config.registers, &config.ledger);
+        let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
+        let ledger = Arc::<Switched>::clone(&stores);
+        let running = Gateway::start_with(config, Stores { registers, ledger })
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        Self { backend, switches, running, stores, directory, authority, signer }
+    }
+
+    /// A gateway on the embedded stores, as `tamis run` starts it, with these files beside its rules.
+    /// `stores` writes into the same registers; its ledger is another one.
+    pub(super) async fn embedded(rules: &str, files: &[(&str, &str)]) -> Self {
+        let Prepared { directory, authority, backend, config, signer } =
+            Self::prepare(rules, "1ms").await;
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            fs::write(&path, text).expect("writable");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+        }
+        let aside = directory.path().join("aside");
+        let (switches, stores) = Self::stores(&config.registers, &aside);
+        let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
+        Self { backend, switches, running, stores, directory, authority, signer }
+    }
+
+    fn stores(registers: &Path, ledger: &Path) -> (Arc<Switches>, Arc<Switched>) {
+        let switches = Arc::new(Switches {
+            registers_fail: AtomicBool::new(false),
+            ledger_fails: AtomicBool::new(false),
+        });
+        let stores = Arc::new(Switched {
+            switches: Arc::clone(&switches),
+            registers: EmbeddedRegisters::open(registers).expect("registers"),
+            ledger: FileLedger::open(ledger, "gw-test").expect("ledger"),
+        });
+        (switches, stores)
+    }
+
+    async fn prepare(rules: &str, concealed_after: &str) -> Prepared {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -169,21 +220,7 @@ impl Stage {
         );
         fs::write(at.join("tamis.yaml"), config).expect("writable");
         let config = Config::load(&at.join("tamis.yaml")).expect("a configuration of ours");
-        let switches = Arc::new(Switches {
-            registers_fail: AtomicBool::new(false),
-            ledger_fails: AtomicBool::new(false),
-        });
-        let stores = Arc::new(Switched {
-            switches: Arc::clone(&switches),
-            registers: EmbeddedRegisters::open(&config.registers).expect("registers"),
-            ledger: FileLedger::open(&config.ledger, &config.node).expect("ledger"),
-        });
-        let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
-        let ledger = Arc::<Switched>::clone(&stores);
-        let running = Gateway::start_with(config, Stores { registers, ledger })
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, stores, directory, authority, signer }
+        Prepared { directory, authority, backend, config, signer }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -203,6 +240,22 @@ impl Stage {
             expires_at: now + jiff::SignedDuration::from_mins(5),
         };
         self.signer.sign(&claims).expect("signed")
+    }
+
+    /// One request of a person, with or without a body of JSON.
+    pub(super) async fn ask_as(
+        &self,
+        person: &str,
+        method: &str,
+        target: &str,
+        body: Option<&str>,
+    ) -> Answer {
+        let bearer = format!("Bearer {}", self.token(person));
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(body.map(|_| ("content-type", "application/json")));
+        let (parts, _) = request(method, target, &headers).into_parts();
+        let body = Full::new(Bytes::from(body.unwrap_or_default().to_owned()));
+        self.send(None, Request::from_parts(parts, body)).await
     }
 
     /// Takes a record in its JSON form.

@@ -202,6 +202,7 @@ fn digest(purpose: &str, is_present: bool) -> Digest {
 fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
     let patterns = |of: &[&str]| of.iter().map(|one| PurposePattern::new(one)).collect();
     Statements {
+        consents_unknown: false,
         consents: said
             .consents
             .iter()

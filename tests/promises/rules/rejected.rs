@@ -47,6 +47,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("a list where a word is needed", "upstream: people", "upstream: [people]"),
     ("another default", "default: remove", "default: keep"),
     ("another version", "tamis: 1", "tamis: 2"),
+    (
+        "consents from a broker",
+        "release:",
+        "registers:\n  consent: {from: {kafka: consents, snapshot: hourly}}\nrelease:",
+    ),
     ("a missing section", "release:", "limits:"),
     ("an action that is none", "mask last 4", "mask lst 4"),
     ("a word that is none", "role: internal", "role: interal"),

@@ -35,7 +35,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("webllet", "restriction: {from: api", "from", "`registers.restriction`"),
     ("webllet", "webhook: \"https://dsr.webllet", "webhook", "`registers.erasure`"),
     ("webllet", "approvers: 2", "approvers", "`registers.orders`"),
-    ("webllet", "snapshot: hourly", "snapshot", "a source of consents"),
+    ("we-lock", "{file: consents.jsonl}", "file", "a source of consents"),
     ("webllet", "  regions: {EEA", "regions", "`transfers`"),
     ("webllet", "{from: [route.region, directory], unknown:", "unknown", "`region_of_subject`"),
     ("webllet", "measure: {account.id", "measure", "a mechanism"),

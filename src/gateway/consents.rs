@@ -1,0 +1,91 @@
+//! Consents from a file: which file the rules name, and looking at it once a second.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use jiff::SpanRelativeTo;
+
+use crate::observe::{Event, Metrics};
+use crate::policy::Policy;
+use crate::registers::{ConsentFile, EmbeddedRegisters, Reading, USUAL_STALENESS};
+
+/// A file of consents and the registers that it feeds.
+pub(super) struct Feed {
+    pub(super) file: Arc<ConsentFile>,
+    registers: Arc<EmbeddedRegisters>,
+    metrics: Arc<Metrics>,
+}
+
+impl Feed {
+    /// The file that the rules name, if they name one. A relative path begins at their folder.
+    pub(super) fn of(
+        policy: &Policy,
+        rules: &Path,
+        registers: &Arc<EmbeddedRegisters>,
+        metrics: &Arc<Metrics>,
+    ) -> Option<Self> {
+        let name = policy.registers.consent_file.as_ref()?;
+        let path = rules.parent().unwrap_or(Path::new(".")).join(name);
+        let file = Arc::new(ConsentFile::new(path, staleness(policy)));
+        let (registers, metrics) = (Arc::clone(registers), Arc::clone(metrics));
+        Some(Self { file, registers, metrics })
+    }
+
+    /// Reads what is new. `failing` remembers what was told last: a fault that lasts is told once.
+    pub(super) fn read(&self, policy: &Policy, failing: &mut Option<String>) {
+        let now = Instant::now();
+        match self.file.read(&self.registers, policy, now) {
+            Ok(Reading::Unchanged) => *failing = None,
+            Ok(Reading::Complete { new }) => {
+                *failing = None;
+                Event::ConsentsRead { new }.emit(&self.metrics);
+            }
+            Ok(Reading::Unfinished) => {
+                let half = "unfinished".to_owned();
+                if failing.as_ref() != Some(&half) {
+                    Event::ConsentsUnfinished.emit(&self.metrics);
+                    *failing = Some(half);
+                }
+            }
+            Err(error) => {
+                let why = std::error::Error::source(&error)
+                    .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+                if failing.as_ref() != Some(&why) {
+                    Event::ConsentsUnknown { kind: error.kind(), why: &why }.emit(&self.metrics);
+                    *failing = Some(why);
+                }
+            }
+        }
+        self.metrics.consents_known(self.file.is_known(now));
+    }
+}
+
+/// Months and years are no staleness; where they are written, the usual one counts.
+fn staleness(policy: &Policy) -> Duration {
+    let written = policy.registers.max_staleness.as_ref();
+    written
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .unwrap_or(USUAL_STALENESS)
+}
+
+/// Looks at the file once a second.
+pub(super) async fn keep_reading(feed: Feed, policy: Arc<ArcSwap<Policy>>) {
+    let feed = Arc::new(feed);
+    let mut failing = None;
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        second.tick().await;
+        let (feed, policy) = (Arc::clone(&feed), policy.load_full());
+        let mut last = failing.take();
+        let read = tokio::task::spawn_blocking(move || {
+            feed.read(&policy, &mut last);
+            last
+        });
+        // A reading that panicked has entered nothing that counts as read.
+        failing = read.await.unwrap_or_default();
+    }
+}

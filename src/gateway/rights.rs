@@ -1,0 +1,264 @@
+//! What people ask of the gateway itself: who was told what about me; erase, restrict or correct; and
+//! the one click by which somebody leaves a mailing list.
+//!
+//! A report and a receipt are for the person who asks and for nobody else; each is noted in the ledger
+//! before it leaves. A request counts in the registers from the moment the receipt is given.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+
+use super::fit::is_json;
+use super::state::Gateway;
+use crate::decide::{RouteMatch, Service};
+use crate::keys::KeyRing;
+use crate::ledger::{Note, subject_report};
+use crate::observe::Event;
+use crate::policy::Policy;
+use crate::policy::model::{Route, Serve};
+use crate::registers::{
+    ObjectionRecord, Record, RecordError, RequestReceipt, RightRequest, without_doubles,
+};
+use crate::terms::{
+    CategoryPattern, DataSubject, DecisionId, Personal, PurposeId, PurposePattern, RefusalReason,
+    Right, RouteId,
+};
+
+/// Longest body of a request: a list of categories, or the one pair of RFC 8058.
+const BODY_BYTES: usize = 4 << 10;
+
+/// Most reports made at a time: each reads the ledger from its beginning.
+pub(super) const REPORTS: usize = 2;
+
+/// What the gateway has to say, and whether it only took something in.
+pub(super) struct Given {
+    pub(super) document: Map<String, Value>,
+    pub(super) is_receipt: bool,
+}
+
+/// Answers one person about themselves.
+pub(super) async fn give(
+    gateway: &Gateway,
+    policy: &Arc<Policy>,
+    service: &Service,
+    route: &Route,
+    (headers, body): (&HeaderMap, Incoming),
+    now: Timestamp,
+) -> Result<Given, RefusalReason> {
+    if !gateway.pace.allows(service.person(), Instant::now()) {
+        return Err(RefusalReason::RateLimited);
+    }
+    match route.serve {
+        Some(Serve::SubjectReport) => {
+            note(gateway, policy, service.decision(), &route.id, "subject-report").await?;
+            let _turn = gateway.reports.acquire().await.map_err(|_| RefusalReason::Overloaded)?;
+            let account = gateway.ledger.about(service.person()).await.map_err(|unavailable| {
+                Event::LedgerUnavailable { why: &unavailable.0 }.emit(&gateway.metrics);
+                RefusalReason::LedgerUnavailable
+            })?;
+            let document = subject_report(policy, &account, now);
+            Ok(Given { document, is_receipt: false })
+        }
+        Some(Serve::RightsInbox(right)) => {
+            let body = small(gateway, headers, body).await?;
+            let categories = categories(policy, right, headers, &body)?;
+            let subject = service.person().clone();
+            let request = RightRequest { subject, right, categories };
+            let registers = Arc::clone(&gateway.registers);
+            let taken = tokio::task::spawn_blocking(move || registers.request(&request)).await;
+            let taken = match taken {
+                Ok(Ok(taken)) => taken.ok_or(RefusalReason::RateLimited)?,
+                Ok(Err(RecordError::Invalid(_))) => return Err(RefusalReason::RequestContent),
+                Ok(Err(RecordError::Unavailable(_))) | Err(_) => {
+                    Event::RegistersUnavailable.emit(&gateway.metrics);
+                    return Err(RefusalReason::RegisterStale);
+                }
+            };
+            note(gateway, policy, service.decision(), &route.id, right.as_str()).await?;
+            Ok(Given { document: receipt(right, &taken), is_receipt: true })
+        }
+        Some(Serve::Objection | Serve::PolicyDocument) | None => {
+            Err(RefusalReason::RouteNotCatalogued)
+        }
+    }
+}
+
+/// The receipt for a request. Source: GDPR Art. 12(3).
+pub(super) fn receipt(right: Right, taken: &RequestReceipt) -> Map<String, Value> {
+    let answered_by =
+        taken.received_at.to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_add(1.month());
+    let mut document = Map::new();
+    document.insert("receipt".into(), json!(taken.id));
+    document.insert("right".into(), json!(right.as_str()));
+    document.insert("received_at".into(), json!(format!("{:.0}", taken.received_at)));
+    document.insert(
+        "answer_by".into(),
+        json!(answered_by.map(|at| at.date().to_string()).unwrap_or_default()),
+    );
+    document.insert("in_force".into(), json!(right.is_in_force_at_once()));
+    document
+}
+
+/// Hears an objection that a token in the path stands for. Whoever has the token got it from us.
+/// Source: RFC 8058.
+pub(super) async fn object(
+    gateway: &Gateway,
+    policy: &Arc<Policy>,
+    matched: &RouteMatch,
+    (headers, body): (&HeaderMap, Incoming),
+    decision: &DecisionId,
+) -> Result<Given, RefusalReason> {
+    let body = small(gateway, headers, body).await?;
+    if !is_one_click(headers, &body) {
+        return Err(RefusalReason::RequestContent);
+    }
+    let (subject, purpose) =
+        whose(&gateway.keys, policy, matched).ok_or(RefusalReason::NotFound)?;
+    let registers = Arc::clone(&gateway.registers);
+    let pattern = PurposePattern::new(purpose.as_str());
+    let about = purpose.clone();
+    let heard = tokio::task::spawn_blocking(move || {
+        let now = Timestamp::now();
+        let said = registers.statements(&subject).map_err(|_| ())?;
+        let is_known = |objection: &crate::terms::Objection| {
+            objection.since <= now && objection.purpose.covers(&about)
+        };
+        if said.objections.iter().any(is_known) {
+            return Ok(());
+        }
+        let record = Record::Objection(ObjectionRecord {
+            id: None,
+            subject,
+            purpose: pattern,
+            since: now,
+            channel: Some("one-click".into()),
+            source: Some("gateway".into()),
+        });
+        registers.record(&record).map(|_| ()).map_err(|_| ())
+    });
+    if !matches!(heard.await, Ok(Ok(()))) {
+        Event::RegistersUnavailable.emit(&gateway.metrics);
+        return Err(RefusalReason::RegisterStale);
+    }
+    note(gateway, policy, decision, &policy.routes[matched.index].id, "objection").await?;
+    Ok(Given { document: heard_of(&purpose), is_receipt: false })
+}
+
+pub(super) fn heard_of(purpose: &PurposeId) -> Map<String, Value> {
+    let mut document = Map::new();
+    document.insert("objected_to".into(), json!(purpose.as_str()));
+    document
+}
+
+/// Whom the token in the path stands for, and the purpose that they object to. It is a token of a
+/// recipient that is granted tokens for this purpose; one of anybody else stands for nobody.
+pub(super) fn whose(
+    keys: &KeyRing,
+    policy: &Policy,
+    matched: &RouteMatch,
+) -> Option<(DataSubject, PurposeId)> {
+    let [(_, token)] = matched.parameters.as_slice() else { return None };
+    let [purpose] = policy.routes[matched.index].purposes.as_deref()? else { return None };
+    let found = policy.token_holders(purpose).find_map(|(recipient, category)| {
+        let issued_to = std::slice::from_ref(recipient);
+        keys.keys_of_tokens(policy, issued_to, category).open(token.expose())
+    })?;
+    Some((Personal::new(found.expose().as_str().into()), purpose.clone()))
+}
+
+/// The one pair of RFC 8058 §3.1, in either of the two forms that it allows.
+fn is_one_click(headers: &HeaderMap, body: &[u8]) -> bool {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = declared.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let Ok(text) = std::str::from_utf8(body) else { return false };
+    if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return text.trim() == "List-Unsubscribe=One-Click";
+    }
+    let boundary = declared.and_then(|value| value.split_once("boundary="));
+    let Some((_, boundary)) = boundary else { return false };
+    let boundary =
+        format!("--{}", boundary.split(';').next().unwrap_or_default().trim_matches('"'));
+    let parts: Vec<&str> = text.split(boundary.as_str()).collect();
+    let is_pair = |part: &&str| {
+        part.split_once("\r\n\r\n").is_some_and(|(head, value)| {
+            head.contains("name=\"List-Unsubscribe\"") && value.trim() == "One-Click"
+        })
+    };
+    media_type.eq_ignore_ascii_case("multipart/form-data")
+        && parts.len() == 3
+        && parts.iter().filter(|part| is_pair(part)).count() == 1
+}
+
+/// `{"categories": ["contact.*"]}`, `{}` or nothing. Erasure is of everything.
+fn categories(
+    policy: &Policy,
+    right: Right,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<CategoryPattern>, RefusalReason> {
+    let malformed = RefusalReason::RequestContent;
+    if body.is_empty() {
+        return Ok(vec![CategoryPattern::new("*")]);
+    }
+    if !is_json(headers) {
+        return Err(malformed);
+    }
+    let Some(Value::Object(mut members)) = without_doubles(body) else { return Err(malformed) };
+    let named = members.remove("categories");
+    if !members.is_empty() || (named.is_some() && right == Right::Erasure) {
+        return Err(malformed);
+    }
+    let Some(named) = named else { return Ok(vec![CategoryPattern::new("*")]) };
+    let list = named.as_array().filter(|list| !list.is_empty()).ok_or(malformed)?;
+    let mut patterns = Vec::with_capacity(list.len());
+    for name in list {
+        let pattern = CategoryPattern::new(name.as_str().ok_or(malformed)?);
+        if !policy.categories.keys().any(|category| pattern.covers(category)) {
+            return Err(malformed);
+        }
+        patterns.push(pattern);
+    }
+    Ok(patterns)
+}
+
+/// A body that fits on one page, or none.
+async fn small(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<bytes::Bytes, RefusalReason> {
+    if headers.contains_key(CONTENT_ENCODING) || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(RefusalReason::RequestBody);
+    }
+    let whole =
+        timeout(gateway.limits.idle_timeout, Limited::new(body, BODY_BYTES).collect()).await;
+    let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };
+    Ok(whole.to_bytes())
+}
+
+/// Nothing of this is given without its entry.
+async fn note(
+    gateway: &Gateway,
+    policy: &Policy,
+    decision: &DecisionId,
+    route: &RouteId,
+    service: &'static str,
+) -> Result<(), RefusalReason> {
+    let note = Note::Service {
+        decision: decision.clone(),
+        service,
+        route: route.to_string(),
+        policy: policy.digest,
+    };
+    gateway.ledger.note(&note).await.map(|_| ()).map_err(|unavailable| {
+        Event::LedgerUnavailable { why: &unavailable.0 }.emit(&gateway.metrics);
+        RefusalReason::LedgerUnavailable
+    })
+}

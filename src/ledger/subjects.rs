@@ -1,0 +1,405 @@
+//! The index of data subjects: a secret for each person, from which the tags in records are made.
+//!
+//! A tag is `HMAC-SHA256(secret, "ledger-tag" ‖ month)`, cut to 16 bytes. Whoever has the secret finds
+//! the person's records; without it a tag is a random number, also to somebody who knows the person's
+//! id and every other key. So a secret that is shredded takes the person out of the ledger, whose
+//! chain stays as it is. Secrets lie in a file of their own, wrapped under keys of the key ring, in
+//! rows that cannot be found without it. Source: GDPR Art. 15(1)(c), 17.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::LedgerUnavailable;
+use crate::action::pseudonym::{Canonical, DomainKey};
+use crate::terms::DataSubject;
+
+/// In the ledger's directory.
+const FILE: &str = "subjects.db";
+
+/// Marks the file as ours: "Tams".
+const APPLICATION_ID: i32 = 0x5461_6d73;
+
+/// The version of the table that this program reads and writes.
+const VERSION: i32 = 1;
+
+/// How long one process waits for another to finish writing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Secrets kept in memory, about 8 MB; beyond it all are dropped, which costs one look-up each.
+const CACHED: usize = 65_536;
+
+/// Bytes of a tag: 128 bits, so that two people never share one.
+const TAG_BYTES: usize = 16;
+
+/// The keys of the index under one version of the key ring.
+pub struct IndexKey {
+    /// Finds a person's row.
+    pub rows: DomainKey,
+    /// Wraps what stands in it.
+    pub secrets: DomainKey,
+}
+
+/// The index of one ledger.
+pub struct SubjectIndex {
+    /// Newest first.
+    keys: Vec<IndexKey>,
+    store: Mutex<Store>,
+}
+
+struct Store {
+    connection: Connection,
+    /// Changes whenever another connection has committed: it may have shredded.
+    version: i64,
+    cache: HashMap<DataSubject, Secret>,
+}
+
+/// One person's secret; wiped when dropped, never printed.
+#[derive(Clone)]
+pub(super) struct Secret(Zeroizing<[u8; 32]>);
+
+impl Secret {
+    /// The person's tag in records of this month (`2026-11`).
+    pub(super) fn tag(&self, month: &str) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice())
+            .expect("HMAC takes keys of any length");
+        mac.update(b"ledger-tag");
+        mac.update(month.as_bytes());
+        let mut tag = String::with_capacity(2 + 2 * TAG_BYTES);
+        tag.push_str("t_");
+        for byte in &mac.finalize().into_bytes()[..TAG_BYTES] {
+            let _ = write!(tag, "{byte:02x}");
+        }
+        tag
+    }
+}
+
+impl SubjectIndex {
+    /// Opens or makes the index of the ledger in `directory`. `keys`: newest first, at least one.
+    ///
+    /// # Errors
+    /// The file cannot be used, is another program's, or others may read it.
+    pub fn open(directory: &Path, keys: Vec<IndexKey>) -> Result<Self, LedgerUnavailable> {
+        if keys.is_empty() {
+            return Err(LedgerUnavailable("the index of subjects has no key".into()));
+        }
+        std::fs::DirBuilder::new().recursive(true).create(directory).map_err(unusable)?;
+        let path = directory.join(FILE);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(unusable)?;
+        if file.metadata().map_err(unusable)?.mode() & 0o077 != 0 {
+            return Err(LedgerUnavailable("the index of subjects is open to others".into()));
+        }
+        drop(file);
+        let connection = connect(&path).map_err(unusable)?;
+        let store = Store { connection, version: -1, cache: HashMap::new() };
+        Ok(Self { keys, store: Mutex::new(store) })
+    }
+
+    /// The tags of `people` in records of this month, in their order. Whoever has no secret gets one,
+    /// which is durable before this returns.
+    pub(super) fn tags(
+        &self,
+        people: &[DataSubject],
+        month: &str,
+    ) -> Result<Vec<String>, LedgerUnavailable> {
+        let mut store = self.store();
+        store.refresh().map_err(unusable)?;
+        let unknown: Vec<&DataSubject> =
+            people.iter().filter(|person| !store.cache.contains_key(*person)).collect();
+        if !unknown.is_empty() {
+            let made = self.find_or_make(&mut store.connection, &unknown).map_err(unusable)?;
+            if store.cache.len() + made.len() > CACHED {
+                // Only what is not asked for now: the tags are made from the cache.
+                store.cache.retain(|person, _| people.contains(person));
+            }
+            let made = unknown.into_iter().cloned().zip(made);
+            store.cache.extend(made);
+        }
+        people
+            .iter()
+            .map(|person| store.cache.get(person).map(|secret| secret.tag(month)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| LedgerUnavailable("a secret was lost".into()))
+    }
+
+    /// The person's secret; `None` for somebody of whom nothing is in the ledger any more, or ever was.
+    pub(super) fn secret(&self, person: &DataSubject) -> Result<Option<Secret>, LedgerUnavailable> {
+        let mut store = self.store();
+        let transaction = store.connection.transaction().map_err(unusable)?;
+        Ok(self.find(&transaction, person).map_err(unusable)?.map(|(secret, _)| secret))
+    }
+
+    /// Shreds the person's secret: their records cannot be told from others' any more. Durable on
+    /// return. Whether there was one.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn shred(&self, person: &DataSubject) -> Result<bool, LedgerUnavailable> {
+        let mut store = self.store();
+        store.cache.remove(person);
+        let shred = |connection: &mut Connection| -> Result<bool, rusqlite::Error> {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut count = 0;
+            for key in &self.keys {
+                if let Some(row) = row(key, person) {
+                    count += transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
+                }
+            }
+            transaction.commit()?;
+            Ok(count > 0)
+        };
+        shred(&mut store.connection).map_err(unusable)
+    }
+
+    fn find_or_make(
+        &self,
+        connection: &mut Connection,
+        people: &[&DataSubject],
+    ) -> Result<Vec<Secret>, IndexError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let newest = self.keys.first().ok_or(IndexError::Garbage)?;
+        let mut secrets = Vec::with_capacity(people.len());
+        for person in people {
+            let secret = match self.find(&transaction, person)? {
+                Some((known, 0)) => known,
+                // Wrapped anew, so that an old key is needed no longer than the person stays away.
+                Some((known, older)) => {
+                    let row = row(&self.keys[older], person).ok_or(IndexError::Garbage)?;
+                    transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
+                    keep(&transaction, newest, person, &known)?;
+                    known
+                }
+                None => {
+                    let mut bytes = Zeroizing::new([0; 32]);
+                    getrandom::fill(bytes.as_mut_slice()).map_err(|_| IndexError::NoRandomness)?;
+                    let made = Secret(bytes);
+                    keep(&transaction, newest, person, &made)?;
+                    made
+                }
+            };
+            secrets.push(secret);
+        }
+        transaction.commit()?;
+        Ok(secrets)
+    }
+
+    /// With the position of the key under which the row was made.
+    fn find(
+        &self,
+        transaction: &Transaction<'_>,
+        person: &DataSubject,
+    ) -> Result<Option<(Secret, usize)>, IndexError> {
+        for (at, key) in self.keys.iter().enumerate() {
+            let row = row(key, person).ok_or(IndexError::Garbage)?;
+            let wrapped: Option<String> = transaction
+                .query_row("SELECT secret FROM secrets WHERE row = ?1", [row], |row| row.get(0))
+                .optional()?;
+            if let Some(wrapped) = wrapped {
+                let secret = unwrap(key, &wrapped).ok_or(IndexError::Garbage)?;
+                return Ok(Some((secret, at)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// Forgets what is cached once another process has written.
+    fn refresh(&mut self) -> Result<(), rusqlite::Error> {
+        let version = self
+            .connection
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get::<_, i64>(0))?;
+        if version != self.version {
+            self.cache.clear();
+            self.version = version;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with the index. None of it says whose row it is.
+#[derive(Debug, thiserror::Error)]
+enum IndexError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("it holds what it cannot hold, or a key is missing")]
+    Garbage,
+    #[error("no random bytes")]
+    NoRandomness,
+}
+
+fn connect(path: &Path) -> Result<Connection, IndexError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // What is deleted is overwritten, and no log of pages keeps it.
+    connection.pragma_update(None, "secure_delete", true)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let number = |pragma| transaction.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    match (application, version) {
+        (0, 0) if tables == 0 => {
+            transaction.execute_batch(
+                "CREATE TABLE secrets (row TEXT PRIMARY KEY, secret TEXT NOT NULL)
+                 STRICT, WITHOUT ROWID;",
+            )?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        (APPLICATION_ID, VERSION) => {}
+        _ => return Err(IndexError::Garbage),
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+fn row(key: &IndexKey, person: &DataSubject) -> Option<String> {
+    key.rows.pseudonym(Canonical::Text, person.expose())
+}
+
+fn keep(
+    transaction: &Transaction<'_>,
+    key: &IndexKey,
+    person: &DataSubject,
+    secret: &Secret,
+) -> Result<(), IndexError> {
+    let mut digits = Zeroizing::new(String::with_capacity(64));
+    for byte in secret.0.iter() {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    let row = row(key, person).ok_or(IndexError::Garbage)?;
+    let wrapped = key.secrets.token(Canonical::Text, &digits).ok_or(IndexError::Garbage)?;
+    transaction.execute("INSERT INTO secrets VALUES (?1, ?2)", [row, wrapped])?;
+    Ok(())
+}
+
+fn unwrap(key: &IndexKey, wrapped: &str) -> Option<Secret> {
+    let digits = key.secrets.open_token(Canonical::Text, wrapped)?;
+    let digits = digits.expose().as_bytes();
+    let mut bytes = Zeroizing::new([0; 32]);
+    if digits.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(Secret(bytes))
+}
+
+fn unusable(error: impl std::fmt::Display) -> LedgerUnavailable {
+    LedgerUnavailable(format!("index of subjects: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terms::Personal;
+
+    #[test]
+    fn a_tag_is_of_one_month_and_one_secret() {
+        let secret = Secret(Zeroizing::new([7; 32]));
+        let tag = secret.tag("2026-11");
+        // python3: hmac.new(bytes([7]*32), b"ledger-tag2026-11", "sha256").hexdigest()[:32]
+        assert_eq!(tag, "t_0a686bee6d2a385db0ee62aadbaa6181");
+        assert_ne!(tag, secret.tag("2026-12"));
+        assert_ne!(tag, Secret(Zeroizing::new([8; 32])).tag("2026-11"));
+    }
+
+    fn keys(versions: &[u32]) -> Vec<IndexKey> {
+        use crate::action::pseudonym::{Domain, RootKey, Scope, Use};
+        let key = |version: u32, used_for| {
+            let mut bytes = Zeroizing::new([0_u8; 32]);
+            bytes[0] = u8::try_from(version).expect("small");
+            let root = RootKey::new(version.try_into().expect("not zero"), bytes);
+            let domain = Domain {
+                used_for,
+                policy: "ledger",
+                category: "subject",
+                scope: Scope::Recipient,
+                recipient: "",
+                purpose: "",
+                extra: "",
+            };
+            DomainKey::derive(&root, &domain)
+        };
+        versions
+            .iter()
+            .map(|version| IndexKey {
+                rows: key(*version, Use::Pseudonym),
+                secrets: key(*version, Use::Token),
+            })
+            .collect()
+    }
+
+    fn person(id: &str) -> DataSubject {
+        Personal::new(id.into())
+    }
+
+    #[test]
+    fn a_shredded_secret_never_comes_back_and_nobody_else_s_is_touched() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let index = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
+        let everybody = [person("CANARY-1"), person("CANARY-2")];
+        let before = index.tags(&everybody, "2026-11").expect("made");
+        assert_eq!(index.tags(&everybody, "2026-11").expect("known"), before);
+        // Another process, such as a command.
+        let other = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
+        assert!(other.shred(&everybody[0]).expect("written"));
+        assert!(!other.shred(&everybody[0]).expect("written"));
+        assert!(index.secret(&everybody[0]).expect("readable").is_none());
+        let after = index.tags(&everybody, "2026-11").expect("made");
+        assert_ne!(after[0], before[0], "a new secret, which finds nothing of before");
+        assert_eq!(after[1], before[1]);
+        let file = std::fs::read(directory.path().join(FILE)).expect("there");
+        assert!(!file.windows(6).any(|bytes| bytes == b"CANARY"), "no id stands in the file");
+    }
+
+    #[test]
+    fn secrets_outlive_a_rotation_of_the_key_ring_and_not_the_loss_of_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let everybody = [person("u1")];
+        let made = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
+        let before = made.tags(&everybody, "2026-11").expect("made");
+        let rotated = SubjectIndex::open(directory.path(), keys(&[2, 1])).expect("opens");
+        assert_eq!(rotated.tags(&everybody, "2026-11").expect("known"), before);
+        let alone = SubjectIndex::open(directory.path(), keys(&[2])).expect("opens");
+        assert_eq!(alone.tags(&everybody, "2026-11").expect("known"), before, "wrapped anew");
+        let another = SubjectIndex::open(directory.path(), keys(&[3])).expect("opens");
+        assert!(another.secret(&everybody[0]).expect("readable").is_none());
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a directory");
+        drop(SubjectIndex::open(directory.path(), keys(&[1])).expect("opens"));
+        let path = directory.path().join(FILE);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("set");
+        assert!(SubjectIndex::open(directory.path(), keys(&[1])).is_err());
+    }
+}

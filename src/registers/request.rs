@@ -1,0 +1,179 @@
+//! Requests of people: what was asked, under a receipt, until somebody has answered it.
+//!
+//! An erasure and a restriction hold from the moment they are asked for, in the same transaction as the
+//! request. Asking again while a request is open is the same request, under the same receipt.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
+
+use super::read::{rows, time};
+use super::record::{ErasureRecord, RestrictionRecord};
+use super::schema::StoreError;
+use super::write::{WriteError, Writer, sorted};
+use crate::terms::{CategoryPattern, DataSubject, Personal, Right};
+
+/// Open requests of one person. More say nothing that these do not.
+const OPEN_REQUESTS: i64 = 16;
+
+/// What one person asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RightRequest {
+    /// Who asks, about themselves.
+    pub subject: DataSubject,
+    /// What for.
+    pub right: Right,
+    /// Of which data; at least one pattern.
+    pub categories: Vec<CategoryPattern>,
+}
+
+/// That a request was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestReceipt {
+    /// Its id; says nothing of the person.
+    pub id: String,
+    /// When it was taken first.
+    pub received_at: Timestamp,
+}
+
+/// A request that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRequest {
+    /// Its receipt.
+    pub receipt: RequestReceipt,
+    /// Who asked.
+    pub subject: DataSubject,
+    /// `erasure`, `restriction` or `rectification`.
+    pub right: String,
+    /// Of which data.
+    pub categories: Vec<String>,
+}
+
+impl Writer<'_> {
+    /// Takes a request; `None` where the person has too many open.
+    pub(super) fn request(
+        &self,
+        request: &RightRequest,
+    ) -> Result<Option<RequestReceipt>, WriteError> {
+        let subject = request.subject.expose();
+        let categories = sorted(request.categories.iter().map(CategoryPattern::as_str));
+        let known: Option<(String, String)> = self
+            .transaction
+            .query_row(
+                "SELECT id, received_at FROM requests WHERE subject = ?1 AND asked_for = ?2
+                 AND categories = ?3 AND answered_at IS NULL",
+                params![subject, request.right.as_str(), categories],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        if let Some((id, received_at)) = known {
+            let received_at = received_at.parse().map_err(|_| StoreError::Garbage("time"))?;
+            return Ok(Some(RequestReceipt { id, received_at }));
+        }
+        let open: i64 = self.transaction.query_row(
+            "SELECT count(*) FROM requests WHERE subject = ?1 AND answered_at IS NULL",
+            [subject],
+            |row| row.get(0),
+        )?;
+        if open >= OPEN_REQUESTS {
+            return Ok(None);
+        }
+        let receipt =
+            RequestReceipt { id: format!("rq_{}", Uuid::now_v7().simple()), received_at: self.now };
+        self.transaction.execute(
+            "INSERT INTO requests VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
+            params![
+                receipt.id,
+                subject,
+                request.right.as_str(),
+                categories,
+                receipt.received_at.to_string()
+            ],
+        )?;
+        self.changed(true, "request", "recorded", None)?;
+        match request.right {
+            Right::Erasure => {
+                let changed = self.erasure(&ErasureRecord {
+                    id: Some(receipt.id.clone()),
+                    subject: request.subject.clone(),
+                    requested_at: self.now,
+                    effective_at: self.now,
+                    except: Vec::new(),
+                })?;
+                self.changed(changed, "erasure", "recorded", None)?;
+            }
+            Right::Restriction => {
+                let changed = self.restriction(&RestrictionRecord {
+                    id: Some(receipt.id.clone()),
+                    subject: request.subject.clone(),
+                    categories: request.categories.clone(),
+                    ground: Some("asked for by the person".into()),
+                    since: self.now,
+                    until: None,
+                })?;
+                self.changed(changed, "restriction", "recorded", None)?;
+            }
+            // What is right instead is not for the registers.
+            Right::Rectification => {}
+        }
+        Ok(Some(receipt))
+    }
+
+    /// Notes that the request of this receipt was answered.
+    pub(super) fn answer_request(&self, id: &str) -> Result<super::Recorded, WriteError> {
+        let known: Option<String> = self
+            .transaction
+            .query_row("SELECT id FROM requests WHERE id = ?1", [id], |row| row.get(0))
+            .optional()?;
+        if known.is_none() {
+            return Err(WriteError::Invalid("id"));
+        }
+        let count = self.transaction.execute(
+            "UPDATE requests SET answered_at = ?2 WHERE id = ?1 AND answered_at IS NULL",
+            params![id, self.now.to_string()],
+        )?;
+        self.changed(count > 0, "request", "answered", None)
+    }
+
+    /// Notes that what follows from an erasure outside the registers is done.
+    pub(super) fn settle_erasure(&self, id: &str) -> Result<(), WriteError> {
+        self.transaction.execute(
+            "INSERT OR IGNORE INTO settled_erasures VALUES (?1, ?2)",
+            params![id, self.now.to_string()],
+        )?;
+        Ok(())
+    }
+}
+
+/// The oldest requests that are not answered, at most `limit`.
+pub(super) fn open_requests(
+    connection: &Connection,
+    limit: usize,
+) -> Result<Vec<OpenRequest>, StoreError> {
+    let query = "SELECT id, subject, asked_for, categories, received_at FROM requests
+      WHERE answered_at IS NULL ORDER BY received_at, id LIMIT ?1";
+    rows(connection, query, &limit.to_string(), |row| {
+        Ok(OpenRequest {
+            receipt: RequestReceipt { id: row.get(0)?, received_at: time(row, 4)? },
+            subject: Personal::new(row.get::<_, String>(1)?.into()),
+            right: row.get(2)?,
+            categories: super::read::list(row, 3)?,
+        })
+    })
+}
+
+/// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.
+pub(super) fn unsettled_erasures(
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<Vec<(String, DataSubject)>, StoreError> {
+    // No erasure has an empty id: the parameter is there for `rows` alone.
+    let query = "SELECT id, subject, effective_at FROM erasures
+      WHERE id NOT IN (SELECT id FROM settled_erasures) AND id != ?1 ORDER BY id";
+    let all = rows(connection, query, "", |row| {
+        let person: DataSubject = Personal::new(row.get::<_, String>(1)?.into());
+        Ok((row.get::<_, String>(0)?, person, time(row, 2)?))
+    })?;
+    let in_force = all.into_iter().filter(|(_, _, effective_at)| *effective_at <= now);
+    Ok(in_force.map(|(id, person, _)| (id, person)).collect())
+}
