@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::age::{self, Age};
+use super::company;
 use super::met::{Met, People};
 use super::subject::{self, SubjectGate, Whereabouts};
 use super::{Permit, SubjectIds};
@@ -188,6 +189,13 @@ pub(super) fn gate<E>(
     }
     if tightened.age(permit, part, ages) {
         return Ok(Gate::Drop(RefusalReason::RetentionOver));
+    }
+    let (parted, drops) = company::parted(permit, part, ids, |cell| tightened.releases(cell));
+    if drops {
+        return Ok(Gate::Drop(RefusalReason::NothingGranted));
+    }
+    for cell in parted {
+        tightened.tighten(cell, Action::Remove);
     }
     let adjustments = tightened.into_adjustments();
     if tells_by_being_there(permit, &adjustments) {

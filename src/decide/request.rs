@@ -54,7 +54,8 @@ pub fn decide(
             .in_words("the route names no data subject"));
     }
 
-    let beyond = plan.only_where.len() + plan.regions.len() + plan.dated.len();
+    let beyond =
+        plan.only_where.len() + plan.regions.len() + plan.dated.len() + plan.companions.len();
     let mut known = vec![None; route.subjects.len() + beyond];
     for subject in facts.known {
         let Some(slot) = known.get_mut(subject.role) else { continue };

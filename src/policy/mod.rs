@@ -11,6 +11,7 @@ pub mod automaton;
 mod cell;
 mod channels;
 mod codes;
+pub mod company;
 pub mod compile;
 pub mod diagnostic;
 mod matching;

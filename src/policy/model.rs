@@ -11,6 +11,7 @@ pub use super::channels::{
     Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
     cursor_domain,
 };
+use super::company::Company;
 use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
@@ -48,6 +49,8 @@ pub struct Policy {
     pub grants: Vec<Grant>,
     /// What only tightens.
     pub limits: Vec<Limit>,
+    /// What may not leave together or alone.
+    pub company: Vec<Company>,
     /// Where data may go.
     pub transfers: Option<Transfers>,
     /// Categories with a period after which they are not released.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use super::cell;
+use super::company::{self, Bound, Companion};
 use super::model::{Derivation, Limit, Locator, Need, Region, Route, RowCondition};
 use super::overlap::may_touch;
 use super::retention::{self, Dated};
@@ -43,6 +44,11 @@ pub struct Plan {
     /// Cells that leave only while they are young enough. The dates are found as the ids of roles
     /// beyond those of `regions` are, in their order.
     pub dated: Vec<Dated>,
+    /// What may not leave together or alone.
+    pub company: Vec<Bound>,
+    /// The cells that are company where that matters, found as the ids of roles beyond those of
+    /// `dated` are, in their order.
+    pub companions: Vec<Companion>,
     /// Only elements of which the person who asks is a party: one of the purposes shows some member
     /// as `own lines`, whatever the others show of it.
     pub own_lines: bool,
@@ -107,6 +113,7 @@ impl Plan {
             places.push((field.selector.clone(), field.subtree));
         }
         let dated = retention::bind(policy, route, purposes, &mut cells);
+        let (company, companions) = company::bind(policy, route, recipient, &cells);
         for open in &route.open {
             cells.push(beside(&open.selector, &open.place, "open", None));
             places.push((open.selector.clone(), open.subtree));
@@ -126,6 +133,7 @@ impl Plan {
         region_marks(route.subjects.len() + conditions.len(), regions, &mut rules)?;
         let first = route.subjects.len() + conditions.len() + regions.len();
         date_marks(first, &dated, &mut rules)?;
+        company::marks(first + dated.len(), &companions, &mut rules)?;
         let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
         Ok(Self {
@@ -139,11 +147,14 @@ impl Plan {
                 || (!conditions.is_empty() && route.each.is_none())
                 || regions.iter().any(|region| !region.in_element)
                 || dated.iter().any(|dated| !dated.in_element)
+                || companions.iter().any(|companion| !companion.in_element)
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
             only_where: conditions.iter().map(|condition| condition.value.clone()).collect(),
             dated,
+            company,
+            companions,
             regions: regions.to_vec(),
             own_lines,
         })

@@ -98,6 +98,7 @@ fn policy() -> Policy {
         routes: vec![],
         grants: vec![],
         limits: vec![],
+        company: vec![],
         transfers: None,
         retention: vec![],
         registers: RegisterRules::default(),

@@ -26,6 +26,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     // who asks about whom, so a person must look.
     other(&mut changes, "transfers", &transfers(old), &transfers(new));
     other(&mut changes, "limits on people", &people(old), &people(new));
+    other(&mut changes, "what leaves together or alone", &company(old), &company(new));
     other(&mut changes, "retention", &retention(old), &retention(new));
     set(&mut changes, "tokens that are opened", &tokens(old), &tokens(new));
     set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
@@ -200,6 +201,19 @@ fn people(policy: &Policy) -> String {
             | Limit::ThirdParties { .. }
             | Limit::Sensitive { .. }
             | Limit::Withheld { .. } => None,
+        })
+        .collect();
+    rows.sort();
+    rows.join("; ")
+}
+
+fn company(policy: &Policy) -> String {
+    let mut rows: Vec<String> = policy
+        .company
+        .iter()
+        .map(|one| {
+            let (never, then) = (one.never, &one.then);
+            format!("{:?} never {never:?}, {then:?}, but to {:?}", one.categories, one.except_to)
         })
         .collect();
     rows.sort();

@@ -1,6 +1,9 @@
 //! Gates, needs and linkability in words.
 
+use std::collections::BTreeSet;
+
 use crate::action::{Action, Period};
+use crate::policy::company::Never;
 use crate::policy::model::{Limit, Need, QueryParameter, Route};
 use crate::policy::{Mode, Plan, Policy};
 use crate::terms::{CategoryId, Objectable, Role};
@@ -125,6 +128,17 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
     for condition in &recipient.only_where {
         let (member, value) = (&condition.selector.text, &condition.value);
         lines.push(format!("only where {member} is {value}"));
+    }
+    for bound in &plan.company {
+        let cells = bound.groups.iter().flatten();
+        let names: BTreeSet<&str> = cells
+            .filter_map(|cell| plan.cell(*cell).category.as_ref().map(CategoryId::as_str))
+            .collect();
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        lines.push(match bound.never {
+            Never::Together => format!("never together: {names}"),
+            Never::Alone => format!("never alone: {names}"),
+        });
     }
     lines.extend(plan.dated.iter().map(|dated| dated.words.clone()));
     if let Some(contract) = &recipient.contract {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Compiler;
 use crate::action::pseudonym::Canonical;
-use crate::policy::model::{Category, Limit};
+use crate::policy::company::{Company, Never, Parting};
+use crate::policy::model::Category;
 use crate::policy::syntax::Node;
 use crate::terms::{CategoryId, CategoryPattern};
 
@@ -73,22 +74,16 @@ impl Compiler<'_> {
         }
         if let Some(node) = fields.take("alone") {
             node.word(self.findings, "an answer to whether it may stand alone", &[("never", ())]);
-            // Whether it does is not known before an element is over.
-            self.withhold(name, node, format!("{name}: alone never"));
+            self.company.push(Company {
+                categories: vec![CategoryPattern::new(name)],
+                never: Never::Alone,
+                then: Parting::Remove,
+                except_to: Vec::new(),
+                place: node.place.clone(),
+            });
         }
         fields.finish(self.findings);
         category
-    }
-
-    /// Keeps a category from everybody, since this version does not do what is asked of it.
-    fn withhold(&mut self, name: &str, node: &Node, what: String) {
-        let because = self.refuse(&node.place, what, format!("{name} is withheld"));
-        self.withheld.push(Limit::Withheld {
-            categories: vec![CategoryPattern::new(name)],
-            except_to: Vec::new(),
-            roles: Vec::new(),
-            because,
-        });
     }
 
     fn groups(&mut self, node: &Node) -> Arc<BTreeMap<String, String>> {

@@ -3,7 +3,6 @@
 use super::Compiler;
 use crate::policy::model::Limit;
 use crate::policy::syntax::{Fields, Node};
-use crate::terms::CategoryPattern;
 
 /// The kinds of limit, by the key that says which it is.
 const KINDS: [&str; 9] = [
@@ -36,8 +35,14 @@ impl Compiler<'_> {
             Some("third_parties") => self.third_parties(&mut fields),
             Some("sensitive") => self.sensitive(&mut fields),
             Some("minors") => self.minors(&mut fields),
-            Some("together_never") => self.together_never(&mut fields),
-            Some("alone_never") => self.alone(&mut fields),
+            Some("together_never") => {
+                self.together_never(&mut fields);
+                None
+            }
+            Some("alone_never") => {
+                self.alone_never(&mut fields);
+                None
+            }
             Some("disputed_data") => self.disputed_data(&mut fields),
             Some("aggregate_routes") => self.aggregate_routes(&mut fields),
             Some("purpose_text_changed") => self.purpose_text_changed(&mut fields),
@@ -116,56 +121,6 @@ impl Compiler<'_> {
             node.word(self.findings, "a reading of an unknown age", &[("minor", ())]);
         }
         Some(Limit::Minors { purposes: purposes.unwrap_or_default(), place: key.clone() })
-    }
-
-    /// Which members survive an element is not known before it is over. Where `then` takes
-    /// one of two out, the other never meets it; else all stay away.
-    fn together_never(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
-        let (key, node) = fields.take_entry("together_never")?;
-        let together = self.category_patterns(node);
-        let then = fields.take("then").and_then(|node| {
-            let text = node.text(self.findings, "`drop`, `remove` or `remove <category>`")?;
-            if let Some(category) = text.strip_prefix("remove ") {
-                return self.category_pattern_at(category, &node.place);
-            }
-            node.word(self.findings, "a consequence", &[("drop", ()), ("remove", ())]);
-            None
-        });
-        // Of three, taking one out leaves a pair; taking out another leaves all.
-        let parts = |category: &CategoryPattern| together.len() == 2 && together.contains(category);
-        let categories =
-            then.filter(parts).map_or_else(|| together.clone(), |category| vec![category]);
-        let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
-        let list = |patterns: &[CategoryPattern]| {
-            patterns.iter().map(CategoryPattern::as_str).collect::<Vec<_>>().join(", ")
-        };
-        let what = format!("together_never {}", list(&together));
-        let because = self.refuse(key, what, format!("{} is withheld", list(&categories)));
-        Some(Limit::Withheld {
-            categories,
-            except_to: except_to.unwrap_or_default(),
-            roles: Vec::new(),
-            because,
-        })
-    }
-
-    fn alone(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
-        let (key, node) = fields.take_entry("alone_never")?;
-        let categories = self.category_patterns(node);
-        if let Some(node) = fields.take("then") {
-            node.word(self.findings, "a consequence", &[("drop", ()), ("remove", ())]);
-        }
-        let except_to = fields.take("except_to").map(|node| self.recipient_list(node));
-        let names: Vec<&str> = categories.iter().map(CategoryPattern::as_str).collect();
-        let names = names.join(", ");
-        let what = format!("alone_never {names}");
-        let because = self.refuse(key, what, format!("{names} is withheld"));
-        Some(Limit::Withheld {
-            categories,
-            except_to: except_to.unwrap_or_default(),
-            roles: Vec::new(),
-            because,
-        })
     }
 
     /// There is no mark for disputed data of its own. A dispute is a restriction of the category

@@ -5,6 +5,7 @@
 
 mod care;
 mod categories;
+mod company;
 mod countries;
 mod due;
 mod head;
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::names::Names;
+use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
 use super::model::{About, Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
@@ -65,6 +67,7 @@ impl Policy {
                 names,
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
+                company: Vec::new(),
                 stripped: Vec::new(),
                 promises: Promises::default(),
             };
@@ -105,6 +108,8 @@ struct Compiler<'f> {
     unenforced: Vec<Unenforced>,
     /// Limits that follow from other sections than `limits`.
     withheld: Vec<Limit>,
+    /// What may not leave together or alone.
+    company: Vec<Company>,
     /// Categories of which metadata are to be taken out, and where that is said.
     stripped: Vec<(CategoryId, Place)>,
     /// Promises that rules name.
@@ -174,6 +179,7 @@ impl Compiler<'_> {
             routes,
             grants,
             limits,
+            company: std::mem::take(&mut self.company),
             transfers,
             retention: retention.unwrap_or_default(),
             registers: registers.rules,

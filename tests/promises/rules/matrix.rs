@@ -137,8 +137,14 @@ fn we_lock_releases_what_its_text_promises() {
         // K-30, K-32.
         ("news-mailer", "marketing.news", notices, "@.mobile", "remove"),
         ("safety-mailer", "safety.notice", notices, "@.mobile", "keep"),
-        // K-23, K-24: a cookie's id never leaves while it cannot be kept apart.
-        ("ad-server", "marketing.personal_ads", "GET /api/ads/profiles", "@.cookie_id", "remove"),
+        // K-23, K-24: whether a cookie's id stands alone is asked of each element.
+        (
+            "ad-server",
+            "marketing.personal_ads",
+            "GET /api/ads/profiles",
+            "@.cookie_id",
+            "pseudonym",
+        ),
         ("ad-server", "marketing.personal_ads", "GET /api/ads/profiles", "@.segment", "keep"),
         // K-33: a scope of pseudonyms of its own is not enforced yet.
         ("fraud-desk", "fraud.investigate", logs, "@.ip", "remove"),

@@ -1,0 +1,70 @@
+//! Whether what would leave of one part may leave together, and whether it would leave alone.
+
+use super::{Part, Permit, SubjectIds};
+use crate::policy::CellId;
+use crate::policy::company::{Bound, Companion, Never};
+
+/// The cells that can be company, with where among the ids of a part they are found.
+pub(super) fn companions(permit: &Permit) -> impl Iterator<Item = (usize, &Companion)> {
+    let plan = &permit.plan;
+    let route = &permit.policy.routes[plan.route_index];
+    let beyond = plan.only_where.len() + plan.regions.len() + plan.dated.len();
+    (route.subjects.len() + beyond..).zip(&plan.companions)
+}
+
+/// The cells that may not leave of this part, and whether it is dropped for one of them.
+pub(super) fn parted(
+    permit: &Permit,
+    part: Part,
+    ids: &[Option<SubjectIds>],
+    releases: impl Fn(CellId) -> bool,
+) -> (Vec<CellId>, bool) {
+    let mut removed = Vec::new();
+    let mut drops = false;
+    for bound in &permit.plan.company {
+        let leaving: Vec<&Vec<CellId>> = match bound.never {
+            Never::Together => too_many(bound, &releases),
+            Never::Alone => alone(permit, part, ids, bound, &releases),
+        };
+        let cells = leaving.into_iter().flatten().copied();
+        let before = removed.len();
+        removed.extend(cells.filter(|cell| releases(*cell)));
+        drops |= bound.drops && removed.len() > before;
+    }
+    (removed, drops && part == Part::Element)
+}
+
+/// The groups to be taken out where two would leave.
+fn too_many<'a>(bound: &'a Bound, releases: &impl Fn(CellId) -> bool) -> Vec<&'a Vec<CellId>> {
+    let leaves = |group: &Vec<CellId>| group.iter().any(|cell| releases(*cell));
+    let leaving: Vec<usize> =
+        (0..bound.groups.len()).filter(|at| leaves(&bound.groups[*at])).collect();
+    let out = match bound.first {
+        _ if leaving.len() < 2 => Vec::new(),
+        // Of three, taking one out leaves a pair.
+        Some(first) if leaving.len() == 2 && leaving.contains(&first) => vec![first],
+        Some(_) | None => leaving,
+    };
+    out.into_iter().map(|at| &bound.groups[at]).collect()
+}
+
+/// The groups to be taken out because nothing else stands beside them and leaves.
+fn alone<'a>(
+    permit: &Permit,
+    part: Part,
+    ids: &[Option<SubjectIds>],
+    bound: &'a Bound,
+    releases: &impl Fn(CellId) -> bool,
+) -> Vec<&'a Vec<CellId>> {
+    if part == Part::Request {
+        return Vec::new();
+    }
+    let named = |cell: &CellId| bound.groups.iter().any(|group| group.contains(cell));
+    let stands =
+        |at: usize| matches!(ids.get(at), Some(Some(SubjectIds::One(_) | SubjectIds::Many(_))));
+    let in_company = companions(permit)
+        .filter(|(_, companion)| companion.in_element == (part == Part::Element))
+        .filter(|(_, companion)| !named(&companion.cell) && releases(companion.cell))
+        .any(|(at, _)| stands(at));
+    if in_company { Vec::new() } else { bound.groups.iter().collect() }
+}
