@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tamis::demo::{Backend, People, Show, Stage, StageListen};
 use tamis::keys::NoteSigner;
@@ -43,7 +43,6 @@ struct Count {
     cut_answers: usize,
     consents: usize,
     torn_tails: usize,
-    recoveries: Vec<Duration>,
 }
 
 #[tokio::main]
@@ -60,9 +59,7 @@ async fn main() -> Result<(), Fault> {
 
     let mut count = Count::default();
     for round in 1..=rounds {
-        let started = Instant::now();
         let gateway = Gateway::start(&stage.config_file())?;
-        count.recoveries.push(started.elapsed());
         let mut readers = Readers::start(&stage, gateway.https, READERS)?;
         let desk = Desk::start(&stage, gateway.admin, round)?;
         if round % EARLY != 0 {
@@ -78,19 +75,14 @@ async fn main() -> Result<(), Fault> {
             writeln!(io::stderr(), "{round} rounds")?;
         }
     }
-    count.recoveries.sort_unstable();
-    let recovery = |part: usize| count.recoveries[(count.recoveries.len() - 1) * part / 100];
     writeln!(
         io::stdout(),
         "| rounds | answers with their record | of these cut off | consents kept | torn tails \
-         recovered | start again, median and longest |\n|---|---|---|---|---|---|\n\
-         | {rounds} | {} | {} | {} | {} | {:.0?} and {:.0?} |",
+         recovered |\n|---|---|---|---|---|\n| {rounds} | {} | {} | {} | {} |",
         count.answers,
         count.cut_answers,
         count.consents,
         count.torn_tails,
-        recovery(50),
-        recovery(100),
     )?;
     Ok(())
 }
