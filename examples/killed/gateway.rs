@@ -57,3 +57,11 @@ impl Gateway {
         Ok(())
     }
 }
+
+impl Drop for Gateway {
+    /// A run that ends with an error leaves no gateway behind.
+    fn drop(&mut self) {
+        // It is gone already in all other cases.
+        let _ = self.child.kill();
+    }
+}
