@@ -1,9 +1,6 @@
 //! Signed notes: a text and who vouches for it. Source: C2SP signed-note, signature type `0x01`
 //! (Ed25519, RFC 8032).
 
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::{fmt, io};
@@ -15,6 +12,7 @@ use sha2::Digest as _;
 use zeroize::Zeroizing;
 
 use super::life::write_new;
+use super::ring::{KeyRingError, read_file};
 
 /// An Ed25519 signature by the note's author, not by a witness.
 const TYPE: u8 = 1;
@@ -27,9 +25,6 @@ const SIGNED: &str = "\u{2014} ";
 
 /// Longer notes are not read: a checkpoint with sixteen large signatures is shorter.
 const NOTE_BYTES: usize = 128 << 10;
-
-/// A key file is one short line.
-const FILE_BYTES: usize = 4 << 10;
 
 /// Why a note cannot be signed or trusted. Never holds the key.
 #[derive(Debug, thiserror::Error)]
@@ -94,15 +89,11 @@ impl NoteSigner {
     /// # Errors
     /// `File`, `Exposed`, `NotAKey`.
     pub fn open(path: &Path) -> Result<Self, NoteError> {
-        let unreadable = |error| NoteError::File(path.to_owned(), error);
-        let file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(NoteError::Exposed(path.to_owned(), mode));
-        }
-        let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES));
-        file.take(FILE_BYTES as u64).read_to_string(&mut text).map_err(unreadable)?;
+        let text = read_file(path).map_err(|error| match error {
+            KeyRingError::Unreadable(path, error) => NoteError::File(path, error),
+            KeyRingError::Exposed(path, mode) => NoteError::Exposed(path, mode),
+            _ => NoteError::NotAKey(path.to_owned()),
+        })?;
         Self::parse(&text).ok_or_else(|| NoteError::NotAKey(path.to_owned()))
     }
 

@@ -30,16 +30,35 @@ pub(super) fn noted_tree(directory: &Path, number: u32) -> Option<Frontier> {
     Frontier::parse(fs::read_to_string(tree_path_of(directory, number)).ok()?.trim_end())
 }
 
-/// The leaves of a segment in their order, with their lines; nothing is checked. A last line without
-/// line feed is not a record yet.
+/// The leaves of a segment in their order, with their lines; nothing is checked.
 pub(super) fn leaves(path: &Path, passed: &mut dyn FnMut(Digest, &[u8])) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+    lines(path, |error| error, &mut |record| {
+        passed(leaf(record), record);
+        Ok(())
+    })
+}
+
+/// The whole lines of a segment in their order, without their line feeds. A last line that has none
+/// is not a record yet: the gateway may be writing it. `unreadable` says what an error means to the
+/// caller; a line longer than any record is `InvalidData`.
+pub(super) fn lines<E>(
+    path: &Path,
+    unreadable: impl Fn(io::Error) -> E,
+    look: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(&unreadable)?);
     let mut line = Vec::new();
     loop {
         line.clear();
-        reader.read_until(b'\n', &mut line)?;
-        let Some(record) = line.strip_suffix(b"\n") else { return Ok(()) };
-        passed(leaf(record), record);
+        let mut bounded = reader.by_ref().take(LONGEST_LINE);
+        bounded.read_until(b'\n', &mut line).map_err(&unreadable)?;
+        match line.strip_suffix(b"\n") {
+            Some(text) => look(text)?,
+            None if line.len() as u64 == LONGEST_LINE => {
+                return Err(unreadable(io::ErrorKind::InvalidData.into()));
+            }
+            None => return Ok(()),
+        }
     }
 }
 

@@ -5,15 +5,14 @@
 //! out here, so that no report can forget it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
 use memchr::memmem;
 use serde_json::Value;
 
-use super::segment::{LONGEST_LINE, numbers, path_of};
+use super::segment::{lines, numbers, path_of};
 use super::{Anchor, LedgerUnavailable, SubjectIndex};
 use crate::terms::{DataSubject, Digest};
 
@@ -70,9 +69,9 @@ pub fn about(
     let mut tags: HashMap<String, String> = HashMap::new();
     // Number of the opening → what of the person is in it.
     let mut concerned: BTreeMap<u64, BTreeMap<String, String>> = BTreeMap::new();
-    let mut up_to = None;
+    let mut last: Option<Vec<u8>> = None;
     walk(directory, &mut |line| {
-        up_to = Some(line.to_vec());
+        line.clone_into(last.get_or_insert_default());
         let Some(month) = month_of(line) else { return Ok(()) };
         let tag = tags.entry(month.to_owned()).or_insert_with(|| secret.tag(month));
         if memmem::find(line, tag.as_bytes()).is_none() {
@@ -117,7 +116,7 @@ pub fn about(
         Ok(())
     })?;
     found.retain(|sequence, _| !nothing_left.contains(sequence));
-    let up_to = up_to.as_deref().map(anchor).transpose()?;
+    let up_to = last.as_deref().map(anchor).transpose()?;
     Ok(ToldToOthers { disclosures: found.into_values().collect(), up_to })
 }
 
@@ -163,29 +162,23 @@ fn walk(
     directory: &Path,
     look: &mut dyn FnMut(&[u8]) -> Result<(), LedgerUnavailable>,
 ) -> Result<(), LedgerUnavailable> {
-    let unreadable = |error: std::io::Error| LedgerUnavailable(format!("ledger: {}", error.kind()));
-    for segment in numbers(directory).map_err(unreadable)? {
-        let file = File::open(path_of(directory, segment)).map_err(unreadable)?;
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let mut bounded = reader.by_ref().take(LONGEST_LINE);
-            bounded.read_until(b'\n', &mut line).map_err(unreadable)?;
-            match line.strip_suffix(b"\n") {
-                Some(text) => look(text)?,
-                None if line.len() as u64 == LONGEST_LINE => return Err(broken()),
-                None => break,
-            }
-        }
+    for segment in numbers(directory).map_err(|error| unreadable(&error))? {
+        lines(&path_of(directory, segment), |error| unreadable(&error), look)?;
     }
     Ok(())
 }
 
+fn unreadable(error: &io::Error) -> LedgerUnavailable {
+    match error.kind() {
+        io::ErrorKind::InvalidData => broken(),
+        kind => LedgerUnavailable(format!("ledger: {kind}")),
+    }
+}
+
 fn last_of(directory: &Path) -> Result<Option<Anchor>, LedgerUnavailable> {
-    let mut last = None;
+    let mut last: Option<Vec<u8>> = None;
     walk(directory, &mut |line| {
-        last = Some(line.to_vec());
+        line.clone_into(last.get_or_insert_default());
         Ok(())
     })?;
     last.as_deref().map(anchor).transpose()
