@@ -37,6 +37,7 @@ use crate::identity::{
 };
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
+use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{EmbeddedRegisters, FedRegisters, Registers, RegistersUnavailable};
@@ -215,6 +216,8 @@ impl Gateway {
         }
         let versions = super::tls::versions(policy.tls.only_1_3);
         let tls = Tls::new(&config.certificates, config.client_ca.as_deref(), versions)?;
+        let backends = config.upstreams.iter().map(|(id, at)| (id.clone(), at.url.to_string()));
+        let origins = Origins::new(backends, tls.names.hosts());
         let keys = Arc::new(KeyRing::open(&config.key_ring)?);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -242,6 +245,7 @@ impl Gateway {
             keys,
             upstreams,
             names: tls.names.clone(),
+            origins,
             limits: config.limits,
             waits: Waits::default(),
             metrics: Arc::clone(&metrics),

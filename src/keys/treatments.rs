@@ -8,11 +8,13 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::KeyRing;
+use crate::action::link::ReadsLinks;
 use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, TokenKeys, Use};
-use crate::action::{Action, Period, Treatment};
+use crate::action::{Action, Link, Period, Treatment};
 use crate::decide::Adjustment;
 use crate::minimize::Treatments;
-use crate::policy::model::{Category, Derivation};
+use crate::minimize::link::{Links, Origins};
+use crate::policy::model::{Category, Derivation, Form, QueryParameter};
 use crate::policy::plan::Cell;
 use crate::policy::{Plan, Policy};
 use crate::terms::{CategoryId, Personal, RecipientId};
@@ -42,13 +44,54 @@ impl KeyRing {
     #[must_use]
     pub fn treatments(
         &self,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         plan: &Plan,
         adjustments: &[Adjustment],
+        origins: &Arc<Origins>,
         now: Timestamp,
     ) -> Treatments {
         let for_whom = (&policy.id, &plan.recipient);
-        self.treat(for_whom, &policy.categories, &plan.cells, adjustments, now)
+        let treatments = self.treat(for_whom, &policy.categories, &plan.cells, adjustments, now);
+        if plan.cells.iter().all(|cell| cell.form != Form::Link) {
+            return treatments;
+        }
+        let links: Arc<dyn ReadsLinks> =
+            Arc::new(Links::new(Arc::clone(policy), Arc::clone(origins)));
+        let cursors = self.cursors(policy, &plan.recipient, now);
+        let linked = |(cell, treatment): (&Cell, &Treatment)| {
+            let mut treatment = treatment.clone();
+            if cell.form == Form::Link {
+                let own = cell.category.iter().map(|id| (id.clone(), treatment.clone()));
+                let values = cursors.iter().cloned().chain(own).collect();
+                treatment.link = Some(Arc::new(Link::new(Arc::clone(&links), values)));
+            }
+            treatment
+        };
+        plan.cells.iter().zip(treatments.iter()).map(linked).collect()
+    }
+
+    /// What seals each cursor that some route takes back, by its domain.
+    fn cursors(
+        &self,
+        policy: &Policy,
+        recipient: &RecipientId,
+        now: Timestamp,
+    ) -> Vec<(CategoryId, Treatment)> {
+        let today = Offset::UTC.to_datetime(now).date();
+        let of_routes = policy.routes.iter().flat_map(|route| route.query.values());
+        let sealed = of_routes.filter_map(|parameter| match parameter {
+            QueryParameter::Sealed { domain } => Some(domain),
+            QueryParameter::Open | QueryParameter::Category(_) => None,
+        });
+        let seals = |domain: &CategoryId| {
+            let action = Action::Token;
+            let key = self.key_for(&action, (&policy.id, recipient), domain, today);
+            let canonical = Canonical::default();
+            let treatment =
+                Treatment { action, key, opens: None, link: None, canonical, groups: None, today };
+            (domain.clone(), treatment)
+        };
+        sealed.map(seals).collect()
     }
 
     fn treat(
@@ -80,7 +123,7 @@ impl KeyRing {
                 Some(Derivation::CountEach) | None => category.map(|(id, _)| id),
             };
             let key = domain.and_then(|id| self.key_for(&action, (policy, recipient), id, today));
-            Treatment { action, key, opens: None, canonical, groups, today }
+            Treatment { action, key, opens: None, link: None, canonical, groups, today }
         };
         cells.iter().enumerate().map(treatment).collect()
     }
@@ -219,6 +262,7 @@ mod tests {
             action,
             needs: vec![],
             derived: None,
+            form: Form::Value,
             sensitive: false,
             decided_by: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
             because: "release".to_owned(),

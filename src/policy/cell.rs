@@ -132,6 +132,7 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
         action: decided.action,
         needs: needs(asked, category, sensitive),
         derived: None,
+        form: field.form,
         sensitive,
         decided_by: decided.by,
         because: decided.because,
