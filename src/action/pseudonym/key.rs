@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Canonical;
 use super::base32;
 use super::ff1::Permutation;
+use super::scope::Scope;
 use crate::terms::Personal;
 
 /// HKDF salt: names the product and the version of the derivation. Changing it changes every pseudonym.
@@ -92,27 +93,6 @@ impl Use {
     }
 }
 
-/// Who can link what to what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// One recipient links over time; two recipients cannot compare.
-    Recipient,
-    /// One recipient's purposes cannot be joined either.
-    RecipientAndPurpose,
-    /// One recipient links within a period only; the period is [`Domain::extra`].
-    RecipientAndPeriod,
-}
-
-impl Scope {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recipient => "recipient",
-            Self::RecipientAndPurpose => "recipient+purpose",
-            Self::RecipientAndPeriod => "recipient+period",
-        }
-    }
-}
-
 /// The domain of a key: the same value in two domains has two unrelated pseudonyms.
 /// Parts that a scope does not use are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,11 +107,12 @@ pub struct Domain<'a> {
     pub scope: Scope,
     /// The recipient's id.
     pub recipient: &'a str,
-    /// The purpose's id, for [`Scope::RecipientAndPurpose`].
+    /// The purposes' ids, sorted and joined by `+`, where the scope keeps them apart.
     pub purpose: &'a str,
-    /// The period in UTC (`2026-11-23`, `2026-W48`, `2026-11`, `2026`), for
-    /// [`Scope::RecipientAndPeriod`].
+    /// The id of the case or of the decision, where the scope ends with it.
     pub extra: &'a str,
+    /// The period in UTC (`2026-11-23`, `2026-W48`, `2026-11`, `2026`) beyond which nothing links.
+    pub period: &'a str,
 }
 
 /// A key for one domain and use, derived from the root. Zeroised on drop, never printed.
@@ -165,15 +146,21 @@ impl DomainKey {
     #[must_use]
     pub fn derive(root: &RootKey, domain: &Domain<'_>) -> Self {
         let version = root.version.to_string();
+        // A period holds no space, so that one text says both without doubt.
+        let (scope, extra) = match (domain.period, domain.extra) {
+            ("", extra) => (domain.scope.to_string(), extra.to_owned()),
+            (period, "") => (format!("{}+period", domain.scope), period.to_owned()),
+            (period, extra) => (format!("{}+period", domain.scope), format!("{period} {extra}")),
+        };
         let mut info = Vec::with_capacity(160);
         for part in [
             domain.used_for.as_str(),
             domain.policy,
             domain.category,
-            domain.scope.as_str(),
+            &scope,
             domain.recipient,
             domain.purpose,
-            domain.extra,
+            &extra,
             &version,
         ] {
             length_prefixed(part.as_bytes(), &mut info);
@@ -354,6 +341,7 @@ mod tests {
             recipient: "help-desk",
             purpose: "",
             extra: "",
+            period: "",
         };
         // Computed apart from this code: RFC 5869 over the tuple, then HMAC over "text" and "c1".
         let by_hand =
@@ -386,6 +374,7 @@ mod tests {
             recipient: "r",
             purpose: "",
             extra: "",
+            period: "",
         };
         let pseudonyms = DomainKey::derive(&root, &domain(Use::Pseudonym));
         let tokens = DomainKey::derive(&root, &domain(Use::Token));
