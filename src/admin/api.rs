@@ -18,7 +18,7 @@ use super::guard::Holder;
 use super::problem::Problem;
 use super::{AdminState, guard};
 use crate::registers::{
-    EmbeddedRegisters, Record, RecordError, Recorded, Registers as _, case_to_json, check_purpose,
+    Record, RecordError, Recorded, RegisterStore, Registers as _, case_to_json, check_purpose,
     check_recipient, check_record, order_to_json, statements_to_json,
 };
 use crate::terms::{Personal, PurposePattern, RecipientId};
@@ -270,7 +270,7 @@ async fn policy(State(state): State<AdminState>) -> Response {
 /// if the ledger is not there, the change waits in the registers until it is.
 async fn change<T: Send + 'static>(
     state: &AdminState,
-    change: impl FnOnce(&EmbeddedRegisters) -> Result<T, RecordError> + Send + 'static,
+    change: impl FnOnce(&RegisterStore) -> Result<T, RecordError> + Send + 'static,
 ) -> Result<T, Problem> {
     let registers = Arc::clone(&state.registers);
     let changed = tokio::task::spawn_blocking(move || change(&registers)).await;

@@ -15,7 +15,7 @@ use tamis::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
 use tamis::ledger::{FileLedger, Ledger};
 use tamis::observe::Metrics;
 use tamis::policy::Policy;
-use tamis::registers::{EmbeddedRegisters, Registers as _};
+use tamis::registers::{RegisterStore, Registers as _};
 use tamis::terms::{ConsentStatus, Digest, Personal};
 use tower::ServiceExt as _;
 
@@ -47,7 +47,7 @@ impl Admin {
         let text = std::fs::read_to_string(rules).expect("the rules are there");
         let policy = Policy::parse("rules.yaml", &text).expect("the rules load");
         let registers =
-            Arc::new(EmbeddedRegisters::open(&directory.path().join("r.db")).expect("opens"));
+            Arc::new(RegisterStore::embedded(&directory.path().join("r.db")).expect("opens"));
         let ledger: Arc<dyn Ledger> =
             Arc::new(FileLedger::open(&directory.path().join("ledger"), "gw-1").expect("opens"));
         let metrics = Arc::new(Metrics::new());
@@ -410,7 +410,7 @@ fn what_is_wrong_is_named_by_field_and_never_by_value() {
 #[test]
 fn changes_made_beside_the_gateway_are_entered_once() {
     let admin = Admin::new();
-    let command = EmbeddedRegisters::open(&admin.directory.path().join("r.db")).expect("opens");
+    let command = RegisterStore::embedded(&admin.directory.path().join("r.db")).expect("opens");
     let records: Vec<_> = (0..600)
         .map(|number| {
             let json = CONSENT.replace("con_1", &format!("con_{number}"));
