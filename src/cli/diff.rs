@@ -176,14 +176,13 @@ struct Release {
 
 impl Release {
     fn in_words(&self) -> String {
-        let mut words = self.action.to_string();
-        if self.scope != Scope::Recipient && self.action != Action::Remove {
-            words.push_str(&format!(" within {}", self.scope));
-        }
-        if !self.needs.is_empty() {
-            words.push_str(&format!(" (needs {})", self.needs));
-        }
-        words
+        let scoped = self.scope != Scope::Recipient && self.action != Action::Remove;
+        let scope = if scoped { format!(" within {}", self.scope) } else { String::new() };
+        let needs = match self.needs.as_str() {
+            "" => String::new(),
+            needs => format!(" (needs {needs})"),
+        };
+        format!("{}{scope}{needs}", self.action)
     }
 }
 

@@ -191,6 +191,9 @@ fn dates(policy: &Policy, findings: &mut Findings) {
     }
 }
 
+/// Where a pseudonym is made, as far as a purpose does not part it; `None`: as a token.
+type Domain = Option<(Scope, Period)>;
+
 /// T420.
 fn linkage(policy: &Policy, findings: &mut Findings) {
     for grant in &policy.grants {
@@ -198,8 +201,7 @@ fn linkage(policy: &Policy, findings: &mut Findings) {
             quasi_identifiers(policy, grant, recipient, findings);
         }
     }
-    let mut seen: BTreeMap<(&RecipientId, &CategoryId), (&PurposeId, Option<(Scope, Period)>)> =
-        BTreeMap::new();
+    let mut seen: BTreeMap<(&RecipientId, &CategoryId), (&PurposeId, Domain)> = BTreeMap::new();
     for grant in &policy.grants {
         for (recipient, category) in grant
             .to
