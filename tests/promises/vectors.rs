@@ -106,6 +106,20 @@ fn a_uuid_stays_a_uuid() {
 }
 
 #[test]
+fn an_address_stays_an_address_that_nobody_has() {
+    let key = key(1, &domain("contact.email", "marketing-esp"));
+    let pseudonym = key.pseudonym(Canonical::Mailbox, " ANNA@Example.com").expect("an address");
+    assert_eq!(pseudonym, "ps1_lxrqjm6snhv7cbynnjapcymrfu@pseudonym.invalid", "V7 and a domain");
+    // RFC 5321 §4.5.3.1: 64 octets before the `@`; letters, figures and `_` need no quotes there.
+    let (local, _) = pseudonym.split_once('@').expect("an address");
+    assert!(local.len() <= 64);
+    assert!(local.bytes().all(|sign| sign.is_ascii_alphanumeric() || sign == b'_'));
+    for none in ["", "anna", "anna@", "@example.com"] {
+        assert_eq!(key.pseudonym(Canonical::Mailbox, none), None, "{none}");
+    }
+}
+
+#[test]
 fn every_part_of_the_domain_separates() {
     let base = domain("account.id", "help-desk");
     let others = [

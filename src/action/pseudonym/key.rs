@@ -33,6 +33,10 @@ const TOKEN_BLOCK: usize = 16;
 /// keeps them exact. Part of the format: it can never change.
 const INTEGER_DIGITS: usize = 15;
 
+/// What makes an address of a pseudonym. Nobody can register the domain, so that nobody gets what a client
+/// sends there all the same. Part of the format: it can never change. Source: RFC 2606, RFC 6761 §6.4.
+const NOWHERE: &[u8] = b"@pseudonym.invalid";
+
 /// Marks the end of the value in a token's plaintext. Source: ISO/IEC 7816-4 padding.
 const TOKEN_END: u8 = 0x80;
 
@@ -198,7 +202,8 @@ impl DomainKey {
     /// The pseudonym of `value`: `ps‹version›_` and 26 base32 digits of
     /// `HMAC-SHA256(key, lp(type)‖lp(canonical value))`. For [`Canonical::Uuid`] the same 16 bytes as
     /// a UUIDv8 (RFC 9562), so that clients which parse the id go on working; it cannot name the key's
-    /// version. `None` if the value is not of the type, or the key is not for pseudonyms.
+    /// version. For [`Canonical::Mailbox`] that text and `@pseudonym.invalid`, to which no mail can be
+    /// sent (RFC 6761). `None` if the value is not of the type, or the key is not for pseudonyms.
     #[must_use]
     pub fn pseudonym(&self, canonical: Canonical, value: &str) -> Option<String> {
         let mut text = Vec::with_capacity(TEXT_BYTES);
@@ -206,7 +211,7 @@ impl DomainKey {
         String::from_utf8(text).ok()
     }
 
-    /// Writes the [`pseudonym`](Self::pseudonym), which is letters and figures, `_` and `-` only.
+    /// Writes the [`pseudonym`](Self::pseudonym), which is letters, figures and `_-@.` only.
     /// `None`, and nothing written, as there.
     #[must_use = "without a pseudonym the value needs a placeholder"]
     pub fn write_pseudonym(
@@ -232,6 +237,9 @@ impl DomainKey {
         } else {
             out.extend_from_slice(self.mark.as_bytes());
             base32::encode(short, out);
+        }
+        if canonical == Canonical::Mailbox {
+            out.extend_from_slice(NOWHERE);
         }
         Some(())
     }
