@@ -23,7 +23,7 @@ use axum::Router;
 use crate::ledger::Ledger;
 use crate::observe::Metrics;
 use crate::policy::Policy;
-use crate::registers::EmbeddedRegisters;
+use crate::registers::RegisterStore;
 
 pub use access::Access;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
@@ -34,7 +34,7 @@ pub struct AdminState {
     /// The policy in force.
     pub policy: Arc<ArcSwap<Policy>>,
     /// The registers.
-    pub registers: Arc<EmbeddedRegisters>,
+    pub registers: Arc<RegisterStore>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Enters changes of the registers in the ledger.

@@ -39,7 +39,7 @@ use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{EmbeddedRegisters, FedRegisters, Registers, RegistersUnavailable};
+use crate::registers::{FedRegisters, RegisterStore, Registers, RegistersUnavailable};
 
 /// Why the gateway did not start. Nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,7 @@ pub struct Running {
 
 /// What runs on stores of our own.
 struct Embedded {
-    registers: Arc<EmbeddedRegisters>,
+    registers: Arc<RegisterStore>,
     feed: Option<Feed>,
     index: Arc<SubjectIndex>,
 }
@@ -157,7 +157,7 @@ impl Gateway {
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let policy = policy(&config.rules)?;
         let metrics = Arc::new(Metrics::new());
-        let registers = Arc::new(EmbeddedRegisters::open(&config.registers)?);
+        let registers = Arc::new(RegisterStore::embedded(&config.registers)?);
         let keys = KeyRing::open(&config.key_ring)?;
         let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
         let index = subject_index(&config.ledger, &keys)?;
@@ -165,7 +165,7 @@ impl Gateway {
         let checkpoints = checkpoints(&config, &policy, &ledger, &metrics)?;
         let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
         let answering: Arc<dyn Registers> = match &feed {
-            None => Arc::<EmbeddedRegisters>::clone(&registers),
+            None => Arc::<RegisterStore>::clone(&registers),
             Some(feed) => {
                 // Before the first request, so that a start does not refuse what a run would not.
                 feed.read(&policy, &mut None);

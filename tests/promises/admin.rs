@@ -19,7 +19,7 @@ use tamis::keys::KeyRing;
 use tamis::ledger::{FileLedger, IndexKey, Ledger, SubjectIndex};
 use tamis::observe::Metrics;
 use tamis::policy::Policy;
-use tamis::registers::{EmbeddedRegisters, Registers as _};
+use tamis::registers::{RegisterStore, Registers as _};
 use tamis::terms::{AdminCaller, AdminRole, ConsentStatus, Digest, Personal};
 use tower::ServiceExt as _;
 
@@ -63,7 +63,7 @@ impl Admin {
         let text = std::fs::read_to_string(rules).expect("the rules are there");
         let policy = Policy::parse("rules.yaml", &text).expect("the rules load");
         let registers =
-            Arc::new(EmbeddedRegisters::open(&directory.path().join("r.db")).expect("opens"));
+            Arc::new(RegisterStore::embedded(&directory.path().join("r.db")).expect("opens"));
         let keys = KeyRing::generate(&directory.path().join("keys")).expect("a ring").index_keys();
         let keys = keys.into_iter().map(|(rows, secrets)| IndexKey { rows, secrets }).collect();
         let place = directory.path().join("ledger");
@@ -433,7 +433,7 @@ fn what_is_wrong_is_named_by_field_and_never_by_value() {
 #[test]
 fn changes_made_beside_the_gateway_are_entered_once() {
     let admin = Admin::new();
-    let command = EmbeddedRegisters::open(&admin.directory.path().join("r.db")).expect("opens");
+    let command = RegisterStore::embedded(&admin.directory.path().join("r.db")).expect("opens");
     let records: Vec<_> = (0..600)
         .map(|number| {
             let json = CONSENT.replace("con_1", &format!("con_{number}"));

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::{AdminState, guard};
-use crate::registers::{EmbeddedRegisters, RecordError};
+use crate::registers::{RecordError, RegisterStore};
 use crate::terms::Personal;
 
 use self::entries::{lift_objection, lift_restrictions, take, withdraw, withdraw_consent};
@@ -82,7 +82,7 @@ struct OfSubject {
 /// if the ledger is not there, the change waits in the registers until it is.
 async fn change<T: Send + 'static>(
     state: &AdminState,
-    change: impl FnOnce(&EmbeddedRegisters) -> Result<T, RecordError> + Send + 'static,
+    change: impl FnOnce(&RegisterStore) -> Result<T, RecordError> + Send + 'static,
 ) -> Result<T, Problem> {
     let registers = Arc::clone(&state.registers);
     let changed = tokio::task::spawn_blocking(move || change(&registers)).await;

@@ -14,7 +14,7 @@ use crate::admin::AdminState;
 use crate::admin::guard::About;
 use crate::admin::problem::Problem;
 use crate::registers::{
-    EmbeddedRegisters, Recorded, Registers as _, RegistersUnavailable, statements_to_json,
+    Recorded, RegisterStore, Registers as _, RegistersUnavailable, statements_to_json,
 };
 use crate::terms::{DataSubject, Statements};
 
@@ -73,7 +73,7 @@ pub(super) async fn statements(
 /// Asks the registers aside, since they read a disk.
 async fn asked<T: Send + 'static>(
     state: &AdminState,
-    ask: impl FnOnce(&EmbeddedRegisters) -> Result<T, RegistersUnavailable> + Send + 'static,
+    ask: impl FnOnce(&RegisterStore) -> Result<T, RegistersUnavailable> + Send + 'static,
 ) -> Result<T, Problem> {
     let registers = Arc::clone(&state.registers);
     let found = tokio::task::spawn_blocking(move || ask(&registers)).await;
@@ -83,7 +83,7 @@ async fn asked<T: Send + 'static>(
 /// Those whom the ledger may have a tag for: who is erased has none any more, and is not given one
 /// for having been looked up.
 fn not_erased(
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     mut people: Vec<DataSubject>,
 ) -> Result<Vec<DataSubject>, RegistersUnavailable> {
     let now = Timestamp::now();
