@@ -91,7 +91,7 @@ impl Minimizing {
                 Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
             }
         }
-        let base = keys.treatments(permit.policy(), plan, &tightened, &origins, now);
+        let base = keys.treatments(&permit, &tightened, &origins, now);
         let body = Body::Json(Lent::take(plan, &base, limits));
         let refused = None;
         Ok(Self { permit, judge, body, registers, keys, origins, stated, base, tightened, refused })
@@ -117,7 +117,7 @@ impl Minimizing {
             Gate::Release(adjustments) => adjustments,
             Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
         };
-        let base = keys.treatments(permit.policy(), plan, &tightened, &origins, now);
+        let base = keys.treatments(&permit, &tightened, &origins, now);
         // Nothing but to keep it can be done with a picture.
         if base.first().is_none_or(|first| first.action != Action::Keep) {
             return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
@@ -226,11 +226,12 @@ impl Minimizing {
             Gate::Release(adjustments) if adjustments == self.tightened => {
                 Verdict::Release(Arc::clone(&self.base))
             }
-            Gate::Release(adjustments) => {
-                let (policy, plan) = (self.permit.policy(), self.permit.plan());
-                let origins = &self.origins;
-                Verdict::Release(self.keys.treatments(policy, plan, &adjustments, origins, now))
-            }
+            Gate::Release(adjustments) => Verdict::Release(self.keys.treatments(
+                &self.permit,
+                &adjustments,
+                &self.origins,
+                now,
+            )),
             Gate::Drop(reason) => {
                 if part == Part::Document {
                     self.refused = Some(reason);

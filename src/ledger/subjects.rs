@@ -344,6 +344,7 @@ mod tests {
                 recipient: "",
                 purpose: "",
                 extra: "",
+                period: "",
             };
             DomainKey::derive(&root, &domain)
         };

@@ -25,6 +25,7 @@ mod release;
 mod request;
 mod retention;
 mod routes;
+mod scope;
 mod serve;
 mod transfers;
 
