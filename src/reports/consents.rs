@@ -52,9 +52,10 @@ pub(super) fn consents(
     ]);
     for ((purpose, recipient), Relied { basis, tally, people }) in found {
         let known = sources.policy.purposes.get(&PurposeId::from(purpose.as_str()));
-        let people = match people.is_empty() {
-            true => json!(null),
-            false => json!(people.count(Some(sources.index))?.all.to_string()),
+        let people = if people.is_empty() {
+            json!(null)
+        } else {
+            json!(people.count(Some(sources.index))?.all.to_string())
         };
         table.rows.push(vec![
             json!(purpose),

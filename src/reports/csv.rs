@@ -62,7 +62,31 @@ fn line<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::{csv, line};
+    use crate::reports::document::tests::sample;
+
+    #[test]
+    fn the_whole_report_is_in_it_block_by_block() {
+        let text = csv(&sample());
+        let blocks: Vec<&str> = text.split("\r\n\r\n").collect();
+        assert!(
+            blocks[0].starts_with("\"A report\"\r\n\"as_of\",\"1970-01-01T00:00:00Z\"\r\n"),
+            "{text}"
+        );
+        assert!(blocks[0].contains("\r\n\"tree_size\",\"7\"\r\n"), "{text}");
+        assert!(blocks[0].ends_with("\"remark\",\"Read this first.\""), "{text}");
+        assert_eq!(
+            blocks[1..],
+            [
+                "\"people\",\"4 to 6\"",
+                "\"late\",\"yes\"",
+                "\"who_got_what\"\r\n\"recipient\",\"categories\",\"last\"\r\n\
+                 \"'=cmd()\",\"a.b: keep; token\",\"\"\r\n\
+                 \"<script>\",\"\",\"\"\"quoted\"\", with commas\"",
+                "\"nothing\"\r\n\"a\"\r\n",
+            ]
+        );
+    }
 
     #[test]
     fn no_cell_is_a_formula_and_no_quote_ends_one() {

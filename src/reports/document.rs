@@ -105,3 +105,50 @@ pub(super) fn words(key: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::ledger::{Anchor, Checkpoint, GENESIS, PolicyOf, Window};
+    use crate::reports::Chain;
+
+    /// A report with everything that is awkward to print.
+    pub(in crate::reports) fn sample() -> Document {
+        let basis = Basis {
+            as_of: jiff::Timestamp::UNIX_EPOCH,
+            window: Window { from: Some(jiff::Timestamp::UNIX_EPOCH), until: None },
+            chain: Chain::Holds,
+            head: Some((Anchor { sequence: 7, hash: GENESIS }, GENESIS)),
+            signed: Some(Checkpoint { origin: "gw.example/1".into(), size: 5, root: GENESIS }),
+            policy: PolicyOf { id: "p".into(), rev: "1".into(), digest: "sha-256:0".into() },
+            policy_title: "A <policy>".into(),
+            controller: "Beispiel & Söhne".into(),
+            lost: 2,
+            unreadable: 0,
+        };
+        let mut table = Table::new(&["recipient", "categories", "last"]);
+        table.rows.push(vec![json!("=cmd()"), json!({"a.b": ["keep", "token"]}), json!(null)]);
+        table.rows.push(vec![json!("<script>"), json!([]), json!("\"quoted\", with commas")]);
+        Document {
+            name: "sample",
+            title: "A report".into(),
+            basis,
+            remarks: vec!["Read this first.".into()],
+            members: vec![
+                Member::Said("people", json!("4 to 6")),
+                Member::Said("late", json!(true)),
+                Member::Rows("who_got_what", table),
+                Member::Rows("nothing", Table::new(&["a"])),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_report_is_one_object_with_its_tables_as_lists_of_objects() {
+        let json = sample().json();
+        assert_eq!(json["report"], "sample");
+        assert_eq!(json["basis"]["entries_lost"], 2, "what was lost is said");
+        assert_eq!(json["who_got_what"][0]["categories"]["a.b"][1], "token");
+        assert_eq!(json["nothing"], json!([]));
+    }
+}

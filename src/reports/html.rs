@@ -108,3 +108,40 @@ fn rows(page: &mut String, key: &str, table: &Table) {
     }
     page.push_str("</table>\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::VerifyError;
+    use crate::reports::Chain;
+    use crate::reports::document::tests::sample;
+
+    #[test]
+    fn a_page_holds_everything_escaped_and_runs_nothing() {
+        let page = html(&sample());
+        for part in [
+            "<h1>A report</h1>",
+            "<tr><th scope=\"row\">Policy</th><td>A &lt;policy&gt;</td></tr>",
+            "<tr><th scope=\"row\">Controller</th><td>Beispiel &amp; Söhne</td></tr>",
+            "<li>Read this first.</li>",
+            "<tr><th scope=\"row\">People</th><td>4 to 6</td></tr>",
+            "<tr><td>=cmd()</td><td>a.b: keep; token</td><td></td></tr>",
+            "<tr><td>&lt;script&gt;</td><td></td><td>&quot;quoted&quot;, with commas</td></tr>",
+            "<h2>Nothing</h2>\n<p>None.</p>",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("<script") && !page.contains("class=\"broken\""));
+        assert_eq!(page.matches("<table").count(), page.matches("</table>").count());
+    }
+
+    #[test]
+    fn a_broken_chain_stands_above_everything() {
+        let mut document = sample();
+        document.basis.chain =
+            Chain::Broken(VerifyError::Gap { sequence: 3, segment: 1, found: 5 });
+        let page = html(&document);
+        let said = page.find("The ledger is broken: broken: record 3").expect("it is said");
+        assert!(said < page.find("<table").expect("there is one"));
+    }
+}

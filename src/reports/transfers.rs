@@ -97,11 +97,10 @@ pub(super) fn leads_to(rules: &Transfers, mechanism: &Mechanism, country: &Count
 /// A mechanism in a few words.
 pub(super) fn words(one: &Mechanism) -> String {
     let mut text = format!("{} by {}", texts(&one.from).join(", "), one.by);
-    for part in [one.reference.clone(), one.until.map(|until| format!("until {until}"))] {
-        if let Some(part) = part {
-            text.push_str(", ");
-            text.push_str(&part);
-        }
+    let until = one.until.map(|until| format!("until {until}"));
+    for part in [one.reference.clone(), until].into_iter().flatten() {
+        text.push_str(", ");
+        text.push_str(&part);
     }
     text
 }
