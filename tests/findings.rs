@@ -71,6 +71,21 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "show: {account.id: pseudonym,",
         "pseudonym_scope: global, show: {account.id: pseudonym,",
     ),
+    (
+        "T401",
+        "show: {account.id: pseudonym,",
+        "pseudonym_scope: recipient+period, show: {account.id: pseudonym,",
+    ),
+    (
+        "T401",
+        "show: {account.id: pseudonym,",
+        "pseudonym_scope: case, show: {account.id: pseudonym,",
+    ),
+    (
+        "T401",
+        "show: {account.id: pseudonym,",
+        "pseudonym_scope: response, show: {account.id: token,",
+    ),
     ("T410", "  account.id: {}\n", "  account.id: {entropy: low}\n"),
 ];
 

@@ -171,6 +171,7 @@ fn treatment(action: &str) -> Treatment {
                 recipient: "anybody",
                 purpose: "",
                 extra: "",
+                period: "",
             },
         ))
     });

@@ -15,7 +15,7 @@ use crate::keys::KeyRing;
 use crate::minimize::JsonLimits;
 use crate::policy::Policy;
 use crate::policy::model::Locator;
-use crate::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
+use crate::registers::{RegisterStore, Registers, RegistersUnavailable};
 use crate::terms::{DataSubject, Personal, PurposeId, RecipientId, Statements};
 
 /// Arguments of `tamis minimize`.
@@ -79,7 +79,7 @@ impl Minimize {
         let policy = Arc::new(loaded.policy);
         let registers: Arc<dyn Registers> = match &loaded.registers {
             Some(file) => {
-                Arc::new(EmbeddedRegisters::open(file).map_err(|e| Failure::Refused(chain(&e)))?)
+                Arc::new(RegisterStore::embedded(file).map_err(|e| Failure::Refused(chain(&e)))?)
             }
             None => Arc::new(NobodySaidAnything),
         };

@@ -18,7 +18,7 @@ use crate::gateway::subject_index;
 use crate::keys::{KeyRing, NoteKey, NoteSigner};
 use crate::ledger::Window;
 use crate::policy::Policy;
-use crate::registers::EmbeddedRegisters;
+use crate::registers::RegisterStore;
 use crate::reports::{
     self, Chain, Document, Name, Query, ReportError, Sources, csv, html, json_ld,
 };
@@ -270,7 +270,7 @@ impl Task {
         };
         let keys = KeyRing::open(&config.key_ring).map_err(failed)?;
         let index = subject_index(&config.ledger, &keys).map_err(failed)?;
-        let registers = EmbeddedRegisters::open(&config.registers).map_err(failed)?;
+        let registers = RegisterStore::embedded(&config.registers).map_err(failed)?;
         let sources = Sources {
             policy: &policy,
             ledger: &config.ledger,

@@ -88,7 +88,7 @@ impl Minimizing {
                 Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
             }
         }
-        let base = keys.treatments(permit.policy(), plan, &tightened, now);
+        let base = keys.treatments(&permit, &tightened, now);
         let body = Body::Json(Lent::take(plan, &base, limits));
         Ok(Self { permit, judge, body, registers, keys, stated, base, tightened, refused: None })
     }
@@ -113,7 +113,7 @@ impl Minimizing {
             Gate::Release(adjustments) => adjustments,
             Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
         };
-        let base = keys.treatments(permit.policy(), plan, &tightened, now);
+        let base = keys.treatments(&permit, &tightened, now);
         // Nothing but to keep it can be done with a picture.
         if base.first().is_none_or(|first| first.action != Action::Keep) {
             return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
@@ -223,8 +223,7 @@ impl Minimizing {
                 Verdict::Release(Arc::clone(&self.base))
             }
             Gate::Release(adjustments) => {
-                let (policy, plan) = (self.permit.policy(), self.permit.plan());
-                Verdict::Release(self.keys.treatments(policy, plan, &adjustments, now))
+                Verdict::Release(self.keys.treatments(&self.permit, &adjustments, now))
             }
             Gate::Drop(reason) => {
                 if part == Part::Document {

@@ -385,6 +385,7 @@ mod tests {
                 recipient: "",
                 purpose: "",
                 extra: "",
+                period: "",
             };
             DomainKey::derive(&root, &domain)
         };

@@ -10,6 +10,7 @@ use super::model::{Field, Grant, Limit, Locator, Need, Policy, Route, Show};
 use super::plan::Cell;
 use super::{Place, RoleIndex};
 use crate::action::Action;
+use crate::action::pseudonym::Scope;
 use crate::terms::{CategoryId, PurposeId, RecipientId, Role};
 
 /// A grant that applies, with those of its purposes that are asked for.
@@ -130,6 +131,7 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
         category: Some(category.clone()),
         of,
         action: decided.action,
+        scope: scope(asked, category),
         needs: needs(asked, category, sensitive),
         derived: None,
         sensitive,
@@ -228,6 +230,16 @@ fn limits<'a>(
         }
         Limit::ThirdParties { .. } | Limit::Sensitive { .. } | Limit::Minors { .. } => None,
     })
+}
+
+/// Within what pseudonyms of this field link. Over all purposes and grants that mention it, so that
+/// one more grant can only narrow it.
+fn scope(asked: &Asked<'_>, category: &CategoryId) -> Scope {
+    asked
+        .grants
+        .iter()
+        .filter(|applicable| shown(applicable.grant, category).is_some())
+        .fold(Scope::Recipient, |scope, applicable| scope.join(applicable.grant.scope))
 }
 
 /// Needs of this field alone: those of the grants that mention it, and of sensitive data.

@@ -18,7 +18,7 @@ pub use super::region::{Region, RegionSources};
 pub use super::retention::{Retention, Since};
 use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
-use crate::action::pseudonym::Canonical;
+use crate::action::pseudonym::{Canonical, Scope};
 use crate::terms::{
     CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, Picture, PurposeId,
     PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
@@ -383,6 +383,8 @@ pub struct Grant {
     pub phase: Option<String>,
     /// Whose tokens the recipients may send beside their own.
     pub resolves_tokens_of: Vec<RecipientId>,
+    /// Within what the recipients can link the pseudonyms it shows.
+    pub scope: Scope,
     /// Why this version withholds what the grant would show.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

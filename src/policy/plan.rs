@@ -10,6 +10,7 @@ use super::overlap::may_touch;
 use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
 use crate::action::Action;
+use crate::action::pseudonym::Scope;
 use crate::terms::{CategoryId, LegalBasis, PurposeId, RecipientId, Role, RouteId};
 
 /// What one recipient gets of one route for one set of purposes, before any subject was asked about.
@@ -63,6 +64,8 @@ pub struct Cell {
     pub of: Option<RoleIndex>,
     /// The join of grants and limits over all purposes.
     pub action: Action,
+    /// Within what its pseudonyms can be linked: the narrowest of the grants that mention it.
+    pub scope: Scope,
     /// Needs of this cell alone: without them the member is removed and the rest goes on.
     pub needs: Vec<Need>,
     /// The member is computed, not copied.
@@ -242,6 +245,7 @@ fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Der
         category: None,
         of: None,
         action,
+        scope: Scope::Recipient,
         needs: Vec::new(),
         derived,
         sensitive: false,

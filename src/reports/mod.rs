@@ -32,7 +32,7 @@ pub use html::{escaped, html};
 use crate::keys::NoteKey;
 use crate::ledger::{LedgerUnavailable, SubjectIndex, Window};
 use crate::policy::Policy;
-use crate::registers::{EmbeddedRegisters, RegistersUnavailable};
+use crate::registers::{RegisterStore, RegistersUnavailable};
 use crate::terms::{DataSubject, RecipientId};
 
 /// Which report.
@@ -130,7 +130,7 @@ pub struct Sources<'a> {
     /// Its index of data subjects.
     pub index: &'a SubjectIndex,
     /// What people have said.
-    pub registers: &'a EmbeddedRegisters,
+    pub registers: &'a RegisterStore,
     /// The key that checkpoints are checked with; `None`: none is configured.
     pub key: Option<&'a NoteKey>,
 }

@@ -20,6 +20,7 @@ mod requests;
 mod retention;
 mod rights;
 mod running;
+mod scopes;
 mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

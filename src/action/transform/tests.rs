@@ -29,6 +29,7 @@ fn treatment(action: Action) -> Treatment {
             recipient: "help-desk",
             purpose: "",
             extra: "",
+            period: "",
         },
     );
     let groups = [("nurse", "health"), ("7", "seven"), ("true", "yes")];

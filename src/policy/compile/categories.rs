@@ -10,9 +10,10 @@ use crate::policy::model::Category;
 use crate::policy::syntax::Node;
 use crate::terms::{CategoryId, CategoryPattern};
 
-const TYPES: [(&str, Canonical); 8] = [
+const TYPES: [(&str, Canonical); 9] = [
     ("text", Canonical::Text),
     ("email", Canonical::Email),
+    ("mailbox", Canonical::Mailbox),
     ("phone", Canonical::Phone),
     ("decimal", Canonical::Decimal),
     ("uuid", Canonical::Uuid),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{care, meetings, region};
+use super::{care, meetings, region, scope};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::policy::model::{Grant, Limit, Mechanism, Need, Policy, Show};
@@ -30,6 +30,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     authorities(policy, declared, findings);
     region::lint(policy, findings);
     permuted_into_real_ones(policy, findings);
+    scope::lint(policy, findings);
     cookies(policy, findings);
     // What is unused in rules with an error is mostly so because of the error.
     if findings.has_error() {

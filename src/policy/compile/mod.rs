@@ -24,6 +24,7 @@ mod release;
 mod request;
 mod retention;
 mod routes;
+mod scope;
 mod serve;
 mod transfers;
 

@@ -144,7 +144,7 @@ fn bad_rules_are_rejected_with_place_and_help() {
 
 #[test]
 fn digits_are_not_permuted_into_somebody_elses_real_ones() {
-    let kinds = ["phone", "card", "iban", "email", "ip", "uuid", "text", "decimal"];
+    let kinds = ["phone", "card", "iban", "email", "mailbox", "ip", "uuid", "text", "decimal"];
     for kind in kinds {
         let text = SMALL
             .replace("contact.email: {}", &format!("contact.email: {{type: {kind}}}"))
