@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::service::service_fn;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
@@ -26,11 +26,11 @@ use super::pace::Pace;
 use super::redirect::Redirect;
 use super::rights::REPORTS;
 use super::state::Gateway;
-use super::tls::{Handshake, Tls, TlsError};
+use super::tls::{Authorities, Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use super::{respond, service};
-use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
+use crate::admin::{Access, AdminState, ChangeDrain, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
@@ -214,7 +214,11 @@ impl Gateway {
             return Err(StartError::PlaintextUpstream(name.to_string()));
         }
         let versions = super::tls::versions(policy.tls.only_1_3);
-        let tls = Tls::new(&config.certificates, config.client_ca.as_deref(), versions)?;
+        let authorities = Authorities {
+            recipients: config.client_ca.as_deref(),
+            callers: config.admin.client_ca.as_deref(),
+        };
+        let tls = Tls::new(&config.certificates, authorities, versions)?;
         let keys = Arc::new(KeyRing::open(&config.key_ring)?);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -278,8 +282,7 @@ impl Gateway {
                 ledger,
                 drain: Arc::new(drain),
                 metrics: Arc::clone(&metrics),
-                tokens: Arc::new(config.admin_tokens),
-                hosts: tls.names.hosts().into(),
+                access: Arc::new(Access::new(config.admin, tls.names.hosts())),
                 stopping: Arc::clone(&is_stopping),
             };
             upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));
@@ -496,17 +499,21 @@ fn routed(
 ) -> impl Future<Output = usize> + use<> {
     let inner = door.clone();
     door.clone().accept(listener, move |stream, _: SocketAddr| {
-        let (door, tls) = (inner.clone(), tls.clone());
-        let service = TowerToHyperService::new(router.clone());
+        let (door, tls, router) = (inner.clone(), tls.clone(), router.clone());
         async move {
             match tls {
-                None => door.http(stream, false, service).await,
+                None => door.http(stream, false, TowerToHyperService::new(router)).await,
                 Some(tls) => {
                     let Some(stream) = service::handshake(&door, &tls, stream).await else {
                         return;
                     };
-                    let is_http2 = Handshake::of(&stream).is_http2;
-                    door.http(stream, is_http2, service).await;
+                    let Handshake { is_http2, certificate, .. } = Handshake::of(&stream);
+                    // What the handshake proved stands beside each request of the connection.
+                    let router = match certificate {
+                        Some(names) => router.layer(Extension(names)),
+                        None => router,
+                    };
+                    door.http(stream, is_http2, TowerToHyperService::new(router)).await;
                 }
             }
         }
