@@ -86,6 +86,12 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "show: {account.id: pseudonym,",
         "pseudonym_scope: response, show: {account.id: token,",
     ),
+    (
+        "T410",
+        "{fields: [time, ip_prefix],",
+        "{fields: [time, visitor], visitor: {from: [\"header:X-Account-Id\"], pseudonym: daily, \
+         key: access-log},",
+    ),
     ("T410", "  account.id: {}\n", "  account.id: {entropy: low}\n"),
 ];
 
