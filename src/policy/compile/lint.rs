@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{care, meetings, region, scope};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
-use crate::policy::model::{Grant, Limit, LogSource, Mechanism, Need, Policy, Show};
+use crate::policy::model::{
+    Authenticator, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Show,
+};
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
 use crate::policy::{Place, Selector};
@@ -111,6 +113,14 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
                 findings.warn("T120", &grant.place, message, None);
             }
         }
+        for id in grant.to.iter().filter(|_| shows_own_lines(grant)) {
+            let Some(recipient) = policy.recipients.get(id) else { continue };
+            if recipient.party.is_none() && !has_a_person(recipient) {
+                let message = format!("`{id}` is a party of nothing: its own lines are none");
+                let help = "write `party: <its id in documents>` at the recipient";
+                findings.warn("T120", &grant.place, message, Some(help.to_owned()));
+            }
+        }
         let on_consent = grant.purposes.iter().find(|purpose| {
             policy.purposes.get(*purpose).is_some_and(|purpose| purpose.basis.rests_on_consent())
         });
@@ -123,6 +133,20 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
             findings.error_with("T120", &grant.place, message, help);
         }
     }
+}
+
+fn shows_own_lines(grant: &Grant) -> bool {
+    match &grant.show {
+        Show::Cells(cells) => cells.iter().any(|cell| cell.action == Action::OwnLines),
+        Show::ByOrder | Show::ByConsent(_) => false,
+    }
+}
+
+/// Whether a credential of the recipient can name a person who asks.
+fn has_a_person(recipient: &Recipient) -> bool {
+    let by_token = |one: &Authenticator| matches!(one, Authenticator::Jwt { .. });
+    (recipient.role.is_person() || recipient.role == Role::Internal)
+        && recipient.authenticate.iter().any(by_token)
 }
 
 /// T121.
