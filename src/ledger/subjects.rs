@@ -150,6 +150,14 @@ impl SubjectIndex {
             .ok_or_else(|| LedgerUnavailable("a secret was lost".into()))
     }
 
+    /// Whether anything of the person can still be found in the ledger.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn knows(&self, person: &DataSubject) -> Result<bool, LedgerUnavailable> {
+        Ok(self.secret(person)?.is_some())
+    }
+
     /// The person's secret; `None` for somebody of whom nothing is in the ledger any more, or ever was.
     pub(super) fn secret(&self, person: &DataSubject) -> Result<Option<Secret>, LedgerUnavailable> {
         let mut store = self.store();
