@@ -198,7 +198,7 @@ fn origin(text: &str) -> Option<(String, &str)> {
     };
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_host = if let Some(address) = in_brackets {
-        address.parse::<std::net::Ipv6Addr>().is_ok()
+        address.parse::<core::net::Ipv6Addr>().is_ok()
     } else {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         !host.is_empty() && !host.ends_with('.') && host.bytes().all(is_plain)
