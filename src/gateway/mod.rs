@@ -42,6 +42,7 @@ mod start;
 mod state;
 mod strict;
 mod tls;
+mod unread;
 
 pub(crate) use start::subject_index;
 pub use start::{Addresses, Running, StartError, Stores};

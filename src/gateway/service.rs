@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
@@ -33,9 +34,12 @@ pub(super) async fn connection(
     let handshake = Handshake::of(&stream);
     let is_http2 = handshake.is_http2;
     let peer = Arc::new(Peer { address: address.ip(), handshake });
+    let (shared, its_peer) = (Arc::clone(&gateway), Arc::clone(&peer));
     let service =
-        service_fn(move |request| guarded(Arc::clone(&gateway), Arc::clone(&peer), request));
-    door.http(stream, is_http2, service).await;
+        service_fn(move |request| guarded(Arc::clone(&shared), Arc::clone(&its_peer), request));
+    if let Some(unread) = door.http(stream, is_http2, service).await {
+        unread.account(&gateway, &peer);
+    }
 }
 
 /// The TLS handshake, in bounded time. A failed one is counted.
@@ -62,11 +66,19 @@ async fn guarded(
     peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, Infallible> {
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let mut task = JoinSet::new();
     task.spawn(exchange(Arc::clone(&gateway), peer, request));
-    if let Some(Ok(response)) = task.join_next().await {
-        return Ok(response);
+    let mut response = if let Some(Ok(response)) = task.join_next().await {
+        response
+    } else {
+        Event::Internal { kind: "panic" }.emit(&gateway.metrics);
+        respond::defect(&gateway.policy.load())
+    };
+    if is_chunked {
+        // No chunks are taken, and where they end is what readers disagree about: what stands behind
+        // them is nobody's request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Event::Internal { kind: "panic" }.emit(&gateway.metrics);
-    Ok(respond::defect(&gateway.policy.load()))
+    Ok(response)
 }

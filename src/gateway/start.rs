@@ -494,7 +494,10 @@ fn plaintext(
         let service = service_fn(move |request| {
             std::future::ready(Ok::<_, std::convert::Infallible>(redirect.answer(&request)))
         });
-        inner.clone().http::<TcpStream, _, _>(stream, false, service)
+        let door = inner.clone();
+        async move {
+            door.http::<TcpStream, _, _>(stream, false, service).await;
+        }
     })
 }
 
@@ -510,7 +513,9 @@ fn routed(
         let (door, tls, router) = (inner.clone(), tls.clone(), router.clone());
         async move {
             match tls {
-                None => door.http(stream, false, TowerToHyperService::new(router)).await,
+                None => {
+                    door.http(stream, false, TowerToHyperService::new(router)).await;
+                }
                 Some(tls) => {
                     let Some(stream) = service::handshake(&door, &tls, stream).await else {
                         return;

@@ -183,6 +183,11 @@ pub enum Event<'a> {
         /// How: `timeout`, `alert`, `certificate`, `protocol`, `io`.
         kind: &'static str,
     },
+    /// Something was sent that is no request, and was answered without an exchange.
+    Unread {
+        /// `malformed`, `too-large` or `frames`.
+        kind: &'static str,
+    },
     /// A connection beyond the limit was closed.
     ConnectionRefused,
     /// An access-log line was dropped, since its writer was behind.
@@ -293,6 +298,7 @@ impl Event<'_> {
                 metrics.tls_failures.with_label_values(&[kind]).inc();
                 tracing::debug!(kind, "TLS handshake failed");
             }
+            Self::Unread { kind } => metrics.unread.with_label_values(&[kind]).inc(),
             Self::ConnectionRefused => metrics.connections_refused.inc(),
             Self::LogLineDropped => metrics.log_lines_dropped.inc(),
             Self::LogNotKept { why } => {

@@ -66,6 +66,7 @@ pub struct Metrics {
     pub(super) connections: IntGauge,
     pub(super) connections_refused: IntCounter,
     pub(super) tls_failures: IntCounterVec,
+    pub(super) unread: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
     pub(super) log_not_kept: IntCounter,
     pub(super) internal_errors: IntCounterVec,
@@ -242,6 +243,11 @@ impl Metrics {
             tls_failures: maker.counters(
                 "tamis_tls_failures_total",
                 "TLS handshakes that failed",
+                &["kind"],
+            ),
+            unread: maker.counters(
+                "tamis_unread_requests_total",
+                "What was sent and is no request, by what is wrong with it",
                 &["kind"],
             ),
             log_lines_dropped: maker.counter(

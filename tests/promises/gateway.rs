@@ -9,6 +9,8 @@ mod attacks;
 mod concealed;
 mod cookies;
 mod cursors;
+mod desync;
+mod http2;
 mod links;
 mod modes;
 mod orders;
