@@ -26,7 +26,7 @@ use crate::terms::Personal;
 use self::entries::{lift_objection, lift_restrictions, take, withdraw, withdraw_consent};
 use self::files::{approve_order, case, close_case, lift_order, order};
 use self::people::{answer_request, requests, statements};
-use self::rules::policy;
+use self::rules::{callers, openapi, policy};
 
 /// Longest body: several times the longest record that somebody would write.
 const BODY_BYTES: usize = 64 << 10;
@@ -57,7 +57,9 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/requests", get(requests))
         .route("/v1/requests/{receipt}/answer", post(answer_request))
         .route("/v1/statements/query", post(statements))
+        .route("/v1/callers", get(callers))
         .route("/v1/policy", get(policy))
+        .route("/openapi.json", get(openapi))
         // Around the routes and the fallback alike: without a token nobody learns what there is.
         .fallback(|| async { Problem::NotFound })
         .layer(DefaultBodyLimit::max(BODY_BYTES))
