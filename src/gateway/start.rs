@@ -30,7 +30,7 @@ use super::tls::{Authorities, Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use super::{respond, service};
-use crate::admin::{Access, AdminState, ChangeDrain, admin_router, metrics_router};
+use crate::admin::{Access, AdminState, ChangeDrain, Reporting, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
@@ -126,6 +126,7 @@ struct Embedded {
     registers: Arc<RegisterStore>,
     feed: Option<Feed>,
     index: Arc<SubjectIndex>,
+    reports: Arc<Reporting>,
 }
 
 /// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
@@ -173,7 +174,9 @@ impl Gateway {
             }
         };
         let stores = Stores { registers: answering, ledger };
-        let embedded = Embedded { registers, feed, index };
+        let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
+        let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
+        let embedded = Embedded { registers, feed, index, reports: Arc::new(reports) };
         let mut running = Self::start_on(config, policy, stores, Some(embedded), metrics).await?;
         if let Some(checkpoints) = checkpoints {
             running.upkeep.spawn(Arc::clone(&checkpoints).keep_signing());
@@ -268,7 +271,7 @@ impl Gateway {
             upkeep.spawn(issuer.keep_fresh());
         }
         let is_stopping = Arc::new(AtomicBool::new(false));
-        if let Some(Embedded { registers, feed, index }) = embedded {
+        if let Some(Embedded { registers, feed, index, reports }) = embedded {
             upkeep.spawn(keep_settling(Arc::clone(&registers), index));
             if let Some(feed) = feed {
                 upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
@@ -283,6 +286,7 @@ impl Gateway {
                 drain: Arc::new(drain),
                 metrics: Arc::clone(&metrics),
                 access: Arc::new(Access::new(config.admin, tls.names.hosts())),
+                reports,
                 stopping: Arc::clone(&is_stopping),
             };
             upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));

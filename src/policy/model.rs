@@ -20,8 +20,8 @@ use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::{Canonical, Scope};
 use crate::terms::{
-    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, Picture, PurposeId,
-    PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
+    CategoryId, CategoryPattern, Country, DataSubject, Digest, LegalBasis, Objectable, Picture,
+    PurposeId, PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
 };
 
 /// All the rules of one privacy policy.
@@ -179,6 +179,8 @@ pub struct Recipient {
     pub phase: Option<String>,
     /// It gets only elements in which each of these members has this value.
     pub only_where: Vec<RowCondition>,
+    /// The id under which it stands in documents itself, where it is no person with a token.
+    pub party: Option<DataSubject>,
     /// Why nothing is disclosed to it by this version, if the rules demand more than is enforced.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

@@ -3,7 +3,9 @@
 //! An erasure and a restriction hold from the moment they are asked for, in the same transaction as the
 //! request. Asking again while a request is open is the same request, under the same receipt.
 
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use uuid::Uuid;
 
 use super::record::{ErasureRecord, RestrictionRecord};
@@ -33,6 +35,16 @@ pub struct RequestReceipt {
     pub id: String,
     /// When it was taken first.
     pub received_at: Timestamp,
+}
+
+impl RequestReceipt {
+    /// The last day on which it is answered in time: a month after it came. `None` at the end of time.
+    /// Source: GDPR Art. 12(3).
+    #[must_use]
+    pub fn answer_by(&self) -> Option<Date> {
+        let received = self.received_at.to_zoned_datetime(TimeZone::UTC);
+        received.checked_add(1.month()).ok().map(|at| at.date())
+    }
 }
 
 /// A request that waits for an answer.

@@ -14,6 +14,7 @@ mod orders;
 mod pictures;
 mod recipients;
 mod regions;
+mod reports;
 mod request_bodies;
 mod requests;
 mod retention;

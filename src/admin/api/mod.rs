@@ -3,6 +3,7 @@
 mod entries;
 mod files;
 mod people;
+mod reports;
 mod rules;
 
 use std::sync::Arc;
@@ -26,7 +27,10 @@ use crate::terms::Personal;
 use self::entries::{lift_objection, lift_restrictions, take, withdraw, withdraw_consent};
 use self::files::{approve_order, case, close_case, lift_order, order};
 use self::people::{answer_request, requests, statements};
+use self::reports::{report, report_about};
 use self::rules::{callers, openapi, policy};
+
+pub use self::reports::Reporting;
 
 /// Longest body: several times the longest record that somebody would write.
 const BODY_BYTES: usize = 64 << 10;
@@ -57,6 +61,8 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/requests", get(requests))
         .route("/v1/requests/{receipt}/answer", post(answer_request))
         .route("/v1/statements/query", post(statements))
+        .route("/v1/reports/{name}", get(report))
+        .route("/v1/reports/{name}/query", post(report_about))
         .route("/v1/callers", get(callers))
         .route("/v1/policy", get(policy))
         .route("/openapi.json", get(openapi))

@@ -9,6 +9,7 @@ mod schemas;
 use serde_json::{Map, Value, json};
 
 use super::roles::{Rule, TABLE, Touches};
+use crate::reports::{Form, Name};
 use crate::terms::AdminRole;
 
 use self::schemas::schemas;
@@ -84,6 +85,14 @@ fn describe(rule: &Rule) -> Option<Described> {
         ("POST", "/v1/statements/query") => {
             described("All that a person has said", Some("OfSubject"), &[("200", "Statements")])
         }
+        ("GET", "/v1/reports/{name}") => {
+            described("A report that names nobody", None, &[("200", "Report")])
+        }
+        ("POST", "/v1/reports/{name}/query") => described(
+            "A report about a person, or which of some people it concerns",
+            Some("ReportAbout"),
+            &[("200", "Report")],
+        ),
         ("GET", "/v1/callers") => {
             described("Who may call, and as what", None, &[("200", "Callers")])
         }
@@ -136,14 +145,21 @@ fn operation(rule: &Rule) -> Value {
         },
     });
     let names = rule.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let parameters: Vec<Value> = names
+    let mut parameters: Vec<Value> = names
         .map(|name| {
-            json!({
-                "name": name, "in": "path", "required": true,
-                "schema": {"type": "string", "minLength": 1},
-            })
+            let schema = match name {
+                "name" => json!({"type": "string", "enum": Name::ALL.map(Name::as_str)}),
+                _ => json!({"type": "string", "minLength": 1}),
+            };
+            json!({"name": name, "in": "path", "required": true, "schema": schema})
         })
         .collect();
+    if (rule.method, rule.path) == ("GET", "/v1/reports/{name}") {
+        parameters.extend(
+            ["recipient", "from", "to", "format"]
+                .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}})),
+        );
+    }
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }
@@ -154,8 +170,13 @@ fn operation(rule: &Rule) -> Value {
     }
     let mut responses = Map::new();
     for &(status, schema) in gives {
-        responses
-            .insert(status.to_owned(), json!({"description": "done", "content": json_of(schema)}));
+        let mut content = json_of(schema);
+        if schema == "Report" {
+            for form in [Form::Csv, Form::Html, Form::JsonLd] {
+                content[form.media_type()] = json!({});
+            }
+        }
+        responses.insert(status.to_owned(), json!({"description": "done", "content": content}));
     }
     let problem = json!({"$ref": "#/components/schemas/Problem"});
     for (status, why) in problems(takes.is_some()) {

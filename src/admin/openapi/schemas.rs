@@ -207,7 +207,20 @@ fn asked() -> Vec<Named> {
         &json!({"subject": "u1", "purpose": "share.*"}),
     );
     let subject = body(&["subject"], &json!({"subject": text()}), &json!({"subject": "u1"}));
-    vec![("Withdrawal", withdrawal), ("LiftedObjection", lift), ("OfSubject", subject)]
+    let report = body(
+        &[],
+        &json!({
+            "subject": text(), "among": texts(), "recipient": text(), "from": text(),
+            "to": text(), "format": word(&["json", "csv", "html", "jsonld"]),
+        }),
+        &json!({"subject": "u1"}),
+    );
+    vec![
+        ("Withdrawal", withdrawal),
+        ("LiftedObjection", lift),
+        ("OfSubject", subject),
+        ("ReportAbout", report),
+    ]
 }
 
 fn answers() -> Vec<Named> {
@@ -270,6 +283,7 @@ fn answers() -> Vec<Named> {
         ("KnownCase", case),
         ("Requests", object(&["requests"], &json!({"requests": list(&request)}))),
         ("Statements", statements()),
+        ("Report", json!({"type": "object", "required": ["report", "basis"]})),
         ("Callers", object(&["callers"], &json!({"callers": list(&caller)}))),
         ("Policy", policy),
         ("OpenApi", json!({"type": "object", "required": ["openapi", "paths"]})),

@@ -126,6 +126,14 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             .collect();
         lines.push(format!("the person who asks must be one of: {}", roles.join(", ")));
     }
+    if plan.own_lines {
+        let who = match (&recipient.party, recipient.role.is_person()) {
+            (Some(party), _) => format!("{} ({})", plan.recipient, party.expose()),
+            (None, true) => "the person who asks".to_owned(),
+            (None, false) => format!("whoever asks for {}", plan.recipient),
+        };
+        lines.push(format!("only elements of which {who} is a party"));
+    }
     for condition in &recipient.only_where {
         let (member, value) = (&condition.selector.text, &condition.value);
         lines.push(format!("only where {member} is {value}"));

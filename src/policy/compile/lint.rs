@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{care, meetings, region, scope};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
-use crate::policy::model::{Grant, Limit, Mechanism, Need, Policy, Show};
+use crate::policy::model::{
+    Authenticator, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Show,
+};
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
 use crate::policy::{Place, Selector};
@@ -40,6 +42,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     unused_purposes(policy, findings);
     sensitive_in_clear(policy, findings);
     guessable(policy, findings);
+    beside_the_log(policy, findings);
     meeting_selectors(policy, findings);
     countries(policy, findings);
     derogations(policy, findings);
@@ -110,6 +113,14 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
                 findings.warn("T120", &grant.place, message, None);
             }
         }
+        for id in grant.to.iter().filter(|_| shows_own_lines(grant)) {
+            let Some(recipient) = policy.recipients.get(id) else { continue };
+            if recipient.party.is_none() && !has_a_person(recipient) {
+                let message = format!("`{id}` is a party of nothing: its own lines are none");
+                let help = "write `party: <its id in documents>` at the recipient";
+                findings.warn("T120", &grant.place, message, Some(help.to_owned()));
+            }
+        }
         let on_consent = grant.purposes.iter().find(|purpose| {
             policy.purposes.get(*purpose).is_some_and(|purpose| purpose.basis.rests_on_consent())
         });
@@ -122,6 +133,20 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
             findings.error_with("T120", &grant.place, message, help);
         }
     }
+}
+
+fn shows_own_lines(grant: &Grant) -> bool {
+    match &grant.show {
+        Show::Cells(cells) => cells.iter().any(|cell| cell.action == Action::OwnLines),
+        Show::ByOrder | Show::ByConsent(_) => false,
+    }
+}
+
+/// Whether a credential of the recipient can name a person who asks.
+fn has_a_person(recipient: &Recipient) -> bool {
+    let by_token = |one: &Authenticator| matches!(one, Authenticator::Jwt { .. });
+    (recipient.role.is_person() || recipient.role == Role::Internal)
+        && recipient.authenticate.iter().any(by_token)
 }
 
 /// T121.
@@ -195,6 +220,37 @@ fn guessable(policy: &Policy, findings: &mut Findings) {
             let message = format!("`{category}` has few values: they can be told apart by count");
             let help = "a pseudonym hides who it is only among many; mask or generalise it";
             findings.warn("T410", &cell.place, message, Some(help.to_owned()));
+        }
+    }
+}
+
+/// T410 for what the access log has a pseudonym of too. Its key is no other's, so that nothing joins by
+/// the text; who holds both can still match them by time and count.
+fn beside_the_log(policy: &Policy, findings: &mut Findings) {
+    let log = &policy.access_log;
+    let written = |field: &str| log.fields.iter().any(|one| one == field);
+    let sources = [("visitor", &log.visitor), ("device", &log.device)];
+    let sources: Vec<(&str, &LogSource)> = sources
+        .into_iter()
+        .filter(|(field, _)| written(field))
+        .flat_map(|(field, sources)| sources.iter().map(move |source| (field, source)))
+        .collect();
+    for grant in &policy.grants {
+        let Show::Cells(cells) = &grant.show else { continue };
+        for (id, category) in &policy.categories {
+            let shown = cells
+                .iter()
+                .filter(|cell| cell.pattern.covers(id))
+                .max_by_key(|cell| cell.pattern.specificity())
+                .filter(|cell| matches!(cell.action, Action::Pseudonym(_)));
+            let same = sources.iter().find(|(_, source)| source.tells(id, category.canonical));
+            if let (Some(cell), Some((field, _))) = (shown, same) {
+                let message = format!(
+                    "{id} is a pseudonym here, and `{field}` of the access log is one of the same"
+                );
+                let help = "who sees both can match them by time: let nobody have both";
+                findings.warn("T410", &cell.place, message, Some(help.to_owned()));
+            }
         }
     }
 }

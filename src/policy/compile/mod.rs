@@ -38,7 +38,7 @@ use super::model::{About, Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::{CategoryId, Digest};
+use crate::terms::Digest;
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -69,7 +69,6 @@ impl Policy {
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
                 company: Vec::new(),
-                stripped: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -111,8 +110,6 @@ struct Compiler<'f> {
     withheld: Vec<Limit>,
     /// What may not leave together or alone.
     company: Vec<Company>,
-    /// Categories of which metadata are to be taken out, and where that is said.
-    stripped: Vec<(CategoryId, Place)>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -135,7 +132,7 @@ impl Compiler<'_> {
         let recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
         let routes = fields.require(self.findings, "routes");
         let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
-        self.strips(&routes);
+        self.pictures_in_json(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
         let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();

@@ -74,7 +74,9 @@ fn filled(path: &str, receipt: &str) -> String {
         Some("orders") => "ord-7",
         _ => "C-1",
     };
-    path.replace("{id}", id).replace("{receipt}", receipt)
+    // Of reports those that need nothing said beyond the example.
+    let name = if path.ends_with("/query") { "subject" } else { "refusals" };
+    path.replace("{id}", id).replace("{receipt}", receipt).replace("{name}", name)
 }
 
 async fn document(desk: &Desk) -> Value {

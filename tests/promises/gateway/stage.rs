@@ -223,6 +223,13 @@ impl Stage {
         Prepared { directory, authority, backend, config, signer }
     }
 
+    /// Ends the gateway, so that all that it does at its end is done. The folder stays as long as what
+    /// this gives.
+    pub(super) async fn stopped(self) -> TempDir {
+        self.running.stop().await;
+        self.directory
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
