@@ -38,6 +38,7 @@ use crate::identity::{
 };
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
+use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{FedRegisters, RegisterStore, Registers, RegistersUnavailable};
@@ -224,6 +225,8 @@ impl Gateway {
             callers: config.admin.client_ca.as_deref(),
         };
         let tls = Tls::new(&config.certificates, authorities, versions)?;
+        let backends = config.upstreams.iter().map(|(id, at)| (id.clone(), at.url.to_string()));
+        let origins = Origins::new(backends, tls.names.hosts());
         let keys = Arc::new(KeyRing::open(&config.key_ring)?);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -251,6 +254,7 @@ impl Gateway {
             keys,
             upstreams,
             names: tls.names.clone(),
+            origins,
             limits: config.limits,
             waits: Waits::default(),
             metrics: Arc::clone(&metrics),
