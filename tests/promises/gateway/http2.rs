@@ -150,7 +150,7 @@ async fn is_ended_by(stage: &Stage, flood: Vec<u8>, times: usize) -> bool {
             }
         }
         let _ = writes.flush().await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let ended = async {
         let mut sink = vec![0; 64 * 1024];
