@@ -32,7 +32,7 @@ use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
 use super::waits::Asked;
-use super::{authority, fit, headers, observed, purpose, request_body, rights, serve};
+use super::{authority, conditions, fit, headers, observed, purpose, request_body, rights, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
     decide_service,
@@ -148,6 +148,7 @@ enum Content {
         first: Vec<u8>,
         progress: Progress,
         head_only: bool,
+        is_unchanged: bool,
     },
 }
 
@@ -165,6 +166,7 @@ async fn walk(
     if head.version < Version::HTTP_11 {
         return Err(RequestFault::Version.into());
     }
+    conditions::judge(&head.method, &head.headers)?;
     let host = authority::host(&head.uri, &head.headers)?;
     authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
     account.authority = Some(host);
@@ -342,8 +344,11 @@ async fn walk(
     if !head_only {
         use_grants(gateway, &permit, &receipt).await?;
     }
-    let content =
-        Content::Entered { receipt, transit: Box::new(transit), first, progress, head_only };
+    // A tag of a whole body only; with `HEAD` it would tell of what no grant was used for.
+    let is_tagged = progress == Progress::Ended && head.method == Method::GET;
+    let is_unchanged = is_tagged && gateway.tags.tell(&permit, &first, &head.headers, &mut passed);
+    let transit = Box::new(transit);
+    let content = Content::Entered { receipt, transit, first, progress, head_only, is_unchanged };
     Ok(Answered::Released(Ready { permit, status, passed, content }))
 }
 
@@ -375,15 +380,15 @@ async fn use_grants(
 /// Sends head and first bytes, and the rest behind them.
 fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
     let Ready { permit, status: came_of_it, passed, content } = ready;
-    let (receipt, transit, first, progress, head_only) = match content {
+    let (receipt, transit, first, progress, head_only, is_unchanged) = match content {
         Content::None => {
             let response =
                 respond::released(&permit, came_of_it, passed, None, Released::NoContent);
             account.released(response.status());
             return response;
         }
-        Content::Entered { receipt, transit, first, progress, head_only } => {
-            (receipt, *transit, first, progress, head_only)
+        Content::Entered { receipt, transit, first, progress, head_only, is_unchanged } => {
+            (receipt, *transit, first, progress, head_only, is_unchanged)
         }
     };
     let ended = (progress == Progress::Ended).then(|| transit.tally().clone());
@@ -395,6 +400,8 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
     if head_only || progress == Progress::Ended {
         let (released, length) = if head_only {
             (Released::HeadOnly, 0)
+        } else if is_unchanged {
+            (Released::Unchanged, 0)
         } else {
             (Released::Body(MinimizedBody::whole(first.into())), length)
         };

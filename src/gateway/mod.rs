@@ -3,6 +3,7 @@
 mod exchange;
 
 mod authority;
+mod conditions;
 mod fault;
 mod picture;
 mod purpose;

@@ -21,7 +21,7 @@ use crate::decide::{Permit, Refusal};
 use crate::minimize::Tally;
 use crate::policy::Policy;
 use crate::policy::model::Conceal;
-use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
+use crate::terms::{DecisionId, Fault, PurposeId, RefusalReason, Role};
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const TAMIS_DECISION: HeaderName = HeaderName::from_static("tamis-decision");
@@ -29,10 +29,13 @@ const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
 const TAMIS_TERMS: HeaderName = HeaderName::from_static("tamis-terms");
 
 /// Where the documentation of a problem lives, relative to the gateway. Source: RFC 9457 §3.1.1.
-const PROBLEMS: &str = "/.well-known/tamis/problems/";
+pub(super) const PROBLEMS: &str = "/.well-known/tamis/problems/";
 
 /// What outsiders read for every reason that concerns a person.
 const NOT_AVAILABLE: (&str, &str) = ("not-available", "There is no such thing for you.");
+
+/// What the plaintext listener answers where it does not redirect.
+const PLAINTEXT: (&str, &str) = ("plaintext", "Only HTTPS is answered.");
 
 /// How long a client should wait after a fault of the gateway's own stores, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -48,6 +51,7 @@ pub(super) fn fault(
             StatusCode::BAD_REQUEST
         }
         RequestFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        RequestFault::Condition => StatusCode::PRECONDITION_FAILED,
         RequestFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         RequestFault::Body => StatusCode::PAYLOAD_TOO_LARGE,
     };
@@ -77,6 +81,7 @@ pub(super) const fn reason_of(fault: RequestFault) -> RefusalReason {
         | RequestFault::Host
         | RequestFault::Misdirected
         | RequestFault::Header
+        | RequestFault::Condition
         | RequestFault::Version => RefusalReason::RequestMalformed,
     }
 }
@@ -214,6 +219,33 @@ const fn title_of(reason: RefusalReason) -> &'static str {
     }
 }
 
+/// What a problem's `type` leads to: what it means and who has to act. About nobody, and the same for
+/// everyone. Source: RFC 9457 §3.1.1.
+pub(super) fn described(code: &str) -> Option<Map<String, Value>> {
+    let (title, status, fault) = if code == NOT_AVAILABLE.0 {
+        (NOT_AVAILABLE.1, None, Fault::Client)
+    } else if code == PLAINTEXT.0 {
+        (PLAINTEXT.1, Some(StatusCode::FORBIDDEN), Fault::Client)
+    } else {
+        let reason = RefusalReason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        (title_of(reason), Some(status_of(reason)), reason.fault())
+    };
+    let who = match fault {
+        Fault::Client => "client",
+        Fault::Upstream => "backend",
+        Fault::Operator => "operator",
+    };
+    let mut document = Map::new();
+    document.insert("type".into(), json!(format!("{PROBLEMS}{code}")));
+    document.insert("title".into(), json!(title));
+    // The rules choose it where the answer must not tell why.
+    if let Some(status) = status {
+        document.insert("status".into(), json!(status.as_u16()));
+    }
+    document.insert("who_has_to_act".into(), json!(who));
+    Some(document)
+}
+
 /// The answer that releases: minimized, or without a body.
 pub(super) fn released(
     permit: &Permit,
@@ -228,10 +260,11 @@ pub(super) fn released(
         StatusCode::CREATED | StatusCode::ACCEPTED => Some(came_of_it),
         _ => None,
     };
-    let has_content = !matches!(body, Released::NoContent);
+    let has_content = !matches!(body, Released::NoContent | Released::Unchanged);
     let (status, body) = match body {
         Released::Body(body) => (done.unwrap_or(StatusCode::OK), ClientBody::Minimized(body)),
         Released::HeadOnly => (StatusCode::OK, ClientBody::Empty),
+        Released::Unchanged => (StatusCode::NOT_MODIFIED, ClientBody::Empty),
         Released::NoContent => (done.unwrap_or(StatusCode::NO_CONTENT), ClientBody::Empty),
     };
     let mut response = Response::new(body);
@@ -289,6 +322,8 @@ pub(super) enum Released {
     Body(MinimizedBody),
     /// The head alone, for `HEAD`.
     HeadOnly,
+    /// The client holds the minimized body already.
+    Unchanged,
     /// The backend had nothing to say.
     NoContent,
 }
@@ -385,8 +420,8 @@ pub(super) fn moved(location: &str) -> Option<Response<ClientBody>> {
 pub(super) fn plaintext_refused() -> Response<ClientBody> {
     let status = StatusCode::FORBIDDEN;
     let document = json!({
-        "type": format!("{PROBLEMS}plaintext"),
-        "title": "Only HTTPS is answered.",
+        "type": format!("{PROBLEMS}{}", PLAINTEXT.0),
+        "title": PLAINTEXT.1,
         "status": status.as_u16(),
     });
     let mut response = Response::new(ClientBody::own(document.to_string()));

@@ -273,6 +273,7 @@ impl Gateway {
             origins,
             limits: config.limits,
             waits: Waits::default(),
+            tags: super::conditions::Tags::default(),
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
             pace: Pace::default(),

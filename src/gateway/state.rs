@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use super::authority::Names;
+use super::conditions::Tags;
 use super::pace::Pace;
 use super::upstream::Upstreams;
 use super::waits::Waits;
@@ -34,6 +35,8 @@ pub struct Gateway {
     pub(super) limits: Limits,
     /// How long backends take to know nobody.
     pub(super) waits: Waits,
+    /// Tags of answers.
+    pub(super) tags: Tags,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) pace: Pace,

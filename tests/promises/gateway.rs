@@ -10,6 +10,7 @@ mod concealed;
 mod cookies;
 mod cursors;
 mod desync;
+mod header_table;
 mod http2;
 mod links;
 mod modes;
