@@ -22,6 +22,7 @@ mod retention;
 mod rights;
 mod running;
 mod scopes;
+mod shared_registers;
 mod spellings;
 mod tokens;
 
