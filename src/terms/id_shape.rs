@@ -89,7 +89,7 @@ fn is_plain(id: &str, shape: IdShape) -> bool {
 
 /// Whether some reader takes the text for an integer: `+42`, `42.0`, `4.2e1`, `4_2`, `0x2a`.
 fn is_other_number(id: &str) -> bool {
-    let unsigned = id.trim_start_matches(['+', '-']);
+    let unsigned = id.trim_start_matches(['+', '-', '_']);
     // Words such as `nan` and `inf` are floating numbers too, and nobody's integer.
     let begins = unsigned.starts_with(|sign: char| sign.is_ascii_digit() || sign == '.');
     if !begins {
@@ -178,8 +178,9 @@ mod tests {
     #[test]
     fn among_spellings_that_any_fold_makes_one_at_most_one_is_admitted() {
         let fold = |id: &str| -> String {
-            let folded = id.to_lowercase().replace(['_', '{', '}', '+'], "");
-            folded.trim().trim_start_matches('0').trim_end_matches(".0").to_owned()
+            let folded = id.to_lowercase().replace('_', "");
+            let folded = folded.trim().trim_start_matches('+').trim_start_matches('0');
+            folded.strip_suffix(".0").unwrap_or(folded).to_owned()
         };
         let signs = ["0", "4", "2", "a", "A", "_", "+", " ", ".0"];
         let mut known = std::collections::BTreeMap::new();
@@ -191,9 +192,10 @@ mod tests {
                 rest /= signs.len();
             }
             // A zero in front of letters, or a sign within them, is part of a name and no number.
-            let is_number = fold(&id).bytes().all(|byte| byte.is_ascii_digit());
+            let folded = fold(&id);
+            let is_number = !folded.is_empty() && folded.bytes().all(|byte| byte.is_ascii_digit());
             if is_number && IdShape::Lower.admits(&id) {
-                let other = known.insert(fold(&id), id.clone());
+                let other = known.insert(folded, id.clone());
                 assert!(other.is_none(), "{id} and {other:?}");
             }
         }

@@ -35,7 +35,8 @@ async fn another_spelling_of_an_id_is_nobody_and_the_backend_is_not_asked() {
             r#"{{"kind":"erasure","subject":"{id}","requested_at":"2026-01-01T00:00:00Z"}}"#
         ));
         stage.backend.says(&format!("/people/{id}"), json(r#"{"id":"7","name":"CANARY"}"#));
-        assert_eq!(stage.ask("desk", &format!("/people/{id}")).await.status, 404);
+        // Who is inside is told that there is somebody.
+        assert_eq!(stage.ask("desk", &format!("/people/{id}")).await.status, 403);
     }
     for other in OTHERS {
         let path = format!("/people/{other}");
