@@ -20,8 +20,8 @@ use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::{Canonical, Scope};
 use crate::terms::{
-    CategoryId, CategoryPattern, Country, DataSubject, Digest, LegalBasis, Objectable, Picture,
-    PurposeId, PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
+    CategoryId, CategoryPattern, Country, DataSubject, Digest, IdShape, LegalBasis, Objectable,
+    Picture, PurposeId, PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
 };
 
 /// All the rules of one privacy policy.
@@ -553,6 +553,8 @@ pub struct RegisterRules {
     pub consent_file: Option<String>,
     /// Whether there is a notice register.
     pub notice: bool,
+    /// How people's ids are written; a spelling that is not so is nobody's.
+    pub ids: IdShape,
     /// How many different people must approve an order; never fewer than two.
     pub order_approvers: usize,
     /// Consents that were last read from their file longer ago count as unknown.
@@ -567,6 +569,7 @@ impl Default for RegisterRules {
             consent: false,
             consent_file: None,
             notice: false,
+            ids: IdShape::default(),
             order_approvers: 2,
             max_staleness: None,
             gpc_objects_to: Vec::new(),

@@ -180,6 +180,22 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// Whom it is about.
+    #[must_use]
+    pub fn people(&self) -> &[DataSubject] {
+        std::slice::from_ref(match self {
+            Self::Consent(consent) => &consent.subject,
+            Self::Notice(notice) => &notice.subject,
+            Self::Objection(objection) => &objection.subject,
+            Self::Restriction(restriction) => &restriction.subject,
+            Self::Erasure(erasure) => &erasure.subject,
+            Self::Subject(subject) => &subject.subject,
+            Self::OneTimeGrant(grant) => &grant.subject,
+            Self::Order(order) => return &order.subjects,
+            Self::Case(case) => return &case.subjects,
+        })
+    }
+
     /// Reads the JSON form. Without `kind` it is a consent.
     ///
     /// # Errors

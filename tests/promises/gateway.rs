@@ -25,6 +25,7 @@ mod rights;
 mod running;
 mod scopes;
 mod shared_registers;
+mod spellings;
 mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

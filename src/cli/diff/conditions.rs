@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Change, Way};
 use crate::policy::Policy;
 use crate::policy::model::{Cookie, Need, Purpose, Recipient, RegisterRules};
-use crate::terms::{Objectable, Role};
+use crate::terms::{IdShape, Objectable, Role};
 
 /// Changes of conditions, purpose by purpose and recipient by recipient.
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
@@ -153,6 +153,14 @@ fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>
         rules.max_staleness.map_or("any age".to_owned(), |span| format!("{span:#}"))
     };
     other_of(changes, "registers", "max_staleness", &age(old), &age(new));
+    if old.ids != new.ids {
+        let way = match (old.ids, new.ids) {
+            (_, IdShape::Exact) => Way::Widened,
+            (IdShape::Exact, _) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        push(changes, way, "registers", "ids", old.ids.in_words(), new.ids.in_words());
+    }
 }
 
 fn transfers(policy: &Policy) -> String {

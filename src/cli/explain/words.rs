@@ -114,6 +114,10 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
     let route = &policy.routes[plan.route_index];
     let recipient = &policy.recipients[&plan.recipient];
     let mut lines = Vec::new();
+    if !route.subjects.is_empty() {
+        let ids = policy.registers.ids.in_words();
+        lines.push(format!("their id is written {ids}; any other spelling is nobody's"));
+    }
     if plan.only_own {
         lines.push("only data about the person who asks".to_owned());
     }
