@@ -294,7 +294,7 @@ impl Gateway {
         }
         let is_stopping = Arc::new(AtomicBool::new(false));
         if let Some(Embedded { registers, feed, index, reports }) = embedded {
-            upkeep.spawn(keep_settling(Arc::clone(&registers), index));
+            upkeep.spawn(keep_settling(Arc::clone(&registers), config.ledger, index));
             if let Some(feed) = feed {
                 upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
             }

@@ -22,6 +22,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::LedgerUnavailable;
+use super::last_account::{self, LAST_ACCOUNTS, LastAccount};
 use super::people::Tag;
 use crate::action::pseudonym::{Canonical, DomainKey};
 use crate::terms::DataSubject;
@@ -33,7 +34,7 @@ const FILE: &str = "subjects.db";
 const APPLICATION_ID: i32 = 0x5461_6d73;
 
 /// The version of the table that this program reads and writes.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// How long one process waits for another to finish writing.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -192,15 +193,20 @@ impl SubjectIndex {
         }
     }
 
-    /// Shreds the person's secret: their records cannot be told from others' any more. Durable on
-    /// return. Whether there was one.
+    /// Shreds the person's secret: their records cannot be told from others' any more. What is `last`
+    /// said of them is kept in its place, sealed, until its end; both or neither. Durable on return.
+    /// Whether there was a secret.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn shred(&self, person: &DataSubject) -> Result<bool, LedgerUnavailable> {
+    pub fn shred(
+        &self,
+        person: &DataSubject,
+        last: Option<&LastAccount>,
+    ) -> Result<bool, LedgerUnavailable> {
         let mut store = self.store();
         store.cache.remove(person);
-        let shred = |connection: &mut Connection| -> Result<bool, rusqlite::Error> {
+        let shred = |connection: &mut Connection| -> Result<bool, IndexError> {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut count = 0;
@@ -209,10 +215,34 @@ impl SubjectIndex {
                     count += transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
                 }
             }
+            if let Some(last) = last {
+                let key = self.keys.first().ok_or(IndexError::Garbage)?;
+                last_account::keep(&transaction, key, person, last)?;
+            }
             transaction.commit()?;
             Ok(count > 0)
         };
         shred(&mut store.connection).map_err(unusable)
+    }
+
+    /// What was kept of the person when they were erased, as far as its end has not come at `now`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn last_accounts(
+        &self,
+        person: &DataSubject,
+        now: Timestamp,
+    ) -> Result<Vec<LastAccount>, LedgerUnavailable> {
+        last_account::find(&self.store().connection, &self.keys, person, now).map_err(unusable)
+    }
+
+    /// Removes what was kept of people who were erased and has come to its end. How many there were.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget_last_accounts(&self, now: Timestamp) -> Result<usize, LedgerUnavailable> {
+        last_account::forget(&self.store().connection, now).map_err(unusable)
     }
 
     /// Shreds the secrets of people of whom nothing was entered since the month of `before`. How many
@@ -318,7 +348,7 @@ impl Store {
 
 /// What is wrong with the index. None of it says whose row it is.
 #[derive(Debug, thiserror::Error)]
-enum IndexError {
+pub(super) enum IndexError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     #[error("it holds what it cannot hold, or a key is missing")]
@@ -346,6 +376,7 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
                    row TEXT PRIMARY KEY, secret TEXT NOT NULL, month TEXT NOT NULL
                  ) STRICT, WITHOUT ROWID;",
             )?;
+            transaction.execute_batch(LAST_ACCOUNTS)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
@@ -356,6 +387,11 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
                 "ALTER TABLE secrets ADD COLUMN month TEXT NOT NULL DEFAULT '';
                  UPDATE secrets SET month = strftime('%Y-%m', 'now');",
             )?;
+            transaction.execute_batch(LAST_ACCOUNTS)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        (APPLICATION_ID, 2) => {
+            transaction.execute_batch(LAST_ACCOUNTS)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         _ => return Err(IndexError::Garbage),
@@ -468,8 +504,8 @@ mod tests {
         assert_eq!(index.tags(&everybody, "2026-11").expect("known"), before);
         // Another process, such as a command.
         let other = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
-        assert!(other.shred(&everybody[0]).expect("written"));
-        assert!(!other.shred(&everybody[0]).expect("written"));
+        assert!(other.shred(&everybody[0], None).expect("written"));
+        assert!(!other.shred(&everybody[0], None).expect("written"));
         assert!(index.secret(&everybody[0]).expect("readable").is_none());
         let after = index.tags(&everybody, "2026-11").expect("made");
         assert_ne!(after[0], before[0], "a new secret, which finds nothing of before");
@@ -501,7 +537,7 @@ mod tests {
         let before = index.tags(&everybody, "2026-11").expect("made");
         drop(index);
         let file = Connection::open(directory.path().join(FILE)).expect("ours");
-        file.execute_batch("ALTER TABLE secrets DROP COLUMN month; PRAGMA user_version = 1;")
+        file.execute_batch("DROP TABLE last_accounts; ALTER TABLE secrets DROP COLUMN month; PRAGMA user_version = 1;")
             .expect("as it was");
         drop(file);
         let index = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
