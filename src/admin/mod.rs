@@ -8,11 +8,13 @@
 
 mod access;
 mod api;
+mod cursor;
 mod drain;
 mod guard;
 mod health;
 mod openapi;
 mod problem;
+mod repeat;
 mod roles;
 
 use std::sync::Arc;

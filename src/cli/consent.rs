@@ -4,7 +4,6 @@
 //! enters the change in the ledger. Names are checked against the rules, since a misspelt purpose
 //! would withdraw nothing.
 
-use std::io::{self, BufRead as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,9 +13,9 @@ use jiff::Timestamp;
 use super::registers_file::{self, Failure, RegistersFile, enter, failed};
 use crate::policy::Policy;
 use crate::registers::{
-    ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, OneTimeGrantRecord,
-    Record, RegisterStore, Registers as _, RestrictionRecord, check_purpose, check_recipient,
-    check_record, statements_to_json,
+    BulkError, BulkForm, ConsentRecord, ErasureRecord, Evidence, Imported, NoticeRecord,
+    ObjectionRecord, OneTimeGrantRecord, Record, RegisterStore, Registers as _, RestrictionRecord,
+    check_purpose, check_recipient, one_a_line, statements_to_json,
 };
 use crate::terms::{
     CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, PurposeId, PurposePattern,
@@ -145,10 +144,13 @@ enum What {
         #[arg(long = "except", value_name = "PURPOSE")]
         except: Vec<String>,
     },
-    /// Take records from a file with one JSON object a line: all of them or none.
+    /// Take records or receipts from a file, one JSON object a line: all of them or none.
     Import {
         /// The file.
         file: PathBuf,
+        /// `records`, `kantara` (consent receipts 1.1) or `iso-27560`.
+        #[arg(long, default_value = "records", value_parser = form)]
+        form: BulkForm,
     },
 }
 
@@ -258,43 +260,40 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             };
             take(Record::Erasure(erasure), "erased")
         }
-        What::Import { file } => import(&file, registers, policy),
+        What::Import { file, form } => import(&file, form, registers, policy),
     }
 }
 
-/// Reads every line before anything is written, so that all wrong lines are named at once.
+fn form(word: &str) -> Result<BulkForm, String> {
+    BulkForm::parse(word).ok_or_else(|| "records, kantara or iso-27560".to_owned())
+}
+
+/// Whoever may write the file may enter whatever it holds.
 fn import(
     file: &std::path::Path,
+    form: BulkForm,
     registers: &RegisterStore,
     policy: &Policy,
 ) -> Result<String, Failure> {
-    let open = std::fs::File::open(file).map_err(|error| failed(error.kind()))?;
-    let (mut records, mut lines, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, line) in (1_u64..).zip(io::BufReader::new(open).lines()) {
-        let line = line.map_err(|error| failed(format!("line {number}: {}", error.kind())))?;
-        if line.trim().is_empty() {
-            continue;
+    let text = std::fs::read(file).map_err(|error| failed(error.kind()))?;
+    let lines = one_a_line(form, &text);
+    let text = lines.as_deref().unwrap_or(&text);
+    match registers.import(form, text, policy, &|_| true) {
+        Ok(Imported { records, new }) => {
+            Ok(format!("imported: {records} records, {new} of them new"))
         }
-        match Record::parse(line.as_bytes()) {
-            Ok(record) => match check_record(policy, &record) {
-                Ok(()) => {
-                    records.push(record);
-                    lines.push(number);
-                }
-                Err(unknown) => wrong.push(format!("line {number}: {unknown}")),
-            },
-            Err(error) => wrong.push(format!("line {number}: {error}")),
+        Err(BulkError::Wrong { lines, count }) => {
+            let named = lines.len();
+            let mut said: Vec<String> =
+                lines.iter().map(|wrong| format!("line {}: {}", wrong.line, wrong.why)).collect();
+            if count > named {
+                said.push(format!("and {} more lines", count - named));
+            }
+            said.push("nothing was imported".into());
+            Err(Failure::Failed(said.join("\n")))
         }
+        Err(error @ BulkError::Unavailable(_)) => Err(failed(error)),
     }
-    if !wrong.is_empty() {
-        wrong.push("nothing was imported".into());
-        return Err(Failure::Failed(wrong.join("\n")));
-    }
-    let new = registers.record_all(&records).map_err(|(at, error)| {
-        let line = lines.get(at).copied().unwrap_or_default();
-        failed(format!("line {line}: {error}\nnothing was imported"))
-    })?;
-    Ok(format!("imported: {} records, {new} of them new", records.len()))
 }
 
 impl Subject {

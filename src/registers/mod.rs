@@ -5,6 +5,7 @@
 //! Their file is for its owner only, and nothing of it goes into logs, metrics or the ledger but the
 //! kind of a statement and its purpose.
 
+mod bulk;
 mod change;
 mod embedded;
 mod fault;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
+pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};

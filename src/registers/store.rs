@@ -254,7 +254,20 @@ impl RegisterStore {
     /// # Errors
     /// The registers cannot be asked.
     pub fn open_requests(&self, limit: usize) -> Result<Vec<OpenRequest>, RegistersUnavailable> {
-        self.read(|tables| request::open_requests(tables, limit))
+        self.open_requests_after(("", ""), limit)
+    }
+
+    /// As [`open_requests`](Self::open_requests), of those after a place in their order: the time and
+    /// the id of a request that was shown.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn open_requests_after(
+        &self,
+        after: (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<OpenRequest>, RegistersUnavailable> {
+        self.read(|tables| request::open_requests(tables, after, limit))
     }
 
     /// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.

@@ -1,6 +1,7 @@
 //! The admin API and the health listener: known callers only, no subject in a URL, every
 //! change in force and in the ledger.
 
+mod bulk;
 mod calls;
 mod openapi;
 mod roles;

@@ -228,6 +228,8 @@ fn answers() -> Vec<Named> {
         &["type", "title", "status", "detail"],
         &json!({
             "type": {"type": "string"}, "title": text(), "status": count(), "detail": text(),
+            "errors": list(&object(&["line", "why"], &json!({"line": count(), "why": text()}))),
+            "count": count(),
         }),
     );
     let order = object(
@@ -281,7 +283,8 @@ fn answers() -> Vec<Named> {
         ("Lifted", object(&["lifted"], &json!({"lifted": count()}))),
         ("KnownOrder", order),
         ("KnownCase", case),
-        ("Requests", object(&["requests"], &json!({"requests": list(&request)}))),
+        ("Requests", object(&["requests"], &json!({"requests": list(&request), "next": text()}))),
+        ("Imported", object(&["records", "new"], &json!({"records": count(), "new": count()}))),
         ("Statements", statements()),
         ("Report", json!({"type": "object", "required": ["report", "basis"]})),
         ("Callers", object(&["callers"], &json!({"callers": list(&caller)}))),
