@@ -2,6 +2,7 @@
 //! so that it must not be taken in silence.
 
 use super::Record;
+use crate::policy::model::Limit;
 use crate::policy::{Policy, closest};
 use crate::terms::{CategoryPattern, PurposePattern};
 
@@ -36,6 +37,14 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
         Record::Objection(objection) => check_purpose(policy, &objection.purpose),
         Record::Restriction(restriction) => {
             restriction.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
+        }
+        Record::Dispute(dispute) => {
+            // Taken in, it would do nothing, and nobody would know.
+            if !policy.limits.iter().any(|limit| matches!(limit, Limit::Disputed { .. })) {
+                let help = "the rules have no limit `disputed_data`: enter a restriction";
+                return Err(Unknown { field: "kind", help: Some(help.to_owned()) });
+            }
+            dispute.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
         }
         Record::Erasure(erasure) => {
             erasure.except.iter().try_for_each(|except| check_purpose(policy, except))

@@ -6,6 +6,7 @@
 //! kind of a statement and its purpose.
 
 mod change;
+mod dispute;
 mod embedded;
 mod feed;
 mod fields;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use change::RegisterChange;
+pub use dispute::DisputeRecord;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};

@@ -65,7 +65,7 @@ pub(super) fn statements(snapshot: &dyn Tables, subject: &str) -> Result<Stateme
         )?,
         restrictions: rows(
             snapshot,
-            "SELECT categories, since, until FROM restrictions
+            "SELECT categories, since, until, id LIKE 'dispute:%' FROM restrictions
              WHERE subject = ?1 AND lifted_at IS NULL ORDER BY since, id",
             subject,
             |row| {
@@ -74,6 +74,7 @@ pub(super) fn statements(snapshot: &dyn Tables, subject: &str) -> Result<Stateme
                     categories: categories.iter().map(|text| CategoryPattern::new(text)).collect(),
                     since: row.time(1)?,
                     until: row.maybe_time(2)?,
+                    disputed: row.flag(3)?,
                 })
             },
         )?,

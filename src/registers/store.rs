@@ -22,7 +22,8 @@ use super::{
     RightRequest,
 };
 use crate::terms::{
-    Case, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
+    Case, CategoryPattern, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId,
+    Statements, is_file_id,
 };
 
 /// Where the registers are kept.
@@ -120,6 +121,19 @@ impl RegisterStore {
     /// See [`RecordError`].
     pub fn lift_restrictions(&self, subject: &DataSubject) -> Result<usize, RecordError> {
         self.write(|writer| writer.lift_restrictions(subject.expose()))
+    }
+
+    /// Resolves what `subject` disputes of exactly this category or pattern, or all of it. How many
+    /// disputes there were.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn resolve_disputes(
+        &self,
+        subject: &DataSubject,
+        category: Option<&CategoryPattern>,
+    ) -> Result<usize, RecordError> {
+        self.write(|writer| writer.resolve(subject.expose(), category))
     }
 
     /// Approves the order of this id under the approver's own name. A second approval by the same

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use self::names::Names;
 use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{About, Limit, Policy, Promises, Unenforced};
+use super::model::{About, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
@@ -67,7 +67,6 @@ impl Policy {
                 findings: &mut findings,
                 names,
                 unenforced: Vec::new(),
-                withheld: Vec::new(),
                 company: Vec::new(),
                 promises: Promises::default(),
             };
@@ -106,8 +105,6 @@ struct Compiler<'f> {
     findings: &'f mut Findings,
     names: Names,
     unenforced: Vec<Unenforced>,
-    /// Limits that follow from other sections than `limits`.
-    withheld: Vec<Limit>,
     /// What may not leave together or alone.
     company: Vec<Company>,
     /// Promises that rules name.
@@ -135,8 +132,7 @@ impl Compiler<'_> {
         self.pictures_in_json(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
-        let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
-        limits.append(&mut self.withheld);
+        let limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
