@@ -11,6 +11,7 @@ mod api;
 mod drain;
 mod guard;
 mod health;
+mod openapi;
 mod problem;
 mod roles;
 
@@ -26,6 +27,7 @@ use crate::policy::Policy;
 use crate::registers::RegisterStore;
 
 pub use access::Access;
+pub use api::Reporting;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
 
 /// What both services work with.
@@ -43,6 +45,8 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// Who may call, by which names of this host.
     pub access: Arc<Access>,
+    /// What reports are made from.
+    pub reports: Arc<Reporting>,
     /// Set when the gateway stops taking requests.
     pub stopping: Arc<AtomicBool>,
 }

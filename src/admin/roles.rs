@@ -45,6 +45,10 @@ const OFFICER: &[AdminRole] = &[Dpo];
 const LOOK_UP: &[AdminRole] = &[Reader, ConsentDesk, Dpo];
 /// Look at orders and cases, which are shown without the people they name.
 const FILES: &[AdminRole] = &[Reader, Dpo, Auditor];
+/// Read reports that count people and name none.
+const FIGURES: &[AdminRole] = &[Dpo, Auditor];
+/// Look at who may call.
+const OVERSIGHT: &[AdminRole] = &[Dpo, Operator, Auditor];
 /// Look at what is about nobody.
 const EVERY: &[AdminRole] = &[Reader, ConsentDesk, Dpo, Operator, Auditor];
 
@@ -84,7 +88,11 @@ pub(super) const TABLE: &[Rule] = &[
     rule("GET", "/v1/requests", Touches::People, LOOK_UP),
     rule("POST", "/v1/requests/{receipt}/answer", Touches::Registers, DESK),
     rule("POST", "/v1/statements/query", Touches::People, LOOK_UP),
+    rule("GET", "/v1/reports/{name}", Touches::Nobody, FIGURES),
+    rule("POST", "/v1/reports/{name}/query", Touches::People, OFFICER),
+    rule("GET", "/v1/callers", Touches::Nobody, OVERSIGHT),
     rule("GET", "/v1/policy", Touches::Nobody, EVERY),
+    rule("GET", "/openapi.json", Touches::Nobody, EVERY),
 ];
 
 /// The rows of a path.

@@ -13,6 +13,7 @@ use crate::decide::{Caller, Facts, KnownSubject, Named, RouteMatch, decide};
 use crate::gateway::minimizing::{Minimizing, MinimizingError};
 use crate::keys::KeyRing;
 use crate::minimize::JsonLimits;
+use crate::minimize::link::Origins;
 use crate::policy::Policy;
 use crate::policy::model::Locator;
 use crate::registers::{RegisterStore, Registers, RegistersUnavailable};
@@ -128,9 +129,9 @@ impl Minimize {
             Failure::Refused(format!("refused: {}{detail}", refusal.reason.code()))
         })?;
         let limits = JsonLimits::default();
-        let mut body =
-            Minimizing::json(Arc::new(permit), vec![], registers, Arc::new(keys), limits, now)
-                .map_err(in_words)?;
+        let keys = (Arc::new(keys), Arc::new(Origins::made_up(&policy)));
+        let mut body = Minimizing::json(Arc::new(permit), vec![], registers, keys, limits, now)
+            .map_err(in_words)?;
         let mut piece = vec![0; 64 * 1024];
         let mut out = Vec::new();
         loop {

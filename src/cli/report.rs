@@ -8,8 +8,6 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::REJECTED;
 use super::registers_file::{Failure, complain, config_error, failed, subject};
@@ -19,9 +17,7 @@ use crate::keys::{KeyRing, NoteKey, NoteSigner};
 use crate::ledger::Window;
 use crate::policy::Policy;
 use crate::registers::RegisterStore;
-use crate::reports::{
-    self, Chain, Document, Name, Query, ReportError, Sources, csv, html, json_ld,
-};
+use crate::reports::{self, Chain, Document, Form, Name, Query, ReportError, Sources, window};
 use crate::terms::{DataSubject, Personal};
 
 /// There is no report.
@@ -89,11 +85,11 @@ enum Format {
 #[derive(clap::Args)]
 struct Days {
     /// The first day (2026-11-01) or moment (2026-11-01T12:00:00Z). UTC.
-    #[arg(long, value_name = "DAY", value_parser = first)]
-    from: Option<Timestamp>,
+    #[arg(long, value_name = "DAY")]
+    from: Option<String>,
     /// The last day, which is part of it, or the moment it ends.
-    #[arg(long, value_name = "DAY", value_parser = last)]
-    to: Option<Timestamp>,
+    #[arg(long, value_name = "DAY")]
+    to: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -162,24 +158,24 @@ struct Task {
     name: Name,
     common: Common,
     query: Query,
-    print: Print,
+    form: Form,
 }
 
-enum Print {
-    As(Format),
-    Dpv,
+impl From<Format> for Form {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Csv => Self::Csv,
+            Format::Html => Self::Html,
+        }
+    }
 }
 
 impl Report {
     pub(super) fn run(self) -> ExitCode {
         let printed = self.what.task().and_then(|task| {
             let document = task.report()?;
-            let text = match task.print {
-                Print::As(Format::Json) => format!("{:#}\n", document.json()),
-                Print::As(Format::Csv) => csv(&document),
-                Print::As(Format::Html) => html(&document),
-                Print::Dpv => format!("{:#}\n", json_ld(&document).unwrap_or_default()),
-            };
+            let text = task.form.write(&document).unwrap_or_default();
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
                 Failure::Failed(format!("cannot write the report: {}", error.kind()))
@@ -212,15 +208,15 @@ impl Report {
 impl What {
     fn task(self) -> Result<Task, Failure> {
         let plain = |name, common, query, format| {
-            Ok(Task { name, common, query, print: Print::As(format) })
+            Ok(Task { name, common, query, form: Form::from(format) })
         };
         let windowed = |name, window: InWindow| {
-            let query = Query { window: window.days.into(), ..Query::default() };
+            let query = Query { window: window.days.window()?, ..Query::default() };
             plain(name, window.common, query, window.format)
         };
         let of_recipient = |name, OfRecipient { window, recipient }: OfRecipient| {
             let recipient = Some(recipient.into());
-            let query = Query { window: window.days.into(), recipient, ..Query::default() };
+            let query = Query { window: window.days.window()?, recipient, ..Query::default() };
             plain(name, window.common, query, window.format)
         };
         let of_person = |name, OfPerson { common, person, format }: OfPerson| {
@@ -233,7 +229,7 @@ impl What {
             Self::Art30(Processing { window, dpv }) => {
                 let mut task = windowed(Name::Art30, window)?;
                 if dpv {
-                    task.print = Print::Dpv;
+                    task.form = Form::JsonLd;
                 }
                 Ok(task)
             }
@@ -283,33 +279,10 @@ impl Task {
     }
 }
 
-impl From<Days> for Window {
-    fn from(days: Days) -> Self {
-        Self { from: days.from, until: days.to }
+impl Days {
+    fn window(&self) -> Result<Window, Failure> {
+        window(self.from.as_deref(), self.to.as_deref()).map_err(|error| caused(&error))
     }
-}
-
-/// A moment, or the beginning of a day.
-fn first(text: &str) -> Result<Timestamp, String> {
-    moment(text, 0)
-}
-
-/// A moment, or the end of a day.
-fn last(text: &str) -> Result<Timestamp, String> {
-    moment(text, 1)
-}
-
-fn moment(text: &str, days: i32) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse() {
-        return Ok(moment);
-    }
-    let midnight =
-        |day: Date| day.to_zoned_datetime(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-    text.parse::<Date>()
-        .ok()
-        .and_then(|day| day.checked_add(jiff::Span::new().days(days)).ok())
-        .and_then(midnight)
-        .ok_or_else(|| "write 2026-11-01, or 2026-11-01T12:00:00Z".to_owned())
 }
 
 /// People, one a line.

@@ -254,6 +254,7 @@ fn bare(action: Action, today: Date) -> Treatment {
         action,
         key: None,
         opens: None,
+        link: None,
         canonical: Canonical::default(),
         groups: None,
         today,

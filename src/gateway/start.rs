@@ -24,19 +24,21 @@ use super::erasures::keep_settling;
 use super::listener::Door;
 use super::pace::Pace;
 use super::redirect::Redirect;
+use super::retire::Retirement;
 use super::rights::REPORTS;
 use super::state::Gateway;
 use super::tls::{Authorities, Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use super::{respond, service};
-use crate::admin::{Access, AdminState, ChangeDrain, admin_router, metrics_router};
+use crate::admin::{Access, AdminState, ChangeDrain, Reporting, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
+use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{FedRegisters, RegisterStore, Registers, RegistersUnavailable};
@@ -72,7 +74,7 @@ pub enum StartError {
     Registers(#[from] RegistersUnavailable),
     /// The rules promise signed checkpoints of the ledger.
     #[error(
-        "the rules ask for checkpoints of the ledger; make a key with `tamis ledger new-key` and name it \
+        "the rules ask for checkpoints of the ledger, or keep it for a time; make a key with `tamis ledger new-key` and name it \
          as `checkpoint_key`"
     )]
     NoCheckpointKey,
@@ -126,6 +128,7 @@ struct Embedded {
     registers: Arc<RegisterStore>,
     feed: Option<Feed>,
     index: Arc<SubjectIndex>,
+    reports: Arc<Reporting>,
 }
 
 /// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
@@ -159,10 +162,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new());
         let registers = Arc::new(RegisterStore::embedded(&config.registers)?);
         let keys = KeyRing::open(&config.key_ring)?;
-        let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
-        let index = subject_index(&config.ledger, &keys)?;
-        let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
-        let checkpoints = checkpoints(&config, &policy, &ledger, &metrics)?;
+        let kept = kept_ledger(&config, &policy, &keys, &metrics)?;
+        let KeptLedger { ledger, index, checkpoints, retirement } = kept;
         let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
@@ -173,11 +174,16 @@ impl Gateway {
             }
         };
         let stores = Stores { registers: answering, ledger };
-        let embedded = Embedded { registers, feed, index };
+        let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
+        let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
+        let embedded = Embedded { registers, feed, index, reports: Arc::new(reports) };
         let mut running = Self::start_on(config, policy, stores, Some(embedded), metrics).await?;
         if let Some(checkpoints) = checkpoints {
             running.upkeep.spawn(Arc::clone(&checkpoints).keep_signing());
             running.checkpoints = Some(checkpoints);
+        }
+        if let Some(retirement) = retirement {
+            running.upkeep.spawn(Arc::new(retirement).keep_retiring());
         }
         Ok(running)
     }
@@ -219,6 +225,8 @@ impl Gateway {
             callers: config.admin.client_ca.as_deref(),
         };
         let tls = Tls::new(&config.certificates, authorities, versions)?;
+        let backends = config.upstreams.iter().map(|(id, at)| (id.clone(), at.url.to_string()));
+        let origins = Origins::new(backends, tls.names.hosts());
         let keys = Arc::new(KeyRing::open(&config.key_ring)?);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -246,6 +254,7 @@ impl Gateway {
             keys,
             upstreams,
             names: tls.names.clone(),
+            origins,
             limits: config.limits,
             waits: Waits::default(),
             metrics: Arc::clone(&metrics),
@@ -268,7 +277,7 @@ impl Gateway {
             upkeep.spawn(issuer.keep_fresh());
         }
         let is_stopping = Arc::new(AtomicBool::new(false));
-        if let Some(Embedded { registers, feed, index }) = embedded {
+        if let Some(Embedded { registers, feed, index, reports }) = embedded {
             upkeep.spawn(keep_settling(Arc::clone(&registers), index));
             if let Some(feed) = feed {
                 upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
@@ -283,6 +292,7 @@ impl Gateway {
                 drain: Arc::new(drain),
                 metrics: Arc::clone(&metrics),
                 access: Arc::new(Access::new(config.admin, tls.names.hosts())),
+                reports,
                 stopping: Arc::clone(&is_stopping),
             };
             upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));
@@ -346,6 +356,42 @@ impl Running {
     }
 }
 
+/// A ledger with all that is done about it.
+pub(crate) struct KeptLedger {
+    ledger: Arc<FileLedger>,
+    index: Arc<SubjectIndex>,
+    checkpoints: Option<Arc<Checkpoints>>,
+    /// Where the rules keep it for a time.
+    pub(crate) retirement: Option<Retirement>,
+}
+
+/// Opens the ledger that `config` names, to write it.
+pub(crate) fn kept_ledger(
+    config: &Config,
+    policy: &Policy,
+    keys: &KeyRing,
+    metrics: &Arc<Metrics>,
+) -> Result<KeptLedger, StartError> {
+    let seconds = policy.ledger.keep.and_then(respond::seconds);
+    let kept_for = seconds.map(jiff::SignedDuration::from_secs);
+    let place = &config.ledger;
+    let ledger = FileLedger::open_observed(place, &config.node, Arc::clone(metrics), kept_for)?;
+    let index = subject_index(place, keys)?;
+    let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
+    let checkpoints = checkpoints(config, policy, &ledger, metrics)?;
+    let retirement =
+        policy.ledger.keep.zip(checkpoints.clone()).map(|(keep, checkpoints)| Retirement {
+            ledger: Arc::clone(&ledger),
+            directory: place.clone(),
+            index: Arc::clone(&index),
+            checkpoints,
+            keep,
+            policy: policy.digest,
+            metrics: Arc::clone(metrics),
+        });
+    Ok(KeptLedger { ledger, index, checkpoints, retirement })
+}
+
 /// What signs the ledger's checkpoints. Rules that promise them are not served without a key.
 fn checkpoints(
     config: &Config,
@@ -354,9 +400,10 @@ fn checkpoints(
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Arc<Checkpoints>>, StartError> {
     let Some(key) = &config.checkpoint_key else {
-        return match policy.checkpoint_every {
-            Some(_) => Err(StartError::NoCheckpointKey),
-            None => Ok(None),
+        // Nothing is removed that no signature covers.
+        return match (policy.checkpoint_every, policy.ledger.keep) {
+            (None, None) => Ok(None),
+            _ => Err(StartError::NoCheckpointKey),
         };
     };
     let signer = NoteSigner::open(key)?;

@@ -8,12 +8,14 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::KeyRing;
+use crate::action::link::ReadsLinks;
 use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, TokenKeys, Use};
-use crate::action::{Action, Period, Treatment};
+use crate::action::{Action, Link, Period, Treatment};
 use crate::decide::{Adjustment, Permit};
 use crate::minimize::Treatments;
+use crate::minimize::link::{Links, Origins};
 use crate::policy::Policy;
-use crate::policy::model::{Category, Derivation};
+use crate::policy::model::{Category, Derivation, Form, QueryParameter};
 use crate::policy::plan::Cell;
 use crate::terms::{CategoryId, Personal, PurposeId, RecipientId};
 
@@ -57,6 +59,7 @@ impl KeyRing {
         &self,
         permit: &Permit,
         adjustments: &[Adjustment],
+        origins: &Arc<Origins>,
         now: Timestamp,
     ) -> Treatments {
         let (policy, plan) = (permit.policy(), permit.plan());
@@ -68,7 +71,45 @@ impl KeyRing {
             decision: permit.decision().as_str(),
             today: Offset::UTC.to_datetime(now).date(),
         };
-        self.treat(&disclosure, &policy.categories, &plan.cells, adjustments)
+        let treatments = self.treat(&disclosure, &policy.categories, &plan.cells, adjustments);
+        if plan.cells.iter().all(|cell| cell.form != Form::Link) {
+            return treatments;
+        }
+        let links: Arc<dyn ReadsLinks> =
+            Arc::new(Links::new(Arc::clone(policy), Arc::clone(origins)));
+        let cursors = self.cursors(&disclosure, policy);
+        let linked = |(cell, treatment): (&Cell, &Treatment)| {
+            let mut treatment = treatment.clone();
+            if cell.form == Form::Link {
+                let own = cell.category.iter().map(|id| (id.clone(), treatment.clone()));
+                let values = cursors.iter().cloned().chain(own).collect();
+                treatment.link = Some(Arc::new(Link::new(Arc::clone(&links), values)));
+            }
+            treatment
+        };
+        plan.cells.iter().zip(treatments.iter()).map(linked).collect()
+    }
+
+    /// What seals each cursor that some route takes back, by its domain.
+    fn cursors(
+        &self,
+        disclosure: &Disclosure<'_>,
+        policy: &Policy,
+    ) -> Vec<(CategoryId, Treatment)> {
+        let of_routes = policy.routes.iter().flat_map(|route| route.query.values());
+        let sealed = of_routes.filter_map(|parameter| match parameter {
+            QueryParameter::Sealed { domain } => Some(domain),
+            QueryParameter::Open | QueryParameter::Category(_) => None,
+        });
+        let seals = |domain: &CategoryId| {
+            let (action, today) = (Action::Token, disclosure.today);
+            let key = self.key_for(&action, disclosure, domain, Scope::Recipient);
+            let canonical = Canonical::default();
+            let treatment =
+                Treatment { action, key, opens: None, link: None, canonical, groups: None, today };
+            (domain.clone(), treatment)
+        };
+        sealed.map(seals).collect()
     }
 
     fn treat(
@@ -99,7 +140,7 @@ impl KeyRing {
                 Some(Derivation::CountEach) | None => category.map(|(id, _)| id),
             };
             let key = domain.and_then(|id| self.key_for(&action, disclosure, id, cell.scope));
-            Treatment { action, key, opens: None, canonical, groups, today }
+            Treatment { action, key, opens: None, link: None, canonical, groups, today }
         };
         cells.iter().enumerate().map(treatment).collect()
     }
@@ -258,6 +299,7 @@ mod tests {
             scope: Scope::Recipient,
             needs: vec![],
             derived: None,
+            form: Form::Value,
             sensitive: false,
             decided_by: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
             because: "release".to_owned(),

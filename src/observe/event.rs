@@ -137,6 +137,25 @@ pub enum Event<'a> {
         /// The signed note.
         note: &'a str,
     },
+    /// A checkpoint of where the ledger is about to be cut.
+    CheckpointOfCut {
+        /// The last record that goes.
+        records: u64,
+        /// The signed note.
+        note: &'a str,
+    },
+    /// Records of the ledger were removed, since they are older than the rules keep them.
+    LedgerRetired {
+        /// The last record that is gone.
+        records: u64,
+        /// Segments that went.
+        segments: u64,
+    },
+    /// Records that are too old could not be removed.
+    LedgerNotRetired {
+        /// Why.
+        why: &'a str,
+    },
     /// A checkpoint of the ledger could not be kept; it is tried again.
     CheckpointFailed {
         /// The kind of error.
@@ -265,6 +284,17 @@ impl Event<'_> {
             Self::CheckpointSigned { records, note } => {
                 metrics.ledger_signed.set(i64::try_from(*records).unwrap_or(i64::MAX));
                 info!(records, note, "ledger checkpoint");
+            }
+            Self::CheckpointOfCut { records, note } => {
+                info!(records, note, "checkpoint of where the ledger is cut");
+            }
+            Self::LedgerRetired { records, segments } => {
+                metrics.ledger_retired.set(i64::try_from(*records).unwrap_or(i64::MAX));
+                info!(records, segments, "records of the ledger are not kept any longer");
+            }
+            Self::LedgerNotRetired { why } => {
+                metrics.retire_errors.inc();
+                error!(why, "records of the ledger are kept too long");
             }
             Self::CheckpointFailed { kind } => {
                 metrics.checkpoint_errors.inc();

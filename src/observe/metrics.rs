@@ -56,6 +56,8 @@ pub struct Metrics {
     pub(super) ledger_refusals: IntCounter,
     pub(super) ledger_signed: IntGauge,
     pub(super) checkpoint_errors: IntCounter,
+    pub(super) ledger_retired: IntGauge,
+    pub(super) retire_errors: IntCounter,
     pub(super) register_errors: IntCounter,
     pub(super) consent_file_errors: IntCounterVec,
     consents_known: IntGauge,
@@ -203,6 +205,14 @@ impl Metrics {
             checkpoint_errors: maker.counter(
                 "tamis_ledger_checkpoint_errors_total",
                 "Checkpoints of the ledger that could not be kept",
+            ),
+            ledger_retired: maker.add(IntGauge::new(
+                "tamis_ledger_retired_records",
+                "Records that are gone, as of the last cut since the start",
+            )),
+            retire_errors: maker.counter(
+                "tamis_ledger_retire_errors_total",
+                "Times that records which are too old could not be removed",
             ),
             register_errors: maker.counter(
                 "tamis_register_errors_total",

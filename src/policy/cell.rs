@@ -134,6 +134,7 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
         scope: scope(asked, category),
         needs: needs(asked, category, sensitive),
         derived: None,
+        form: field.form,
         sensitive,
         decided_by: decided.by,
         because: decided.because,

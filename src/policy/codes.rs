@@ -27,7 +27,7 @@ pub const CODES: &[Code] = &[
     code("T107", "an unknown action"),
     code("T108", "an included file that is not there, or a section that stands in two files"),
     code("T110", "a category that is released to nobody"),
-    code("T111", "a category that is bound to no field"),
+    code("T111", "a category that is bound to no field, or to links that cannot hold it"),
     code("T120", "a grant that is never reached"),
     code("T121", "a purpose for which a recipient is granted nothing"),
     code("T122", "a limit that changes nothing"),

@@ -1,6 +1,6 @@
 //! A compiled policy, as data. Built by `compile` only; every name in it is resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -259,6 +259,8 @@ pub struct Route {
     pub request: Option<RequestBody>,
     /// Path parameters that hold values of a category, by name. Tokens of it are opened there.
     pub path: BTreeMap<String, CategoryId>,
+    /// Path parameters that say nothing about a person.
+    pub open_path: BTreeSet<String>,
     /// Declared query parameters.
     pub query: BTreeMap<String, QueryParameter>,
     /// Members that are computed anew.
@@ -324,8 +326,19 @@ pub struct Field {
     pub of: Option<RoleIndexInRoute>,
     /// Whether an object beneath is released with everything in it.
     pub subtree: bool,
+    /// How the value stands there.
+    pub form: Form,
     /// Where it stands.
     pub place: Place,
+}
+
+/// How a value stands at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// It is what stands there.
+    Value,
+    /// It stands within a link. Several fields may speak of one link.
+    Link,
 }
 
 /// A catalogued member that is not personal.
@@ -337,6 +350,8 @@ pub struct Open {
     pub subtree: bool,
     /// Its name looks personal, and the rules say that it is about no person.
     pub not_personal: bool,
+    /// A link leaves as far as it holds nothing about a person.
+    pub form: Form,
     /// Where it stands.
     pub place: Place,
 }

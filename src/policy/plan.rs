@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use super::cell;
 use super::company::{self, Bound, Companion};
-use super::model::{Derivation, Limit, Locator, Need, Region, Route, RowCondition};
+use super::model::{Derivation, Form, Limit, Locator, Need, Region, Route, RowCondition};
 use super::overlap::may_touch;
 use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
@@ -70,6 +70,8 @@ pub struct Cell {
     pub needs: Vec<Need>,
     /// The member is computed, not copied.
     pub derived: Option<Derivation>,
+    /// How the value stands at the place.
+    pub form: Form,
     /// Whether it is sensitive.
     pub sensitive: bool,
     /// The rule line that decided.
@@ -118,7 +120,8 @@ impl Plan {
         let dated = retention::bind(policy, route, purposes, &mut cells);
         let (company, companions) = company::bind(policy, route, recipient, &cells);
         for open in &route.open {
-            cells.push(beside(&open.selector, &open.place, "open", None));
+            let cell = beside(&open.selector, &open.place, "open", None);
+            cells.push(Cell { form: open.form, ..cell });
             places.push((open.selector.clone(), open.subtree));
         }
         for derived in &route.derive {
@@ -248,6 +251,7 @@ fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Der
         scope: Scope::Recipient,
         needs: Vec::new(),
         derived,
+        form: Form::Value,
         sensitive: false,
         decided_by: place.clone(),
         because: because.to_owned(),

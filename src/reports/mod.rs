@@ -10,6 +10,7 @@ mod consents;
 mod csv;
 mod document;
 mod dpv;
+mod form;
 mod html;
 mod overdue;
 mod person;
@@ -21,12 +22,15 @@ mod transfers;
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 
 pub use basis::{Basis, Chain};
 pub use csv::csv;
 pub use document::{Document, Member, Table};
 pub use dpv::json_ld;
+pub use form::Form;
 pub use html::{escaped, html};
 
 use crate::keys::NoteKey;
@@ -153,6 +157,9 @@ pub enum ReportError {
     /// The window ends before it begins.
     #[error("the window ends before it begins")]
     Window,
+    /// A bound of the window is neither a day nor a moment.
+    #[error("{0}: write 2026-11-01, or 2026-11-01T12:00:00Z")]
+    Moment(&'static str),
     /// The ledger cannot be read.
     #[error("the ledger cannot be read")]
     Ledger(#[from] LedgerUnavailable),
@@ -162,6 +169,25 @@ pub enum ReportError {
     /// The registers cannot be read.
     #[error("the registers cannot be read")]
     Registers(#[from] RegistersUnavailable),
+}
+
+/// The window between two bounds as people write them: a moment, or a day in UTC, which is part of it.
+///
+/// # Errors
+/// `Moment`.
+pub fn window(from: Option<&str>, to: Option<&str>) -> Result<Window, ReportError> {
+    let from = from.map(|text| moment(text, 0).ok_or(ReportError::Moment("from"))).transpose()?;
+    let until = to.map(|text| moment(text, 1).ok_or(ReportError::Moment("to"))).transpose()?;
+    Ok(Window { from, until })
+}
+
+/// A moment, or midnight so many days after a day.
+fn moment(text: &str, days: i64) -> Option<Timestamp> {
+    if let Ok(moment) = text.parse() {
+        return Some(moment);
+    }
+    let day = text.parse::<Date>().ok()?.checked_add(days.days()).ok()?;
+    Some(day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Makes one report, as of `now`. Reads the ledger twice: once to verify it, once to count.

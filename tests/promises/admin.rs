@@ -2,7 +2,9 @@
 //! change in force and in the ledger.
 
 mod calls;
+mod openapi;
 mod roles;
+mod schema;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
-use tamis::admin::{Access, AdminState, ChangeDrain, admin_router, metrics_router};
+use tamis::admin::{Access, AdminState, ChangeDrain, Reporting, admin_router, metrics_router};
 use tamis::config::AdminConfig;
 use tamis::keys::KeyRing;
 use tamis::ledger::{FileLedger, IndexKey, Ledger, SubjectIndex};
@@ -68,8 +70,9 @@ impl Admin {
         let keys = keys.into_iter().map(|(rows, secrets)| IndexKey { rows, secrets }).collect();
         let place = directory.path().join("ledger");
         let index = Arc::new(SubjectIndex::open(&place, keys).expect("opens"));
-        let ledger: Arc<dyn Ledger> =
-            Arc::new(FileLedger::open(&place, "gw-1").expect("opens").with_index(index));
+        let ledger: Arc<dyn Ledger> = Arc::new(
+            FileLedger::open(&place, "gw-1").expect("opens").with_index(Arc::clone(&index)),
+        );
         let metrics = Arc::new(Metrics::new());
         let drain = Arc::new(ChangeDrain::new(
             Arc::clone(&registers),
@@ -83,6 +86,7 @@ impl Admin {
             drain,
             metrics,
             access: Arc::new(Access::new(callers(), vec!["admin.example".to_owned()])),
+            reports: Arc::new(Reporting::new(place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");

@@ -9,6 +9,7 @@ mod attacks;
 mod concealed;
 mod cookies;
 mod cursors;
+mod links;
 mod modes;
 mod orders;
 mod pictures;

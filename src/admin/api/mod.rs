@@ -3,6 +3,7 @@
 mod entries;
 mod files;
 mod people;
+mod reports;
 mod rules;
 
 use std::sync::Arc;
@@ -28,7 +29,10 @@ use self::entries::{
 };
 use self::files::{approve_order, case, close_case, lift_order, order};
 use self::people::{answer_request, requests, statements};
-use self::rules::policy;
+use self::reports::{report, report_about};
+use self::rules::{callers, openapi, policy};
+
+pub use self::reports::Reporting;
 
 /// Longest body: several times the longest record that somebody would write.
 const BODY_BYTES: usize = 64 << 10;
@@ -61,7 +65,11 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/requests", get(requests))
         .route("/v1/requests/{receipt}/answer", post(answer_request))
         .route("/v1/statements/query", post(statements))
+        .route("/v1/reports/{name}", get(report))
+        .route("/v1/reports/{name}/query", post(report_about))
+        .route("/v1/callers", get(callers))
         .route("/v1/policy", get(policy))
+        .route("/openapi.json", get(openapi))
         // Around the routes and the fallback alike: without a token nobody learns what there is.
         .fallback(|| async { Problem::NotFound })
         .layer(DefaultBodyLimit::max(BODY_BYTES))

@@ -44,6 +44,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     guessable(policy, findings);
     beside_the_log(policy, findings);
     meeting_selectors(policy, findings);
+    super::links::lint(&policy.routes, findings);
     countries(policy, findings);
     derogations(policy, findings);
     meetings::lint(policy, findings);
@@ -288,7 +289,12 @@ fn meeting_selectors(policy: &Policy, findings: &mut Findings) {
         let places: Vec<(&Selector, Option<&CategoryId>, &Place)> = fields.chain(open).collect();
         for (at, (selector, category, place)) in places.iter().enumerate() {
             for (other, other_category, _) in &places[..at] {
-                if category != other_category && may_meet(selector, other) {
+                // Several fields of one link: each speaks of its own values.
+                let of_one_link = category.is_some()
+                    && other_category.is_some()
+                    && selector.text == other.text
+                    && selector.text.starts_with("url(");
+                if category != other_category && !of_one_link && may_meet(selector, other) {
                     let name = |category: Option<&CategoryId>| {
                         category.map_or("not personal".to_owned(), ToString::to_string)
                     };

@@ -10,6 +10,7 @@ mod countries;
 mod due;
 mod head;
 mod limits;
+mod links;
 mod lint;
 mod log;
 mod meetings;

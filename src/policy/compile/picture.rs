@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::policy::Selector;
-use crate::policy::model::{Field, Locator, Route};
+use crate::policy::model::{Field, Form, Locator, Route};
 use crate::policy::syntax::Fields;
 use crate::terms::{CategoryId, Picture};
 
@@ -50,7 +50,14 @@ impl Compiler<'_> {
         if let Some((category, of, _)) = self.category_of(body, route) {
             let selector = Selector { segments: Vec::new(), text: WHOLE.to_owned() };
             let place = body.place.clone();
-            route.fields.push(Field { selector, category, of, subtree: true, place });
+            route.fields.push(Field {
+                selector,
+                category,
+                of,
+                subtree: true,
+                form: Form::Value,
+                place,
+            });
         }
     }
 

@@ -9,7 +9,7 @@ use tamis::terms::AdminRole;
 use super::calls::{As, Desk};
 
 /// `METHOD /path` → the roles with a mark in the table.
-fn table() -> BTreeMap<String, Vec<&'static str>> {
+pub(super) fn table() -> BTreeMap<String, Vec<&'static str>> {
     let text = include_str!("../../../docs/OPERATIONS.md");
     let mut rows = text.lines().skip_while(|line| !line.starts_with("| call |"));
     let head = cells(rows.next().expect("the table of calls is there"));
@@ -162,4 +162,45 @@ async fn a_caller_that_calls_too_often_is_told_when_to_come_again() {
     let wait: u64 = answer.headers["retry-after"].to_str().expect("text").parse().expect("seconds");
     assert!((1..=31).contains(&wait), "{wait}");
     assert_eq!(policy(As::Token("auditor")).await.status, StatusCode::OK, "another's share");
+}
+
+#[tokio::test]
+async fn reports_are_given_in_every_form_and_about_people_by_body_alone() {
+    let desk = Desk::open().await;
+    for name in ["art30", "transfers", "consents", "refusals", "overdue"] {
+        let path = format!("/v1/reports/{name}");
+        let answer = desk.call(As::Token("auditor"), "GET", &path, "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text);
+        assert_eq!(answer.json()["report"], name);
+        assert_eq!(answer.json()["basis"]["chain_holds"], true);
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+    let get = |path| desk.call(As::Token("dpo"), "GET", path, "");
+    let page = get("/v1/reports/overdue?format=html").await;
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    assert!(page.text.starts_with("<!DOCTYPE html>"));
+    let sheet = get("/v1/reports/refusals?format=csv&from=2026-01-01").await;
+    assert!(sheet.text.starts_with("\"What was refused"), "{}", sheet.text);
+    assert!(get("/v1/reports/art30?format=jsonld").await.json()["@graph"].is_array());
+    for (path, status) in [
+        ("/v1/reports/unknown", StatusCode::NOT_FOUND),
+        ("/v1/reports/subject", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/v1/reports/breach", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/v1/reports/breach?recipient=CANARY-1", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/v1/reports/refusals?subject=CANARY-1", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/v1/reports/refusals?from=CANARY-1", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/v1/reports/refusals?format=jsonld", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/v1/reports/refusals?from=2026-02-01&to=2026-01-01", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        let answer = get(path).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+        assert!(!answer.text.contains("CANARY"), "{}", answer.text);
+    }
+    let about = |body| desk.call(As::Token("dpo"), "POST", "/v1/reports/subject/query", body);
+    let answer = about(r#"{"subject":"CANARY-1"}"#).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.json()["disclosures"], serde_json::json!([]));
+    assert_eq!(about("{}").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(about(r#"{"subject":""}"#).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!format!("{:?}", desk.ledger()).contains("CANARY"));
 }
