@@ -149,9 +149,8 @@ impl Compiler<'_> {
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
-        if let Some(node) = fields.take("roles_as_processor") {
-            self.roles_as_processor(node);
-        }
+        let controllers = fields.take("roles_as_processor");
+        let controllers = controllers.map(|node| self.roles_as_processor(node)).unwrap_or_default();
         let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
@@ -187,7 +186,7 @@ impl Compiler<'_> {
             tls: tls.rules,
             hsts: tls.hsts,
             ledger,
-            about: About { periods, ..head.about },
+            about: About { periods, controllers, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
