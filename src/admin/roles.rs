@@ -83,6 +83,9 @@ pub(super) const TABLE: &[Rule] = &[
     rule("PUT", "/v1/restrictions", Touches::Registers, DESK),
     // The person is told before a restriction ends (GDPR Art. 18(3)), which is the officer's duty.
     rule("POST", "/v1/restrictions/lift", Touches::Registers, OFFICER),
+    rule("PUT", "/v1/disputes", Touches::Registers, DESK),
+    // Disputed data leave again: somebody has looked, and the person is told, as above.
+    rule("POST", "/v1/disputes/resolve", Touches::Registers, OFFICER),
     rule("PUT", "/v1/erasures", Touches::Registers, DESK),
     rule("PUT", "/v1/subjects", Touches::Registers, DESK),
     rule("PUT", "/v1/one-time-grants", Touches::Registers, DESK),

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use super::registers_file::{self, Failure, RegistersFile, enter, failed};
 use crate::policy::Policy;
 use crate::registers::{
-    BulkError, BulkForm, ConsentRecord, ErasureRecord, Evidence, Imported, NoticeRecord,
-    ObjectionRecord, OneTimeGrantRecord, Record, RegisterStore, Registers as _, RestrictionRecord,
-    check_purpose, check_recipient, one_a_line, statements_to_json,
+    BulkError, BulkForm, ConsentRecord, DisputeRecord, ErasureRecord, Evidence, Imported,
+    NoticeRecord, ObjectionRecord, OneTimeGrantRecord, Record, RegisterStore, Registers as _,
+    RestrictionRecord, check_purpose, check_recipient, one_a_line, statements_to_json,
 };
 use crate::terms::{
     CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, PurposeId, PurposePattern,
@@ -128,13 +128,29 @@ enum What {
         #[arg(long)]
         until: Option<Timestamp>,
     },
-    /// Lift every restriction, or with --objection the objections to exactly that pattern.
+    /// Lift every restriction, but for disputes; or with --objection the objections to exactly that pattern.
     Lift {
         #[command(flatten)]
         subject: Subject,
         /// The purpose or pattern of the objection.
         #[arg(long, value_name = "PURPOSE")]
         objection: Option<String>,
+    },
+    /// Note that a subject says that data are wrong. What follows, the rules say (`disputed_data`).
+    Dispute {
+        #[command(flatten)]
+        subject: Subject,
+        /// Which categories; may be given several times.
+        #[arg(long = "category", required = true)]
+        categories: Vec<String>,
+    },
+    /// Resolve what a subject disputes.
+    Resolve {
+        #[command(flatten)]
+        subject: Subject,
+        /// Exactly this category or pattern; without it all.
+        #[arg(long)]
+        category: Option<String>,
     },
     /// Erase: nothing is disclosed from now on.
     Erase {
@@ -249,6 +265,19 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
                 None => registers.lift_restrictions(&subject),
             };
             Ok(format!("lifted: {}", lifted.map_err(failed)?))
+        }
+        What::Dispute { subject, categories } => {
+            let dispute = DisputeRecord {
+                subject: subject.read()?,
+                categories: categories.iter().map(|name| CategoryPattern::new(name)).collect(),
+                since: now,
+            };
+            take(Record::Dispute(dispute), "disputed")
+        }
+        What::Resolve { subject, category } => {
+            let category = category.as_deref().map(CategoryPattern::new);
+            let resolved = registers.resolve_disputes(&subject.read()?, category.as_ref());
+            Ok(format!("resolved: {}", resolved.map_err(failed)?))
         }
         What::Erase { subject, except } => {
             let erasure = ErasureRecord {

@@ -228,6 +228,12 @@ async fn walk(
             return Err(refusal(account, RefusalReason::NotInForce, Some((&caller, role))).into());
         }
         account.established(role.map(|role| (caller.recipient.clone(), role)), service.purposes());
+        if route.serve == Some(Serve::ControllerContact) {
+            let (reason, detail) = rights::other_controller(&policy, &matched);
+            let purposes = service.purposes().to_vec();
+            let refusal = refusal(account, reason, Some((&caller, role)));
+            return Err(Refusal { purposes, detail, ..refusal }.into());
+        }
         let asked = (&head.headers, body);
         return rights::give(gateway, &policy, &service, route, asked, now)
             .await

@@ -94,6 +94,10 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
             document.insert("purpose".into(), json!(purposes));
         }
     }
+    // Whoever asks for their rights is told where; it stands in the rules, and is about nobody.
+    if reason == RefusalReason::OtherController {
+        document.insert("controller".into(), json!(refusal.detail));
+    }
     let mut response = with_problem(policy, status, &document);
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
@@ -146,6 +150,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::TransferOfSubject
         | RefusalReason::RetentionOver => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
+        RefusalReason::OtherController => StatusCode::CONFLICT,
         RefusalReason::Unfilterable
         | RefusalReason::UpstreamUnavailable
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
@@ -192,6 +197,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
         RefusalReason::UpstreamUnavailable => "The backend is not available.",
+        RefusalReason::OtherController => "Another controller answers this.",
         RefusalReason::UpstreamTimeout => "The backend took too long.",
         RefusalReason::UpstreamError => "The backend reported an error.",
         RefusalReason::RequestBody => "A request body is not accepted here.",

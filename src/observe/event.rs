@@ -196,7 +196,7 @@ pub enum Event<'a> {
     },
     /// A statement of a data subject changed. Whose it is stays in the registers.
     RegisterChanged {
-        /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
+        /// `consent`, `notice`, `objection`, `restriction`, `dispute`, `erasure` or `subject`.
         register: &'a str,
         /// `recorded`, `withdrawn` or `lifted`.
         change: &'a str,

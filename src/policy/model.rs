@@ -484,17 +484,28 @@ pub enum Limit {
         /// Where it stands.
         place: Place,
     },
-    /// Categories that this version withholds because the limit on them is not enforced yet.
-    Withheld {
-        /// Which categories.
-        categories: Vec<CategoryPattern>,
-        /// Recipients it does not bind.
-        except_to: Vec<RecipientId>,
-        /// Roles it binds; empty: all.
+    /// Of what a person disputes, nothing leaves to these roles. Source: GDPR Art. 18(1)(a).
+    Disputed {
+        /// Roles it binds; empty: all but the person's own.
         roles: Vec<Role>,
-        /// Why.
-        because: Unenforced,
+        /// Where it stands.
+        place: Place,
     },
+}
+
+impl Limit {
+    /// Whether it keeps from this role what a person disputes.
+    #[must_use]
+    pub fn keeps_disputed_from(&self, role: Role) -> bool {
+        match self {
+            Self::Disputed { roles, .. } if roles.is_empty() => role != Role::Own,
+            Self::Disputed { roles, .. } => roles.contains(&role),
+            Self::AtLeast { .. }
+            | Self::ThirdParties { .. }
+            | Self::Sensitive { .. }
+            | Self::Minors { .. } => false,
+        }
+    }
 }
 
 /// Which regions' data may go to which countries.

@@ -2,6 +2,7 @@
 //! so that it must not be taken in silence.
 
 use super::Record;
+use crate::policy::model::Limit;
 use crate::policy::{Policy, closest};
 use crate::terms::{CategoryPattern, PurposePattern};
 
@@ -47,6 +48,15 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
         Record::Objection(objection) => check_purpose(policy, &objection.purpose),
         Record::Restriction(restriction) => {
             restriction.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
+        }
+        Record::Dispute(dispute) => {
+            // Taken in, it would do nothing, and nobody would know.
+            if !policy.limits.iter().any(|limit| matches!(limit, Limit::Disputed { .. })) {
+                let problem = "the rules have no limit `disputed_data`";
+                let help = Some("enter a restriction".to_owned());
+                return Err(Unknown { field: "kind", problem, help });
+            }
+            dispute.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
         }
         Record::Erasure(erasure) => {
             erasure.except.iter().try_for_each(|except| check_purpose(policy, except))

@@ -7,6 +7,7 @@
 
 mod bulk;
 mod change;
+mod dispute;
 mod embedded;
 mod fault;
 mod feed;
@@ -31,6 +32,7 @@ use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
+pub use dispute::DisputeRecord;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};

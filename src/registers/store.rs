@@ -25,7 +25,8 @@ use super::{
 };
 use crate::observe::Metrics;
 use crate::terms::{
-    Case, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
+    Case, CategoryPattern, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId,
+    Statements, is_file_id,
 };
 
 /// Where a configuration says that registers are.
@@ -211,6 +212,19 @@ impl RegisterStore {
     /// See [`RecordError`].
     pub fn lift_restrictions(&self, subject: &DataSubject) -> Result<usize, RecordError> {
         self.write(|writer| writer.lift_restrictions(subject.expose()))
+    }
+
+    /// Resolves what `subject` disputes of exactly this category or pattern, or all of it. How many
+    /// disputes there were.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn resolve_disputes(
+        &self,
+        subject: &DataSubject,
+        category: Option<&CategoryPattern>,
+    ) -> Result<usize, RecordError> {
+        self.write(|writer| writer.resolve(subject.expose(), category))
     }
 
     /// Approves the order of this id under the approver's own name. A second approval by the same

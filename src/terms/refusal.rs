@@ -72,6 +72,8 @@ pub enum RefusalReason {
     Unfilterable,
     /// The backend could not be reached or broke off.
     UpstreamUnavailable,
+    /// Another controller answers this; the company only works for it. Source: GDPR Art. 28(3)(e).
+    OtherController,
     /// The backend took too long.
     UpstreamTimeout,
     /// The backend answered with an error of its own.
@@ -94,7 +96,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -124,6 +126,7 @@ impl RefusalReason {
         Self::NotFound,
         Self::Unfilterable,
         Self::UpstreamUnavailable,
+        Self::OtherController,
         Self::UpstreamTimeout,
         Self::UpstreamError,
         Self::RequestBody,
@@ -168,6 +171,7 @@ impl RefusalReason {
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
             Self::UpstreamUnavailable => "upstream-unavailable",
+            Self::OtherController => "other-controller",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamError => "upstream-error",
             Self::RequestBody => "request-body",
@@ -212,6 +216,7 @@ impl RefusalReason {
             | Self::NotEnforced
             | Self::NotInForce
             | Self::NothingGranted
+            | Self::OtherController
             | Self::Unfilterable
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
@@ -265,6 +270,7 @@ impl RefusalReason {
             | Self::TransferOfSubject
             | Self::RetentionOver
             | Self::NotFound
+            | Self::OtherController
             | Self::RequestBody
             | Self::RateLimited
             | Self::RequestContent => Fault::Client,

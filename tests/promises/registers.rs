@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tamis::policy::Policy;
 use tamis::registers::{Record, RecordError, Recorded, RegisterStore, Registers};
 use tamis::terms::{
-    AgeClass, ConsentStatus, DataSubject, Personal, PurposeId, PurposePattern, RecipientId,
-    Statements,
+    AgeClass, CategoryPattern, ConsentStatus, DataSubject, Personal, PurposeId, PurposePattern,
+    RecipientId, Statements,
 };
 
 use crate::postgres::server::Database;
@@ -39,6 +40,7 @@ on_each_store!(
     another_statement_under_a_known_id_is_not_lost_in_silence,
     the_newest_history_says_when_a_consent_expires,
     several_erasures_are_the_strictest,
+    a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction,
     restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again,
     lookups_and_changes_from_many_threads_agree,
     an_import_is_taken_whole_or_not_at_all,
@@ -338,6 +340,51 @@ fn several_erasures_are_the_strictest(kind: Kind) {
     let erasure = store.of("u1").erasure.clone().expect("erased");
     assert_eq!(erasure.effective_at.to_string(), "2026-01-01T00:00:00Z");
     assert_eq!(erasure.except, [PurposePattern::new("tax")]);
+}
+
+fn a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction(kind: Kind) {
+    let store = Store::new(kind);
+    let dispute = r#"{"kind":"dispute","subject":"u1","categories":["contact.*","payment.amount"],
+                      "since":"2026-01-01T00:00:00Z"}"#;
+    let disputed = || {
+        let said = store.of("u1");
+        let of = |one: &tamis::terms::Restriction| {
+            assert!(one.disputed);
+            one.categories.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        let mut all: Vec<String> = said.restrictions.iter().flat_map(of).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(store.take(dispute), Recorded::New);
+    assert_eq!(store.take(dispute), Recorded::Known);
+    assert_eq!(disputed(), ["contact.*", "payment.amount"]);
+    let resolve = |category: Option<&str>| {
+        let category = category.map(CategoryPattern::new);
+        store.registers.resolve_disputes(&person("u1"), category.as_ref()).expect("taken")
+    };
+    assert_eq!(store.registers.lift_restrictions(&person("u1")).expect("taken"), 0);
+    assert_eq!([resolve(Some("contact.email")), resolve(Some("contact.*"))], [0, 1]);
+    assert_eq!(disputed(), ["payment.amount"]);
+    assert_eq!(store.take(dispute), Recorded::Known, "it does not come back by being sent again");
+    assert_eq!([resolve(None), resolve(None)], [1, 0]);
+    assert!(store.of("u1").restrictions.is_empty());
+    let changes = store.registers.changes_since(0, 9).expect("available");
+    let words: Vec<_> = changes.iter().map(|one| (&*one.register, &*one.change)).collect();
+    assert_eq!(words, [("dispute", "recorded"), ("dispute", "lifted"), ("dispute", "lifted")]);
+}
+
+#[test]
+fn a_dispute_is_not_taken_where_the_rules_would_do_nothing_about_it() {
+    let record = br#"{"kind":"dispute","subject":"u1","categories":["account.id"],
+                      "since":"2026-01-01T00:00:00Z"}"#;
+    let record = Record::parse(record).expect("a record");
+    let rules = include_str!("../cases/clean.rules.yaml");
+    let with = rules.replacen("limits:", "limits:\n  - {disputed_data: remove}", 1);
+    for (rules, expected) in [(rules, false), (with.as_str(), true)] {
+        let policy = Policy::parse("rules.yaml", rules).expect("it loads");
+        assert_eq!(tamis::registers::check_record(&policy, &record).is_ok(), expected);
+    }
 }
 
 fn restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again(kind: Kind) {

@@ -27,7 +27,9 @@ use crate::registers::{RecordError, RegisterStore};
 use crate::terms::Personal;
 
 use self::bulk::import;
-use self::entries::{lift_objection, lift_restrictions, take, withdraw, withdraw_consent};
+use self::entries::{
+    lift_objection, lift_restrictions, resolve_disputes, take, withdraw, withdraw_consent,
+};
 use self::files::{approve_order, case, close_case, lift_order, order};
 use self::people::{answer_request, requests, statements};
 use self::reports::{report, report_about};
@@ -48,6 +50,8 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/objections/lift", post(lift_objection))
         .route("/v1/restrictions", put(|s, h, b| take("restriction", s, h, b)))
         .route("/v1/restrictions/lift", post(lift_restrictions))
+        .route("/v1/disputes", put(|s, h, b| take("dispute", s, h, b)))
+        .route("/v1/disputes/resolve", post(resolve_disputes))
         .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
         .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
         .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))

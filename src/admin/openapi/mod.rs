@@ -56,6 +56,12 @@ fn describe(rule: &Rule) -> Option<Described> {
         ("POST", "/v1/restrictions/lift") => {
             described("Lift a person's restrictions", Some("OfSubject"), LIFTED)
         }
+        ("PUT", "/v1/disputes") => described("A person disputes data", Some("Dispute"), TAKEN),
+        ("POST", "/v1/disputes/resolve") => described(
+            "Resolve what a person disputes",
+            Some("ResolvedDispute"),
+            &[("200", "Resolved")],
+        ),
         ("PUT", "/v1/erasures") => described("Erase a person", Some("Erasure"), TAKEN),
         ("PUT", "/v1/subjects") => {
             described("Age class and region of a person", Some("Subject"), TAKEN)

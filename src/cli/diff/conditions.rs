@@ -208,11 +208,9 @@ fn people(policy: &Policy) -> String {
         .iter()
         .filter_map(|limit| match limit {
             Limit::Minors { purposes, .. } => Some(format!("no minors for {purposes:?}")),
+            Limit::Disputed { roles, .. } => Some(format!("nothing disputed to {roles:?}")),
             // In the cells already.
-            Limit::AtLeast { .. }
-            | Limit::ThirdParties { .. }
-            | Limit::Sensitive { .. }
-            | Limit::Withheld { .. } => None,
+            Limit::AtLeast { .. } | Limit::ThirdParties { .. } | Limit::Sensitive { .. } => None,
         })
         .collect();
     rows.sort();

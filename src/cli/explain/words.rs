@@ -189,7 +189,7 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             Limit::AtLeast { .. }
             | Limit::ThirdParties { .. }
             | Limit::Sensitive { .. }
-            | Limit::Withheld { .. } => false,
+            | Limit::Disputed { .. } => false,
         });
         if for_adults || purpose.min_age.is_some() {
             lines.push(format!("{id} leaves out minors and people of unknown age"));
@@ -197,6 +197,9 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
         if purpose.consent_names_recipient || recipient.role == Role::ThirdParty {
             lines.push(format!("a consent to {id} must name {}", plan.recipient));
         }
+    }
+    if policy.limits.iter().any(|limit| limit.keeps_disputed_from(recipient.role)) {
+        lines.push("what the person disputes is left out".to_owned());
     }
     if policy.transfers.is_some() && !recipient.role.is_person() {
         lines.push(match &recipient.country {

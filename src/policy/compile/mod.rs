@@ -35,7 +35,7 @@ use std::sync::Arc;
 use self::names::Names;
 use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{About, Limit, Policy, Promises, Unenforced};
+use super::model::{About, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
@@ -68,7 +68,6 @@ impl Policy {
                 findings: &mut findings,
                 names,
                 unenforced: Vec::new(),
-                withheld: Vec::new(),
                 company: Vec::new(),
                 promises: Promises::default(),
             };
@@ -107,8 +106,6 @@ struct Compiler<'f> {
     findings: &'f mut Findings,
     names: Names,
     unenforced: Vec<Unenforced>,
-    /// Limits that follow from other sections than `limits`.
-    withheld: Vec<Limit>,
     /// What may not leave together or alone.
     company: Vec<Company>,
     /// Promises that rules name.
@@ -136,8 +133,7 @@ impl Compiler<'_> {
         self.pictures_in_json(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
-        let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
-        limits.append(&mut self.withheld);
+        let limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
@@ -153,9 +149,8 @@ impl Compiler<'_> {
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
-        if let Some(node) = fields.take("roles_as_processor") {
-            self.roles_as_processor(node);
-        }
+        let controllers = fields.take("roles_as_processor");
+        let controllers = controllers.map(|node| self.roles_as_processor(node)).unwrap_or_default();
         let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
@@ -191,7 +186,7 @@ impl Compiler<'_> {
             tls: tls.rules,
             hsts: tls.hsts,
             ledger,
-            about: About { periods, ..head.about },
+            about: About { periods, controllers, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
