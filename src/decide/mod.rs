@@ -6,6 +6,7 @@
 
 mod age;
 mod company;
+mod counts;
 mod cookies;
 mod facts;
 mod gate;

@@ -331,14 +331,7 @@ fn play(
         ),
         body,
     });
-    let failed = |error: MinimizingError| {
-        let reason = match error {
-            MinimizingError::Malformed(_) => RefusalReason::Unfilterable,
-            MinimizingError::Refused(reason) => reason,
-            MinimizingError::Registers(_) => RefusalReason::RegisterStale,
-        };
-        permitted_but(reason)
-    };
+    let failed = |error: MinimizingError| permitted_but(error.reason());
     let (held, people) = (Arc::clone(&permit), stated(rules, &backend.headers));
     let (registers, keys) = (Arc::clone(&stage.registers), Arc::clone(&stage.keys));
     let minimizing = match fit::picture(rules, &backend.headers) {

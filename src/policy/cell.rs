@@ -59,6 +59,7 @@ pub(super) fn grants_for<'a>(
             grant.to.contains(recipient)
                 && (grant.phase.is_none() || grant.phase.as_ref() == phase)
                 && !(grant.single_subject && is_about_several(route))
+                && (route.aggregate.is_some() || !grant.aggregate_only)
         })
         .map(|grant| {
             let purposes =

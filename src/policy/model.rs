@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 pub use super::about::{About, LedgerRules};
+pub use super::aggregate::Aggregate;
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::channels::{
     Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
@@ -243,6 +244,8 @@ pub struct Route {
     pub subjects: Vec<Subject>,
     /// The list that is cut element by element.
     pub each: Option<Selector>,
+    /// The answer counts groups of people, and is about nobody by name. Its rows are `each`.
+    pub aggregate: Option<Aggregate>,
     /// Where the answer says in which region people are.
     pub regions: Vec<Region>,
     /// Kinds of pictures that an answer may be; empty: it is JSON. A picture is the first of `fields`.
@@ -519,8 +522,8 @@ pub struct Mechanism {
     /// It carries the data of those who have consented to this explicitly, naming the recipient,
     /// and of nobody else. Source: GDPR Art. 49(1)(a).
     pub consent: Option<PurposeId>,
-    /// Why this version does not let anything pass by it.
-    pub refuses: Option<Unenforced>,
+    /// It carries answers of aggregate routes, and nothing else.
+    pub aggregates_only: bool,
     /// Where it stands.
     pub place: Place,
 }

@@ -17,7 +17,6 @@ mod record;
 mod request;
 mod schema;
 mod show;
-mod strict;
 mod write;
 
 use std::sync::Arc;
@@ -35,7 +34,6 @@ pub use record::{
 };
 pub use request::{OpenRequest, RequestReceipt, RightRequest};
 pub use show::{case_to_json, order_to_json, statements_to_json};
-pub(crate) use strict::without_doubles;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {

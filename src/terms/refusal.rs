@@ -70,6 +70,8 @@ pub enum RefusalReason {
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
     Unfilterable,
+    /// The backend's counts are not what the rules say of an aggregate.
+    AggregateGuard,
     /// The backend could not be reached or broke off.
     UpstreamUnavailable,
     /// The backend took too long.
@@ -94,7 +96,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -123,6 +125,7 @@ impl RefusalReason {
         Self::RetentionOver,
         Self::NotFound,
         Self::Unfilterable,
+        Self::AggregateGuard,
         Self::UpstreamUnavailable,
         Self::UpstreamTimeout,
         Self::UpstreamError,
@@ -167,6 +170,7 @@ impl RefusalReason {
             Self::RetentionOver => "retention-over",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
+            Self::AggregateGuard => "aggregate-guard",
             Self::UpstreamUnavailable => "upstream-unavailable",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamError => "upstream-error",
@@ -213,6 +217,7 @@ impl RefusalReason {
             | Self::NotInForce
             | Self::NothingGranted
             | Self::Unfilterable
+            | Self::AggregateGuard
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
             | Self::UpstreamError
@@ -231,6 +236,7 @@ impl RefusalReason {
     pub const fn fault(self) -> Fault {
         match self {
             Self::Unfilterable
+            | Self::AggregateGuard
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
             | Self::UpstreamError => Fault::Upstream,

@@ -3,6 +3,7 @@
 //! One file a section of the rules. What is read and checked but not enforced by this version
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
 
+mod aggregate;
 mod care;
 mod categories;
 mod company;
@@ -37,7 +38,7 @@ use super::model::{About, Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::{CategoryId, Digest};
+use crate::terms::{CategoryId, CategoryPattern, Digest};
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -69,6 +70,8 @@ impl Policy {
                 withheld: Vec::new(),
                 company: Vec::new(),
                 stripped: Vec::new(),
+                never_counted: None,
+                silent_aggregates: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -110,6 +113,10 @@ struct Compiler<'f> {
     withheld: Vec<Limit>,
     /// What may not leave together or alone.
     company: Vec<Company>,
+    /// Categories that no aggregate may hold, where the rules have such a limit.
+    never_counted: Option<Vec<CategoryPattern>>,
+    /// Aggregates that do not say themselves what they must not hold.
+    silent_aggregates: Vec<Place>,
     /// Categories of which metadata are to be taken out, and where that is said.
     stripped: Vec<(CategoryId, Place)>,
     /// Promises that rules name.
@@ -139,6 +146,7 @@ impl Compiler<'_> {
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
         let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
         limits.append(&mut self.withheld);
+        self.not_in_aggregates(&routes, &categories);
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
@@ -208,6 +216,7 @@ impl Compiler<'_> {
         };
         lint::lint(&policy, &declared, self.findings);
         serve::needs(&policy, self.findings);
+        aggregate::lint(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }

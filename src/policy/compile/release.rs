@@ -37,14 +37,8 @@ impl Compiler<'_> {
         });
         let single_subject =
             fields.take("single_subject").is_some_and(|node| node.flag(self.findings));
-        let aggregate_only = fields.take("aggregate_only").is_some_and(|node| {
-            let only = node.flag(self.findings);
-            if only {
-                let effect = format!("the grant to {to_whom} releases nothing");
-                refuses.get_or_insert(self.refuse(&node.place, "aggregate_only", effect));
-            }
-            only
-        });
+        let aggregate_only =
+            fields.take("aggregate_only").is_some_and(|node| node.flag(self.findings));
         let phase = fields.take("while").and_then(|node| {
             let mut fields = node.fields(self.findings, "`while`");
             let phase = fields
