@@ -6,8 +6,8 @@
 
 mod age;
 mod company;
-mod counts;
 mod cookies;
+mod counts;
 mod facts;
 mod gate;
 mod met;

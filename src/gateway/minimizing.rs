@@ -12,8 +12,8 @@ use crate::action::Action;
 use crate::decide::{Adjustment, Gate, Judge, Met, Part, Permit, SubjectIds};
 use crate::keys::KeyRing;
 use crate::minimize::{
-    Finish, JsonLimits, Located, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally, Treatments,
-    Verdict, aggregate,
+    Finish, JsonLimits, Located, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally,
+    Treatments, Verdict, aggregate,
 };
 use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::{Picture, RefusalReason};

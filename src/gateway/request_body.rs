@@ -16,9 +16,7 @@ use super::fit::is_json;
 use crate::action::pseudonym::{Canonical, TokenKeys};
 use crate::action::{Action, Treatment};
 use crate::config::Limits;
-use crate::minimize::{
-    Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need, without_doubles,
-};
+use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need, without_doubles};
 use crate::policy::model::{Literal, Must, RequestBody};
 use crate::policy::path::Step;
 use crate::terms::RefusalReason;

@@ -24,9 +24,7 @@ use crate::minimize::without_doubles;
 use crate::observe::Event;
 use crate::policy::Policy;
 use crate::policy::model::{Route, Serve};
-use crate::registers::{
-    ObjectionRecord, Record, RecordError, RequestReceipt, RightRequest,
-};
+use crate::registers::{ObjectionRecord, Record, RecordError, RequestReceipt, RightRequest};
 use crate::terms::{
     CategoryPattern, DataSubject, DecisionId, Personal, PurposeId, PurposePattern, RefusalReason,
     Right, RouteId,

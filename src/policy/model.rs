@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 pub use super::about::{About, LedgerRules};
-pub use super::aggregate::Aggregate;
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
+pub use super::aggregate::Aggregate;
 pub use super::channels::{
     Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
     cursor_domain,

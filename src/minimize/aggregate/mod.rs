@@ -13,9 +13,6 @@ mod read;
 mod shape;
 mod table;
 
-#[cfg(test)]
-mod tests;
-
 use serde_json::Value;
 
 use super::{Malformed, MalformedKind, Tally, without_doubles};

@@ -194,9 +194,7 @@ fn join(floors: &Floors, atoms: &mut [Atom]) -> Vec<Joined> {
             marginals(atoms, dimension).into_iter().filter_map(few).collect()
         })
         .collect();
-    let is_rare = |dimension: usize, part: &Part| {
-        matches!(part, Part::Value(value) if rare[dimension].contains(value))
-    };
+    let is_rare = |dimension: usize, part: &Part| matches!(part, Part::Value(value) if rare[dimension].contains(value));
     let mut by_key: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
     let renamed = |key: &Key| -> Key {
         let part = |(at, part): (usize, &Part)| {

@@ -162,7 +162,8 @@ impl Compiler<'_> {
         let Some(aggregate) = &route.aggregate else { return };
         for field in &route.fields {
             if member_of_row(&field.selector, &aggregate.rows).is_none() {
-                let message = "a category of an aggregate is a member of each row, such as `@.gender`";
+                let message =
+                    "a category of an aggregate is a member of each row, such as `@.gender`";
                 self.findings.error("T220", &field.place, message);
             }
             if field.subtree {
@@ -203,7 +204,8 @@ impl Compiler<'_> {
         if limit.is_none() {
             for place in std::mem::take(&mut self.silent_aggregates) {
                 let message = "the rules do not say what this aggregate must not hold";
-                let help = "write `forbid: [identity.*, contact.*, payment.*, account.*]`".to_owned();
+                let help =
+                    "write `forbid: [identity.*, contact.*, payment.*, account.*]`".to_owned();
                 self.findings.error_with("T220", &place, message, Some(help));
             }
         }
@@ -261,13 +263,11 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
 fn is_finer_than_a_city(category: &CategoryId, action: &Action) -> bool {
     let last = category.as_str().rsplit('.').next().unwrap_or_default();
     match last {
-        "postal_code" | "postcode" | "zip" | "zip_code" | "address" | "street" => {
-            match action {
-                Action::Keep => true,
-                Action::Generalise(Generalisation::Prefix(shown)) => *shown > CITY_PREFIX,
-                _ => false,
-            }
-        }
+        "postal_code" | "postcode" | "zip" | "zip_code" | "address" | "street" => match action {
+            Action::Keep => true,
+            Action::Generalise(Generalisation::Prefix(shown)) => *shown > CITY_PREFIX,
+            _ => false,
+        },
         "precise" | "coordinates" | "gps" | "geo" | "latitude" | "longitude" | "lat" | "lng"
         | "lon" | "geotag" | "location" => match action {
             Action::Keep => true,
