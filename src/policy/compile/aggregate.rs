@@ -12,7 +12,7 @@ use crate::policy::model::{Category, Policy, Route, Segment};
 use crate::policy::path::{PathSegment, Step};
 use crate::policy::plan::Plan;
 use crate::policy::syntax::{Fields, Findings, Node};
-use crate::terms::{CategoryId, CategoryPattern};
+use crate::terms::{CategoryId, CategoryPattern, Role};
 
 /// Fewest people of a group. Source: the policies promise groups in which nobody is recognised; with
 /// fewer than ten, what one knows of a few of them tells the rest.
@@ -240,6 +240,10 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
                 let Ok(plan) = Plan::build(policy, index, id, std::slice::from_ref(purpose)) else {
                     continue;
                 };
+                // Neither is ever given an aggregate.
+                if plan.only_own || recipient.role == Role::Authority {
+                    continue;
+                }
                 for (cell, field) in plan.cells.iter().zip(&route.fields) {
                     if cell.action.releases()
                         && is_finer_than_a_city(&field.category, &cell.action)
