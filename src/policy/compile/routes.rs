@@ -117,7 +117,7 @@ impl Compiler<'_> {
             node.text(self.findings, "a note");
         }
         self.served(&route);
-        self.counted(&mut fields, &route);
+        self.counted(&fields, &route);
         self.keeps(fields.take("keeps"));
         self.whether_complete(&fields, &route);
         fields.finish(self.findings);

@@ -14,7 +14,7 @@ use tamis::gateway::rehearsal::{Asked, Backend, Stage, rehearse};
 use tamis::keys::KeyRing;
 use tamis::policy::Policy;
 use tamis::registers::{Registers, RegistersUnavailable};
-use tamis::terms::{DataSubject, Statements};
+use tamis::terms::{DataSubject, RefusalReason, Statements};
 
 /// Rules with one aggregate route, whose settings are `AGGREGATE`.
 const RULES: &str = r#"
@@ -100,5 +100,5 @@ fn answer(
         body: body.as_bytes().to_vec(),
     };
     let got = rehearse(&stage, &asked, &backend);
-    got.body.map(|body| String::from_utf8(body).expect("JSON")).map_err(|reason| reason.code())
+    got.body.map(|body| String::from_utf8(body).expect("JSON")).map_err(RefusalReason::code)
 }
