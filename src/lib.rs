@@ -12,7 +12,7 @@
 //! | 3 | [`minimize`] | streaming rewriters |
 //! | 4 | [`observe`] | log lines and metrics |
 //! | 5 | [`identity`], [`registers`], [`ledger`], [`keys`] | what deployments plug in |
-//! | 6 | [`config`] | tamis.yaml |
+//! | 6 | [`config`], [`reports`] | tamis.yaml; what ledger, registers and rules say together |
 //! | 7 | [`gateway`], [`admin`] | listeners; start reading at `gateway::exchange` |
 //! | 8 | [`cases`], [`demo`], [`cli`] | examples that prove rules; backends with invented people; one file a command |
 //!
@@ -34,4 +34,5 @@ pub mod minimize;
 pub mod observe;
 pub mod policy;
 pub mod registers;
+pub mod reports;
 pub mod terms;

@@ -27,6 +27,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T110", ", identity.gender: keep}", "}"),
     ("T111", "  identity.gender: {}\n", "  identity.gender: {}\n  identity.nickname: {}\n"),
     ("T120", "  consent: {from: api}\n", "  objection: {from: api}\n"),
+    ("T120", "contact.email: keep", "contact.email: own lines"),
     ("T121", "for: [service.news]", "for: [service]"),
     ("T122", "to: pseudonym monthly}", "to: keep}"),
     (
@@ -70,6 +71,27 @@ const SPOILT: &[(&str, &str, &str)] = &[
         "T401",
         "show: {account.id: pseudonym,",
         "pseudonym_scope: global, show: {account.id: pseudonym,",
+    ),
+    (
+        "T401",
+        "show: {account.id: pseudonym,",
+        "pseudonym_scope: recipient+period, show: {account.id: pseudonym,",
+    ),
+    (
+        "T401",
+        "show: {account.id: pseudonym,",
+        "pseudonym_scope: case, show: {account.id: pseudonym,",
+    ),
+    (
+        "T401",
+        "show: {account.id: pseudonym,",
+        "pseudonym_scope: response, show: {account.id: token,",
+    ),
+    (
+        "T410",
+        "{fields: [time, ip_prefix],",
+        "{fields: [time, visitor], visitor: {from: [\"header:X-Account-Id\"], pseudonym: daily, \
+         key: access-log},",
     ),
     ("T410", "  account.id: {}\n", "  account.id: {entropy: low}\n"),
 ];

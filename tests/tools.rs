@@ -145,6 +145,28 @@ fn findings_are_told_in_sarif() {
 }
 
 #[test]
+fn findings_are_shown_beside_their_lines_by_a_workflow() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let rules = folder.path().join("rules.yaml");
+    std::fs::write(&rules, CLEAN.replacen("to: [desk]", "to: [dsk]", 1)).expect("written");
+    let file = rules.to_str().expect("UTF-8");
+    let (code, out, _) =
+        tamis(&["check", "--format", "github", file, "rules/letsmasak/rules.yaml"]);
+    assert_eq!(code, Some(64), "rejected as in any other format");
+    let line = CLEAN.lines().position(|line| line.contains("to: [desk]")).expect("a grant") + 1;
+    let begins = format!("::error file={file},line={line},col=");
+    let found = out.lines().find(|line| line.starts_with(&begins)).expect("the error");
+    assert!(
+        found.contains(",title=T101::undefined recipient `dsk`%0Adid you mean `desk`?"),
+        "{found}"
+    );
+    let notice = "::notice file=rules/letsmasak/rules.yaml,line=";
+    assert!(
+        out.lines().any(|line| line.starts_with(notice) && line.contains("title=not-enforced"))
+    );
+}
+
+#[test]
 fn a_promise_without_rule_or_case_is_open_and_so_is_one_that_waits_for_nothing() {
     let mut pack = pack("letsmasak");
     pack.cases.retain(|case| !case.keeps.contains(&"L-07".to_owned()));

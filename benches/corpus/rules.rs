@@ -171,6 +171,7 @@ fn treatment(action: &str) -> Treatment {
                 recipient: "anybody",
                 purpose: "",
                 extra: "",
+                period: "",
             },
         ))
     });
@@ -178,6 +179,7 @@ fn treatment(action: &str) -> Treatment {
         action,
         key,
         opens: None,
+        link: None,
         canonical: Canonical::default(),
         groups: None,
         today: jiff::civil::date(2026, 11, 24),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tamis::demo::{Backend, People, Show, Stage, StageListen};
 use tamis::keys::NoteSigner;
 use tamis::ledger::{Checkpoint, FileLedger, kept_notes, verify_signed};
-use tamis::registers::{EmbeddedRegisters, Registers as _};
+use tamis::registers::{RegisterStore, Registers as _};
 use tamis::terms::Personal;
 
 use gateway::Gateway;
@@ -124,7 +124,7 @@ fn look(
     if let Some(missing) = whole.union(cut).find(|decision| !opened.contains(*decision)) {
         return Err(format!("the answer {missing} reached a client and has no record").into());
     }
-    let registers = EmbeddedRegisters::open(&demo.join("registers.sqlite"))?;
+    let registers = RegisterStore::embedded(&demo.join("registers.sqlite"))?;
     for person in consents {
         let said = registers.statements(&Personal::new(person.as_str().into()))?;
         if said.consents.is_empty() {

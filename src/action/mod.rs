@@ -5,12 +5,14 @@
 //! are arguments.
 
 mod lattice;
+pub mod link;
 pub mod pseudonym;
 pub mod transform;
 mod words;
 
 pub use lattice::Action;
 pub use lattice::{Generalisation, Mask, Period};
+pub use link::Link;
 pub use transform::{Applied, Incremental, Scalar, Treatment, write_string};
 pub use words::UnknownAction;
 pub(crate) use words::distance;

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::ledger::{Ledger, LedgerUnavailable, Note};
 use crate::observe::{Event, Metrics};
-use crate::registers::{EmbeddedRegisters, RecordError, RegistersUnavailable};
+use crate::registers::{RecordError, RegisterStore, RegistersUnavailable};
 
 /// Changes entered at a time: as many as the ledger makes durable together.
 const BATCH: usize = 256;
@@ -33,7 +33,7 @@ pub enum DrainError {
 
 /// Enters changes, one caller at a time, so that none is entered twice while all goes well.
 pub struct ChangeDrain {
-    registers: Arc<EmbeddedRegisters>,
+    registers: Arc<RegisterStore>,
     ledger: Arc<dyn Ledger>,
     metrics: Arc<Metrics>,
     turn: Mutex<()>,
@@ -43,7 +43,7 @@ impl ChangeDrain {
     /// Between these registers and this ledger.
     #[must_use]
     pub fn new(
-        registers: Arc<EmbeddedRegisters>,
+        registers: Arc<RegisterStore>,
         ledger: Arc<dyn Ledger>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -65,7 +65,7 @@ impl ChangeDrain {
 /// # Errors
 /// See [`DrainError`].
 pub async fn drain_register_changes(
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     ledger: &dyn Ledger,
     metrics: &Metrics,
 ) -> Result<usize, DrainError> {

@@ -1,50 +1,122 @@
-//! Who may use the admin API: holders of a token, and no browser.
+//! The door of the admin API: no browser, no foreign name, a known caller, one of its roles, its share
+//! of the minute; and afterwards the entry of the call.
+//!
+//! Each call of a known caller is in the ledger: who, in which role, which route, with what status,
+//! and by tags about whom. What tells of people waits for that entry; what changes the registers does
+//! not, since what a person said must not wait for a disk. Calls of nobody are counted and logged
+//! only, or anybody could fill the ledger.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN};
+use http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, HeaderMap, ORIGIN};
 use http::uri::Authority;
-use subtle::ConstantTimeEq as _;
 
 use super::AdminState;
 use super::problem::Problem;
+use super::roles::{Rule, Touches, rules_of};
+use crate::identity::SubjectAlternativeNames;
+use crate::ledger::Note;
 use crate::observe::Event;
-use crate::terms::Digest;
+use crate::terms::{AdminRole, DataSubject};
 
-/// Longest token that is looked at.
-const TOKEN_BYTES: usize = 1024;
-
-/// The name of the token's holder, for what is done in a person's own name.
+/// Who makes a call, and by which role it is theirs to make.
 #[derive(Clone)]
-pub(super) struct Holder(pub(super) String);
+pub(super) struct Caller {
+    pub(super) name: String,
+    pub(super) role: AdminRole,
+}
 
-/// Refuses whatever a browser or a foreign name brings, then whoever holds no token, and counts the
-/// request under its route's template.
+/// Goes with an answer that is about people: whom, for the tags in the ledger.
+#[derive(Clone)]
+pub(super) struct About(pub(super) Vec<DataSubject>);
+
+/// Lets a request through to its handler, or says why not; then enters and counts it under its route's
+/// template.
 pub(super) async fn admin(
     State(state): State<AdminState>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let by = holder(request.headers(), &state.tokens).map(str::to_owned);
-    let response = match foreign(&request, &state.hosts) {
-        Some(why) => Problem::Forbidden(why).into_response(),
-        None => match by.clone() {
-            None => Problem::Unauthorized.into_response(),
-            Some(by) => {
-                request.extensions_mut().insert(Holder(by));
-                next.run(request).await
-            }
-        },
-    };
     let route = path.as_ref().map_or("-", MatchedPath::as_str);
+    let method = method_word(&request);
+    let (known, admitted) = admit(&state, &request, route);
+    let role = admitted.as_ref().ok().map(|(caller, _)| caller.role);
+    let touches = admitted.as_ref().map_or(Touches::Nobody, |(_, rule)| rule.touches);
+    let mut response = match admitted {
+        Ok((caller, _)) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(by) = &known
+        && response.status() != http::StatusCode::TOO_MANY_REQUESTS
+    {
+        let about = response.extensions_mut().remove::<About>();
+        let named = about.filter(|_| state.policy.load().ledger.subject_index);
+        let note = Note::Call {
+            by: by.clone(),
+            role: role.map(AdminRole::as_str),
+            method,
+            route: route.to_owned(),
+            status: response.status().as_u16(),
+            about: named.map(|About(people)| people).unwrap_or_default(),
+        };
+        if let Err(error) = state.ledger.note(&note).await {
+            tracing::warn!(%error, "a call of the admin API is not entered");
+            if touches == Touches::People {
+                response = Problem::NotEntered.into_response();
+            }
+        }
+    }
     let status = response.status().as_u16();
-    Event::AdminUsed { by: by.as_deref(), route, status }.emit(&state.metrics);
+    let role = role.map(AdminRole::as_str);
+    Event::AdminUsed { by: known.as_deref(), role, method, route, status }.emit(&state.metrics);
     response
+}
+
+/// The caller's name as far as it is known, and whether the call may be made.
+fn admit(
+    state: &AdminState,
+    request: &Request,
+    route: &str,
+) -> (Option<String>, Result<(Caller, &'static Rule), Problem>) {
+    if let Some(why) = foreign(request, &state.access.hosts) {
+        return (None, Err(Problem::Forbidden(why)));
+    }
+    let certificate = request.extensions().get::<SubjectAlternativeNames>();
+    // Around the routes and the fallback alike: without credentials nobody learns what there is.
+    let Some((name, roles)) = state.access.caller(request.headers(), certificate) else {
+        return (None, Err(Problem::Unauthorized));
+    };
+    let known = Some(name.to_owned());
+    if let Err(wait) = state.access.take_turn(name, Instant::now()) {
+        return (known, Err(Problem::TooMany(wait)));
+    }
+    let mut methods = Vec::new();
+    for rule in rules_of(route) {
+        if rule.method == request.method().as_str() {
+            let role = rule.permits(roles).ok_or(Problem::WrongRole);
+            return (known, role.map(|role| (Caller { name: name.to_owned(), role }, rule)));
+        }
+        methods.push(rule.method);
+    }
+    let problem = match methods.as_slice() {
+        [] => Problem::NotFound,
+        _ => Problem::MethodNotAllowed(methods.join(", ")),
+    };
+    (known, Err(problem))
+}
+
+/// The method if it is one of ours: another one is any text.
+fn method_word(request: &Request) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    known.into_iter().find(|word| *word == request.method().as_str()).unwrap_or("-")
 }
 
 /// Refuses browsers: a page must not be able to read metrics of the machine it is shown on. To a name
@@ -84,22 +156,4 @@ fn browser(headers: &HeaderMap) -> Option<&'static str> {
         || headers.contains_key(COOKIE)
         || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
     signs.then_some("not for browsers")
-}
-
-/// The name of the token's holder. Every token of the configuration is compared, in constant time.
-fn holder<'a>(headers: &HeaderMap, tokens: &'a BTreeMap<String, Digest>) -> Option<&'a str> {
-    let mut stated = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (stated.next(), stated.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > TOKEN_BYTES {
-        return None;
-    }
-    let digest = Digest::of(token.as_bytes());
-    let mut found = None;
-    for (name, known) in tokens {
-        if bool::from(digest.as_bytes().ct_eq(known.as_bytes())) {
-            found = Some(name.as_str());
-        }
-    }
-    found
 }

@@ -20,7 +20,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .fallback(|| async { Problem::NotFound })
-        .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
+        .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed("GET, HEAD".into()) })
         .layer(middleware::from_fn(guard::no_browser))
         .with_state(state)
 }

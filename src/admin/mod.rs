@@ -1,17 +1,19 @@
 //! Admin API and metrics, as two services for listeners of their own.
 //!
 //! The API is for programs of the controller, never for browsers: whatever carries a sign of one is
-//! refused, and so is a host name that is not ours. It takes a bearer token on every request and puts
-//! no subject's id into a URL. What it changes is in the registers before it answers, and in the
+//! refused, and so is a host name that is not ours. Every request names its caller, by a client
+//! certificate or a bearer token, and the caller's roles say what it may do; no subject's id stands in
+//! a URL. What it changes is in the registers before it answers, and in the
 //! ledger right after; a ledger that cannot be written does not stop a withdrawal.
 
+mod access;
 mod api;
 mod drain;
 mod guard;
 mod health;
 mod problem;
+mod roles;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -21,9 +23,10 @@ use axum::Router;
 use crate::ledger::Ledger;
 use crate::observe::Metrics;
 use crate::policy::Policy;
-use crate::registers::EmbeddedRegisters;
-use crate::terms::Digest;
+use crate::registers::RegisterStore;
 
+pub use access::Access;
+pub use api::Reporting;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
 
 /// What both services work with.
@@ -32,17 +35,17 @@ pub struct AdminState {
     /// The policy in force.
     pub policy: Arc<ArcSwap<Policy>>,
     /// The registers.
-    pub registers: Arc<EmbeddedRegisters>,
+    pub registers: Arc<RegisterStore>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Enters changes of the registers in the ledger.
     pub drain: Arc<ChangeDrain>,
     /// The metrics of this process.
     pub metrics: Arc<Metrics>,
-    /// SHA-256 of each token, by the name of who holds it.
-    pub tokens: Arc<BTreeMap<String, Digest>>,
-    /// Names by which the admin API may be addressed, besides addresses and `localhost`.
-    pub hosts: Arc<[String]>,
+    /// Who may call, by which names of this host.
+    pub access: Arc<Access>,
+    /// What reports are made from.
+    pub reports: Arc<Reporting>,
     /// Set when the gateway stops taking requests.
     pub stopping: Arc<AtomicBool>,
 }

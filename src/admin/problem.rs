@@ -1,7 +1,9 @@
 //! Answers of the admin API that are not a success. Source: RFC 9457.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -11,22 +13,28 @@ use crate::registers::{RecordError, RegistersUnavailable, Unknown};
 /// and is told what is wrong, by field and never by value.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// No valid token.
+    /// No credentials of a caller.
     Unauthorized,
     /// A browser, or another name than ours.
     Forbidden(&'static str),
-    /// No such route.
+    /// The caller has no role that may do this.
+    WrongRole,
+    /// No such route, or nothing of this id.
     NotFound,
-    /// The route has no such method.
-    MethodNotAllowed,
+    /// The route has no such method; those that it has.
+    MethodNotAllowed(String),
     /// The body is longer than any record.
     TooLarge,
     /// The body is not declared as JSON.
     NotJson,
     /// The body says what cannot be.
     Invalid(String),
+    /// The caller's share of the minute is used up; how long to wait.
+    TooMany(Duration),
     /// The registers cannot be written or read.
     Unavailable,
+    /// The ledger takes no entry, without which nobody's data are told.
+    NotEntered,
 }
 
 impl From<RecordError> for Problem {
@@ -50,28 +58,63 @@ impl From<Unknown> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let (status, code, detail) = match &self {
+impl Problem {
+    /// Status, code and words.
+    fn parts(&self) -> (StatusCode, &'static str, &str) {
+        match self {
             Self::Unauthorized => {
-                (StatusCode::UNAUTHORIZED, "unauthorized", "a bearer token of the configuration")
+                (StatusCode::UNAUTHORIZED, "unauthorized", "no credentials of a known caller")
             }
-            Self::Forbidden(why) => (StatusCode::FORBIDDEN, "forbidden", *why),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "no such route"),
-            Self::MethodNotAllowed => {
+            Self::Forbidden(why) => (StatusCode::FORBIDDEN, "forbidden", why),
+            Self::WrongRole => {
+                (StatusCode::FORBIDDEN, "wrong-role", "none of the caller's roles may do this")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "no such route, or no such id"),
+            Self::MethodNotAllowed(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "see docs/OPERATIONS.md")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "no record is so long"),
-            Self::NotJson => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Content-Type: application/json")
-            }
+            Self::NotJson => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not-json",
+                "Content-Type: application/json, in UTF-8",
+            ),
             Self::Invalid(detail) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-record", detail.as_str())
+            }
+            Self::TooMany(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many", "this caller's share is used up")
             }
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "registers-unavailable", "try again")
             }
-        };
+            Self::NotEntered => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ledger-unavailable",
+                "nothing is told without an entry in the ledger",
+            ),
+        }
+    }
+
+    /// The header that goes with it, if one does.
+    fn header(&self) -> Option<(http::HeaderName, HeaderValue)> {
+        match self {
+            Self::Unauthorized => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tamis\"")))
+            }
+            Self::MethodNotAllowed(methods) => Some((ALLOW, methods.parse().ok()?)),
+            Self::TooMany(wait) => {
+                // Whole seconds, and never zero: who comes back at once is refused again.
+                Some((RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1))))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, code, detail) = self.parts();
         let document = json!({
             "type": format!("/.well-known/tamis/problems/{code}"),
             "title": code.replace('-', " "),
@@ -83,9 +126,8 @@ impl IntoResponse for Problem {
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
         let mut response = (status, headers, document.to_string()).into_response();
-        if matches!(self, Self::Unauthorized) {
-            let scheme = HeaderValue::from_static("Bearer realm=\"tamis\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        if let Some((name, value)) = self.header() {
+            response.headers_mut().insert(name, value);
         }
         response
     }

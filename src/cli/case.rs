@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::registers_file::{Failure, RegistersFile, enter, failed, subjects};
 use crate::policy::Policy;
-use crate::registers::{CaseRecord, EmbeddedRegisters, Record, Registers as _, case_to_json};
+use crate::registers::{CaseRecord, Record, RegisterStore, Registers as _, case_to_json};
 
 /// Arguments of `tamis case`.
 #[derive(clap::Args)]
@@ -67,7 +67,7 @@ impl Case {
     }
 }
 
-fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result<String, Failure> {
+fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<String, Failure> {
     let known = |id: &str| {
         let case = registers.case(id).map_err(failed)?;
         case.ok_or_else(|| failed("no such case"))

@@ -1,5 +1,6 @@
 //! `tamis check`: every finding about rules files, and what this version refuses.
 
+mod github;
 mod sarif;
 
 use std::io::{self, IsTerminal, Write};
@@ -17,6 +18,9 @@ use crate::config;
 use crate::policy::model::Unenforced;
 use crate::policy::{Diagnostic, Look, Mode, Policy, Severity, Sources, render};
 
+/// Under this name stands what the rules say and this version refuses. It is no fault of the rules.
+const NOT_ENFORCED: &str = "not-enforced";
+
 /// Arguments of `tamis check`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -24,7 +28,8 @@ Example: tamis check rules/letsmasak/rules.yaml
 
 Where a promises.yaml stands beside the rules, every promise must be named by them (T501).
 
-With --format sarif, code hosts and editors show the findings beside the lines.
+With --format sarif, code hosts and editors show the findings beside the lines; with --format github,
+a GitHub workflow does.
 
 Exit codes: 0 accepted, 2 usage, 64 rejected (with --strict also: a warning).")]
 pub(super) struct Check {
@@ -48,6 +53,8 @@ enum Output {
     Json,
     /// Code hosts and editors (SARIF 2.1.0).
     Sarif,
+    /// The log of a GitHub workflow, which shows each finding beside its line.
+    Github,
 }
 
 /// For whom output is printed.
@@ -93,6 +100,7 @@ impl Check {
                 writeln!(out, "{:#}", json!({"files": reports}))
             }
             Output::Sarif => writeln!(out, "{:#}", sarif::log(&reports)),
+            Output::Github => github::annotate(&mut out, &reports),
         };
         if written.and_then(|()| out.flush()).is_err() {
             return ExitCode::FAILURE;
@@ -132,10 +140,8 @@ impl Report {
         if !self.findings.is_empty() {
             writeln!(out, "{}", render(&self.findings, &self.sources, look))?;
         }
-        let warnings = counted(self.count(Severity::Warning), "warning");
-        let Some(policy) = self.policy.as_ref().filter(|_| self.count(Severity::Error) == 0) else {
-            let errors = counted(self.count(Severity::Error), "error");
-            return writeln!(out, "{}: rejected: {errors}, {warnings}", self.file);
+        let Some(policy) = self.accepted() else {
+            return writeln!(out, "{}", self.summary());
         };
         for Unenforced { what, effect, place } in &policy.unenforced {
             writeln!(out, "{place}: not enforced yet: {what} -> {effect}")?;
@@ -144,8 +150,21 @@ impl Report {
             let (place, id, mode) = (&route.place, &route.id, route.mode.as_str());
             writeln!(out, "{place}: not in force: {id} is in mode `{mode}` -> nothing leaves")?;
         }
-        writeln!(
-            out,
+        writeln!(out, "{}", self.summary())
+    }
+
+    fn accepted(&self) -> Option<&Policy> {
+        self.policy.as_ref().filter(|_| self.count(Severity::Error) == 0)
+    }
+
+    /// What came of the file, in one line.
+    fn summary(&self) -> String {
+        let warnings = counted(self.count(Severity::Warning), "warning");
+        let Some(policy) = self.accepted() else {
+            let errors = counted(self.count(Severity::Error), "error");
+            return format!("{}: rejected: {errors}, {warnings}", self.file);
+        };
+        format!(
             "{}: accepted: {}; {warnings}, {} not enforced yet",
             self.file,
             counts(policy).map(|(count, what)| counted(count, what)).join(", "),

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use super::registers_file::{self, Failure, RegistersFile, enter, failed};
 use crate::policy::Policy;
 use crate::registers::{
-    ConsentRecord, EmbeddedRegisters, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord,
-    OneTimeGrantRecord, Record, Registers as _, RestrictionRecord, check_purpose, check_recipient,
+    ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, OneTimeGrantRecord,
+    Record, RegisterStore, Registers as _, RestrictionRecord, check_purpose, check_recipient,
     check_record, statements_to_json,
 };
 use crate::terms::{
@@ -159,7 +159,7 @@ impl Consent {
     }
 }
 
-fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result<String, Failure> {
+fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<String, Failure> {
     let now = Timestamp::now();
     let digest = |purpose: &str| policy.purposes.get(purpose).map(|known| known.text_digest);
     let take = |record: Record, said: &str| enter(registers, policy, &record, said);
@@ -265,7 +265,7 @@ fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result
 /// Reads every line before anything is written, so that all wrong lines are named at once.
 fn import(
     file: &std::path::Path,
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     policy: &Policy,
 ) -> Result<String, Failure> {
     let open = std::fs::File::open(file).map_err(|error| failed(error.kind()))?;

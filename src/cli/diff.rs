@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::REJECTED;
 use super::check::Format;
 use crate::action::Action;
+use crate::action::pseudonym::Scope;
 use crate::config;
 use crate::policy::model::Route;
 use crate::policy::{Mode, Plan, Policy};
@@ -121,14 +122,22 @@ fn changes(old: &Policy, new: &Policy) -> Result<Vec<Change>, String> {
     let after = released(new)?;
     let places: BTreeSet<&Cell> = before.keys().chain(after.keys()).collect();
     for place in places {
-        let nothing = Release { action: Action::Remove, needs: String::new() };
+        let nothing =
+            Release { action: Action::Remove, scope: Scope::Response, needs: String::new() };
         let (was, is) =
             (before.get(place).unwrap_or(&nothing), after.get(place).unwrap_or(&nothing));
         if was == is {
             continue;
         }
         let way = match (is.action.at_least(&was.action), was.action.at_least(&is.action)) {
-            // The same action under other needs.
+            // The same action within another scope, or under other needs.
+            (true, true) if was.scope != is.scope => {
+                match (is.scope.is_within(was.scope), was.scope.is_within(is.scope)) {
+                    (true, _) if was.needs == is.needs => Way::Narrowed,
+                    (_, true) if was.needs == is.needs => Way::Widened,
+                    _ => Way::Changed,
+                }
+            }
             (true, true) if was.needs.is_empty() => Way::Narrowed,
             (true, true) if is.needs.is_empty() => Way::Widened,
             (true, true) => Way::Changed,
@@ -160,16 +169,20 @@ struct Cell {
 #[derive(PartialEq)]
 struct Release {
     action: Action,
+    /// Of pseudonyms; of all else the widest, since nothing of it is made in a domain.
+    scope: Scope,
     needs: String,
 }
 
 impl Release {
     fn in_words(&self) -> String {
-        if self.needs.is_empty() {
-            self.action.to_string()
-        } else {
-            format!("{} (needs {})", self.action, self.needs)
-        }
+        let scoped = self.scope != Scope::Recipient && self.action != Action::Remove;
+        let scope = if scoped { format!(" within {}", self.scope) } else { String::new() };
+        let needs = match self.needs.as_str() {
+            "" => String::new(),
+            needs => format!(" (needs {needs})"),
+        };
+        format!("{}{scope}{needs}", self.action)
     }
 }
 
@@ -217,7 +230,12 @@ fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
             route: plan.route.clone(),
             member: cell.selector.clone(),
         };
-        all.insert(place, Release { action: cell.action.clone(), needs: needs.join(", ") });
+        let scope = match cell.action {
+            Action::Pseudonym(_) | Action::Fpe => cell.scope,
+            _ => Scope::Recipient,
+        };
+        let release = Release { action: cell.action.clone(), scope, needs: needs.join(", ") };
+        all.insert(place, release);
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::REJECTED;
 use super::check::Format;
 use crate::config;
-use crate::policy::model::{Derivation, Route};
+use crate::policy::model::{Derivation, Form, Route};
 use crate::policy::{Plan, Policy};
 use crate::terms::{PurposeId, RecipientId};
 
@@ -143,6 +143,7 @@ impl Question<'_> {
                 action: match &cell.derived {
                     Some(Derivation::CountEach) => "count anew".to_owned(),
                     Some(Derivation::Sealed { .. }) => "seal".to_owned(),
+                    None if cell.form == Form::Link => format!("{} within the link", cell.action),
                     None => cell.action.to_string(),
                 },
                 needs: words::needs(&cell.needs).join(", "),

@@ -194,7 +194,7 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         };
         Ended(code, error.to_string())
     })?;
-    let Verification { records, head, unfinished_bytes } = found;
+    let Verification { records, head, unfinished_bytes, .. } = found;
     let mut lines = vec![format!("{records} records, head {head}")];
     if arguments.key.is_some() {
         let last = checkpoints.iter().map(|checkpoint| checkpoint.size).max().unwrap_or_default();

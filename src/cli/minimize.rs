@@ -13,9 +13,10 @@ use crate::decide::{Caller, Facts, KnownSubject, Named, RouteMatch, decide};
 use crate::gateway::minimizing::{Minimizing, MinimizingError};
 use crate::keys::KeyRing;
 use crate::minimize::JsonLimits;
+use crate::minimize::link::Origins;
 use crate::policy::Policy;
 use crate::policy::model::Locator;
-use crate::registers::{EmbeddedRegisters, Registers, RegistersUnavailable};
+use crate::registers::{RegisterStore, Registers, RegistersUnavailable};
 use crate::terms::{DataSubject, Personal, PurposeId, RecipientId, Statements};
 
 /// Arguments of `tamis minimize`.
@@ -79,7 +80,7 @@ impl Minimize {
         let policy = Arc::new(loaded.policy);
         let registers: Arc<dyn Registers> = match &loaded.registers {
             Some(file) => {
-                Arc::new(EmbeddedRegisters::open(file).map_err(|e| Failure::Refused(chain(&e)))?)
+                Arc::new(RegisterStore::embedded(file).map_err(|e| Failure::Refused(chain(&e)))?)
             }
             None => Arc::new(NobodySaidAnything),
         };
@@ -128,9 +129,9 @@ impl Minimize {
             Failure::Refused(format!("refused: {}{detail}", refusal.reason.code()))
         })?;
         let limits = JsonLimits::default();
-        let mut body =
-            Minimizing::json(Arc::new(permit), vec![], registers, Arc::new(keys), limits, now)
-                .map_err(in_words)?;
+        let keys = (Arc::new(keys), Arc::new(Origins::made_up(&policy)));
+        let mut body = Minimizing::json(Arc::new(permit), vec![], registers, keys, limits, now)
+            .map_err(in_words)?;
         let mut piece = vec![0; 64 * 1024];
         let mut out = Vec::new();
         loop {

@@ -12,7 +12,6 @@ mod explain;
 mod import;
 mod keys;
 mod ledger;
-mod markup;
 mod minimize;
 mod order;
 mod registers_file;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::registers_file::{Failure, RegistersFile, enter, failed, subjects};
 use crate::policy::Policy;
 use crate::registers::{
-    EmbeddedRegisters, OrderRecord, Record, Recorded, Registers as _, order_to_json,
+    OrderRecord, Record, Recorded, RegisterStore, Registers as _, order_to_json,
 };
 use crate::terms::{Digest, Role};
 
@@ -95,7 +95,7 @@ impl Order {
     }
 }
 
-fn perform(what: What, registers: &EmbeddedRegisters, policy: &Policy) -> Result<String, Failure> {
+fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<String, Failure> {
     match what {
         What::Enter {
             id,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::REJECTED;
 use crate::config::{self, Config, ConfigError};
 use crate::policy::Policy;
-use crate::registers::{EmbeddedRegisters, Record, check_record};
+use crate::registers::{Record, RegisterStore, check_record};
 use crate::terms::{DataSubject, Personal};
 
 /// Longest text of subjects' ids that is read from standard input.
@@ -43,7 +43,7 @@ impl RegistersFile {
     /// Opens both and runs `perform`; prints what it says.
     pub(super) fn with(
         &self,
-        perform: impl FnOnce(&EmbeddedRegisters, &Policy) -> Result<String, Failure>,
+        perform: impl FnOnce(&RegisterStore, &Policy) -> Result<String, Failure>,
     ) -> ExitCode {
         let done = self.open().and_then(|(registers, policy)| perform(&registers, &policy));
         let (text, code) = match done {
@@ -58,7 +58,7 @@ impl RegistersFile {
         code
     }
 
-    fn open(&self) -> Result<(EmbeddedRegisters, Policy), Failure> {
+    fn open(&self) -> Result<(RegisterStore, Policy), Failure> {
         let (registers, rules) = match (&self.config, &self.registers, &self.rules) {
             (Some(config), _, _) => {
                 let config = Config::load(config)
@@ -73,7 +73,7 @@ impl RegistersFile {
         })?;
         let policy =
             Policy::of(&sources).map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
-        let registers = EmbeddedRegisters::open(&registers)
+        let registers = RegisterStore::embedded(&registers)
             .map_err(|error| failed(format!("{error}: {}", error.0)))?;
         Ok((registers, policy))
     }
@@ -81,7 +81,7 @@ impl RegistersFile {
 
 /// Enters a record whose names the rules know. Returns what is said of it.
 pub(super) fn enter(
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     policy: &Policy,
     record: &Record,
     said: &str,

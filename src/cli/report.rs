@@ -1,24 +1,37 @@
-//! `tamis report`: what the ledger says, for people who ask.
+//! `tamis report`: what ledger, registers and rules say, for people who answer for data. Exit codes: 0
+//! the report rests on a ledger that holds; 1 a record is wrong, 2 records are missing, 3 a signature is
+//! wrong, and the report says so; 4 there is no report; 64 the configuration is rejected.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::REJECTED;
 use super::registers_file::{Failure, complain, config_error, failed, subject};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::gateway::subject_index;
-use crate::keys::KeyRing;
-use crate::ledger::{about, subject_report};
+use crate::keys::{KeyRing, NoteKey, NoteSigner};
+use crate::ledger::Window;
 use crate::policy::Policy;
+use crate::registers::RegisterStore;
+use crate::reports::{self, Chain, Document, Form, Name, Query, ReportError, Sources, window};
+use crate::terms::{DataSubject, Personal};
+
+/// There is no report.
+const UNREADABLE: u8 = 4;
 
 /// Arguments of `tamis report`.
 #[derive(clap::Args)]
-#[command(after_help = "Example: tamis report subject --config tamis.yaml --person u-1")]
+#[command(after_help = "Example: tamis report breach --config tamis.yaml --recipient mailer \\\n\
+    \x20        --from 2026-11-01 --to 2026-11-07 --format html > breach.html\n\n\
+    Each report says what it rests on: how far the ledger was read, its root, the last signed\n\
+    checkpoint, the rules. May run beside the gateway.\n\n\
+    Exit codes: 0 the ledger holds, 1 a record is wrong, 2 records are missing, 3 a signature is\n\
+    wrong (the report is printed and says so), 4 there is no report, 64 configuration or rules\n\
+    rejected.")]
 pub(super) struct Report {
     #[command(subcommand)]
     what: What,
@@ -26,34 +39,159 @@ pub(super) struct Report {
 
 #[derive(Subcommand)]
 enum What {
-    /// Print to whom a person's data went, as JSON (GDPR Art. 15). May run beside the gateway.
-    Subject(Subject),
+    /// To whom a person's data went (GDPR Art. 15).
+    Subject(OfPerson),
+    /// Whom to tell of a rectification, erasure or restriction (Art. 19).
+    Notify(OfPerson),
+    /// The record of processing: rules against traffic (Art. 30).
+    Art30(Processing),
+    /// What went to which country, and by which mechanism it may (Art. 44-49).
+    Transfers(InWindow),
+    /// What rested on consent (Art. 7(1)).
+    Consents(InWindow),
+    /// What was refused, and why.
+    Refusals(InWindow),
+    /// What is late, and what soon will be.
+    Overdue(Plain),
+    /// All that one recipient got.
+    Recipient(OfRecipient),
+    /// What a breach at a recipient concerns: people, categories, routes (Art. 33, 34).
+    Breach(Breach),
 }
 
-/// Arguments of `tamis report subject`.
+/// What every report needs.
 #[derive(clap::Args)]
-#[command(
-    after_help = "The same report that a route with `serve: subject-report` gives the person.\n\
-    What a law forbids to tell for now is left out here too."
-)]
-struct Subject {
-    /// The gateway's configuration, which names ledger, rules and key ring.
+struct Common {
+    /// The gateway's configuration, which names ledger, registers, rules and key ring.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// The key that checkpoints are checked with, as `tamis ledger new-key` printed it; without it,
+    /// that of the configuration.
+    #[arg(long, value_name = "KEY")]
+    key: Option<NoteKey>,
+}
+
+/// For whom it is printed.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Programs.
+    Json,
+    /// Spreadsheets; no cell of it is computed.
+    Csv,
+    /// One page that loads nothing, to read and print.
+    Html,
+}
+
+#[derive(clap::Args)]
+struct Days {
+    /// The first day (2026-11-01) or moment (2026-11-01T12:00:00Z). UTC.
+    #[arg(long, value_name = "DAY")]
+    from: Option<String>,
+    /// The last day, which is part of it, or the moment it ends.
+    #[arg(long, value_name = "DAY")]
+    to: Option<String>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example: tamis report subject --config tamis.yaml --person -")]
+struct OfPerson {
+    #[command(flatten)]
+    common: Common,
     /// The person, by the controller's own id; `-` reads it from standard input, out of the process
     /// list.
     #[arg(long, value_name = "ID")]
     person: String,
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+#[derive(clap::Args)]
+struct Plain {
+    #[command(flatten)]
+    common: Common,
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+#[derive(clap::Args)]
+struct InWindow {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    days: Days,
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+#[derive(clap::Args)]
+struct Processing {
+    #[command(flatten)]
+    window: InWindow,
+    /// Print it as JSON-LD, in the words of the W3C Data Privacy Vocabulary.
+    #[arg(long, conflicts_with = "format")]
+    dpv: bool,
+}
+
+#[derive(clap::Args)]
+struct OfRecipient {
+    #[command(flatten)]
+    window: InWindow,
+    /// The recipient, as the rules call it.
+    #[arg(long, value_name = "NAME")]
+    recipient: String,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example: tamis report breach --config tamis.yaml --recipient mailer \\\n\
+    \x20        --from 2026-11-01 --to 2026-11-07 --among - < all-customers.txt\n\n\
+    The ledger holds no ids of people. With --among it says which of those you name are concerned.")]
+struct Breach {
+    #[command(flatten)]
+    of: OfRecipient,
+    /// People, one a line, of whom those concerned are listed; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    among: Option<PathBuf>,
+}
+
+/// What is to be printed, how.
+struct Task {
+    name: Name,
+    common: Common,
+    query: Query,
+    form: Form,
+}
+
+impl From<Format> for Form {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Csv => Self::Csv,
+            Format::Html => Self::Html,
+        }
+    }
 }
 
 impl Report {
     pub(super) fn run(self) -> ExitCode {
-        let What::Subject(arguments) = self.what;
-        match arguments.report() {
-            Ok(report) => {
-                let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-                let written = writeln!(io::stdout().lock(), "{text}");
-                if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let printed = self.what.task().and_then(|task| {
+            let document = task.report()?;
+            let text = task.form.write(&document).unwrap_or_default();
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+                Failure::Failed(format!("cannot write the report: {}", error.kind()))
+            })?;
+            Ok(document)
+        });
+        match printed {
+            Ok(Document { basis, .. }) => {
+                let code = match &basis.chain {
+                    Chain::Holds => return ExitCode::SUCCESS,
+                    Chain::Broken(error) if error.is_gap() => 2,
+                    Chain::Broken(_) => 1,
+                    Chain::NotSigned => 3,
+                };
+                complain(&format!("the ledger is broken: {}", basis.chain));
+                ExitCode::from(code)
             }
             Err(Failure::Rejected(text)) => {
                 complain(&text);
@@ -61,27 +199,109 @@ impl Report {
             }
             Err(Failure::Failed(text)) => {
                 complain(&text);
-                ExitCode::FAILURE
+                ExitCode::from(UNREADABLE)
             }
         }
     }
 }
 
-impl Subject {
-    fn report(&self) -> Result<Value, Failure> {
-        let config =
-            Config::load(&self.config).map_err(|error| Failure::Rejected(config_error(&error)))?;
-        let rules = &config.rules;
-        let text = std::fs::read_to_string(rules).map_err(|error| {
-            Failure::Rejected(format!("cannot read {}: {}", rules.display(), error.kind()))
+impl What {
+    fn task(self) -> Result<Task, Failure> {
+        let plain = |name, common, query, format| {
+            Ok(Task { name, common, query, form: Form::from(format) })
+        };
+        let windowed = |name, window: InWindow| {
+            let query = Query { window: window.days.window()?, ..Query::default() };
+            plain(name, window.common, query, window.format)
+        };
+        let of_recipient = |name, OfRecipient { window, recipient }: OfRecipient| {
+            let recipient = Some(recipient.into());
+            let query = Query { window: window.days.window()?, recipient, ..Query::default() };
+            plain(name, window.common, query, window.format)
+        };
+        let of_person = |name, OfPerson { common, person, format }: OfPerson| {
+            let query = Query { person: Some(subject(&person)?), ..Query::default() };
+            plain(name, common, query, format)
+        };
+        match self {
+            Self::Subject(arguments) => of_person(Name::Subject, arguments),
+            Self::Notify(arguments) => of_person(Name::Notify, arguments),
+            Self::Art30(Processing { window, dpv }) => {
+                let mut task = windowed(Name::Art30, window)?;
+                if dpv {
+                    task.form = Form::JsonLd;
+                }
+                Ok(task)
+            }
+            Self::Transfers(arguments) => windowed(Name::Transfers, arguments),
+            Self::Consents(arguments) => windowed(Name::Consents, arguments),
+            Self::Refusals(arguments) => windowed(Name::Refusals, arguments),
+            Self::Overdue(Plain { common, format }) => {
+                plain(Name::Overdue, common, Query::default(), format)
+            }
+            Self::Recipient(arguments) => of_recipient(Name::Recipient, arguments),
+            Self::Breach(Breach { of, among }) => {
+                let mut task = of_recipient(Name::Breach, of)?;
+                task.query.among = among.as_deref().map_or(Ok(Vec::new()), candidates)?;
+                Ok(task)
+            }
+        }
+    }
+}
+
+impl Task {
+    fn report(&self) -> Result<Document, Failure> {
+        let config = Config::load(&self.common.config)
+            .map_err(|error| Failure::Rejected(config_error(&error)))?;
+        let sources = config::rules(&config.rules).map_err(|error| {
+            let rules = config.rules.display();
+            Failure::Rejected(format!("cannot read {rules}: {}", error.kind()))
         })?;
-        let policy = Policy::parse(&rules.display().to_string(), &text)
-            .map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
-        let person = subject(&self.person)?;
+        let policy =
+            Policy::of(&sources).map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
+        let key = match (&self.common.key, &config.checkpoint_key) {
+            (Some(key), _) => Some(key.clone()),
+            (None, Some(path)) => Some(NoteSigner::open(path).map_err(failed)?.key()),
+            (None, None) => None,
+        };
         let keys = KeyRing::open(&config.key_ring).map_err(failed)?;
         let index = subject_index(&config.ledger, &keys).map_err(failed)?;
-        let now = Timestamp::now();
-        let told = about(&config.ledger, &index, &person, now).map_err(failed)?;
-        Ok(Value::Object(subject_report(&policy, &told, now)))
+        let registers = RegisterStore::embedded(&config.registers).map_err(failed)?;
+        let sources = Sources {
+            policy: &policy,
+            ledger: &config.ledger,
+            index: &index,
+            registers: &registers,
+            key: key.as_ref(),
+        };
+        reports::report(self.name, &self.query, &sources, Timestamp::now())
+            .map_err(|error| caused(&error))
+    }
+}
+
+impl Days {
+    fn window(&self) -> Result<Window, Failure> {
+        window(self.from.as_deref(), self.to.as_deref()).map_err(|error| caused(&error))
+    }
+}
+
+/// People, one a line.
+fn candidates(path: &Path) -> Result<Vec<DataSubject>, Failure> {
+    let text = if path.as_os_str() == "-" {
+        io::read_to_string(io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text =
+        text.map_err(|error| failed(format!("cannot read {}: {}", path.display(), error.kind())))?;
+    let ids = text.lines().filter(|line| !line.is_empty());
+    Ok(ids.map(|id| Personal::new(id.into())).collect())
+}
+
+/// With its cause, which names files and kinds and nobody.
+fn caused(error: &ReportError) -> Failure {
+    match std::error::Error::source(error) {
+        Some(cause) => failed(format!("{error}: {cause}")),
+        None => failed(error),
     }
 }

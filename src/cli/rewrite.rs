@@ -230,23 +230,22 @@ fn keyed(action: &Action) -> Option<(Use, Period)> {
 /// One domain for the whole command line: equal values get equal pseudonyms under every rule.
 fn domain_key(keys: &KeyRing, used_for: Use, period: Period, today: Date) -> DomainKey {
     let week = today.iso_week_date();
-    let (scope, extra) = match period {
-        Period::Unlimited => (Scope::Recipient, String::new()),
-        Period::Year => (Scope::RecipientAndPeriod, today.strftime("%Y").to_string()),
-        Period::Month => (Scope::RecipientAndPeriod, today.strftime("%Y-%m").to_string()),
-        Period::Week => {
-            (Scope::RecipientAndPeriod, format!("{:04}-W{:02}", week.year(), week.week()))
-        }
-        Period::Day => (Scope::RecipientAndPeriod, today.to_string()),
+    let period = match period {
+        Period::Unlimited => String::new(),
+        Period::Year => today.strftime("%Y").to_string(),
+        Period::Month => today.strftime("%Y-%m").to_string(),
+        Period::Week => format!("{:04}-W{:02}", week.year(), week.week()),
+        Period::Day => today.to_string(),
     };
     keys.key(&Domain {
         used_for,
         policy: "tamis rewrite",
         category: "",
-        scope,
+        scope: Scope::Recipient,
         recipient: "",
         purpose: "",
-        extra: &extra,
+        extra: "",
+        period: &period,
     })
 }
 
@@ -255,6 +254,7 @@ fn bare(action: Action, today: Date) -> Treatment {
         action,
         key: None,
         opens: None,
+        link: None,
         canonical: Canonical::default(),
         groups: None,
         today,

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::REJECTED;
-use super::markup::escaped;
 use crate::cases::{Case, Pack, Verdict, play};
+use crate::reports::escaped;
 
 /// Arguments of `tamis test`.
 #[derive(clap::Args)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::callers::admin;
 use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
 use super::{
@@ -76,7 +77,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
             file => LogTarget::File(findings.beside(file)),
         }),
     };
-    let admin_tokens = digests(top.optional("admin_tokens"), findings);
+    let admin = admin(top.optional("admin"), findings);
     let limits = limits(top.optional("limits"), findings);
     top.close(findings);
     Some(Config {
@@ -94,7 +95,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         ledger: ledger?,
         checkpoint_key,
         access_log: access_log?,
-        admin_tokens,
+        admin,
         limits,
         loosenings,
     })

@@ -1,5 +1,6 @@
 //! tamis.yaml → [`Config`], all errors at once.
 
+mod callers;
 mod file;
 mod node;
 mod read;
@@ -16,6 +17,7 @@ use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::terms::{Digest, UpstreamId};
 
+pub use callers::AdminConfig;
 pub use rules::rules;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
@@ -49,8 +51,8 @@ pub struct Config {
     pub checkpoint_key: Option<PathBuf>,
     /// Where access-log lines go.
     pub access_log: LogTarget,
-    /// SHA-256 of the admin API's bearer tokens, by the name of who holds them.
-    pub admin_tokens: BTreeMap<String, Digest>,
+    /// Who may call the admin API.
+    pub admin: AdminConfig,
     /// Bounds.
     pub limits: Limits,
     /// What the file loosens with keys that begin with `dangerous_`, in words; logged at start.

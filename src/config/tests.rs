@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, ConfigError, JwksSource, LogTarget, file};
+use crate::terms::AdminRole;
 
 const MINIMAL: &str = "\
 rules: rules.yaml
@@ -36,7 +37,12 @@ key_ring: keys.yaml
 registers: state/registers.sqlite
 ledger: state/ledger
 access_log: access.log
-admin_tokens: {dpo: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'}
+admin:
+  client_ca: callers.pem
+  calls_per_minute: 60
+  callers:
+    dpo: {roles: [dpo, auditor], token: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', certificate: 'spiffe://shop.example.invalid/dpo'}
+    desk: {roles: [consent-desk], certificate: 'dns:desk.example.invalid'}
 limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, drain_timeout: 1m, concealed_after: 10ms, connections: 100}
 ";
 
@@ -66,6 +72,7 @@ fn a_minimal_file_has_secure_defaults() {
     assert_eq!(config.access_log, LogTarget::Stdout);
     assert_eq!(config.limits.json.depth, 128);
     assert!(config.loosenings.is_empty());
+    assert!(config.admin.callers.is_empty(), "nobody may call the admin API");
 }
 
 #[test]
@@ -78,6 +85,10 @@ fn a_full_file_is_read() {
     assert_eq!(config.limits.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.access_log, LogTarget::File("/etc/tamis/access.log".into()));
     assert!(matches!(config.issuers["https://id.example.invalid"].jwks, JwksSource::File(_)));
+    let dpo = &config.admin.callers["dpo"];
+    assert_eq!(dpo.roles, [AdminRole::Dpo, AdminRole::Auditor].into());
+    assert!(dpo.token.is_some() && dpo.certificate.is_some());
+    assert_eq!(config.admin.calls_per_minute, 60);
     assert_eq!(config.loosenings.len(), 1, "a loosening is told: {:?}", config.loosenings);
 }
 
@@ -93,6 +104,9 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("{file: jwks", "{fil: jwks"),
         ("json_depth", "depth"),
         ("client_ca", "client_cas"),
+        ("calls_per_minute", "calls_per_second"),
+        ("roles: [dpo", "role: [dpo"),
+        ("certificate: 'dns", "certificates: 'dns"),
     ];
     for (key, typo) in typos {
         let text = FULL.replacen(key, typo, 1);
@@ -154,6 +168,18 @@ fn values_beyond_their_bounds_are_refused() {
         ("https://people.example.invalid:9443", "https://people.example.invalid/path"),
         ("https: '[::1]:0'", "https: off"),
         ("dangerous_plaintext: true", "dangerous_plaintext: 1"),
+        // Who calls the admin API: nobody without a role or a credential, and none is shared.
+        ("roles: [consent-desk]", "roles: []"),
+        ("roles: [consent-desk]", "roles: [root]"),
+        ("roles: [consent-desk], certificate: 'dns:desk.example.invalid'", "roles: [consent-desk]"),
+        ("'dns:desk.example.invalid'", "'desk.example.invalid'"),
+        ("'dns:desk.example.invalid'", "'spiffe://shop.example.invalid/dpo'"),
+        ("  client_ca: callers.pem\n", ""),
+        ("    desk: {", "    the desk: {"),
+        (
+            "certificate: 'dns:desk",
+            "token: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', certificate: 'dns:desk",
+        ),
     ];
     for (right, wrong) in cases {
         let text = FULL.replacen(right, wrong, 1);

@@ -264,10 +264,10 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
     if is_row && !conditions.all(meets) {
         return Some(RefusalReason::NotAParty);
     }
-    let person = permit.person.as_ref();
-    let is_party = |role: usize| match (ids.get(role).and_then(Option::as_ref), person) {
-        (Some(SubjectIds::One(id)), Some(person)) => id == person,
-        (Some(SubjectIds::Many(people)), Some(person)) => people.contains(person),
+    let party = permit.party();
+    let is_party = |role: usize| match (ids.get(role).and_then(Option::as_ref), party) {
+        (Some(SubjectIds::One(id)), Some(party)) => id == party,
+        (Some(SubjectIds::Many(people)), Some(party)) => people.contains(party),
         (Some(SubjectIds::One(_) | SubjectIds::Many(_) | SubjectIds::Unresolved) | None, _) => {
             false
         }

@@ -58,6 +58,17 @@ impl Permit {
         &self.plan.recipient
     }
 
+    /// The id by which the recipient itself stands in documents: that of the token's person, else
+    /// what the rules say.
+    pub(super) fn party(&self) -> Option<&DataSubject> {
+        self.person.as_ref().or_else(|| self.declared_party())
+    }
+
+    /// Which party the rules say that the recipient is.
+    pub(super) fn declared_party(&self) -> Option<&DataSubject> {
+        self.policy.recipients[self.recipient()].party.as_ref()
+    }
+
     /// The recipient's role.
     #[must_use]
     pub fn role(&self) -> Role {

@@ -63,7 +63,7 @@ impl Settings<'_> {
              ledger: ledger\n\
              checkpoint_key: ledger.key\n\
              access_log: access.log\n\
-             admin_tokens:\n  operator: \"{}\"\n\
+             admin:\n  calls_per_minute: 100000\n  callers:\n    desk: {{roles: [consent-desk, dpo], token: \"{}\"}}\n\
              upstreams:\n",
             self.admin_token
         );
@@ -128,7 +128,7 @@ mod tests {
         assert!(config.loosenings.is_empty(), "{:?}", config.loosenings);
         assert_eq!(config.upstreams.len(), 2);
         assert_eq!(config.api_keys["advertiser"], Digest::of(b"secret"));
-        assert_eq!(config.admin_tokens["operator"], Digest::of(b"token"));
+        assert_eq!(config.admin.callers["desk"].token, Some(Digest::of(b"token")));
         assert!(config.client_ca.is_some_and(|file| file.ends_with("ca.pem")));
         assert_eq!(config.listen.https.port(), 0);
     }

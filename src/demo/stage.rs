@@ -353,7 +353,7 @@ mod tests {
     fn the_people_of_the_tour_have_said_what_it_tells() {
         let folder = tempfile::tempdir().expect("a folder");
         let stage = prepared(Show::Letsmasak, folder.path());
-        let registers = crate::registers::EmbeddedRegisters::open(&stage.path("registers.sqlite"))
+        let registers = crate::registers::RegisterStore::embedded(&stage.path("registers.sqlite"))
             .expect("opened");
         let said = |id: &str| registers.statements(&Personal::new(id.into())).expect("answers");
         assert_eq!(said("u-1001").consents.len(), 2);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::script::Said;
 use super::stage::StageError;
 use crate::policy::Policy;
-use crate::registers::{EmbeddedRegisters, Record};
+use crate::registers::{Record, RegisterStore};
 use crate::terms::PurposeId;
 
 /// Enters `said` as of `now`. A consent that was withdrawn on an earlier tour stays withdrawn; a
@@ -23,7 +23,7 @@ pub(super) fn enter(
     let fault = |error: Box<dyn std::error::Error + Send + Sync>| {
         StageError::Part("the statements of the demo's people", error)
     };
-    let registers = EmbeddedRegisters::open(registers).map_err(|error| fault(error.into()))?;
+    let registers = RegisterStore::embedded(registers).map_err(|error| fault(error.into()))?;
     for said in said {
         let record = Record::parse(said.json(policy, now).to_string().as_bytes())
             .map_err(|error| fault(error.into()))?;

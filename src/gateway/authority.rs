@@ -94,6 +94,13 @@ pub(super) fn host(uri: &Uri, headers: &HeaderMap) -> Result<String, RequestFaul
     }
 }
 
+/// What a request whose [`host`] was read calls the gateway: host and port.
+pub(super) fn called(uri: &Uri, headers: &HeaderMap) -> String {
+    let named = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let authority = named.or_else(|| uri.authority().map(http::uri::Authority::as_str));
+    authority.unwrap_or_default().to_ascii_lowercase()
+}
+
 /// `host[:port]`, taken apart strictly: no user, no trailing dot, no odd characters.
 fn bare(authority: &str) -> Option<String> {
     let (host, port) = match authority.strip_prefix('[') {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::keys::NoteSigner;
+use crate::keys::{NoteKey, NoteSigner};
 use crate::ledger::{Checkpoint, FileLedger, keep_note};
 use crate::observe::{Event, Metrics};
 
@@ -37,6 +37,11 @@ impl Checkpoints {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self { ledger, directory, signer, period, metrics, covered: AtomicU64::new(0) }
+    }
+
+    /// What others check its notes with.
+    pub(super) fn key(&self) -> NoteKey {
+        self.signer.key()
     }
 
     /// Signs at every period at which something was entered.

@@ -9,12 +9,12 @@ use jiff::SpanRelativeTo;
 
 use crate::observe::{Event, Metrics};
 use crate::policy::Policy;
-use crate::registers::{ConsentFile, EmbeddedRegisters, Reading, USUAL_STALENESS};
+use crate::registers::{ConsentFile, Reading, RegisterStore, USUAL_STALENESS};
 
 /// A file of consents and the registers that it feeds.
 pub(super) struct Feed {
     pub(super) file: Arc<ConsentFile>,
-    registers: Arc<EmbeddedRegisters>,
+    registers: Arc<RegisterStore>,
     metrics: Arc<Metrics>,
 }
 
@@ -23,7 +23,7 @@ impl Feed {
     pub(super) fn of(
         policy: &Policy,
         rules: &Path,
-        registers: &Arc<EmbeddedRegisters>,
+        registers: &Arc<RegisterStore>,
         metrics: &Arc<Metrics>,
     ) -> Option<Self> {
         let name = policy.registers.consent_file.as_ref()?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ledger::{LedgerUnavailable, SubjectIndex};
-use crate::registers::{EmbeddedRegisters, RecordError, RegistersUnavailable};
+use crate::registers::{RecordError, RegisterStore, RegistersUnavailable};
 
 /// Why an erasure is not settled yet. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub(super) enum Unsettled {
 /// Settles each erasure that is in force, once. How many there were. Shredding comes first: after a
 /// crash in between it is done again, which changes nothing.
 pub(super) fn settle(
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     index: &SubjectIndex,
     now: Timestamp,
 ) -> Result<usize, Unsettled> {
@@ -35,7 +35,7 @@ pub(super) fn settle(
 }
 
 /// Looks for erasures once a second: commands enter them beside the gateway.
-pub(super) async fn keep_settling(registers: Arc<EmbeddedRegisters>, index: Arc<SubjectIndex>) {
+pub(super) async fn keep_settling(registers: Arc<RegisterStore>, index: Arc<SubjectIndex>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -88,7 +88,7 @@ mod tests {
         };
         assert_eq!((told("CANARY-1"), told("CANARY-2"), told("CANARY-3")), (1, 1, 0));
 
-        let registers = EmbeddedRegisters::open(&folder.path().join("registers.db"));
+        let registers = RegisterStore::embedded(&folder.path().join("registers.db"));
         let registers = registers.expect("opens");
         let erase = |id: &str, at: &str| {
             let json = format!(

@@ -39,6 +39,7 @@ use crate::decide::{
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
+use crate::minimize::link::Origins;
 use crate::observe::Event;
 use crate::policy::model::{Locator, Route, Serve};
 use crate::policy::{Mode, Policy};
@@ -167,6 +168,7 @@ async fn walk(
     let host = authority::host(&head.uri, &head.headers)?;
     authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
     account.authority = Some(host);
+    let origins = Arc::new(gateway.origins.called(&authority::called(&head.uri, &head.headers)));
     let target = Target::judge(&head.uri)?;
     let matched = target.matches(&policy, &head.method);
     let takes_body = matched.as_ref().is_some_and(|at| {
@@ -313,7 +315,7 @@ async fn walk(
     }
 
     // Its body: minimized so far that what is wrong with a short one is known before the head.
-    let mut transit = transit(gateway, &permit, route, answer, now)
+    let mut transit = transit(gateway, &permit, route, answer, &origins, now)
         .map_err(|error| failed(&permit, account, &error))?;
     if route.mode != Mode::Enforce {
         let measured = observed::measure(&mut transit, account).await;
@@ -500,13 +502,15 @@ fn transit(
     permit: &Arc<Permit>,
     route: &Route,
     answer: Answer,
+    origins: &Arc<Origins>,
     now: Timestamp,
 ) -> Result<Transit, TransitError> {
     let limits = &gateway.limits;
     let decoder =
         Decoder::of(&answer.headers, limits.response_body_bytes, limits.decompression_ratio)?;
     let (held, people) = (Arc::clone(permit), stated(route, &answer.headers));
-    let (registers, keys) = (Arc::clone(&gateway.registers), Arc::clone(&gateway.keys));
+    let registers = Arc::clone(&gateway.registers);
+    let keys = (Arc::clone(&gateway.keys), Arc::clone(origins));
     let minimizing = match fit::picture(route, &answer.headers) {
         Some(kind) => Minimizing::picture(held, kind, people, registers, keys, now)?,
         None => Minimizing::json(held, people, registers, keys, limits.json, now)?,

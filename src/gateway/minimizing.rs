@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::action::Action;
 use crate::decide::{Adjustment, Gate, Judge, Met, Part, Permit, SubjectIds};
 use crate::keys::KeyRing;
+use crate::minimize::link::Origins;
 use crate::minimize::{
     Finish, JsonLimits, Located, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally,
     Treatments, Verdict, aggregate,
@@ -28,6 +29,8 @@ pub struct Minimizing {
     body: Body,
     registers: Arc<dyn Registers>,
     keys: Arc<KeyRing>,
+    /// Where backends and the gateway are, for links.
+    origins: Arc<Origins>,
     /// Ids that stood in the answer's head, by role; they hold for every part of the body.
     stated: Vec<(usize, SubjectIds)>,
     /// The treatments that hold where no gate tightened anything inside the body.
@@ -79,7 +82,7 @@ impl MinimizingError {
 }
 
 impl Minimizing {
-    /// Prepares one body, of groups where the route counts them. `stated`: ids that stood in headers of the answer, by role. `now` dates
+    /// Prepares one body, of groups where the route counts them. `origins`: where links lead. `stated`: ids that stood in headers of the answer, by role. `now` dates
     /// the pseudonyms and the gates known from request and head.
     ///
     /// # Errors
@@ -88,7 +91,7 @@ impl Minimizing {
         permit: Arc<Permit>,
         stated: Vec<(usize, SubjectIds)>,
         registers: Arc<dyn Registers>,
-        keys: Arc<KeyRing>,
+        (keys, origins): (Arc<KeyRing>, Arc<Origins>),
         limits: JsonLimits,
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
@@ -104,7 +107,7 @@ impl Minimizing {
                 Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
             }
         }
-        let base = keys.treatments(permit.policy(), plan, &tightened, now);
+        let base = keys.treatments(&permit, &tightened, &origins, now);
         let route = &permit.policy().routes[plan.route_index];
         let body = match &route.aggregate {
             None => Body::Json(Lent::take(plan, &base, limits)),
@@ -113,7 +116,8 @@ impl Minimizing {
                 Body::Aggregate(aggregate::Held::new(shape))
             }
         };
-        Ok(Self { permit, judge, body, registers, keys, stated, base, tightened, refused: None })
+        let refused = None;
+        Ok(Self { permit, judge, body, registers, keys, origins, stated, base, tightened, refused })
     }
 
     /// Prepares a picture, which leaves whole or not at all. Arguments: see [`json`](Self::json).
@@ -125,7 +129,7 @@ impl Minimizing {
         kind: Picture,
         stated: Vec<(usize, SubjectIds)>,
         registers: Arc<dyn Registers>,
-        keys: Arc<KeyRing>,
+        (keys, origins): (Arc<KeyRing>, Arc<Origins>),
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
@@ -136,14 +140,14 @@ impl Minimizing {
             Gate::Release(adjustments) => adjustments,
             Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
         };
-        let base = keys.treatments(permit.policy(), plan, &tightened, now);
+        let base = keys.treatments(&permit, &tightened, &origins, now);
         // Nothing but to keep it can be done with a picture.
         if base.first().is_none_or(|first| first.action != Action::Keep) {
             return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
         }
         let body = Body::Picture(Held::new(kind, plan.cells.len()));
         let refused = None;
-        Ok(Self { permit, judge, body, registers, keys, stated, base, tightened, refused })
+        Ok(Self { permit, judge, body, registers, keys, origins, stated, base, tightened, refused })
     }
 
     /// Takes a piece of the body and appends what may leave to `out`.
@@ -252,10 +256,12 @@ impl Minimizing {
             Gate::Release(adjustments) if adjustments == self.tightened => {
                 Verdict::Release(Arc::clone(&self.base))
             }
-            Gate::Release(adjustments) => {
-                let (policy, plan) = (self.permit.policy(), self.permit.plan());
-                Verdict::Release(self.keys.treatments(policy, plan, &adjustments, now))
-            }
+            Gate::Release(adjustments) => Verdict::Release(self.keys.treatments(
+                &self.permit,
+                &adjustments,
+                &self.origins,
+                now,
+            )),
             Gate::Drop(reason) => {
                 if part == Part::Document {
                     self.refused = Some(reason);

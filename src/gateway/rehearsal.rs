@@ -26,6 +26,7 @@ use super::{account, fit, headers, purpose, request_body, rights, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_service};
 use crate::keys::KeyRing;
 use crate::ledger::{ToldToOthers, subject_report};
+use crate::minimize::link::Origins;
 use crate::minimize::{JsonLimits, Tally};
 use crate::observe::{AccessDecision, AccessLine, Salt, coarser};
 use crate::policy::model::Serve;
@@ -333,7 +334,8 @@ fn play(
     });
     let failed = |error: MinimizingError| permitted_but(error.reason());
     let (held, people) = (Arc::clone(&permit), stated(rules, &backend.headers));
-    let (registers, keys) = (Arc::clone(&stage.registers), Arc::clone(&stage.keys));
+    let registers = Arc::clone(&stage.registers);
+    let keys = (Arc::clone(&stage.keys), Arc::new(Origins::made_up(policy)));
     let minimizing = match fit::picture(rules, &backend.headers) {
         Some(kind) => Minimizing::picture(held, kind, people, registers, keys, stage.now),
         // A case's backend says that it is JSON, unless it says otherwise.

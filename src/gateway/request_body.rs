@@ -95,6 +95,7 @@ fn reduce(
         action: if opens.is_some() { Action::Token } else { Action::Keep },
         key: None,
         opens: opens.clone(),
+        link: None,
         canonical: Canonical::default(),
         groups: None,
         today: Date::ZERO,

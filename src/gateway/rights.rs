@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
@@ -91,15 +91,13 @@ pub(super) async fn give(
 
 /// The receipt for a request. Source: GDPR Art. 12(3).
 pub(super) fn receipt(right: Right, taken: &RequestReceipt) -> Map<String, Value> {
-    let answered_by =
-        taken.received_at.to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_add(1.month());
     let mut document = Map::new();
     document.insert("receipt".into(), json!(taken.id));
     document.insert("right".into(), json!(right.as_str()));
     document.insert("received_at".into(), json!(format!("{:.0}", taken.received_at)));
     document.insert(
         "answer_by".into(),
-        json!(answered_by.map(|at| at.date().to_string()).unwrap_or_default()),
+        json!(taken.answer_by().map(|day| day.to_string()).unwrap_or_default()),
     );
     document.insert("in_force".into(), json!(right.is_in_force_at_once()));
     document

@@ -1,12 +1,10 @@
 //! The request's target: judged once, and forwarded byte for byte as it was judged.
 //!
-//! Nothing is normalised, because what one reader normalises another reads differently: a target
-//! that could be read in two ways is refused. Source: RFC 3986 §2.2–2.4, §6; RFC 9110 §17.3.
+//! A target that could be read in two ways is refused; see [`target`](crate::policy::target).
 
 use std::sync::Arc;
 
 use http::{Method, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fault::RequestFault;
 use super::returned::Opener;
@@ -14,13 +12,8 @@ use crate::action::pseudonym::is_token;
 use crate::decide::RouteMatch;
 use crate::policy::Policy;
 use crate::policy::model::{Locator, QueryParameter, Route, Segment};
+use crate::policy::target::{LONGEST, encoded, is_segment, pair, segments};
 use crate::terms::{DataSubject, Personal};
-
-/// Longest path and query, each, in bytes. Longer ones are refused before they are looked at.
-const LONGEST: usize = 8 * 1024;
-
-/// What is encoded of an opened value: all but what every reader leaves alone. Source: RFC 3986 §2.3.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A target that can be read in one way only. It holds personal values, so it does not print.
 pub(super) struct Target {
@@ -66,27 +59,10 @@ impl Target {
         if path.len() > LONGEST || query.is_some_and(|query| query.len() > LONGEST) {
             return Err(RequestFault::Path);
         }
-        let rest = path.strip_prefix('/').ok_or(RequestFault::Path)?;
-        let mut segments = Vec::new();
-        if !rest.is_empty() {
-            let mut raw = rest.split('/').peekable();
-            while let Some(segment) = raw.next() {
-                // One empty segment at the end is a trailing slash: another path, and no ambiguity.
-                if segment.is_empty() && raw.peek().is_some() {
-                    return Err(RequestFault::Path);
-                }
-                segments.push(decode(segment, is_segment_byte).ok_or(RequestFault::Path)?);
-            }
-        }
-        if segments.iter().any(|segment| segment == "." || segment == "..") {
-            return Err(RequestFault::Path);
-        }
+        let segments = segments(path).ok_or(RequestFault::Path)?;
         let mut parameters = Vec::new();
-        for pair in query.iter().flat_map(|query| query.split('&')) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name, is_query_byte).filter(|name| !name.is_empty());
-            let value = decode(value, is_query_byte).ok_or(RequestFault::Query)?;
-            let name = name.ok_or(RequestFault::Query)?;
+        for raw in query.iter().flat_map(|query| query.split('&')) {
+            let (name, value) = pair(raw).ok_or(RequestFault::Query)?;
             let value = Personal::new(Arc::from(value));
             parameters.push(Parameter { name, value, is_token: false });
         }
@@ -210,57 +186,6 @@ impl Target {
         }
         found
     }
-}
-
-/// Whether an opened value can stand as one segment of a path, and be read in one way only.
-fn is_segment(text: &str) -> bool {
-    !matches!(text, "" | "." | "..")
-        && text.bytes().all(|byte| !byte.is_ascii_control() && !b"/\\%;?#".contains(&byte))
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
-}
-
-/// Decodes one segment, name or value; `None` where it could be read in two ways.
-fn decode(raw: &str, is_plain: impl Fn(u8) -> bool) -> Option<String> {
-    let bytes = raw.as_bytes();
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'%' {
-            let hex =
-                raw.get(at + 1..at + 3).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            let decoded = u8::from_str_radix(hex, 16).ok()?;
-            if !may_be_encoded(decoded) {
-                return None;
-            }
-            at += 3;
-        } else if is_plain(byte) {
-            at += 1;
-        } else {
-            return None;
-        }
-    }
-    percent_decode_str(raw).decode_utf8().ok().map(std::borrow::Cow::into_owned)
-}
-
-/// Bytes that have one meaning when they come percent-encoded. A letter needs no encoding, and who
-/// encodes one wants two readers to disagree; a separator or a percent sign that is decoded twice
-/// changes the path; control characters end up in logs and headers.
-fn may_be_encoded(byte: u8) -> bool {
-    !byte.is_ascii_control() && !byte.is_ascii_alphanumeric() && !b"-._~/\\%;?#".contains(&byte)
-}
-
-/// Bytes of a path segment that stand for themselves. Source: RFC 3986 §3.3, without `;`, which
-/// some backends read as the start of a parameter.
-fn is_segment_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
-}
-
-/// Bytes of a name or value that stand for themselves. Without `;`, an old separator, and `+`,
-/// which is a blank to some readers and a plus to others.
-fn is_query_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$'()*,:@/?[]".contains(&byte)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::service::service_fn;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
@@ -26,20 +26,21 @@ use super::pace::Pace;
 use super::redirect::Redirect;
 use super::rights::REPORTS;
 use super::state::Gateway;
-use super::tls::{Handshake, Tls, TlsError};
+use super::tls::{Authorities, Handshake, Tls, TlsError};
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use super::{respond, service};
-use crate::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
+use crate::admin::{Access, AdminState, ChangeDrain, Reporting, admin_router, metrics_router};
 use crate::config::{self, Config, JwksSource, Listen, LogTarget};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
+use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{EmbeddedRegisters, FedRegisters, Registers, RegistersUnavailable};
+use crate::registers::{FedRegisters, RegisterStore, Registers, RegistersUnavailable};
 
 /// Why the gateway did not start. Nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -123,9 +124,10 @@ pub struct Running {
 
 /// What runs on stores of our own.
 struct Embedded {
-    registers: Arc<EmbeddedRegisters>,
+    registers: Arc<RegisterStore>,
     feed: Option<Feed>,
     index: Arc<SubjectIndex>,
+    reports: Arc<Reporting>,
 }
 
 /// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
@@ -157,7 +159,7 @@ impl Gateway {
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let policy = policy(&config.rules)?;
         let metrics = Arc::new(Metrics::new());
-        let registers = Arc::new(EmbeddedRegisters::open(&config.registers)?);
+        let registers = Arc::new(RegisterStore::embedded(&config.registers)?);
         let keys = KeyRing::open(&config.key_ring)?;
         let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
         let index = subject_index(&config.ledger, &keys)?;
@@ -165,7 +167,7 @@ impl Gateway {
         let checkpoints = checkpoints(&config, &policy, &ledger, &metrics)?;
         let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
         let answering: Arc<dyn Registers> = match &feed {
-            None => Arc::<EmbeddedRegisters>::clone(&registers),
+            None => Arc::<RegisterStore>::clone(&registers),
             Some(feed) => {
                 // Before the first request, so that a start does not refuse what a run would not.
                 feed.read(&policy, &mut None);
@@ -173,7 +175,9 @@ impl Gateway {
             }
         };
         let stores = Stores { registers: answering, ledger };
-        let embedded = Embedded { registers, feed, index };
+        let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
+        let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
+        let embedded = Embedded { registers, feed, index, reports: Arc::new(reports) };
         let mut running = Self::start_on(config, policy, stores, Some(embedded), metrics).await?;
         if let Some(checkpoints) = checkpoints {
             running.upkeep.spawn(Arc::clone(&checkpoints).keep_signing());
@@ -214,7 +218,13 @@ impl Gateway {
             return Err(StartError::PlaintextUpstream(name.to_string()));
         }
         let versions = super::tls::versions(policy.tls.only_1_3);
-        let tls = Tls::new(&config.certificates, config.client_ca.as_deref(), versions)?;
+        let authorities = Authorities {
+            recipients: config.client_ca.as_deref(),
+            callers: config.admin.client_ca.as_deref(),
+        };
+        let tls = Tls::new(&config.certificates, authorities, versions)?;
+        let backends = config.upstreams.iter().map(|(id, at)| (id.clone(), at.url.to_string()));
+        let origins = Origins::new(backends, tls.names.hosts());
         let keys = Arc::new(KeyRing::open(&config.key_ring)?);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -242,6 +252,7 @@ impl Gateway {
             keys,
             upstreams,
             names: tls.names.clone(),
+            origins,
             limits: config.limits,
             waits: Waits::default(),
             metrics: Arc::clone(&metrics),
@@ -264,7 +275,7 @@ impl Gateway {
             upkeep.spawn(issuer.keep_fresh());
         }
         let is_stopping = Arc::new(AtomicBool::new(false));
-        if let Some(Embedded { registers, feed, index }) = embedded {
+        if let Some(Embedded { registers, feed, index, reports }) = embedded {
             upkeep.spawn(keep_settling(Arc::clone(&registers), index));
             if let Some(feed) = feed {
                 upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
@@ -278,8 +289,8 @@ impl Gateway {
                 ledger,
                 drain: Arc::new(drain),
                 metrics: Arc::clone(&metrics),
-                tokens: Arc::new(config.admin_tokens),
-                hosts: tls.names.hosts().into(),
+                access: Arc::new(Access::new(config.admin, tls.names.hosts())),
+                reports,
                 stopping: Arc::clone(&is_stopping),
             };
             upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));
@@ -496,17 +507,21 @@ fn routed(
 ) -> impl Future<Output = usize> + use<> {
     let inner = door.clone();
     door.clone().accept(listener, move |stream, _: SocketAddr| {
-        let (door, tls) = (inner.clone(), tls.clone());
-        let service = TowerToHyperService::new(router.clone());
+        let (door, tls, router) = (inner.clone(), tls.clone(), router.clone());
         async move {
             match tls {
-                None => door.http(stream, false, service).await,
+                None => door.http(stream, false, TowerToHyperService::new(router)).await,
                 Some(tls) => {
                     let Some(stream) = service::handshake(&door, &tls, stream).await else {
                         return;
                     };
-                    let is_http2 = Handshake::of(&stream).is_http2;
-                    door.http(stream, is_http2, service).await;
+                    let Handshake { is_http2, certificate, .. } = Handshake::of(&stream);
+                    // What the handshake proved stands beside each request of the connection.
+                    let router = match certificate {
+                        Some(names) => router.layer(Extension(names)),
+                        None => router,
+                    };
+                    door.http(stream, is_http2, TowerToHyperService::new(router)).await;
                 }
             }
         }

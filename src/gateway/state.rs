@@ -13,6 +13,7 @@ use crate::config::Limits;
 use crate::identity::Identifier;
 use crate::keys::KeyRing;
 use crate::ledger::Ledger;
+use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::Policy;
 use crate::registers::Registers;
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub(super) upstreams: Upstreams,
     /// Hosts that are served.
     pub(super) names: Names,
+    /// Where backends and the gateway itself are, for links.
+    pub(super) origins: Origins,
     pub(super) limits: Limits,
     /// How long backends take to know nobody.
     pub(super) waits: Waits,

@@ -63,7 +63,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 pub(super) struct Tls {
     /// For clients of the API.
     pub(super) public: Arc<ServerConfig>,
-    /// For the admin listener: the same certificates, and no client certificates.
+    /// For the admin listener: the same certificates, and its own authorities of clients.
     pub(super) admin: Arc<ServerConfig>,
     /// The names in the certificates.
     pub(super) names: Names,
@@ -73,7 +73,7 @@ impl Tls {
     /// Reads certificates and authorities.
     pub(super) fn new(
         certificates: &[CertificateFiles],
-        client_ca: Option<&Path>,
+        authorities: Authorities<'_>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> Result<Self, TlsError> {
         let provider = provider();
@@ -93,37 +93,49 @@ impl Tls {
             resolver.0.push((own, Arc::new(pair)));
         }
         let resolver = Arc::new(resolver);
-        let public = {
-            let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-                .with_protocol_versions(versions)
-                .map_err(TlsError::Versions)?;
-            let builder = match client_ca {
-                None => builder.with_no_client_auth(),
-                Some(file) => {
-                    let unusable = |error| TlsError::ClientAuthorities(file.to_owned(), error);
-                    let verifier = WebPkiClientVerifier::builder_with_provider(
-                        Arc::new(roots(file)?),
-                        Arc::clone(&provider),
-                    )
-                    .allow_unauthenticated()
-                    .build()
-                    .map_err(|error| unusable(error.into()))?;
-                    builder.with_client_cert_verifier(verifier)
-                }
-            };
-            let resolver: Arc<dyn ResolvesServerCert> = Arc::<ByName>::clone(&resolver);
-            let mut config = builder.with_cert_resolver(resolver);
-            config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-            config
-        };
-        let mut admin = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .map_err(TlsError::Versions)?
-            .with_no_client_auth()
-            .with_cert_resolver(resolver);
-        admin.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-        Ok(Self { public: Arc::new(public), admin: Arc::new(admin), names })
+        let listener = |clients| listener(&provider, clients, versions, &resolver);
+        let (public, admin) = (listener(authorities.recipients)?, listener(authorities.callers)?);
+        Ok(Self { public, admin, names })
     }
+}
+
+/// Authorities of client certificates, of each listener its own: a recipient's certificate opens no
+/// admin API. `None`: no certificate is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Authorities<'a> {
+    /// Of those who are disclosed to.
+    pub(super) recipients: Option<&'a Path>,
+    /// Of those who call the admin API.
+    pub(super) callers: Option<&'a Path>,
+}
+
+fn listener(
+    provider: &Arc<CryptoProvider>,
+    client_ca: Option<&Path>,
+    versions: &[&'static SupportedProtocolVersion],
+    resolver: &Arc<ByName>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(versions)
+        .map_err(TlsError::Versions)?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let unusable = |error| TlsError::ClientAuthorities(file.to_owned(), error);
+            let verifier = WebPkiClientVerifier::builder_with_provider(
+                Arc::new(roots(file)?),
+                Arc::clone(provider),
+            )
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| unusable(error.into()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let resolver: Arc<dyn ResolvesServerCert> = Arc::<ByName>::clone(resolver);
+    let mut config = builder.with_cert_resolver(resolver);
+    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+    Ok(Arc::new(config))
 }
 
 /// Authorities from a PEM file; all of them must be usable.

@@ -20,6 +20,7 @@ impl KeyRing {
             recipient: "ledger",
             purpose: "",
             extra: "",
+            period: "",
         };
         self.versions()
             .rev()

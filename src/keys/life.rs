@@ -214,6 +214,7 @@ mod tests {
         recipient: "help-desk",
         purpose: "",
         extra: "",
+        period: "",
     };
 
     fn version(number: u32) -> NonZeroU32 {

@@ -202,6 +202,7 @@ mod tests {
         recipient: "help-desk",
         purpose: "",
         extra: "",
+        period: "",
     };
 
     #[test]

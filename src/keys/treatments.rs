@@ -8,14 +8,16 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::KeyRing;
+use crate::action::link::ReadsLinks;
 use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, TokenKeys, Use};
-use crate::action::{Action, Period, Treatment};
-use crate::decide::Adjustment;
+use crate::action::{Action, Link, Period, Treatment};
+use crate::decide::{Adjustment, Permit};
 use crate::minimize::Treatments;
-use crate::policy::model::{Category, Derivation};
+use crate::minimize::link::{Links, Origins};
+use crate::policy::Policy;
+use crate::policy::model::{Category, Derivation, Form, QueryParameter};
 use crate::policy::plan::Cell;
-use crate::policy::{Plan, Policy};
-use crate::terms::{CategoryId, Personal, RecipientId};
+use crate::terms::{CategoryId, Personal, PurposeId, RecipientId};
 
 /// Derived keys kept at a time. A policy has a few dozen domains; daily ones come anew each day, and
 /// the whole store is dropped when it is full, so that yesterday's do not stay for ever.
@@ -32,34 +34,92 @@ struct DerivedKey {
     used_for: Use,
     policy: Arc<str>,
     category: CategoryId,
+    scope: Scope,
     recipient: RecipientId,
+    purpose: String,
     extra: String,
+    period: String,
+}
+
+/// What a domain may depend on beside the member: who gets it, what for, in which case and answer.
+struct Disclosure<'a> {
+    policy: &'a Arc<str>,
+    recipient: &'a RecipientId,
+    purposes: &'a [PurposeId],
+    case: Option<&'a str>,
+    decision: &'a str,
+    today: Date,
 }
 
 impl KeyRing {
-    /// The plan's actions with their keys, tightened by what the subjects' gates adjusted: one
-    /// treatment for each cell, by its position.
+    /// The actions of the permit's plan with their keys, tightened by what the subjects' gates
+    /// adjusted: one treatment for each cell, by its position.
     #[must_use]
     pub fn treatments(
         &self,
-        policy: &Policy,
-        plan: &Plan,
+        permit: &Permit,
         adjustments: &[Adjustment],
+        origins: &Arc<Origins>,
         now: Timestamp,
     ) -> Treatments {
-        let for_whom = (&policy.id, &plan.recipient);
-        self.treat(for_whom, &policy.categories, &plan.cells, adjustments, now)
+        let (policy, plan) = (permit.policy(), permit.plan());
+        let disclosure = Disclosure {
+            policy: &policy.id,
+            recipient: &plan.recipient,
+            purposes: &plan.purposes,
+            case: permit.case().map(|case| &*case.id),
+            decision: permit.decision().as_str(),
+            today: Offset::UTC.to_datetime(now).date(),
+        };
+        let treatments = self.treat(&disclosure, &policy.categories, &plan.cells, adjustments);
+        if plan.cells.iter().all(|cell| cell.form != Form::Link) {
+            return treatments;
+        }
+        let links: Arc<dyn ReadsLinks> =
+            Arc::new(Links::new(Arc::clone(policy), Arc::clone(origins)));
+        let cursors = self.cursors(&disclosure, policy);
+        let linked = |(cell, treatment): (&Cell, &Treatment)| {
+            let mut treatment = treatment.clone();
+            if cell.form == Form::Link {
+                let own = cell.category.iter().map(|id| (id.clone(), treatment.clone()));
+                let values = cursors.iter().cloned().chain(own).collect();
+                treatment.link = Some(Arc::new(Link::new(Arc::clone(&links), values)));
+            }
+            treatment
+        };
+        plan.cells.iter().zip(treatments.iter()).map(linked).collect()
+    }
+
+    /// What seals each cursor that some route takes back, by its domain.
+    fn cursors(
+        &self,
+        disclosure: &Disclosure<'_>,
+        policy: &Policy,
+    ) -> Vec<(CategoryId, Treatment)> {
+        let of_routes = policy.routes.iter().flat_map(|route| route.query.values());
+        let sealed = of_routes.filter_map(|parameter| match parameter {
+            QueryParameter::Sealed { domain } => Some(domain),
+            QueryParameter::Open | QueryParameter::Category(_) => None,
+        });
+        let seals = |domain: &CategoryId| {
+            let (action, today) = (Action::Token, disclosure.today);
+            let key = self.key_for(&action, disclosure, domain, Scope::Recipient);
+            let canonical = Canonical::default();
+            let treatment =
+                Treatment { action, key, opens: None, link: None, canonical, groups: None, today };
+            (domain.clone(), treatment)
+        };
+        sealed.map(seals).collect()
     }
 
     fn treat(
         &self,
-        (policy, recipient): (&Arc<str>, &RecipientId),
+        disclosure: &Disclosure<'_>,
         categories: &BTreeMap<CategoryId, Category>,
         cells: &[Cell],
         adjustments: &[Adjustment],
-        now: Timestamp,
     ) -> Treatments {
-        let today = Offset::UTC.to_datetime(now).date();
+        let today = disclosure.today;
         let treatment = |(position, cell): (usize, &Cell)| {
             // An adjustment can only tighten: it is joined to the plan's action, never put in its place.
             let action = adjustments
@@ -79,8 +139,8 @@ impl KeyRing {
                 Some(Derivation::Sealed { domain }) => Some(domain),
                 Some(Derivation::CountEach) | None => category.map(|(id, _)| id),
             };
-            let key = domain.and_then(|id| self.key_for(&action, (policy, recipient), id, today));
-            Treatment { action, key, opens: None, canonical, groups, today }
+            let key = domain.and_then(|id| self.key_for(&action, disclosure, id, cell.scope));
+            Treatment { action, key, opens: None, link: None, canonical, groups, today }
         };
         cells.iter().enumerate().map(treatment).collect()
     }
@@ -116,22 +176,26 @@ impl KeyRing {
                 recipient: recipient.as_str(),
                 purpose: "",
                 extra: "",
+                period: "",
             })
         };
         let canonical = policy.categories.get(category).map(|found| found.canonical);
         TokenKeys::new(canonical.unwrap_or_default(), issued_to.iter().flat_map(of).collect())
     }
 
-    /// The key that an action needs; `None` for an action that needs none.
+    /// The key that an action needs; `None` for an action that needs none, and where what the scope
+    /// ends with is not known: the value is blanked then.
     fn key_for(
         &self,
         action: &Action,
-        (policy, recipient): (&Arc<str>, &RecipientId),
+        disclosure: &Disclosure<'_>,
         category: &CategoryId,
-        today: Date,
+        scope: Scope,
     ) -> Option<Arc<DomainKey>> {
         let (used_for, period) = match action {
             Action::Pseudonym(period) => (Use::Pseudonym, *period),
+            // A token is opened on its way in, where nobody knows the answer that it came with.
+            Action::Token if scope != Scope::Recipient => return None,
             Action::Token => (Use::Token, Period::Unlimited),
             Action::Fpe => (Use::Fpe, Period::Unlimited),
             Action::Keep
@@ -150,41 +214,56 @@ impl KeyRing {
             | Action::Drop
             | Action::Refuse => return None,
         };
+        let extra = match scope {
+            Scope::Recipient | Scope::RecipientAndPurpose => "",
+            Scope::Case | Scope::CaseAndPurpose => disclosure.case?,
+            Scope::Response => disclosure.decision,
+        };
+        let purposes = if scope.by_purpose() { disclosure.purposes } else { &[] };
+        let purposes: Vec<&str> = purposes.iter().map(PurposeId::as_str).collect();
         let name = DerivedKey {
             used_for,
-            policy: Arc::clone(policy),
+            policy: Arc::clone(disclosure.policy),
             category: category.clone(),
-            recipient: recipient.clone(),
-            extra: extra(period, today),
+            scope,
+            recipient: disclosure.recipient.clone(),
+            purpose: purposes.join("+"),
+            extra: extra.to_owned(),
+            period: in_words(period, disclosure.today),
         };
+        // Nobody asks for the key of one answer again: kept, it would push out those of others.
+        if scope == Scope::Response {
+            return Some(Arc::new(self.derive(&name)));
+        }
         // A panic elsewhere cannot leave a key half derived: entries are only ever put in whole.
         let mut keys = self.derived.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = keys.get(&name) {
             return Some(Arc::clone(key));
         }
-        let scope = match period {
-            Period::Unlimited => Scope::Recipient,
-            Period::Year | Period::Month | Period::Week | Period::Day => Scope::RecipientAndPeriod,
-        };
-        let key = Arc::new(self.key(&Domain {
-            used_for,
-            policy,
-            category: category.as_str(),
-            scope,
-            recipient: recipient.as_str(),
-            purpose: "",
-            extra: &name.extra,
-        }));
+        let key = Arc::new(self.derive(&name));
         if keys.len() >= DERIVED_KEYS {
             keys.clear();
         }
         keys.insert(name, Arc::clone(&key));
         Some(key)
     }
+
+    fn derive(&self, name: &DerivedKey) -> DomainKey {
+        self.key(&Domain {
+            used_for: name.used_for,
+            policy: &name.policy,
+            category: name.category.as_str(),
+            scope: name.scope,
+            recipient: name.recipient.as_str(),
+            purpose: &name.purpose,
+            extra: &name.extra,
+            period: &name.period,
+        })
+    }
 }
 
 /// The period as it enters the derivation, in UTC. Part of the format: it can never change.
-fn extra(period: Period, today: Date) -> String {
+fn in_words(period: Period, today: Date) -> String {
     let (year, month, day) = (today.year(), today.month(), today.day());
     match period {
         Period::Unlimited => String::new(),
@@ -217,8 +296,10 @@ mod tests {
             category: category.map(CategoryId::from),
             of: None,
             action,
+            scope: Scope::Recipient,
             needs: vec![],
             derived: None,
+            form: Form::Value,
             sensitive: false,
             decided_by: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
             because: "release".to_owned(),
@@ -240,8 +321,16 @@ mod tests {
         let categories = ["account.id", "online.device_id"]
             .map(|id| (CategoryId::from(id), Category::default()))
             .into();
-        let recipient = RecipientId::from(recipient);
-        ring.treat((&"webllet".into(), &recipient), &categories, cells, adjustments, at(now))
+        let purposes = ["fraud.investigate".into(), "service.support".into()];
+        let disclosure = Disclosure {
+            policy: &"webllet".into(),
+            recipient: &recipient.into(),
+            purposes: &purposes[1..],
+            case: Some("C-1"),
+            decision: "d_1",
+            today: Offset::UTC.to_datetime(at(now)).date(),
+        };
+        ring.treat(&disclosure, &categories, cells, adjustments)
     }
 
     fn c1(treatment: &Treatment) -> (String, Applied) {
@@ -286,7 +375,7 @@ mod tests {
         ];
         for (period, time, expected) in cases {
             let today = Offset::UTC.to_datetime(at(time)).date();
-            assert_eq!(extra(period, today), expected, "{period:?} {time}");
+            assert_eq!(in_words(period, today), expected, "{period:?} {time}");
         }
     }
 
@@ -298,6 +387,46 @@ mod tests {
         assert_eq!(of(NOON), r#""ps1_xi4gy2g4dfwlnbvdlx37l3w6re""#, "V6");
         assert_eq!(of("2026-11-23T00:00:00Z"), of(NOON));
         assert_ne!(of("2026-11-24T00:00:00Z"), of(NOON));
+    }
+
+    #[test]
+    fn a_scope_parts_what_it_names() {
+        let of = |scope, action: Action, case: Option<&str>, purposes: &[&str], decision: &str| {
+            let cells = [Cell { scope, ..cell(Some("account.id"), action) }];
+            let purposes: Vec<PurposeId> = purposes.iter().map(|id| (*id).into()).collect();
+            let disclosure = Disclosure {
+                policy: &"webllet".into(),
+                recipient: &"help-desk".into(),
+                purposes: &purposes,
+                case,
+                decision,
+                today: Offset::UTC.to_datetime(at(NOON)).date(),
+            };
+            let categories = [("account.id".into(), Category::default())].into();
+            c1(&ring().treat(&disclosure, &categories, &cells, &[])[0]).0
+        };
+        let pseudonym = || Action::Pseudonym(Period::Unlimited);
+        let support = &["service.support"][..];
+        let both = &["fraud.investigate", "service.support"][..];
+        let v3 = of(Scope::RecipientAndPurpose, pseudonym(), None, support, "d_1");
+        assert_eq!(v3, r#""ps1_aanzmbojvj5uov33xij2y4yrzq""#, "V3");
+        assert_ne!(of(Scope::RecipientAndPurpose, pseudonym(), None, both, "d_1"), v3);
+        let v10 = of(Scope::Case, pseudonym(), Some("C-1"), support, "d_1");
+        assert_eq!(v10, r#""ps1_b3pjcrvt3m77qoamw2ei7mq5j4""#, "V10");
+        assert_eq!(of(Scope::Case, pseudonym(), Some("C-1"), both, "d_2"), v10);
+        assert_ne!(of(Scope::Case, pseudonym(), Some("C-2"), support, "d_1"), v10);
+        let v11 = of(Scope::Response, pseudonym(), None, support, "d_1");
+        assert_eq!(v11, r#""ps1_3z5m7myv57iakow5wecl7tvzxu""#, "V11");
+        assert_ne!(of(Scope::Response, pseudonym(), None, support, "d_2"), v11);
+        let v12 = of(Scope::CaseAndPurpose, pseudonym(), Some("C-1"), both, "d_1");
+        assert_eq!(v12, r#""ps1_3ppb23cxvsxbjf4eswjf3rgseq""#, "V12");
+        let daily = Action::Pseudonym(Period::Day);
+        let v14 = of(Scope::Case, daily, Some("C-1"), support, "d_1");
+        assert_eq!(v14, r#""ps1_7bhnz4q4n6gqmnmydgqmoswwam""#, "V14");
+        // Without a case there is no pseudonym of one, and a token knows no scope.
+        assert_eq!(of(Scope::Case, pseudonym(), None, support, "d_1"), r#""""#);
+        assert_eq!(of(Scope::Case, Action::Token, Some("C-1"), support, "d_1"), r#""""#);
+        assert_eq!(of(Scope::Response, Action::Token, None, support, "d_1"), r#""""#);
     }
 
     #[test]

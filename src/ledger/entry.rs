@@ -249,6 +249,22 @@ pub enum Note {
         /// The policy's digest.
         policy: Digest,
     },
+    /// A call of the admin API by a known caller.
+    Call {
+        /// The caller's name in the configuration.
+        by: String,
+        /// The role by which it was theirs to make; `None`: it was not.
+        role: Option<&'static str>,
+        /// GET, POST or PUT; `-` for a word that is no method.
+        method: &'static str,
+        /// The route's template; `-` where there is none.
+        route: String,
+        /// The status answered.
+        status: u16,
+        /// Whom the answer is about; the ledger makes tags of them. Empty where the rules ask for no
+        /// index of data subjects.
+        about: Vec<DataSubject>,
+    },
     /// From here on disclosures rest on this policy.
     Policy {
         /// Its id.

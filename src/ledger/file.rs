@@ -35,6 +35,9 @@ const BATCH_RECORDS: usize = 256;
 /// requests, so that there must be a bound.
 const WAITING_ENTRIES: usize = 65_536;
 
+/// The role of people whom a call of the admin API is about.
+const LOOKED_UP: &str = "looked-up";
+
 /// Most tags in one record, some 40 KB.
 const TAGS: usize = 1024;
 
@@ -230,7 +233,10 @@ impl Ledger for FileLedger {
         &'a self,
         note: &'a Note,
     ) -> Pin<Box<dyn Future<Output = Result<u64, LedgerUnavailable>> + Send + 'a>> {
-        Box::pin(self.await_entry(record::note(note)))
+        Box::pin(async move {
+            let body = self.tagged(record::note(note), called_about(note)).await?;
+            self.await_entry(body).await
+        })
     }
 
     fn also<'a>(
@@ -378,6 +384,14 @@ fn parts(people: &[Concerned]) -> Vec<Concerned> {
         concerned.people.chunks(TAGS).map(part).collect()
     };
     people.iter().flat_map(of_one).collect()
+}
+
+/// Whom a call of the admin API is about, as far as one record has room for them.
+fn called_about(note: &Note) -> Vec<Concerned> {
+    let Note::Call { about, .. } = note else { return Vec::new() };
+    let concerned =
+        Concerned { role: LOOKED_UP.into(), categories: Vec::new(), people: about.clone() };
+    parts(&[concerned]).into_iter().take(1).collect()
 }
 
 fn writer_gone() -> LedgerUnavailable {

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::terms::{Digest, is_file_id};
 
-/// The version of the record format. 2 added `subjects`, to disclosures and as a kind, and `service`.
+/// The version of the record format. 2 added `subjects`, to disclosures and as a kind, `service`
+/// and `call`.
 const VERSION: u64 = 2;
 
 /// The members that say what happened.
@@ -121,6 +122,15 @@ pub(super) fn note(entry: &Note) -> Body {
             body.insert("service".into(), (*service).into());
             body.insert("route".into(), route.as_str().into());
             body.insert("policy".into(), policy.to_string().into());
+            body
+        }
+        Note::Call { by, role, method, route, status, about: _ } => {
+            let mut body = body("call");
+            body.insert("by".into(), file_id(by).into());
+            optional(&mut body, "role", *role);
+            body.insert("method".into(), (*method).into());
+            body.insert("route".into(), route.as_str().into());
+            body.insert("status".into(), u64::from(*status).into());
             body
         }
         Note::Policy { id, revision, digest } => {

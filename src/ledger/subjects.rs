@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::LedgerUnavailable;
+use super::people::Tag;
 use crate::action::pseudonym::{Canonical, DomainKey};
 use crate::terms::DataSubject;
 
@@ -39,7 +40,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CACHED: usize = 65_536;
 
 /// Bytes of a tag: 128 bits, so that two people never share one.
-const TAG_BYTES: usize = 16;
+const TAG_BYTES: usize = size_of::<Tag>();
+
+/// Rows that are read at a time by whoever reads all of them: nobody who writes waits for longer.
+const ROWS: u32 = 1000;
 
 /// The keys of the index under one version of the key ring.
 pub struct IndexKey {
@@ -51,6 +55,7 @@ pub struct IndexKey {
 
 /// The index of one ledger.
 pub struct SubjectIndex {
+    path: PathBuf,
     /// Newest first.
     keys: Vec<IndexKey>,
     store: Mutex<Store>,
@@ -70,15 +75,22 @@ pub(super) struct Secret(Zeroizing<[u8; 32]>);
 impl Secret {
     /// The person's tag in records of this month (`2026-11`).
     pub(super) fn tag(&self, month: &str) -> String {
+        let mut tag = String::with_capacity(2 + 2 * TAG_BYTES);
+        tag.push_str("t_");
+        for byte in self.tag_bytes(month) {
+            let _ = write!(tag, "{byte:02x}");
+        }
+        tag
+    }
+
+    /// The bytes of [`tag`](Self::tag).
+    pub(super) fn tag_bytes(&self, month: &str) -> Tag {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice())
             .expect("HMAC takes keys of any length");
         mac.update(b"ledger-tag");
         mac.update(month.as_bytes());
-        let mut tag = String::with_capacity(2 + 2 * TAG_BYTES);
-        tag.push_str("t_");
-        for byte in &mac.finalize().into_bytes()[..TAG_BYTES] {
-            let _ = write!(tag, "{byte:02x}");
-        }
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&mac.finalize().into_bytes()[..TAG_BYTES]);
         tag
     }
 }
@@ -108,7 +120,7 @@ impl SubjectIndex {
         drop(file);
         let connection = connect(&path).map_err(unusable)?;
         let store = Store { connection, version: -1, cache: HashMap::new() };
-        Ok(Self { keys, store: Mutex::new(store) })
+        Ok(Self { path, keys, store: Mutex::new(store) })
     }
 
     /// The tags of `people` in records of this month, in their order. Whoever has no secret gets one,
@@ -138,11 +150,37 @@ impl SubjectIndex {
             .ok_or_else(|| LedgerUnavailable("a secret was lost".into()))
     }
 
+    /// Whether anything of the person can still be found in the ledger.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn knows(&self, person: &DataSubject) -> Result<bool, LedgerUnavailable> {
+        Ok(self.secret(person)?.is_some())
+    }
+
     /// The person's secret; `None` for somebody of whom nothing is in the ledger any more, or ever was.
     pub(super) fn secret(&self, person: &DataSubject) -> Result<Option<Secret>, LedgerUnavailable> {
         let mut store = self.store();
         let transaction = store.connection.transaction().map_err(unusable)?;
         Ok(self.find(&transaction, person).map_err(unusable)?.map(|(secret, _)| secret))
+    }
+
+    /// Tells `look` every secret there is, in no order that means anything. Whose it is nobody can say.
+    pub(super) fn each_secret(
+        &self,
+        look: &mut dyn FnMut(&Secret),
+    ) -> Result<(), LedgerUnavailable> {
+        let connection = connect(&self.path).map_err(unusable)?;
+        let mut reached = String::new();
+        loop {
+            let rows = rows_after(&connection, &reached).map_err(unusable)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            reached.clone_from(last);
+            for (_, wrapped) in &rows {
+                let secret = self.keys.iter().find_map(|key| unwrap(key, wrapped));
+                look(&secret.ok_or(IndexError::Garbage).map_err(unusable)?);
+            }
+        }
     }
 
     /// Shreds the person's secret: their records cannot be told from others' any more. Durable on
@@ -278,6 +316,17 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
     Ok(connection)
 }
 
+/// The next rows, with what is wrapped in them.
+fn rows_after(
+    connection: &Connection,
+    reached: &str,
+) -> Result<Vec<(String, String)>, rusqlite::Error> {
+    let query = "SELECT row, secret FROM secrets WHERE row > ?1 ORDER BY row LIMIT ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    let rows = statement.query_map((reached, ROWS), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
 fn row(key: &IndexKey, person: &DataSubject) -> Option<String> {
     key.rows.pseudonym(Canonical::Text, person.expose())
 }
@@ -344,6 +393,7 @@ mod tests {
                 recipient: "",
                 purpose: "",
                 extra: "",
+                period: "",
             };
             DomainKey::derive(&root, &domain)
         };

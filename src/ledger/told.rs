@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use memchr::memmem;
 use serde_json::Value;
 
+use super::scan::is_gagged;
 use super::segment::{lines, numbers, path_of};
 use super::{Anchor, LedgerUnavailable, SubjectIndex};
 use crate::terms::{DataSubject, Digest};
@@ -109,7 +110,7 @@ pub fn about(
             && let Some(categories) = concerned.get(&sequence)
         {
             let record = parse(line)?;
-            if !is_gagged(&record, now) {
+            if !is_silent(&record, now) {
                 found.insert(sequence, told(&record, sequence, categories.clone()));
             }
         }
@@ -120,15 +121,9 @@ pub fn about(
     Ok(ToldToOthers { disclosures: found.into_values().collect(), up_to })
 }
 
-/// An order may forbid to tell the person until a moment. One whose moment cannot be read is one.
-fn is_gagged(record: &Value, now: Timestamp) -> bool {
-    match record.get("gag_until") {
-        None => false,
-        Some(until) => {
-            let until = until.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-            until.is_none_or(|until| now < until)
-        }
-    }
+fn is_silent(record: &Value, now: Timestamp) -> bool {
+    let until = record.get("gag_until").map(|until| until.as_str().unwrap_or_default());
+    is_gagged(until, now)
 }
 
 fn told(record: &Value, sequence: u64, categories: BTreeMap<String, String>) -> Told {

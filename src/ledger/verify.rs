@@ -50,6 +50,8 @@ pub struct Verification {
     pub records: u64,
     /// The last one: note it elsewhere. Number 0 where there is none.
     pub head: Anchor,
+    /// The root of the Merkle tree over them.
+    pub root: Digest,
     /// Bytes of a record that the running gateway is writing just now.
     pub unfinished_bytes: u64,
 }
@@ -258,7 +260,7 @@ pub fn verify_signed(
         return Err(VerifyError::EndsBeforeAnchor { sequence, last: head.sequence });
     }
     let head = Anchor { sequence: head.sequence, hash: head.hash };
-    Ok(Verification { records: head.sequence, head, unfinished_bytes })
+    Ok(Verification { records: head.sequence, head, root: kept.tree.root(), unfinished_bytes })
 }
 
 /// What was kept elsewhere, compared with the records as they pass.

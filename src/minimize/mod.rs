@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod json;
+pub mod link;
 pub mod picture;
 mod strict;
 
@@ -185,7 +186,8 @@ impl MalformedKind {
 pub struct Tally {
     /// How often each cell was met in released parts, by [`CellId`](crate::policy::CellId).
     pub cells: Vec<u64>,
-    /// How many values got a placeholder because their action was not made for them.
+    /// How many values got a placeholder because their action was not made for them, and links that were
+    /// removed for what stands in them.
     pub blanked: u64,
     /// Members removed because nobody catalogued them.
     pub unlisted: u64,

@@ -167,8 +167,12 @@ pub enum Event<'a> {
     },
     /// The admin API was used.
     AdminUsed {
-        /// The name under which the configuration holds the token; `None`: no valid token.
+        /// The caller's name in the configuration; `None`: nobody known.
         by: Option<&'a str>,
+        /// The role by which it was theirs to do; `None`: it was not.
+        role: Option<&'a str>,
+        /// The method, if it is a common one.
+        method: &'a str,
         /// The route, as a template.
         route: &'a str,
         /// The status sent.
@@ -280,10 +284,10 @@ impl Event<'_> {
                 metrics.register_changes.with_label_values(&[register, change]).inc();
                 info!(register, change, "register changed");
             }
-            Self::AdminUsed { by, route, status } => {
+            Self::AdminUsed { by, role, method, route, status } => {
                 let labels = [*route, &status.to_string()];
                 metrics.admin_requests.with_label_values(&labels).inc();
-                info!(by, route, status, "admin API used");
+                info!(by, role, method, route, status, "admin API used");
             }
             Self::TlsFailed { kind } => {
                 metrics.tls_failures.with_label_values(&[kind]).inc();

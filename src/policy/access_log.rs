@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::action::pseudonym::Canonical;
+use crate::terms::CategoryId;
+
 /// How access-log fields are minimized, and how long lines are kept in which form.
 /// Source: docs/OPERATIONS.md, "Access log".
 #[derive(Clone, Debug)]
@@ -55,6 +58,24 @@ pub enum LogSource {
     UserAgent,
     /// A header, by its name in lower case.
     Header(String),
+}
+
+impl LogSource {
+    /// Whether it says the same of a request as values of this category do of a person, as far as
+    /// names tell: `header:x-device-id` is a `device.id`.
+    pub(super) fn tells(&self, category: &CategoryId, canonical: Canonical) -> bool {
+        let plain = |name: &str| name.replace(['-', '_', '.'], "").to_ascii_lowercase();
+        let whole = category.as_str();
+        let last = whole.rsplit('.').next().unwrap_or(whole);
+        match self {
+            Self::Ip => canonical == Canonical::Ip,
+            Self::UserAgent => matches!(plain(last).as_str(), "useragent" | "agent"),
+            Self::Header(name) => {
+                let name = plain(name.strip_prefix("x-").unwrap_or(name));
+                name == plain(whole) || name == plain(last)
+            }
+        }
+    }
 }
 
 impl AccessLogRules {

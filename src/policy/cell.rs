@@ -10,6 +10,7 @@ use super::model::{Field, Grant, Limit, Locator, Need, Policy, Route, Show};
 use super::plan::Cell;
 use super::{Place, RoleIndex};
 use crate::action::Action;
+use crate::action::pseudonym::Scope;
 use crate::terms::{CategoryId, PurposeId, RecipientId, Role};
 
 /// A grant that applies, with those of its purposes that are asked for.
@@ -131,8 +132,10 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
         category: Some(category.clone()),
         of,
         action: decided.action,
+        scope: scope(asked, category),
         needs: needs(asked, category, sensitive),
         derived: None,
+        form: field.form,
         sensitive,
         decided_by: decided.by,
         because: decided.because,
@@ -183,13 +186,6 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
         Show::ByConsent(among) if !among.contains(category) => return None,
         Show::ByConsent(_) => (Action::Keep, &grant.place, "what the consent lists"),
     };
-    if let Some(unenforced) = &grant.refuses {
-        return Some(Decided {
-            action: Action::Remove,
-            by: unenforced.place.clone(),
-            because: format!("not enforced yet: {}", unenforced.what),
-        });
-    }
     Some(Decided { action, by: place.clone(), because: because.to_owned() })
 }
 
@@ -229,6 +225,16 @@ fn limits<'a>(
         }
         Limit::ThirdParties { .. } | Limit::Sensitive { .. } | Limit::Minors { .. } => None,
     })
+}
+
+/// Within what pseudonyms of this field link. Over all purposes and grants that mention it, so that
+/// one more grant can only narrow it.
+fn scope(asked: &Asked<'_>, category: &CategoryId) -> Scope {
+    asked
+        .grants
+        .iter()
+        .filter(|applicable| shown(applicable.grant, category).is_some())
+        .fold(Scope::Recipient, |scope, applicable| scope.join(applicable.grant.scope))
 }
 
 /// Needs of this field alone: those of the grants that mention it, and of sensitive data.

@@ -27,7 +27,7 @@ pub const CODES: &[Code] = &[
     code("T107", "an unknown action"),
     code("T108", "an included file that is not there, or a section that stands in two files"),
     code("T110", "a category that is released to nobody"),
-    code("T111", "a category that is bound to no field"),
+    code("T111", "a category that is bound to no field, or to links that cannot hold it"),
     code("T120", "a grant that is never reached"),
     code("T121", "a purpose for which a recipient is granted nothing"),
     code("T122", "a limit that changes nothing"),
@@ -46,7 +46,7 @@ pub const CODES: &[Code] = &[
     code("T330", "a period that is missing or too long"),
     code("T331", "a period without a date from which it counts"),
     code("T401", "a pseudonym that everybody can join"),
-    code("T410", "a pseudonym of values that are few enough to be told apart by count"),
+    code("T410", "a pseudonym that can be matched: by count, or with that of the access log"),
     code("T420", "data that link or single out in combination"),
     code("T501", "a promise that no rule names, or a name that is no promise"),
 ];

@@ -5,7 +5,7 @@
 //! or a number that leaves beside it is company.
 
 use super::automaton::CompileError;
-use super::model::Route;
+use super::model::{Form, Route};
 use super::plan::Cell;
 use super::{CellId, Mark, Place, Policy, RoleIndex, Selector};
 use crate::terms::{CategoryId, CategoryPattern, RecipientId};
@@ -103,8 +103,9 @@ pub(super) fn bind(
     let companions = (0_u16..)
         .zip(cells.iter().zip(&route.fields))
         .filter(|(_, (cell, _))| alone && cell.category.is_some() && cell.action.releases())
-        // What a value says of itself would decide who is company: it is none.
-        .filter(|(_, (_, field))| !field.selector.has_filter())
+        // What a value says of itself would decide who is company: it is none. Nor is a link, which
+        // may be taken away for what stands in it.
+        .filter(|(_, (_, field))| !field.selector.has_filter() && field.form == Form::Value)
         .map(|(at, (_, field))| Companion {
             cell: CellId(at),
             in_element: route.each.as_ref().is_some_and(|each| field.selector.continues(each)),

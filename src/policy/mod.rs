@@ -26,6 +26,7 @@ mod region;
 pub mod retention;
 mod sources;
 mod syntax;
+pub mod target;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use codes::{CODES, Code};

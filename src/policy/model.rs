@@ -1,6 +1,6 @@
 //! A compiled policy, as data. Built by `compile` only; every name in it is resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -19,10 +19,10 @@ pub use super::region::{Region, RegionSources};
 pub use super::retention::{Retention, Since};
 use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
-use crate::action::pseudonym::Canonical;
+use crate::action::pseudonym::{Canonical, Scope};
 use crate::terms::{
-    CategoryId, CategoryPattern, Country, Digest, LegalBasis, Objectable, Picture, PurposeId,
-    PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
+    CategoryId, CategoryPattern, Country, DataSubject, Digest, LegalBasis, Objectable, Picture,
+    PurposeId, PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
 };
 
 /// All the rules of one privacy policy.
@@ -180,6 +180,8 @@ pub struct Recipient {
     pub phase: Option<String>,
     /// It gets only elements in which each of these members has this value.
     pub only_where: Vec<RowCondition>,
+    /// The id under which it stands in documents itself, where it is no person with a token.
+    pub party: Option<DataSubject>,
     /// Why nothing is disclosed to it by this version, if the rules demand more than is enforced.
     pub refuses: Option<Unenforced>,
     /// Where it stands.
@@ -260,6 +262,8 @@ pub struct Route {
     pub request: Option<RequestBody>,
     /// Path parameters that hold values of a category, by name. Tokens of it are opened there.
     pub path: BTreeMap<String, CategoryId>,
+    /// Path parameters that say nothing about a person.
+    pub open_path: BTreeSet<String>,
     /// Declared query parameters.
     pub query: BTreeMap<String, QueryParameter>,
     /// Members that are computed anew.
@@ -325,8 +329,19 @@ pub struct Field {
     pub of: Option<RoleIndexInRoute>,
     /// Whether an object beneath is released with everything in it.
     pub subtree: bool,
+    /// How the value stands there.
+    pub form: Form,
     /// Where it stands.
     pub place: Place,
+}
+
+/// How a value stands at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// It is what stands there.
+    Value,
+    /// It stands within a link. Several fields may speak of one link.
+    Link,
 }
 
 /// A catalogued member that is not personal.
@@ -338,6 +353,8 @@ pub struct Open {
     pub subtree: bool,
     /// Its name looks personal, and the rules say that it is about no person.
     pub not_personal: bool,
+    /// A link leaves as far as it holds nothing about a person.
+    pub form: Form,
     /// Where it stands.
     pub place: Place,
 }
@@ -386,8 +403,8 @@ pub struct Grant {
     pub phase: Option<String>,
     /// Whose tokens the recipients may send beside their own.
     pub resolves_tokens_of: Vec<RecipientId>,
-    /// Why this version withholds what the grant would show.
-    pub refuses: Option<Unenforced>,
+    /// Within what the recipients can link the pseudonyms it shows.
+    pub scope: Scope,
     /// Where it stands.
     pub place: Place,
 }

@@ -146,14 +146,14 @@ impl PathSegment {
 
 /// The rules language has two wrappers that RFC 9535 lacks.
 fn refuse_wrapper(text: &str) -> Result<(), SelectorError> {
-    let meaning = if text.starts_with("keys(") {
-        "`keys(…)`, identifiers used as member names,"
+    let message = if text.starts_with("keys(") {
+        "`keys(…)`, identifiers used as member names, is not enforced yet"
     } else if text.starts_with("url(") {
-        "`url(…)`, identifiers inside links,"
+        "`url(…)`, a link, can stand only under `fields` and `open`, as `url(SELECTOR)`"
     } else {
         return Ok(());
     };
-    Err(SelectorError { message: format!("{meaning} is not enforced yet"), column: Some(0) })
+    Err(SelectorError { message: message.to_owned(), column: Some(0) })
 }
 
 /// Refuses what jsonpath-rust does not read in the same way.
@@ -283,7 +283,7 @@ mod tests {
             ("$.a[2:2]", "selects nothing"),
             ("$.a[1:2:0]", "selects nothing"),
             ("keys($.by_user)", "not enforced yet"),
-            ("url($.link, \"/v1/{account.id}\")", "not enforced yet"),
+            ("url($.link, \"/v1/{account.id}\")", "only under `fields` and `open`"),
         ] {
             check(text, Err(reason));
         }

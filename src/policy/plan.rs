@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use super::cell;
 use super::company::{self, Bound, Companion};
-use super::model::{Derivation, Limit, Locator, Need, Region, Route, RowCondition};
+use super::model::{Derivation, Form, Limit, Locator, Need, Region, Route, RowCondition};
 use super::overlap::may_touch;
 use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
 use crate::action::Action;
+use crate::action::pseudonym::Scope;
 use crate::terms::{CategoryId, LegalBasis, PurposeId, RecipientId, Role, RouteId};
 
 /// What one recipient gets of one route for one set of purposes, before any subject was asked about.
@@ -63,10 +64,14 @@ pub struct Cell {
     pub of: Option<RoleIndex>,
     /// The join of grants and limits over all purposes.
     pub action: Action,
+    /// Within what its pseudonyms can be linked: the narrowest of the grants that mention it.
+    pub scope: Scope,
     /// Needs of this cell alone: without them the member is removed and the rest goes on.
     pub needs: Vec<Need>,
     /// The member is computed, not copied.
     pub derived: Option<Derivation>,
+    /// How the value stands at the place.
+    pub form: Form,
     /// Whether it is sensitive.
     pub sensitive: bool,
     /// The rule line that decided.
@@ -119,7 +124,8 @@ impl Plan {
         };
         let (company, companions) = company::bind(policy, route, recipient, &cells);
         for open in &route.open {
-            cells.push(beside(&open.selector, &open.place, "open", None));
+            let cell = beside(&open.selector, &open.place, "open", None);
+            cells.push(Cell { form: open.form, ..cell });
             places.push((open.selector.clone(), open.subtree));
         }
         for derived in &route.derive {
@@ -246,8 +252,10 @@ fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Der
         category: None,
         of: None,
         action,
+        scope: Scope::Recipient,
         needs: Vec::new(),
         derived,
+        form: Form::Value,
         sensitive: false,
         decided_by: place.clone(),
         because: because.to_owned(),

@@ -1,8 +1,7 @@
 //! The list of changes: what the ledger enters about the registers.
 
-use rusqlite::{Connection, params};
-
 use super::schema::StoreError;
+use super::sql::{Tables, data};
 
 /// A statement of somebody changed. Whose it is is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,39 +20,41 @@ pub struct RegisterChange {
 }
 
 pub(super) fn since(
-    connection: &Connection,
+    tables: &dyn Tables,
     number: u64,
     limit: usize,
 ) -> Result<Vec<RegisterChange>, StoreError> {
-    let mut statement = connection.prepare_cached(
+    let found = tables.rows(
         "SELECT number, at, register, change, purpose FROM changes
          WHERE number > ?1 ORDER BY number LIMIT ?2",
+        data![signed(number), i64::try_from(limit).unwrap_or(i64::MAX)],
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![signed(number), limit], |row| {
-        Ok(RegisterChange {
-            number: row.get::<_, i64>(0)?.unsigned_abs(),
-            at: row.get(1)?,
-            register: row.get(2)?,
-            change: row.get(3)?,
-            purpose: row.get(4)?,
+    found
+        .iter()
+        .map(|row| {
+            Ok(RegisterChange {
+                number: row.number(0)?.unsigned_abs(),
+                at: row.text(1)?,
+                register: row.text(2)?,
+                change: row.text(3)?,
+                purpose: row.maybe_text(4)?,
+            })
         })
-    })?;
-    Ok(found.collect::<Result<_, _>>()?)
+        .collect()
 }
 
-pub(super) fn entered(connection: &Connection) -> Result<u64, StoreError> {
-    let number: i64 = connection.query_row("SELECT number FROM entered", [], |row| row.get(0))?;
-    Ok(number.unsigned_abs())
+pub(super) fn entered(tables: &dyn Tables) -> Result<u64, StoreError> {
+    let row = tables.row("SELECT number FROM entered", data![])?;
+    Ok(row.ok_or(StoreError::Garbage("entered"))?.number(0)?.unsigned_abs())
 }
 
-pub(super) fn mark(connection: &Connection, number: u64) -> Result<(), StoreError> {
+pub(super) fn mark(tables: &dyn Tables, number: u64) -> Result<(), StoreError> {
     // It only moves on: two gateways that enter the same changes must not set each other back.
-    connection.execute("UPDATE entered SET number = max(number, ?1)", [signed(number)])?;
+    tables.execute("UPDATE entered SET number = ?1 WHERE number < ?1", data![signed(number)])?;
     Ok(())
 }
 
-/// SQLite counts in 63 bits; there are no more changes than that.
-fn signed(number: u64) -> i64 {
+/// Both stores count in 63 bits; there are no more changes than that.
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

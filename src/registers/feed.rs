@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{
-    EmbeddedRegisters, Record, RecordError, Recorded, Registers, RegistersUnavailable,
-    RequestReceipt, RightRequest, check_record,
+    Record, RecordError, Recorded, RegisterStore, Registers, RegistersUnavailable, RequestReceipt,
+    RightRequest, check_record,
 };
 use crate::policy::Policy;
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
@@ -135,7 +135,7 @@ impl ConsentFile {
     /// See [`ConsentFileError`]. Until a reading succeeds no consent is known.
     pub fn read(
         &self,
-        registers: &EmbeddedRegisters,
+        registers: &RegisterStore,
         policy: &Policy,
         now: Instant,
     ) -> Result<Reading, ConsentFileError> {
@@ -148,7 +148,7 @@ impl ConsentFile {
 
     fn read_from(
         &self,
-        registers: &EmbeddedRegisters,
+        registers: &RegisterStore,
         policy: &Policy,
         now: Instant,
     ) -> Result<Reading, ConsentFileError> {
@@ -210,7 +210,7 @@ impl ConsentFile {
 fn take(
     mut lines: impl io::BufRead,
     from: Taken,
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     policy: &Policy,
 ) -> Result<(Taken, usize), ConsentFileError> {
     let mut taken = from;
@@ -246,7 +246,7 @@ fn consent(text: &[u8], line: u64, policy: &Policy) -> Result<Record, ConsentFil
 }
 
 fn enter(
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     batch: &mut Vec<(u64, Record)>,
 ) -> Result<usize, ConsentFileError> {
     let (numbers, records): (Vec<u64>, Vec<Record>) = batch.drain(..).unzip();
@@ -264,14 +264,14 @@ fn enter(
 /// The embedded registers, with consents that a file feeds. While the file is not known, nobody's
 /// consents are.
 pub struct FedRegisters {
-    registers: Arc<EmbeddedRegisters>,
+    registers: Arc<RegisterStore>,
     file: Arc<ConsentFile>,
 }
 
 impl FedRegisters {
     /// These registers, fed by this file.
     #[must_use]
-    pub fn new(registers: Arc<EmbeddedRegisters>, file: Arc<ConsentFile>) -> Self {
+    pub fn new(registers: Arc<RegisterStore>, file: Arc<ConsentFile>) -> Self {
         Self { registers, file }
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
 use super::Recorded;
 use super::order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
-use super::read::{list, maybe_time, rows, time};
+use super::read::rows;
 use super::schema::StoreError;
+use super::sql::{Row, Tables, data};
 use super::write::{WriteError, Writer, sorted};
 use crate::terms::{Case, CategoryId, DecisionId, Digest, LegalOrder, OneTimeGrant, PurposeId};
 
@@ -21,20 +21,18 @@ const ORDER: &str =
 const CASE: &str = "SELECT id, purposes, opened_at, until, closed_at IS NOT NULL FROM cases";
 
 /// The order of this id.
-pub(super) fn order(connection: &Connection, id: &str) -> Result<Option<LegalOrder>, StoreError> {
-    let snapshot = connection.unchecked_transaction()?;
-    Ok(orders(&snapshot, &format!("{ORDER} WHERE id = ?1"), id)?.pop())
+pub(super) fn order(snapshot: &dyn Tables, id: &str) -> Result<Option<LegalOrder>, StoreError> {
+    Ok(orders(snapshot, &format!("{ORDER} WHERE id = ?1"), id)?.pop())
 }
 
 /// The case of this id.
-pub(super) fn case(connection: &Connection, id: &str) -> Result<Option<Case>, StoreError> {
-    let snapshot = connection.unchecked_transaction()?;
-    Ok(rows(&snapshot, &format!("{CASE} WHERE id = ?1"), id, case_of)?.pop())
+pub(super) fn case(snapshot: &dyn Tables, id: &str) -> Result<Option<Case>, StoreError> {
+    Ok(rows(snapshot, &format!("{CASE} WHERE id = ?1"), id, case_of)?.pop())
 }
 
 /// Orders that name `subject`.
 pub(super) fn orders_about(
-    snapshot: &Connection,
+    snapshot: &dyn Tables,
     subject: &str,
 ) -> Result<Vec<LegalOrder>, StoreError> {
     let named = "JOIN order_subjects ON order_id = id WHERE subject = ?1 ORDER BY id";
@@ -42,58 +40,58 @@ pub(super) fn orders_about(
 }
 
 /// Cases that name `subject`.
-pub(super) fn cases_about(snapshot: &Connection, subject: &str) -> Result<Vec<Case>, StoreError> {
+pub(super) fn cases_about(snapshot: &dyn Tables, subject: &str) -> Result<Vec<Case>, StoreError> {
     let named = "JOIN case_subjects ON case_id = id WHERE subject = ?1 ORDER BY id";
     rows(snapshot, &format!("{CASE} {named}"), subject, case_of)
 }
 
 /// Grants for one use that `subject` gave, used or not.
 pub(super) fn one_time_grants_of(
-    snapshot: &Connection,
+    snapshot: &dyn Tables,
     subject: &str,
 ) -> Result<Vec<OneTimeGrant>, StoreError> {
     let query = "SELECT id, purpose, recipient, granted_at, expires_at, used_by
       FROM one_time_grants WHERE subject = ?1 ORDER BY granted_at, id";
     rows(snapshot, query, subject, |row| {
         Ok(OneTimeGrant {
-            id: row.get::<_, String>(0)?.into(),
-            purpose: row.get::<_, String>(1)?.into(),
-            recipient: row.get::<_, String>(2)?.into(),
-            granted_at: time(row, 3)?,
-            expires_at: maybe_time(row, 4)?,
-            used_by: row.get::<_, Option<String>>(5)?.map(DecisionId::from),
+            id: row.text(0)?.into(),
+            purpose: row.text(1)?.into(),
+            recipient: row.text(2)?.into(),
+            granted_at: row.time(3)?,
+            expires_at: row.maybe_time(4)?,
+            used_by: row.maybe_text(5)?.map(DecisionId::from),
         })
     })
 }
 
-fn orders(snapshot: &Connection, query: &str, key: &str) -> Result<Vec<LegalOrder>, StoreError> {
+fn orders(snapshot: &dyn Tables, query: &str, key: &str) -> Result<Vec<LegalOrder>, StoreError> {
     let mut found = rows(snapshot, query, key, |row| {
         Ok(LegalOrder {
-            id: row.get::<_, String>(0)?.into(),
-            recipient: row.get::<_, String>(1)?.into(),
-            categories: list(row, 2)?.into_iter().map(Into::into).collect(),
-            from: time(row, 3)?,
-            until: time(row, 4)?,
-            gag_until: maybe_time(row, 5)?,
+            id: row.text(0)?.into(),
+            recipient: row.text(1)?.into(),
+            categories: row.list(2)?.into_iter().map(Into::into).collect(),
+            from: row.time(3)?,
+            until: row.time(4)?,
+            gag_until: row.maybe_time(5)?,
             approved_by: BTreeSet::new(),
-            lifted: row.get(6)?,
+            lifted: row.flag(6)?,
         })
     })?;
     for order in &mut found {
         let approvals = "SELECT approver FROM order_approvals WHERE order_id = ?1";
-        let approvers = rows(snapshot, approvals, &order.id, |row| Ok(row.get::<_, String>(0)?))?;
+        let approvers = rows(snapshot, approvals, &order.id, |row| row.text(0))?;
         order.approved_by = approvers.into_iter().map(Arc::from).collect();
     }
     Ok(found)
 }
 
-fn case_of(row: &Row<'_>) -> Result<Case, StoreError> {
+fn case_of(row: &Row) -> Result<Case, StoreError> {
     Ok(Case {
-        id: row.get::<_, String>(0)?.into(),
-        purposes: list(row, 1)?.into_iter().map(Into::into).collect(),
-        opened_at: time(row, 2)?,
-        until: maybe_time(row, 3)?,
-        closed: row.get(4)?,
+        id: row.text(0)?.into(),
+        purposes: row.list(1)?.into_iter().map(Into::into).collect(),
+        opened_at: row.time(2)?,
+        until: row.maybe_time(3)?,
+        closed: row.flag(4)?,
     })
 }
 
@@ -122,14 +120,14 @@ impl Writer<'_> {
         if let Some(known) = self.content_of("orders", &record.id)? {
             return if known == content { Ok(false) } else { Err(WriteError::Invalid("id")) };
         }
-        self.transaction.execute(
+        self.tables.execute(
             "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL)",
-            params![
-                record.id,
+            data![
+                &record.id,
                 content,
                 record.recipient.as_str(),
-                record.authority,
-                record.kind,
+                &record.authority,
+                record.kind.as_ref(),
                 document,
                 categories,
                 from,
@@ -138,9 +136,9 @@ impl Writer<'_> {
             ],
         )?;
         for subject in &record.subjects {
-            self.transaction.execute(
-                "INSERT OR IGNORE INTO order_subjects VALUES (?1, ?2)",
-                params![record.id, subject.expose()],
+            self.tables.execute(
+                "INSERT INTO order_subjects VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                data![&record.id, subject.expose().as_ref()],
             )?;
         }
         Ok(true)
@@ -156,17 +154,17 @@ impl Writer<'_> {
             Some(known) if known != content => return Err(WriteError::Invalid("id")),
             Some(_) => false,
             None => {
-                self.transaction.execute(
+                self.tables.execute(
                     "INSERT INTO cases VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
-                    params![record.id, content, purposes, opened, until],
+                    data![&record.id, content, purposes, opened, until],
                 )?;
                 true
             }
         };
         for subject in &record.subjects {
-            let added = self.transaction.execute(
-                "INSERT OR IGNORE INTO case_subjects VALUES (?1, ?2)",
-                params![record.id, subject.expose()],
+            let added = self.tables.execute(
+                "INSERT INTO case_subjects VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                data![&record.id, subject.expose().as_ref()],
             )?;
             changed |= added > 0;
         }
@@ -184,9 +182,9 @@ impl Writer<'_> {
         if let Some(known) = self.content_of("one_time_grants", &record.id)? {
             return if known == content { Ok(false) } else { Err(WriteError::Invalid("id")) };
         }
-        self.transaction.execute(
+        self.tables.execute(
             "INSERT INTO one_time_grants VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL)",
-            params![record.id, content, subject, purpose, recipient, granted, expires],
+            data![&record.id, content, subject.as_ref(), purpose, recipient, granted, expires],
         )?;
         Ok(true)
     }
@@ -198,14 +196,15 @@ impl Writer<'_> {
         decision: &DecisionId,
     ) -> Result<bool, WriteError> {
         for id in ids {
-            let count = self.transaction.execute(
+            let count = self.tables.execute(
                 "UPDATE one_time_grants SET used_at = ?2, used_by = ?3
                  WHERE id = ?1 AND used_by IS NULL",
-                params![id.as_ref(), self.now.to_string(), decision.as_str()],
+                data![id.as_ref(), self.now, decision.as_str()],
             )?;
             if count == 0 {
                 return Ok(false);
             }
+            self.touch_all("SELECT subject FROM one_time_grants WHERE id = ?1", id)?;
             self.changed(true, "one-time-grant", "used", None)?;
         }
         Ok(true)
@@ -216,20 +215,24 @@ impl Writer<'_> {
         if self.content_of("orders", id)?.is_none() {
             return Err(WriteError::Invalid("id"));
         }
-        let count = self.transaction.execute(
-            "INSERT OR IGNORE INTO order_approvals VALUES (?1, ?2, ?3)",
-            params![id, approver, self.now.to_string()],
+        let count = self.tables.execute(
+            "INSERT INTO order_approvals VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            data![id, approver, self.now],
         )?;
+        self.touch_order(id)?;
         self.changed(count > 0, "order", "approved", None)
     }
 
     /// Lifts the order: it is over for good.
     pub(super) fn lift_order(&self, id: &str) -> Result<Recorded, WriteError> {
+        self.touch_order(id)?;
         self.end("orders", "lifted_at", "order", id)
     }
 
     /// Closes the case for good.
     pub(super) fn close_case(&self, id: &str) -> Result<Recorded, WriteError> {
+        self.touched.borrow_mut().cases.insert(id.to_owned());
+        self.touch_all("SELECT subject FROM case_subjects WHERE case_id = ?1", id)?;
         self.end("cases", "closed_at", "case", id)
     }
 
@@ -244,15 +247,28 @@ impl Writer<'_> {
         if self.content_of(table, id)?.is_none() {
             return Err(WriteError::Invalid("id"));
         }
-        let count = self.transaction.execute(
+        let count = self.tables.execute(
             &format!("UPDATE {table} SET {column} = ?2 WHERE id = ?1 AND {column} IS NULL"),
-            params![id, self.now.to_string()],
+            data![id, self.now],
         )?;
         self.changed(count > 0, register, "lifted", None)
     }
 
+    fn touch_order(&self, id: &str) -> Result<(), WriteError> {
+        self.touched.borrow_mut().orders.insert(id.to_owned());
+        self.touch_all("SELECT subject FROM order_subjects WHERE order_id = ?1", id)
+    }
+
+    /// Everybody whom `query` names for `id`.
+    fn touch_all(&self, query: &str, id: &str) -> Result<(), WriteError> {
+        for row in self.tables.rows(query, data![id])? {
+            self.touch(&row.text(0)?);
+        }
+        Ok(())
+    }
+
     fn content_of(&self, table: &'static str, id: &str) -> Result<Option<String>, WriteError> {
         let query = format!("SELECT content FROM {table} WHERE id = ?1");
-        Ok(self.transaction.query_row(&query, [id], |row| row.get(0)).optional()?)
+        Ok(self.tables.row(&query, data![id])?.map(|row| row.text(0)).transpose()?)
     }
 }

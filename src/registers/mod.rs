@@ -17,6 +17,8 @@ mod record;
 mod request;
 mod schema;
 mod show;
+mod sql;
+mod store;
 mod write;
 
 use std::sync::Arc;
@@ -24,7 +26,6 @@ use std::sync::Arc;
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use change::RegisterChange;
-pub use embedded::EmbeddedRegisters;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
@@ -34,6 +35,7 @@ pub use record::{
 };
 pub use request::{OpenRequest, RequestReceipt, RightRequest};
 pub use show::{case_to_json, order_to_json, statements_to_json};
+pub use store::RegisterStore;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {

@@ -4,42 +4,36 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row};
 
 use super::file_rows;
 use super::record::sort_events;
 use super::schema::StoreError;
+use super::sql::{Row, Tables, data};
 use crate::terms::{
     AgeClass, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, Digest, Erasure,
     Notice, Objection, PurposePattern, RecipientId, Restriction, Statements,
 };
 
-/// All that `subject` has said, as of the transaction that `connection` begins.
-pub(super) fn statements(connection: &Connection, subject: &str) -> Result<Statements, StoreError> {
-    // One snapshot for all tables: a consent and its withdrawal are seen together or not at all.
-    let snapshot = connection.unchecked_transaction()?;
-    within(&snapshot, subject)
-}
-
-/// As [`statements`], inside a transaction that is already there.
-pub(super) fn within(snapshot: &Connection, subject: &str) -> Result<Statements, StoreError> {
+/// All that `subject` has said, as one transaction sees it: a consent and its withdrawal together or
+/// not at all.
+pub(super) fn statements(snapshot: &dyn Tables, subject: &str) -> Result<Statements, StoreError> {
     let withdrawals = rows(
         snapshot,
         "SELECT purpose, recipient, at, recorded FROM withdrawals WHERE subject = ?1",
         subject,
         |row| {
-            let recipient: String = row.get(1)?;
+            let recipient = row.text(1)?;
             Ok(Withdrawal {
-                purpose: PurposePattern::new(&row.get::<_, String>(0)?),
+                purpose: PurposePattern::new(&row.text(0)?),
                 recipient: (!recipient.is_empty()).then(|| recipient.into()),
-                at: time(row, 2)?,
-                recorded: row.get(3)?,
+                at: row.time(2)?,
+                recorded: row.number(3)?,
             })
         },
     )?;
     let (age, region) =
         rows(snapshot, "SELECT age, region FROM subjects WHERE subject = ?1", subject, |row| {
-            Ok((age(row)?, row.get::<_, Option<String>>(1)?.map(Country::from)))
+            Ok((age(row)?, row.maybe_text(1)?.map(Country::from)))
         })?
         .pop()
         .unwrap_or_default();
@@ -53,9 +47,9 @@ pub(super) fn within(snapshot: &Connection, subject: &str) -> Result<Statements,
             subject,
             |row| {
                 Ok(Notice {
-                    purpose: row.get::<_, String>(0)?.into(),
+                    purpose: row.text(0)?.into(),
                     purpose_text_digest: digest(row, 1)?,
-                    shown_at: time(row, 2)?,
+                    shown_at: row.time(2)?,
                 })
             },
         )?,
@@ -65,8 +59,8 @@ pub(super) fn within(snapshot: &Connection, subject: &str) -> Result<Statements,
              ORDER BY since, id",
             subject,
             |row| {
-                let purpose = PurposePattern::new(&row.get::<_, String>(0)?);
-                Ok(Objection { purpose, since: time(row, 1)? })
+                let purpose = PurposePattern::new(&row.text(0)?);
+                Ok(Objection { purpose, since: row.time(1)? })
             },
         )?,
         restrictions: rows(
@@ -75,11 +69,11 @@ pub(super) fn within(snapshot: &Connection, subject: &str) -> Result<Statements,
              WHERE subject = ?1 AND lifted_at IS NULL ORDER BY since, id",
             subject,
             |row| {
-                let categories = list(row, 0)?;
+                let categories = row.list(0)?;
                 Ok(Restriction {
                     categories: categories.iter().map(|text| CategoryPattern::new(text)).collect(),
-                    since: time(row, 1)?,
-                    until: maybe_time(row, 2)?,
+                    since: row.time(1)?,
+                    until: row.maybe_time(2)?,
                 })
             },
         )?,
@@ -101,7 +95,7 @@ struct Withdrawal {
 }
 
 fn consents(
-    snapshot: &Connection,
+    snapshot: &dyn Tables,
     subject: &str,
     withdrawals: &[Withdrawal],
 ) -> Result<Vec<Consent>, StoreError> {
@@ -112,16 +106,16 @@ fn consents(
         subject,
         |row| {
             let consent = Consent {
-                id: row.get::<_, String>(0)?.into(),
-                purpose: row.get::<_, String>(1)?.into(),
+                id: row.text(0)?.into(),
+                purpose: row.text(1)?.into(),
                 purpose_text_digest: digest(row, 2)?,
-                recipients: list(row, 3)?.into_iter().map(Into::into).collect(),
-                categories: list(row, 4)?.into_iter().map(Into::into).collect(),
-                explicit: row.get(5)?,
-                expires_at: maybe_time(row, 6)?,
+                recipients: row.list(3)?.into_iter().map(Into::into).collect(),
+                categories: row.list(4)?.into_iter().map(Into::into).collect(),
+                explicit: row.flag(5)?,
+                expires_at: row.maybe_time(6)?,
                 events: Vec::new(),
             };
-            Ok((consent, row.get::<_, i64>(7)?))
+            Ok((consent, row.number(7)?))
         },
     )?;
     found
@@ -135,15 +129,15 @@ fn consents(
         .collect()
 }
 
-fn events(snapshot: &Connection, consent: &str) -> Result<Vec<ConsentEvent>, StoreError> {
+fn events(snapshot: &dyn Tables, consent: &str) -> Result<Vec<ConsentEvent>, StoreError> {
     rows(
         snapshot,
         "SELECT at, status, recorded_at FROM consent_events WHERE consent = ?1",
         consent,
         |row| {
-            let status = ConsentStatus::parse(&row.get::<_, String>(1)?)
+            let status = ConsentStatus::parse(&row.text(1)?)
                 .ok_or(StoreError::Garbage("status of a consent"))?;
-            let (stated, recorded_at) = (time(row, 0)?, time(row, 2)?);
+            let (stated, recorded_at) = (row.time(0)?, row.time(2)?);
             // What takes a consent away counts from when we heard of it at the latest: a sender
             // whose clock is ahead must not put it off.
             let at = if status.is_valid() { stated } else { stated.min(recorded_at) };
@@ -178,12 +172,12 @@ fn apply(withdrawals: &[Withdrawal], consent: &mut Consent, recorded: i64) {
 }
 
 /// Several erasures are one: from the earliest on, and only what all of them except goes on.
-fn erasure(snapshot: &Connection, subject: &str) -> Result<Option<Erasure>, StoreError> {
+fn erasure(snapshot: &dyn Tables, subject: &str) -> Result<Option<Erasure>, StoreError> {
     let all = rows(
         snapshot,
         "SELECT effective_at, except_for FROM erasures WHERE subject = ?1",
         subject,
-        |row| Ok((time(row, 0)?, list(row, 1)?)),
+        |row| Ok((row.time(0)?, row.list(1)?)),
     )?;
     let excepted = all.first().map(|(_, except)| except.clone()).unwrap_or_default();
     let except = excepted
@@ -195,40 +189,21 @@ fn erasure(snapshot: &Connection, subject: &str) -> Result<Option<Erasure>, Stor
 }
 
 pub(super) fn rows<T>(
-    snapshot: &Connection,
+    snapshot: &dyn Tables,
     query: &str,
     key: &str,
-    mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    read: impl FnMut(&Row) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
-    let mut statement = snapshot.prepare_cached(query)?;
-    let mut found = statement.query([key])?;
-    let mut all = Vec::new();
-    while let Some(row) = found.next()? {
-        all.push(read(row)?);
-    }
-    Ok(all)
+    snapshot.rows(query, data![key])?.iter().map(read).collect()
 }
 
-pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
-    maybe_time(row, column)?.ok_or(StoreError::Garbage("no time"))
-}
-
-pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
-    let text: Option<String> = row.get(column)?;
-    text.map(|text| text.parse().map_err(|_| StoreError::Garbage("time"))).transpose()
-}
-
-fn digest(row: &Row<'_>, column: usize) -> Result<Option<Digest>, StoreError> {
-    let text: Option<String> = row.get(column)?;
+fn digest(row: &Row, column: usize) -> Result<Option<Digest>, StoreError> {
+    let text = row.maybe_text(column)?;
     text.map(|text| Digest::parse(&text).ok_or(StoreError::Garbage("digest"))).transpose()
 }
 
-pub(super) fn list(row: &Row<'_>, column: usize) -> Result<Vec<String>, StoreError> {
-    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|_| StoreError::Garbage("list"))
-}
-
-fn age(row: &Row<'_>) -> Result<AgeClass, StoreError> {
-    match row.get::<_, Option<String>>(0)?.as_deref() {
+fn age(row: &Row) -> Result<AgeClass, StoreError> {
+    match row.maybe_text(0)?.as_deref() {
         Some("adult") => Ok(AgeClass::Adult),
         Some("minor") => Ok(AgeClass::Minor),
         Some("unknown") | None => Ok(AgeClass::Unknown),
@@ -242,11 +217,11 @@ pub(super) type ValidConsent = (Arc<str>, Vec<RecipientId>);
 /// Each consent of `subject` that is valid at `now`, for counting what a
 /// withdrawal ends.
 pub(super) fn valid_consents(
-    transaction: &Connection,
+    tables: &dyn Tables,
     subject: &str,
     now: Timestamp,
 ) -> Result<Vec<ValidConsent>, StoreError> {
-    let consents = within(transaction, subject)?.consents.into_iter();
+    let consents = statements(tables, subject)?.consents.into_iter();
     Ok(consents
         .filter(|consent| consent.status(now).is_valid())
         .map(|consent| (consent.id, consent.recipients))

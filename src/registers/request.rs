@@ -3,13 +3,14 @@
 //! An erasure and a restriction hold from the moment they are asked for, in the same transaction as the
 //! request. Asking again while a request is open is the same request, under the same receipt.
 
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use uuid::Uuid;
 
-use super::read::{rows, time};
 use super::record::{ErasureRecord, RestrictionRecord};
 use super::schema::StoreError;
+use super::sql::{Tables, data};
 use super::write::{WriteError, Writer, sorted};
 use crate::terms::{CategoryPattern, DataSubject, Personal, Right};
 
@@ -36,6 +37,16 @@ pub struct RequestReceipt {
     pub received_at: Timestamp,
 }
 
+impl RequestReceipt {
+    /// The last day on which it is answered in time: a month after it came. `None` at the end of time.
+    /// Source: GDPR Art. 12(3).
+    #[must_use]
+    pub fn answer_by(&self) -> Option<Date> {
+        let received = self.received_at.to_zoned_datetime(TimeZone::UTC);
+        received.checked_add(1.month()).ok().map(|at| at.date())
+    }
+}
+
 /// A request that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRequest {
@@ -57,37 +68,31 @@ impl Writer<'_> {
     ) -> Result<Option<RequestReceipt>, WriteError> {
         let subject = request.subject.expose();
         let categories = sorted(request.categories.iter().map(CategoryPattern::as_str));
-        let known: Option<(String, String)> = self
-            .transaction
-            .query_row(
-                "SELECT id, received_at FROM requests WHERE subject = ?1 AND asked_for = ?2
-                 AND categories = ?3 AND answered_at IS NULL",
-                params![subject, request.right.as_str(), categories],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        if let Some((id, received_at)) = known {
-            let received_at = received_at.parse().map_err(|_| StoreError::Garbage("time"))?;
-            return Ok(Some(RequestReceipt { id, received_at }));
-        }
-        let open: i64 = self.transaction.query_row(
-            "SELECT count(*) FROM requests WHERE subject = ?1 AND answered_at IS NULL",
-            [subject],
-            |row| row.get(0),
+        let known = self.tables.row(
+            "SELECT id, received_at FROM requests WHERE subject = ?1 AND asked_for = ?2
+             AND categories = ?3 AND answered_at IS NULL",
+            data![subject.as_ref(), request.right.as_str(), &categories],
         )?;
-        if open >= OPEN_REQUESTS {
+        if let Some(row) = known {
+            return Ok(Some(RequestReceipt { id: row.text(0)?, received_at: row.time(1)? }));
+        }
+        let open = self.tables.row(
+            "SELECT count(*) FROM requests WHERE subject = ?1 AND answered_at IS NULL",
+            data![subject.as_ref()],
+        )?;
+        if open.ok_or(StoreError::Garbage("count"))?.number(0)? >= OPEN_REQUESTS {
             return Ok(None);
         }
         let receipt =
             RequestReceipt { id: format!("rq_{}", Uuid::now_v7().simple()), received_at: self.now };
-        self.transaction.execute(
+        self.tables.execute(
             "INSERT INTO requests VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
-            params![
-                receipt.id,
-                subject,
+            data![
+                &receipt.id,
+                subject.as_ref(),
                 request.right.as_str(),
                 categories,
-                receipt.received_at.to_string()
+                receipt.received_at
             ],
         )?;
         self.changed(true, "request", "recorded", None)?;
@@ -100,6 +105,7 @@ impl Writer<'_> {
                     effective_at: self.now,
                     except: Vec::new(),
                 })?;
+                self.touch(subject);
                 self.changed(changed, "erasure", "recorded", None)?;
             }
             Right::Restriction => {
@@ -111,6 +117,7 @@ impl Writer<'_> {
                     since: self.now,
                     until: None,
                 })?;
+                self.touch(subject);
                 self.changed(changed, "restriction", "recorded", None)?;
             }
             // What is right instead is not for the registers.
@@ -121,25 +128,21 @@ impl Writer<'_> {
 
     /// Notes that the request of this receipt was answered.
     pub(super) fn answer_request(&self, id: &str) -> Result<super::Recorded, WriteError> {
-        let known: Option<String> = self
-            .transaction
-            .query_row("SELECT id FROM requests WHERE id = ?1", [id], |row| row.get(0))
-            .optional()?;
-        if known.is_none() {
+        if self.tables.row("SELECT id FROM requests WHERE id = ?1", data![id])?.is_none() {
             return Err(WriteError::Invalid("id"));
         }
-        let count = self.transaction.execute(
+        let count = self.tables.execute(
             "UPDATE requests SET answered_at = ?2 WHERE id = ?1 AND answered_at IS NULL",
-            params![id, self.now.to_string()],
+            data![id, self.now],
         )?;
         self.changed(count > 0, "request", "answered", None)
     }
 
     /// Notes that what follows from an erasure outside the registers is done.
     pub(super) fn settle_erasure(&self, id: &str) -> Result<(), WriteError> {
-        self.transaction.execute(
-            "INSERT OR IGNORE INTO settled_erasures VALUES (?1, ?2)",
-            params![id, self.now.to_string()],
+        self.tables.execute(
+            "INSERT INTO settled_erasures VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            data![id, self.now],
         )?;
         Ok(())
     }
@@ -147,33 +150,37 @@ impl Writer<'_> {
 
 /// The oldest requests that are not answered, at most `limit`.
 pub(super) fn open_requests(
-    connection: &Connection,
+    tables: &dyn Tables,
     limit: usize,
 ) -> Result<Vec<OpenRequest>, StoreError> {
     let query = "SELECT id, subject, asked_for, categories, received_at FROM requests
       WHERE answered_at IS NULL ORDER BY received_at, id LIMIT ?1";
-    rows(connection, query, &limit.to_string(), |row| {
-        Ok(OpenRequest {
-            receipt: RequestReceipt { id: row.get(0)?, received_at: time(row, 4)? },
-            subject: Personal::new(row.get::<_, String>(1)?.into()),
-            right: row.get(2)?,
-            categories: super::read::list(row, 3)?,
+    let found = tables.rows(query, data![i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    found
+        .iter()
+        .map(|row| {
+            Ok(OpenRequest {
+                receipt: RequestReceipt { id: row.text(0)?, received_at: row.time(4)? },
+                subject: Personal::new(row.text(1)?.into()),
+                right: row.text(2)?,
+                categories: row.list(3)?,
+            })
         })
-    })
+        .collect()
 }
 
 /// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.
 pub(super) fn unsettled_erasures(
-    connection: &Connection,
+    tables: &dyn Tables,
     now: Timestamp,
 ) -> Result<Vec<(String, DataSubject)>, StoreError> {
-    // No erasure has an empty id: the parameter is there for `rows` alone.
     let query = "SELECT id, subject, effective_at FROM erasures
-      WHERE id NOT IN (SELECT id FROM settled_erasures) AND id != ?1 ORDER BY id";
-    let all = rows(connection, query, "", |row| {
-        let person: DataSubject = Personal::new(row.get::<_, String>(1)?.into());
-        Ok((row.get::<_, String>(0)?, person, time(row, 2)?))
-    })?;
-    let in_force = all.into_iter().filter(|(_, _, effective_at)| *effective_at <= now);
-    Ok(in_force.map(|(id, person, _)| (id, person)).collect())
+      WHERE id NOT IN (SELECT id FROM settled_erasures) ORDER BY id";
+    let mut in_force = Vec::new();
+    for row in tables.rows(query, data![])? {
+        if row.time(2)? <= now {
+            in_force.push((row.text(0)?, Personal::new(row.text(1)?.into())));
+        }
+    }
+    Ok(in_force)
 }

@@ -1,8 +1,11 @@
 //! [`Record`] → rows, inside a transaction. Every statement that changed something leaves one row in
-//! `changes`, without the subject, for the ledger.
+//! `changes`, without the subject, for the ledger; whom and what it touched is collected beside it, for
+//! stores whose readers are elsewhere.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
 use serde_json::{Value, json};
 
 use super::record::{
@@ -10,6 +13,7 @@ use super::record::{
     SubjectRecord, age_word,
 };
 use super::schema::StoreError;
+use super::sql::{Tables, data};
 use super::{RecordError, Recorded};
 use crate::terms::{
     CategoryId, CategoryPattern, ConsentEvent, ConsentStatus, Country, Digest, PurposePattern,
@@ -38,15 +42,28 @@ impl From<WriteError> for RecordError {
     }
 }
 
-/// One transaction's view: the time of recording and the number that its next change will have.
+/// What a transaction touched: whoever keeps a copy has to read these anew.
+#[derive(Default)]
+pub(super) struct Touched {
+    pub(super) subjects: BTreeSet<String>,
+    pub(super) orders: BTreeSet<String>,
+    pub(super) cases: BTreeSet<String>,
+}
+
+/// One transaction's view, and the time of recording.
 pub(super) struct Writer<'t> {
-    pub(super) transaction: &'t Transaction<'t>,
+    pub(super) tables: &'t dyn Tables,
     pub(super) now: Timestamp,
+    pub(super) touched: RefCell<Touched>,
 }
 
 impl<'t> Writer<'t> {
-    pub(super) fn new(transaction: &'t Transaction<'t>, now: Timestamp) -> Self {
-        Self { transaction, now }
+    pub(super) fn new(tables: &'t dyn Tables, now: Timestamp) -> Self {
+        Self { tables, now, touched: RefCell::default() }
+    }
+
+    pub(super) fn touch(&self, subject: &str) {
+        self.touched.borrow_mut().subjects.insert(subject.to_owned());
     }
 
     pub(super) fn record(&self, record: &Record) -> Result<Recorded, WriteError> {
@@ -64,23 +81,33 @@ impl<'t> Writer<'t> {
             Record::Case(case) => (self.case(case)?, "recorded"),
             Record::OneTimeGrant(grant) => (self.one_time_grant(grant)?, "recorded"),
         };
+        if changed {
+            record.subjects().iter().for_each(|subject| self.touch(subject.expose()));
+            let mut touched = self.touched.borrow_mut();
+            match record {
+                Record::Order(order) => drop(touched.orders.insert(order.id.clone())),
+                Record::Case(case) => drop(touched.cases.insert(case.id.clone())),
+                _ => {}
+            }
+        }
         self.changed(changed, record.kind(), change, record.purpose())
     }
 
     /// Ends the consent of this id, known or not: if it arrives later, it arrives ended.
     pub(super) fn withdraw_id(&self, id: &str, at: Timestamp) -> Result<Recorded, WriteError> {
-        let purpose: Option<String> = self
-            .transaction
-            .query_row("SELECT purpose FROM consents WHERE id = ?1", [id], |row| row.get(0))
-            .optional()?;
+        let known = "SELECT purpose, subject FROM consents WHERE id = ?1";
+        let known = self.tables.row(known, data![id])?;
+        let purpose = known.as_ref().map(|row| row.text(0)).transpose()?;
         // Once is enough: a second withdrawal says nothing new.
-        let ended: bool = self.transaction.query_row(
-            "SELECT count(*) > 0 FROM consent_events WHERE consent = ?1 AND status = 'withdrawn'",
-            [id],
-            |row| row.get(0),
+        let ended = self.tables.row(
+            "SELECT at FROM consent_events WHERE consent = ?1 AND status = 'withdrawn' LIMIT 1",
+            data![id],
         )?;
-        let changed =
-            !ended && { self.event(id, ConsentEvent { at, status: ConsentStatus::Withdrawn })? };
+        let changed = ended.is_none()
+            && self.event(id, ConsentEvent { at, status: ConsentStatus::Withdrawn })?;
+        if let Some(row) = known {
+            self.touch(&row.text(1)?);
+        }
         self.changed(changed, "consent", "withdrawn", purpose.as_deref())
     }
 
@@ -90,16 +117,17 @@ impl<'t> Writer<'t> {
         purpose: &PurposePattern,
         recipient: Option<&RecipientId>,
     ) -> Result<Recorded, WriteError> {
-        let count = self.transaction.execute(
-            "INSERT OR IGNORE INTO withdrawals VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
+        let count = self.tables.execute(
+            "INSERT INTO withdrawals VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            data![
                 subject,
                 purpose.as_str(),
                 recipient.map_or("", RecipientId::as_str),
-                self.now.to_string(),
+                self.now,
                 self.number()?
             ],
         )?;
+        self.touch(subject);
         self.changed(count > 0, "consent", "withdrawn", Some(purpose.as_str()))
     }
 
@@ -109,45 +137,46 @@ impl<'t> Writer<'t> {
         subject: &str,
         purpose: &PurposePattern,
     ) -> Result<usize, WriteError> {
-        let count = self.transaction.execute(
+        let count = self.tables.execute(
             "UPDATE objections SET lifted_at = ?3
              WHERE subject = ?1 AND purpose = ?2 AND lifted_at IS NULL",
-            params![subject, purpose.as_str(), self.now.to_string()],
+            data![subject, purpose.as_str(), self.now],
         )?;
+        self.touch(subject);
         self.changed(count > 0, "objection", "lifted", Some(purpose.as_str()))?;
         Ok(count)
     }
 
     /// Lifts every restriction. How many there were.
     pub(super) fn lift_restrictions(&self, subject: &str) -> Result<usize, WriteError> {
-        let count = self.transaction.execute(
+        let count = self.tables.execute(
             "UPDATE restrictions SET lifted_at = ?2 WHERE subject = ?1 AND lifted_at IS NULL",
-            params![subject, self.now.to_string()],
+            data![subject, self.now],
         )?;
+        self.touch(subject);
         self.changed(count > 0, "restriction", "lifted", None)?;
         Ok(count)
     }
 
     fn consent(&self, record: &ConsentRecord) -> Result<bool, WriteError> {
         let same = self
-            .transaction
-            .query_row(
-                "SELECT subject = :subject AND purpose = :purpose
-                   AND purpose_text_digest IS :digest AND recipients = :recipients
-                   AND categories = :categories AND explicit = :explicit
-                 FROM consents WHERE id = :id",
-                named_params! {
-                    ":id": record.id,
-                    ":subject": record.subject.expose(),
-                    ":purpose": record.purpose.as_str(),
-                    ":digest": record.purpose_text_digest.map(|digest| digest.to_string()),
-                    ":recipients": sorted(record.recipients.iter().map(RecipientId::as_str)),
-                    ":categories": sorted(record.categories.iter().map(CategoryId::as_str)),
-                    ":explicit": record.explicit,
-                },
-                |row| row.get::<_, bool>(0),
-            )
-            .optional()?;
+            .tables
+            .row(
+                "SELECT subject = ?2 AND purpose = ?3 AND purpose_text_digest IS NOT DISTINCT FROM ?4
+                   AND recipients = ?5 AND categories = ?6 AND explicit = ?7
+                 FROM consents WHERE id = ?1",
+                data![
+                    &record.id,
+                    record.subject.expose().as_ref(),
+                    record.purpose.as_str(),
+                    record.purpose_text_digest.map(|digest| digest.to_string()),
+                    sorted(record.recipients.iter().map(RecipientId::as_str)),
+                    sorted(record.categories.iter().map(CategoryId::as_str)),
+                    record.explicit,
+                ],
+            )?
+            .map(|row| row.flag(0))
+            .transpose()?;
         let stated_at = record.events.iter().map(|event| event.at).max().unwrap_or(self.now);
         let mut changed = match same {
             // What a consent covers never changes under its id: that would be another consent.
@@ -166,18 +195,18 @@ impl<'t> Writer<'t> {
         record: &ConsentRecord,
         stated_at: Timestamp,
     ) -> Result<bool, WriteError> {
-        let count = self.transaction.execute(
+        let count = self.tables.execute(
             "INSERT INTO consents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            params![
-                record.id,
-                record.subject.expose(),
+            data![
+                &record.id,
+                record.subject.expose().as_ref(),
                 record.purpose.as_str(),
                 record.purpose_text_digest.map(|digest| digest.to_string()),
                 sorted(record.recipients.iter().map(RecipientId::as_str)),
                 sorted(record.categories.iter().map(CategoryId::as_str)),
                 record.explicit,
-                record.expires_at.map(|at| at.to_string()),
-                stated_at.to_string(),
+                record.expires_at,
+                stated_at,
                 Value::Object(record.evidence.to_json()).to_string(),
                 self.number()?
             ],
@@ -188,14 +217,10 @@ impl<'t> Writer<'t> {
     /// The newest history says when a consent expires, in whatever order histories arrive; of two
     /// equally new ones the earlier expiry counts.
     fn expiry(&self, record: &ConsentRecord, stated_at: Timestamp) -> Result<bool, WriteError> {
-        let (known, known_at): (Option<String>, String) = self.transaction.query_row(
-            "SELECT expires_at, expires_stated_at FROM consents WHERE id = ?1",
-            [&record.id],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        let time = |text: &str| text.parse().map_err(|_| StoreError::Garbage("time"));
-        let known_at: Timestamp = time(&known_at)?;
-        let known: Option<Timestamp> = known.as_deref().map(time).transpose()?;
+        let known = "SELECT expires_at, expires_stated_at FROM consents WHERE id = ?1";
+        let known = self.tables.row(known, data![&record.id])?;
+        let known = known.ok_or(StoreError::Garbage("consent"))?;
+        let (known, known_at) = (known.maybe_time(0)?, known.time(1)?);
         let earlier = match (record.expires_at, known) {
             (Some(new), Some(old)) => new < old,
             (Some(_), None) => true,
@@ -205,17 +230,17 @@ impl<'t> Writer<'t> {
         if !replaces || (stated_at == known_at && record.expires_at == known) {
             return Ok(false);
         }
-        self.transaction.execute(
+        self.tables.execute(
             "UPDATE consents SET expires_at = ?2, expires_stated_at = ?3 WHERE id = ?1",
-            params![record.id, record.expires_at.map(|at| at.to_string()), stated_at.to_string()],
+            data![&record.id, record.expires_at, stated_at],
         )?;
         Ok(record.expires_at != known)
     }
 
     fn event(&self, consent: &str, event: ConsentEvent) -> Result<bool, WriteError> {
-        let count = self.transaction.execute(
-            "INSERT OR IGNORE INTO consent_events VALUES (?1, ?2, ?3, ?4)",
-            params![consent, event.at.to_string(), event.status.as_str(), self.now.to_string()],
+        let count = self.tables.execute(
+            "INSERT INTO consent_events VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            data![consent, event.at, event.status.as_str(), self.now],
         )?;
         Ok(count > 0)
     }
@@ -228,9 +253,9 @@ impl<'t> Writer<'t> {
         let Some((id, content)) = self.unknown("notices", record.id.as_deref(), &content)? else {
             return Ok(false);
         };
-        self.transaction.execute(
+        self.tables.execute(
             "INSERT INTO notices VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![id, content, subject, record.purpose.as_str(), digest, shown_at],
+            data![id, content, subject.as_ref(), record.purpose.as_str(), digest, shown_at],
         )?;
         Ok(true)
     }
@@ -244,9 +269,10 @@ impl<'t> Writer<'t> {
         else {
             return Ok(false);
         };
-        self.transaction.execute(
+        let (channel, source) = (record.channel.as_ref(), record.source.as_ref());
+        self.tables.execute(
             "INSERT INTO objections VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
-            params![id, content, subject, purpose, since, record.channel, record.source],
+            data![id, content, subject.as_ref(), purpose, since, channel, source],
         )?;
         Ok(true)
     }
@@ -262,9 +288,10 @@ impl<'t> Writer<'t> {
         else {
             return Ok(false);
         };
-        self.transaction.execute(
+        let ground = record.ground.as_ref();
+        self.tables.execute(
             "INSERT INTO restrictions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
-            params![id, content, subject, categories, record.ground, since, until],
+            data![id, content, subject.as_ref(), categories, ground, since, until],
         )?;
         Ok(true)
     }
@@ -278,21 +305,22 @@ impl<'t> Writer<'t> {
         let Some((id, content)) = self.unknown("erasures", record.id.as_deref(), &content)? else {
             return Ok(false);
         };
-        self.transaction.execute(
+        self.tables.execute(
             "INSERT INTO erasures VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![id, content, subject, requested, effective, except],
+            data![id, content, subject.as_ref(), requested, effective, except],
         )?;
         Ok(true)
     }
 
     fn subject(&self, record: &SubjectRecord) -> Result<bool, WriteError> {
-        let count = self.transaction.execute(
+        let count = self.tables.execute(
             "INSERT INTO subjects VALUES (?1, ?2, ?3) ON CONFLICT (subject) DO UPDATE
-             SET age = coalesce(excluded.age, age), region = coalesce(excluded.region, region)
-             WHERE age IS NOT coalesce(excluded.age, age)
-                OR region IS NOT coalesce(excluded.region, region)",
-            params![
-                record.subject.expose(),
+             SET age = coalesce(excluded.age, subjects.age),
+               region = coalesce(excluded.region, subjects.region)
+             WHERE subjects.age IS DISTINCT FROM coalesce(excluded.age, subjects.age)
+                OR subjects.region IS DISTINCT FROM coalesce(excluded.region, subjects.region)",
+            data![
+                record.subject.expose().as_ref(),
                 record.age.map(age_word),
                 record.region.as_ref().map(Country::as_str)
             ],
@@ -311,12 +339,8 @@ impl<'t> Writer<'t> {
         let content = Digest::of(content.to_string().as_bytes()).to_string();
         // A given id is prefixed, so that it can never be one made of a content.
         let id = given.map_or_else(|| content.clone(), |given| format!("id:{given}"));
-        let known: Option<String> = self
-            .transaction
-            .query_row(&format!("SELECT content FROM {table} WHERE id = ?1"), [&id], |row| {
-                row.get(0)
-            })
-            .optional()?;
+        let known = format!("SELECT content FROM {table} WHERE id = ?1");
+        let known = self.tables.row(&known, data![&id])?.map(|row| row.text(0)).transpose()?;
         match known {
             None => Ok(Some((id, content))),
             Some(known) if known == content => Ok(None),
@@ -334,17 +358,18 @@ impl<'t> Writer<'t> {
         if !changed {
             return Ok(Recorded::Known);
         }
-        self.transaction.execute(
-            "INSERT INTO changes (at, register, change, purpose) VALUES (?1, ?2, ?3, ?4)",
-            params![format!("{:.3}", self.now), register, change, purpose],
+        self.tables.execute(
+            "INSERT INTO changes (number, at, register, change, purpose)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            data![self.number()?, format!("{:.3}", self.now), register, change, purpose],
         )?;
         Ok(Recorded::New)
     }
 
     /// The number that the change under way will have: rows are never taken out of `changes`.
     fn number(&self) -> Result<i64, WriteError> {
-        let last = "SELECT coalesce(max(number), 0) + 1 FROM changes";
-        Ok(self.transaction.query_row(last, [], |row| row.get(0))?)
+        let next = "SELECT coalesce(max(number), 0) + 1 FROM changes";
+        Ok(self.tables.row(next, data![])?.ok_or(StoreError::Garbage("changes"))?.number(0)?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every id is a newtype, so that a purpose can never stand where a recipient is meant. A value of
 //! a data subject travels as [`Personal`], which cannot be printed.
 
+mod admin_role;
 mod category;
 mod law;
 mod name;
@@ -13,6 +14,7 @@ mod picture;
 mod refusal;
 mod statement;
 
+pub use admin_role::{AdminCaller, AdminRole, CertificateName};
 pub use category::{CategoryId, CategoryPattern};
 pub use law::{ConsentStatus, LegalBasis, Objectable, Right};
 pub use name::{

@@ -1,7 +1,9 @@
-//! The admin API and the health listener: programs with a token only, no subject in a URL, every
+//! The admin API and the health listener: known callers only, no subject in a URL, every
 //! change in force and in the ledger.
 
-use std::collections::BTreeMap;
+mod calls;
+mod roles;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +13,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
-use tamis::admin::{AdminState, ChangeDrain, admin_router, metrics_router};
-use tamis::ledger::{FileLedger, Ledger};
+use tamis::admin::{Access, AdminState, ChangeDrain, Reporting, admin_router, metrics_router};
+use tamis::config::AdminConfig;
+use tamis::keys::KeyRing;
+use tamis::ledger::{FileLedger, IndexKey, Ledger, SubjectIndex};
 use tamis::observe::Metrics;
 use tamis::policy::Policy;
-use tamis::registers::{EmbeddedRegisters, Registers as _};
-use tamis::terms::{ConsentStatus, Digest, Personal};
+use tamis::registers::{RegisterStore, Registers as _};
+use tamis::terms::{AdminCaller, AdminRole, ConsentStatus, Digest, Personal};
 use tower::ServiceExt as _;
 
 const TOKEN: &str = "a-token-for-tests";
@@ -40,6 +44,18 @@ impl Answer {
     }
 }
 
+/// Two officers, each with a token, and as many calls as a test makes.
+fn callers() -> AdminConfig {
+    let officer = |token: &str| AdminCaller {
+        roles: [AdminRole::Dpo].into(),
+        token: Some(Digest::of(token.as_bytes())),
+        certificate: None,
+    };
+    let callers = [("dpo", TOKEN), ("legal", SECOND_TOKEN)]
+        .map(|(name, token)| (name.to_owned(), officer(token)));
+    AdminConfig { callers: callers.into(), ..AdminConfig::default() }
+}
+
 impl Admin {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
@@ -47,9 +63,14 @@ impl Admin {
         let text = std::fs::read_to_string(rules).expect("the rules are there");
         let policy = Policy::parse("rules.yaml", &text).expect("the rules load");
         let registers =
-            Arc::new(EmbeddedRegisters::open(&directory.path().join("r.db")).expect("opens"));
-        let ledger: Arc<dyn Ledger> =
-            Arc::new(FileLedger::open(&directory.path().join("ledger"), "gw-1").expect("opens"));
+            Arc::new(RegisterStore::embedded(&directory.path().join("r.db")).expect("opens"));
+        let keys = KeyRing::generate(&directory.path().join("keys")).expect("a ring").index_keys();
+        let keys = keys.into_iter().map(|(rows, secrets)| IndexKey { rows, secrets }).collect();
+        let place = directory.path().join("ledger");
+        let index = Arc::new(SubjectIndex::open(&place, keys).expect("opens"));
+        let ledger: Arc<dyn Ledger> = Arc::new(
+            FileLedger::open(&place, "gw-1").expect("opens").with_index(Arc::clone(&index)),
+        );
         let metrics = Arc::new(Metrics::new());
         let drain = Arc::new(ChangeDrain::new(
             Arc::clone(&registers),
@@ -62,11 +83,8 @@ impl Admin {
             ledger,
             drain,
             metrics,
-            tokens: Arc::new(BTreeMap::from([
-                ("dpo".to_owned(), Digest::of(TOKEN.as_bytes())),
-                ("legal".to_owned(), Digest::of(SECOND_TOKEN.as_bytes())),
-            ])),
-            hosts: Arc::from(["admin.example".to_owned()]),
+            access: Arc::new(Access::new(callers(), vec!["admin.example".to_owned()])),
+            reports: Arc::new(Reporting::new(place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
@@ -121,7 +139,14 @@ impl Admin {
         consent.status(jiff::Timestamp::now())
     }
 
+    /// What the ledger says about the registers.
     fn entries(&self) -> Vec<Value> {
+        let mut all = self.ledger();
+        all.retain(|entry| entry["kind"] == "register");
+        all
+    }
+
+    fn ledger(&self) -> Vec<Value> {
         let segment = self.directory.path().join("ledger/000001.jsonl");
         let text = std::fs::read_to_string(segment).expect("readable");
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
@@ -410,7 +435,7 @@ fn what_is_wrong_is_named_by_field_and_never_by_value() {
 #[test]
 fn changes_made_beside_the_gateway_are_entered_once() {
     let admin = Admin::new();
-    let command = EmbeddedRegisters::open(&admin.directory.path().join("r.db")).expect("opens");
+    let command = RegisterStore::embedded(&admin.directory.path().join("r.db")).expect("opens");
     let records: Vec<_> = (0..600)
         .map(|number| {
             let json = CONSENT.replace("con_1", &format!("con_{number}"));

@@ -24,9 +24,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "run", "demo", "check", "test", "coverage", "diff", "explain", "minimize", "rewrite",
-    "consent", "keys", "ledger", "certs", "schema", "import",
+    "consent", "keys", "ledger", "certs", "schema", "import", "report",
 ];
 
 #[test]

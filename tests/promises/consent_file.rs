@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tamis::policy::Policy;
 use tamis::registers::{
-    ConsentFile, ConsentFileError, EmbeddedRegisters, FedRegisters, Reading, Registers as _,
+    ConsentFile, ConsentFileError, FedRegisters, Reading, RegisterStore, Registers as _,
 };
 use tamis::terms::{ConsentStatus, Personal};
 
@@ -19,7 +19,7 @@ const STALE: Duration = Duration::from_mins(5);
 
 struct Fed {
     directory: tempfile::TempDir,
-    registers: Arc<EmbeddedRegisters>,
+    registers: Arc<RegisterStore>,
     file: Arc<ConsentFile>,
     policy: Policy,
     began: Instant,
@@ -28,7 +28,7 @@ struct Fed {
 impl Fed {
     fn by(text: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let registers = EmbeddedRegisters::open(&directory.path().join("registers.db"));
+        let registers = RegisterStore::embedded(&directory.path().join("registers.db"));
         let rules = include_str!("../cases/gateway.rules.yaml");
         let fed = Self {
             registers: Arc::new(registers.expect("registers")),

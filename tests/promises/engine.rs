@@ -37,6 +37,7 @@ pub(crate) fn treatment(action: &str) -> Treatment {
         action: action.parse::<Action>().expect(action),
         key: None,
         opens: None,
+        link: None,
         canonical: Canonical::default(),
         groups: None,
         today: jiff::civil::date(2026, 11, 24),

@@ -9,16 +9,19 @@ mod attacks;
 mod concealed;
 mod cookies;
 mod cursors;
+mod links;
 mod modes;
 mod orders;
 mod pictures;
 mod recipients;
 mod regions;
+mod reports;
 mod request_bodies;
 mod requests;
 mod retention;
 mod rights;
 mod running;
+mod scopes;
 mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

@@ -42,6 +42,7 @@ fn recipient(role: Role, authenticate: Vec<Authenticator>, purposes: &[&str]) ->
         default_purpose: None,
         phase: None,
         only_where: vec![],
+        party: None,
         refuses: None,
         place: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
     }

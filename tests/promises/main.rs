@@ -17,6 +17,7 @@ mod identity;
 mod json_suite;
 mod jsonpath_suite;
 mod ledger;
+mod links;
 mod minimizing;
 mod naughty_strings;
 mod oracle;

@@ -7,6 +7,7 @@ use tamis::decide::{Caller, Facts, Named, Permit, RouteMatch, decide};
 use tamis::gateway::minimizing::{Minimizing, MinimizingError};
 use tamis::keys::KeyRing;
 use tamis::minimize::JsonLimits;
+use tamis::minimize::link::Origins;
 use tamis::policy::Policy;
 use tamis::registers::{Registers, RegistersUnavailable};
 use tamis::terms::{Consent, ConsentEvent, ConsentStatus, DataSubject, PurposeId, Statements};
@@ -86,6 +87,7 @@ fn minimize(
     pieces: [&str; 2],
 ) -> (Result<(), MinimizingError>, String) {
     let keys = Arc::new(KeyRing::ephemeral().expect("random bytes"));
+    let keys = (keys, Arc::new(Origins::made_up(policy)));
     let now = Timestamp::now();
     let limits = JsonLimits::default();
     let mut out = Vec::new();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use jiff::Timestamp;
-use tamis::registers::{EmbeddedRegisters, Record, RecordError, Recorded, Registers as _};
+use tamis::registers::{Record, RecordError, Recorded, RegisterStore, Registers as _};
 use tamis::terms::{LegalOrder, Personal};
 
 const ORDER: &str = r#"{"kind":"order","id":"ord-7","recipient":"authority","authority":"Invented Court",
@@ -15,17 +15,17 @@ const ORDER: &str = r#"{"kind":"order","id":"ord-7","recipient":"authority","aut
 const CASE: &str = r#"{"kind":"case","id":"C-1","purposes":["legal.claims"],"subjects":["u1"],
     "opened_at":"2026-01-01T00:00:00Z"}"#;
 
-fn store() -> (tempfile::TempDir, EmbeddedRegisters) {
+fn store() -> (tempfile::TempDir, RegisterStore) {
     let directory = tempfile::tempdir().expect("temporary directory");
-    let registers = EmbeddedRegisters::open(&directory.path().join("r.db")).expect("opens");
+    let registers = RegisterStore::embedded(&directory.path().join("r.db")).expect("opens");
     (directory, registers)
 }
 
-fn take(registers: &EmbeddedRegisters, json: &str) -> Result<Recorded, RecordError> {
+fn take(registers: &RegisterStore, json: &str) -> Result<Recorded, RecordError> {
     registers.record(&Record::parse(json.as_bytes())?)
 }
 
-fn order(registers: &EmbeddedRegisters, id: &str) -> LegalOrder {
+fn order(registers: &RegisterStore, id: &str) -> LegalOrder {
     registers.order(id).expect("available").expect("entered")
 }
 
@@ -127,7 +127,7 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
         let connection = rusqlite::Connection::open(&path).expect("opens");
         connection.execute_batch(older).expect("as it was");
         drop(connection);
-        let registers = EmbeddedRegisters::open(&path).expect("opens");
+        let registers = RegisterStore::embedded(&path).expect("opens");
         take(&registers, ORDER).expect("taken");
         take(&registers, CASE).expect("taken");
         assert!(registers.open_requests(1).expect("readable").is_empty());

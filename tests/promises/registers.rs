@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tamis::registers::{EmbeddedRegisters, Record, RecordError, Recorded, Registers};
+use tamis::registers::{Record, RecordError, Recorded, RegisterStore, Registers};
 use tamis::terms::{
     AgeClass, ConsentStatus, DataSubject, Personal, PurposeId, PurposePattern, RecipientId,
     Statements,
@@ -14,14 +14,14 @@ use tamis::terms::{
 
 struct Store {
     directory: tempfile::TempDir,
-    registers: EmbeddedRegisters,
+    registers: RegisterStore,
 }
 
 impl Store {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
         let registers =
-            EmbeddedRegisters::open(&directory.path().join("registers.db")).expect("opens");
+            RegisterStore::embedded(&directory.path().join("registers.db")).expect("opens");
         Self { directory, registers }
     }
 
@@ -329,7 +329,7 @@ fn restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_aga
 #[test]
 fn a_change_by_another_process_counts_at_the_next_lookup() {
     let gateway = Store::new();
-    let command = EmbeddedRegisters::open(&gateway.path()).expect("opens beside");
+    let command = RegisterStore::embedded(&gateway.path()).expect("opens beside");
     for round in 0..20 {
         let id = format!("con_{round}");
         let now = Timestamp::now().to_string();
@@ -479,7 +479,7 @@ fn the_file_is_for_its_owner_only() {
     }
     let path = store.path();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("ours");
-    assert!(EmbeddedRegisters::open(&path).is_err(), "readable by everybody");
+    assert!(RegisterStore::embedded(&path).is_err(), "readable by everybody");
 }
 
 #[test]
@@ -504,14 +504,14 @@ fn a_file_that_is_gone_replaced_foreign_or_newer_is_no_register() {
         connection.execute_batch(prepare).expect("prepared");
         drop(connection);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
-        EmbeddedRegisters::open(&path).is_err()
+        RegisterStore::embedded(&path).is_err()
     };
     assert!(other("foreign.db", "CREATE TABLE people (name TEXT)"));
     assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 4"));
     let path = store.directory.path().join("garbage.db");
     std::fs::write(&path, "this is no database, and long enough to be seen as none").expect("ours");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
-    assert!(EmbeddedRegisters::open(&path).is_err());
+    assert!(RegisterStore::embedded(&path).is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tamis::ledger::FileLedger;
-use tamis::registers::{EmbeddedRegisters, Registers as _};
+use tamis::registers::{RegisterStore, Registers as _};
 use tamis::terms::{ConsentStatus, Personal};
 
 fn tamis(directory: &Path, arguments: &[&str], input: &str) -> Output {
@@ -28,7 +28,7 @@ fn text(bytes: &[u8]) -> &str {
 #[test]
 fn a_consent_given_and_withdrawn_by_command_is_seen_by_a_running_gateway() {
     let directory = tempfile::tempdir().expect("temporary directory");
-    let gateway = EmbeddedRegisters::open(&directory.path().join("r.db")).expect("opens");
+    let gateway = RegisterStore::embedded(&directory.path().join("r.db")).expect("opens");
     let u1 = Personal::new("u1".into());
     let give = ["consent", "give", "--subject", "u1", "--purpose", "share.partner"];
     let given =
@@ -66,7 +66,7 @@ fn an_import_with_wrong_lines_names_them_all_and_takes_nothing() {
     let complaint = text(&refused.stderr);
     assert!(complaint.contains("line 2:") && complaint.contains("line 4:"), "{complaint}");
     assert!(!complaint.contains("CANARY"), "{complaint}");
-    let registers = EmbeddedRegisters::open(&directory.path().join("r.db")).expect("opens");
+    let registers = RegisterStore::embedded(&directory.path().join("r.db")).expect("opens");
     let said = registers.statements(&Personal::new("u1".into())).expect("available");
     assert!(said.consents.is_empty());
 

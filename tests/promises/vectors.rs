@@ -25,20 +25,26 @@ fn domain<'a>(category: &'a str, recipient: &'a str) -> Domain<'a> {
         recipient,
         purpose: "",
         extra: "",
+        period: "",
     }
 }
 
-/// The vectors V1 to V9, which a second implementation computed as well.
+/// The vectors V1 to V14, which a second implementation computed as well.
 #[test]
 fn pseudonyms_keep_their_bytes() {
     let help_desk = domain("account.id", "help-desk");
     let by_purpose =
         Domain { scope: Scope::RecipientAndPurpose, purpose: "service.support", ..help_desk };
-    let daily = Domain {
-        scope: Scope::RecipientAndPeriod,
-        extra: "2026-11-23",
-        ..domain("account.id", "web-analytics")
+    let daily = Domain { period: "2026-11-23", ..domain("account.id", "web-analytics") };
+    let of_case = Domain { scope: Scope::Case, extra: "C-1", ..help_desk };
+    let of_answer = Domain { scope: Scope::Response, extra: "d_1", ..help_desk };
+    let of_both = Domain {
+        scope: Scope::CaseAndPurpose,
+        purpose: "fraud.investigate+service.support",
+        ..of_case
     };
+    let by_month = Domain { period: "2026-11", ..by_purpose };
+    let of_day_and_case = Domain { period: "2026-11-23", ..of_case };
     let esp = "marketing-esp";
     let cases = [
         ("V1", 1, help_desk, Canonical::Text, "c1", "ps1_4pulu2vyfw5kefdozwttqy7vhe"),
@@ -78,6 +84,11 @@ fn pseudonyms_keep_their_bytes() {
             "::ffff:203.0.113.77",
             "ps1_chdnzjscffgnis5m67khmdwjgm",
         ),
+        ("V10", 1, of_case, Canonical::Text, "c1", "ps1_b3pjcrvt3m77qoamw2ei7mq5j4"),
+        ("V11", 1, of_answer, Canonical::Text, "c1", "ps1_3z5m7myv57iakow5wecl7tvzxu"),
+        ("V12", 1, of_both, Canonical::Text, "c1", "ps1_3ppb23cxvsxbjf4eswjf3rgseq"),
+        ("V13", 1, by_month, Canonical::Text, "c1", "ps1_jahou5gnrnbamwv3ed74r7b2m4"),
+        ("V14", 1, of_day_and_case, Canonical::Text, "c1", "ps1_7bhnz4q4n6gqmnmydgqmoswwam"),
     ];
     for (name, version, domain, canonical, value, expected) in cases {
         let pseudonym = key(version, &domain).pseudonym(canonical, value);
@@ -95,6 +106,20 @@ fn a_uuid_stays_a_uuid() {
 }
 
 #[test]
+fn an_address_stays_an_address_that_nobody_has() {
+    let key = key(1, &domain("contact.email", "marketing-esp"));
+    let pseudonym = key.pseudonym(Canonical::Mailbox, " ANNA@Example.com").expect("an address");
+    assert_eq!(pseudonym, "ps1_lxrqjm6snhv7cbynnjapcymrfu@pseudonym.invalid", "V7 and a domain");
+    // RFC 5321 §4.5.3.1: 64 octets before the `@`; letters, figures and `_` need no quotes there.
+    let (local, _) = pseudonym.split_once('@').expect("an address");
+    assert!(local.len() <= 64);
+    assert!(local.bytes().all(|sign| sign.is_ascii_alphanumeric() || sign == b'_'));
+    for none in ["", "anna", "anna@", "@example.com"] {
+        assert_eq!(key.pseudonym(Canonical::Mailbox, none), None, "{none}");
+    }
+}
+
+#[test]
 fn every_part_of_the_domain_separates() {
     let base = domain("account.id", "help-desk");
     let others = [
@@ -103,7 +128,11 @@ fn every_part_of_the_domain_separates() {
         Domain { category: "account.idh", recipient: "elp-desk", ..base },
         Domain { category: "account.name", ..base },
         Domain { scope: Scope::RecipientAndPurpose, ..base },
-        Domain { scope: Scope::RecipientAndPeriod, ..base },
+        Domain { scope: Scope::Case, ..base },
+        Domain { scope: Scope::CaseAndPurpose, ..base },
+        Domain { scope: Scope::Response, ..base },
+        Domain { period: "a", ..base },
+        Domain { period: "a", extra: "b", ..base },
         Domain { recipient: "help-desk-2", ..base },
         Domain { purpose: "a", ..base },
         Domain { extra: "a", ..base },

@@ -20,6 +20,8 @@ pub enum Canonical {
     Text,
     /// Trimmed, NFC, domain as lower-case A-label, ASCII letters of the local part lower-cased.
     Email,
+    /// As [`Email`](Self::Email), for clients that read nothing but an address: a pseudonym is one too.
+    Mailbox,
     /// Digits, with the `+` of an international number.
     Phone,
     /// An integer without sign or leading zeros, so that `42` and `"42"` agree.
@@ -46,7 +48,8 @@ impl Canonical {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
-            Self::Email => "email",
+            // The same address has the same pseudonym in both, but for its shape.
+            Self::Email | Self::Mailbox => "email",
             Self::Phone => "phone",
             Self::Decimal => "decimal",
             Self::Uuid => "uuid",
@@ -66,7 +69,7 @@ impl Canonical {
         Some(match self {
             Self::Text if is_nfc(value) => Form::Value(value),
             Self::Text => Form::text(value.nfc().collect()),
-            Self::Email => Form::text(email(value)?),
+            Self::Email | Self::Mailbox => Form::text(email(value)?),
             Self::Phone => Form::text(phone(value)?),
             Self::Decimal => decimal(value)?,
             Self::Uuid => Form::short(Uuid::try_parse(value.trim()).ok()?.as_bytes()),
@@ -86,9 +89,12 @@ impl Canonical {
     /// Canonical bytes as text again, for opened tokens.
     pub(super) fn text(self, bytes: Vec<u8>) -> Option<String> {
         match self {
-            Self::Text | Self::Email | Self::Phone | Self::Decimal | Self::Compact => {
-                String::from_utf8(bytes).ok()
-            }
+            Self::Text
+            | Self::Email
+            | Self::Mailbox
+            | Self::Phone
+            | Self::Decimal
+            | Self::Compact => String::from_utf8(bytes).ok(),
             Self::Uuid => Some(Uuid::from_slice(&bytes).ok()?.to_string()),
             Self::Ip => match bytes.len() {
                 4 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).to_string()),

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Canonical;
 use super::base32;
 use super::ff1::Permutation;
+use super::scope::Scope;
 use crate::terms::Personal;
 
 /// HKDF salt: names the product and the version of the derivation. Changing it changes every pseudonym.
@@ -31,6 +32,10 @@ const TOKEN_BLOCK: usize = 16;
 /// Digits in which an integer is permuted: the most that stay below 2⁵³, so that every JSON reader
 /// keeps them exact. Part of the format: it can never change.
 const INTEGER_DIGITS: usize = 15;
+
+/// What makes an address of a pseudonym. Nobody can register the domain, so that nobody gets what a client
+/// sends there all the same. Part of the format: it can never change. Source: RFC 2606, RFC 6761 §6.4.
+const NOWHERE: &[u8] = b"@pseudonym.invalid";
 
 /// Marks the end of the value in a token's plaintext. Source: ISO/IEC 7816-4 padding.
 const TOKEN_END: u8 = 0x80;
@@ -92,27 +97,6 @@ impl Use {
     }
 }
 
-/// Who can link what to what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// One recipient links over time; two recipients cannot compare.
-    Recipient,
-    /// One recipient's purposes cannot be joined either.
-    RecipientAndPurpose,
-    /// One recipient links within a period only; the period is [`Domain::extra`].
-    RecipientAndPeriod,
-}
-
-impl Scope {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recipient => "recipient",
-            Self::RecipientAndPurpose => "recipient+purpose",
-            Self::RecipientAndPeriod => "recipient+period",
-        }
-    }
-}
-
 /// The domain of a key: the same value in two domains has two unrelated pseudonyms.
 /// Parts that a scope does not use are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,11 +111,12 @@ pub struct Domain<'a> {
     pub scope: Scope,
     /// The recipient's id.
     pub recipient: &'a str,
-    /// The purpose's id, for [`Scope::RecipientAndPurpose`].
+    /// The purposes' ids, sorted and joined by `+`, where the scope keeps them apart.
     pub purpose: &'a str,
-    /// The period in UTC (`2026-11-23`, `2026-W48`, `2026-11`, `2026`), for
-    /// [`Scope::RecipientAndPeriod`].
+    /// The id of the case or of the decision, where the scope ends with it.
     pub extra: &'a str,
+    /// The period in UTC (`2026-11-23`, `2026-W48`, `2026-11`, `2026`) beyond which nothing links.
+    pub period: &'a str,
 }
 
 /// A key for one domain and use, derived from the root. Zeroised on drop, never printed.
@@ -165,15 +150,21 @@ impl DomainKey {
     #[must_use]
     pub fn derive(root: &RootKey, domain: &Domain<'_>) -> Self {
         let version = root.version.to_string();
+        // A period holds no space, so that one text says both without doubt.
+        let (scope, extra) = match (domain.period, domain.extra) {
+            ("", extra) => (domain.scope.to_string(), extra.to_owned()),
+            (period, "") => (format!("{}+period", domain.scope), period.to_owned()),
+            (period, extra) => (format!("{}+period", domain.scope), format!("{period} {extra}")),
+        };
         let mut info = Vec::with_capacity(160);
         for part in [
             domain.used_for.as_str(),
             domain.policy,
             domain.category,
-            domain.scope.as_str(),
+            &scope,
             domain.recipient,
             domain.purpose,
-            domain.extra,
+            &extra,
             &version,
         ] {
             length_prefixed(part.as_bytes(), &mut info);
@@ -211,7 +202,8 @@ impl DomainKey {
     /// The pseudonym of `value`: `ps‹version›_` and 26 base32 digits of
     /// `HMAC-SHA256(key, lp(type)‖lp(canonical value))`. For [`Canonical::Uuid`] the same 16 bytes as
     /// a UUIDv8 (RFC 9562), so that clients which parse the id go on working; it cannot name the key's
-    /// version. `None` if the value is not of the type, or the key is not for pseudonyms.
+    /// version. For [`Canonical::Mailbox`] that text and `@pseudonym.invalid`, to which no mail can be
+    /// sent (RFC 6761). `None` if the value is not of the type, or the key is not for pseudonyms.
     #[must_use]
     pub fn pseudonym(&self, canonical: Canonical, value: &str) -> Option<String> {
         let mut text = Vec::with_capacity(TEXT_BYTES);
@@ -219,7 +211,7 @@ impl DomainKey {
         String::from_utf8(text).ok()
     }
 
-    /// Writes the [`pseudonym`](Self::pseudonym), which is letters and figures, `_` and `-` only.
+    /// Writes the [`pseudonym`](Self::pseudonym), which is letters, figures and `_-@.` only.
     /// `None`, and nothing written, as there.
     #[must_use = "without a pseudonym the value needs a placeholder"]
     pub fn write_pseudonym(
@@ -245,6 +237,9 @@ impl DomainKey {
         } else {
             out.extend_from_slice(self.mark.as_bytes());
             base32::encode(short, out);
+        }
+        if canonical == Canonical::Mailbox {
+            out.extend_from_slice(NOWHERE);
         }
         Some(())
     }
@@ -354,6 +349,7 @@ mod tests {
             recipient: "help-desk",
             purpose: "",
             extra: "",
+            period: "",
         };
         // Computed apart from this code: RFC 5869 over the tuple, then HMAC over "text" and "c1".
         let by_hand =
@@ -386,6 +382,7 @@ mod tests {
             recipient: "r",
             purpose: "",
             extra: "",
+            period: "",
         };
         let pseudonyms = DomainKey::derive(&root, &domain(Use::Pseudonym));
         let tokens = DomainKey::derive(&root, &domain(Use::Token));

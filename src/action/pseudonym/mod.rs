@@ -12,9 +12,11 @@ mod ff1;
 mod key;
 mod punycode;
 mod returned;
+mod scope;
 mod short;
 
 pub use canonical::Canonical;
-pub use key::{Domain, DomainKey, RootKey, Scope, Use};
+pub use key::{Domain, DomainKey, RootKey, Use};
 pub use returned::{TokenKeys, is_token};
+pub use scope::Scope;
 pub(super) use short::ShortValue;

@@ -37,9 +37,11 @@ impl ShortValue {
     pub(in crate::action) fn new(canonical: Canonical) -> Option<Self> {
         match canonical {
             Canonical::Phone | Canonical::Uuid | Canonical::Ip => {}
-            Canonical::Text | Canonical::Email | Canonical::Decimal | Canonical::Compact => {
-                return None;
-            }
+            Canonical::Text
+            | Canonical::Email
+            | Canonical::Mailbox
+            | Canonical::Decimal
+            | Canonical::Compact => return None,
         }
         let kept = Zeroizing::new(String::with_capacity(LONGEST));
         Some(Self { canonical, kept, stage: Stage::Before })

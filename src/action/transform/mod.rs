@@ -28,6 +28,7 @@ pub use json::write_string;
 
 use json::write_escaped;
 
+use super::link::Link;
 use super::pseudonym::{Canonical, DomainKey, TokenKeys, is_token};
 use super::{Action, Generalisation};
 
@@ -62,6 +63,8 @@ pub struct Treatment {
     pub key: Option<Arc<DomainKey>>,
     /// For tokens on their way in: `token` opens what is one, and leaves all else as it is.
     pub opens: Option<Arc<TokenKeys>>,
+    /// The value is a link: what stands in it is treated, and not the whole.
+    pub link: Option<Arc<Link>>,
     /// How values are brought to one form before the key is used.
     pub canonical: Canonical,
     /// Value → group.

@@ -18,6 +18,7 @@ pub(super) fn permute(
         (Canonical::Text, Scalar::String(text)) => key.permute_digits(text),
         (
             Canonical::Email
+            | Canonical::Mailbox
             | Canonical::Phone
             | Canonical::Uuid
             | Canonical::Ip

@@ -29,6 +29,7 @@ fn treatment(action: Action) -> Treatment {
             recipient: "help-desk",
             purpose: "",
             extra: "",
+            period: "",
         },
     );
     let groups = [("nurse", "health"), ("7", "seven"), ("true", "yes")];
@@ -36,6 +37,7 @@ fn treatment(action: Action) -> Treatment {
         action,
         key: Some(Arc::new(key)),
         opens: None,
+        link: None,
         canonical: Canonical::Text,
         groups: Some(Arc::new(
             groups.into_iter().map(|(value, group)| (value.into(), group.into())).collect(),

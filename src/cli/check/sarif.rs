@@ -4,15 +4,12 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::Report;
+use super::{NOT_ENFORCED, Report};
 use crate::policy::model::Unenforced;
 use crate::policy::{CODES, Diagnostic, Place, Severity};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-
-/// Under this name stands what the rules say and this version refuses. It is no fault of the rules.
-const NOT_ENFORCED: &str = "not-enforced";
 
 /// What may stand in the path of a URI as it is. Source: RFC 3986 §3.3.
 const PATH: &AsciiSet =

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::cases::Coverage;
 use crate::cases::coverage::{Row, State};
 use crate::cases::promises::Kind;
-use crate::cli::markup::escaped;
+use crate::reports::escaped;
 
 /// All of its looks. Colours only repeat what a word says, so that a print in grey loses nothing.
 const STYLE: &str = "

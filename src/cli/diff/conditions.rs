@@ -125,6 +125,10 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         &format!("{:?}", old.authenticate),
         &format!("{:?}", new.authenticate),
     );
+    let party = |recipient: &Recipient| {
+        recipient.party.as_ref().map_or("none".to_owned(), |party| party.expose().to_string())
+    };
+    other_of(changes, about, "which party it is", &party(old), &party(new));
     let until = |recipient: &Recipient| recipient.contract.as_ref().map(|contract| contract.until);
     if until(old) != until(new) {
         let way = if until(new) > until(old) { Way::Widened } else { Way::Narrowed };

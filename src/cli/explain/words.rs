@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::action::pseudonym::Scope;
 use crate::action::{Action, Period};
 use crate::policy::company::Never;
 use crate::policy::model::{Limit, Need, QueryParameter, Route};
 use crate::policy::{Mode, Plan, Policy};
-use crate::terms::{CategoryId, Objectable, Role};
+use crate::terms::{CategoryId, Objectable, RecipientId, Role};
 
 /// Who asks, what for, and how much of it leaves, before anybody looks at single fields.
 pub(super) fn in_short(policy: &Policy, plan: &Plan) -> Vec<String> {
@@ -150,6 +151,14 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             .collect();
         lines.push(format!("the person who asks must be one of: {}", roles.join(", ")));
     }
+    if plan.own_lines {
+        let who = match (&recipient.party, recipient.role.is_person()) {
+            (Some(party), _) => format!("{} ({})", plan.recipient, party.expose()),
+            (None, true) => "the person who asks".to_owned(),
+            (None, false) => format!("whoever asks for {}", plan.recipient),
+        };
+        lines.push(format!("only elements of which {who} is a party"));
+    }
     for condition in &recipient.only_where {
         let (member, value) = (&condition.selector.text, &condition.value);
         lines.push(format!("only where {member} is {value}"));
@@ -258,25 +267,13 @@ fn linkability(plan: &Plan) -> Vec<String> {
                  own, stay in it"
             ),
             Action::Fpe => format!(
-                "{category}: other digits of the same form; {recipient} can link them over time, until \
-                 the key is changed; no other recipient can join them"
+                "{category}: other digits of the same form; {}; no other recipient can join them",
+                within(recipient, "them", cell.scope, Period::Unlimited)
             ),
-            Action::Pseudonym(Period::Unlimited) => format!(
-                "{category}: {recipient} can link it over time, until the key is changed; no other \
-                 recipient can join it"
+            Action::Pseudonym(period) => format!(
+                "{category}: {}; no other recipient can join it",
+                within(recipient, "it", cell.scope, period)
             ),
-            Action::Pseudonym(period) => {
-                let period = match period {
-                    Period::Year => "calendar year",
-                    Period::Month => "calendar month",
-                    Period::Week => "week",
-                    Period::Day | Period::Unlimited => "day",
-                };
-                format!(
-                    "{category}: {recipient} can link it within one {period} (UTC), not beyond; no \
-                     other recipient can join it"
-                )
-            }
             _ => continue,
         };
         if !lines.contains(&line) {
@@ -284,6 +281,40 @@ fn linkability(plan: &Plan) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How far a recipient can link what is pseudonymised.
+fn within(recipient: &RecipientId, what: &str, scope: Scope, period: Period) -> String {
+    let period = match period {
+        Period::Unlimited => None,
+        Period::Year => Some("calendar year"),
+        Period::Month => Some("calendar month"),
+        Period::Week => Some("week"),
+        Period::Day => Some("day"),
+    };
+    let scope = match scope {
+        Scope::Recipient => None,
+        Scope::RecipientAndPurpose => Some("purpose"),
+        Scope::Case => Some("case"),
+        Scope::CaseAndPurpose => Some("case and purpose"),
+        Scope::Response => {
+            return format!("{recipient} can link {what} within one answer, not beyond");
+        }
+    };
+    match (scope, period) {
+        (None, None) => {
+            format!("{recipient} can link {what} over time, until the key is changed")
+        }
+        (None, Some(period)) => {
+            format!("{recipient} can link {what} within one {period} (UTC), not beyond")
+        }
+        (Some(scope), None) => {
+            format!("{recipient} can link {what} within one {scope}, not beyond")
+        }
+        (Some(scope), Some(period)) => format!(
+            "{recipient} can link {what} within one {scope} and one {period} (UTC), not beyond"
+        ),
+    }
 }
 
 /// What the rules say about this disclosure and this version refuses.

@@ -187,6 +187,7 @@ fn looks_personal(text: &str) -> bool {
         opens: None,
         canonical: crate::action::pseudonym::Canonical::default(),
         groups: None,
+        link: None,
         today: jiff::civil::Date::ZERO,
     };
     let (mut scrubbed, mut whole) = (Vec::new(), Vec::new());

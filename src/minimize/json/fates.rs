@@ -78,6 +78,8 @@ pub(super) enum What {
     Placeholder,
     /// A scalar that is treated.
     Treat,
+    /// A text that leaves as a link, or not at all: only when all of it is there.
+    Link,
     /// A container whose members are decided one by one.
     Enter,
     /// The element goes.
@@ -242,6 +244,11 @@ pub(super) fn fate(
         (_, Action::Refuse) => What::Refuse,
         (_, Action::Drop) => What::Drop,
         (_, Action::Remove) => What::Remove,
+        (rule, _) if scalar && rules.is_of_links(rule) => match kind {
+            Kind::String => What::Link,
+            Kind::Null => What::Copy,
+            _ => What::Remove,
+        },
         (_, Action::Keep) if scalar => What::Copy,
         (_, action) if scalar => {
             if needs_no_value(action, kind.example()) {

@@ -101,6 +101,20 @@ impl Rules {
         self.treatment(rule).incremental()
     }
 
+    /// Whether a link stands where this rule is in force.
+    #[inline]
+    pub(super) fn is_of_links(&self, rule: Rule) -> bool {
+        match rule {
+            Rule::Cell(_) | Rule::Joined(_) => self.treatment(rule).link.is_some(),
+            Rule::Unlisted | Rule::Keep => false,
+        }
+    }
+
+    /// What becomes of a link; `None`: it is removed.
+    pub(super) fn link(&self, rule: Rule, text: &str) -> Option<String> {
+        self.treatment(rule).link.as_ref()?.rewrite(text)
+    }
+
     /// Writes the placeholder for a scalar that could not be treated.
     pub(super) fn blank(&self, value: Scalar<'_>, out: &mut Vec<u8>) {
         self.blank.apply(value, out);
@@ -130,8 +144,17 @@ pub(super) fn needs_no_value(action: &Action, example: Scalar<'_>) -> bool {
 /// The stricter action with the key, canonical form and groups of the treatment that asked for it.
 fn join(a: &Treatment, b: &Treatment) -> Treatment {
     let action = a.action.clone().join(b.action.clone());
+    let link = match (&a.link, &b.link) {
+        (None, None) => None,
+        (Some(a), Some(b)) => Some(Arc::new(a.and(b))),
+        (Some(link), None) if b.action == Action::Keep => Some(Arc::clone(link)),
+        (None, Some(link)) if a.action == Action::Keep => Some(Arc::clone(link)),
+        // Another action speaks of the whole text, and a link's of what stands in it: neither is the
+        // stricter.
+        (Some(_), None) | (None, Some(_)) => return bare(action.join(Action::Remove)),
+    };
     let source = if a.action != action && b.action == action { b } else { a };
-    Treatment { action, ..source.clone() }
+    Treatment { action, link, ..source.clone() }
 }
 
 fn bare(action: Action) -> Treatment {
@@ -139,6 +162,7 @@ fn bare(action: Action) -> Treatment {
         action,
         key: None,
         opens: None,
+        link: None,
         canonical: Canonical::default(),
         groups: None,
         today: Date::default(),

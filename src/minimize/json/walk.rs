@@ -13,6 +13,7 @@
 
 mod children;
 mod guarded;
+mod link;
 mod members;
 mod place;
 mod treat;
@@ -145,6 +146,8 @@ enum Hand {
     Within,
     /// It is decided when it is whole.
     Held,
+    /// It is a link, and decided when it is whole.
+    Link(Rule),
 }
 
 #[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
@@ -483,6 +486,13 @@ impl Walk {
             }
             Mode::Long | Mode::Skip if self.hand == Hand::Held => {
                 keep = keep.min(self.held_from(upto)?);
+                written = pending_from(window, self.separator).min(self.start);
+            }
+            Mode::Long if matches!(self.hand, Hand::Link(_)) => {
+                let end = if in_string { upto } else { place::end(window, upto) };
+                self.link_fits(end, text.window, out);
+                pending_fits(end, upto)?;
+                keep = keep.min(self.start.min(self.separator));
                 written = pending_from(window, self.separator).min(self.start);
             }
             Mode::Long => {

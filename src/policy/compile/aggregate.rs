@@ -8,7 +8,7 @@ use crate::action::{Action, Generalisation};
 use crate::policy::Place;
 use crate::policy::Selector;
 use crate::policy::aggregate::Aggregate;
-use crate::policy::model::{Category, Policy, Route, Segment};
+use crate::policy::model::{Category, Form, Policy, Route, Segment};
 use crate::policy::path::{PathSegment, Step};
 use crate::policy::plan::Plan;
 use crate::policy::syntax::{Fields, Findings, Node};
@@ -166,8 +166,12 @@ impl Compiler<'_> {
                     "a category of an aggregate is a member of each row, such as `@.gender`";
                 self.findings.error("T220", &field.place, message);
             }
-            if field.subtree {
-                self.findings.error("T220", &field.place, "a part of a key is no object");
+            if field.subtree || field.form == Form::Link {
+                self.findings.error(
+                    "T220",
+                    &field.place,
+                    "a part of a key is no object and no link",
+                );
             }
         }
         for open in &route.open {
@@ -177,8 +181,9 @@ impl Compiler<'_> {
             if !in_row && !beside {
                 self.no_place(&open.place, "an open member");
             }
-            if open.subtree {
-                self.findings.error("T220", &open.place, "numbers of an aggregate are no object");
+            if open.subtree || open.form == Form::Link {
+                let message = "what is open in an aggregate is no object and no link";
+                self.findings.error("T220", &open.place, message);
             }
         }
         // Every combination of what may be asked is another table, and the difference of two tables

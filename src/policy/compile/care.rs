@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lint::Declared;
 use super::meetings::shown;
+use crate::action::pseudonym::Scope;
 use crate::action::{Action, Period};
 use crate::policy::model::{Grant, Policy, QueryParameter, Route};
 use crate::policy::path::Step;
@@ -191,6 +192,9 @@ fn dates(policy: &Policy, findings: &mut Findings) {
     }
 }
 
+/// Where a pseudonym is made, as far as a purpose does not part it; `None`: as a token.
+type Domain = Option<(Scope, Period)>;
+
 /// T420.
 fn linkage(policy: &Policy, findings: &mut Findings) {
     for grant in &policy.grants {
@@ -198,8 +202,7 @@ fn linkage(policy: &Policy, findings: &mut Findings) {
             quasi_identifiers(policy, grant, recipient, findings);
         }
     }
-    let mut seen: BTreeMap<(&RecipientId, &CategoryId), (&PurposeId, Option<Period>)> =
-        BTreeMap::new();
+    let mut seen: BTreeMap<(&RecipientId, &CategoryId), (&PurposeId, Domain)> = BTreeMap::new();
     for grant in &policy.grants {
         for (recipient, category) in grant
             .to
@@ -208,7 +211,12 @@ fn linkage(policy: &Policy, findings: &mut Findings) {
         {
             let Some(cell) = shown(grant, category) else { continue };
             let period = match cell.action {
-                Action::Pseudonym(period) => Some(period),
+                Action::Pseudonym(_)
+                    if grant.scope.by_purpose() || grant.scope == Scope::Response =>
+                {
+                    continue;
+                }
+                Action::Pseudonym(period) => Some((grant.scope, period)),
                 Action::Token => None,
                 _ => continue,
             };
@@ -218,8 +226,7 @@ fn linkage(policy: &Policy, findings: &mut Findings) {
                         let message = format!(
                             "`{recipient}` can link {category} of `{other}` with that of `{purpose}`"
                         );
-                        let help =
-                            "both are made in one domain; give one another period, or take it out";
+                        let help = "both are made in one domain; write `pseudonym_scope: recipient+purpose`";
                         findings.warn("T420", &cell.place, message, Some(help.to_owned()));
                     }
                     Some(_) => {}

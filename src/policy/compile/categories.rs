@@ -10,9 +10,10 @@ use crate::policy::model::Category;
 use crate::policy::syntax::Node;
 use crate::terms::{CategoryId, CategoryPattern};
 
-const TYPES: [(&str, Canonical); 8] = [
+const TYPES: [(&str, Canonical); 9] = [
     ("text", Canonical::Text),
     ("email", Canonical::Email),
+    ("mailbox", Canonical::Mailbox),
     ("phone", Canonical::Phone),
     ("decimal", Canonical::Decimal),
     ("uuid", Canonical::Uuid),
@@ -62,15 +63,14 @@ impl Compiler<'_> {
             category.canonical = canonical.unwrap_or_default();
         }
         category.groups = fields.take("groups").map(|node| self.groups(node));
-        if let Some(node) = fields.take("media") {
-            node.word(self.findings, "a kind of media", &[("image", ())]);
-        }
-        if let Some(node) = fields.take("strip") {
-            let kinds = [("exif", ()), ("xmp", ()), ("iptc", ())];
-            for item in node.list(self.findings, "a list of metadata") {
-                item.word(self.findings, "a kind of metadata", &kinds);
+        // Drafts had these. A route says that its body is a picture, and none leaves with metadata.
+        for word in ["media", "strip"] {
+            if let Some((key, _)) = fields.take_entry(word) {
+                let message =
+                    format!("a category has no `{word}`: no picture leaves with metadata");
+                let help = "write `media` and `body` at the route whose answer is the picture";
+                self.findings.error_with("T102", key, message, Some(help.to_owned()));
             }
-            self.stripped.push((name.into(), node.place.clone()));
         }
         if let Some(node) = fields.take("alone") {
             node.word(self.findings, "an answer to whether it may stand alone", &[("never", ())]);

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{care, meetings, region};
+use super::{care, meetings, region, scope};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
-use crate::policy::model::{Grant, Limit, Mechanism, Need, Policy, Show};
+use crate::policy::model::{
+    Authenticator, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Show,
+};
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
 use crate::policy::{Place, Selector};
@@ -30,6 +32,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     authorities(policy, declared, findings);
     region::lint(policy, findings);
     permuted_into_real_ones(policy, findings);
+    scope::lint(policy, findings);
     cookies(policy, findings);
     // What is unused in rules with an error is mostly so because of the error.
     if findings.has_error() {
@@ -39,7 +42,9 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     unused_purposes(policy, findings);
     sensitive_in_clear(policy, findings);
     guessable(policy, findings);
+    beside_the_log(policy, findings);
     meeting_selectors(policy, findings);
+    super::links::lint(&policy.routes, findings);
     countries(policy, findings);
     derogations(policy, findings);
     meetings::lint(policy, findings);
@@ -109,6 +114,14 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
                 findings.warn("T120", &grant.place, message, None);
             }
         }
+        for id in grant.to.iter().filter(|_| shows_own_lines(grant)) {
+            let Some(recipient) = policy.recipients.get(id) else { continue };
+            if recipient.party.is_none() && !has_a_person(recipient) {
+                let message = format!("`{id}` is a party of nothing: its own lines are none");
+                let help = "write `party: <its id in documents>` at the recipient";
+                findings.warn("T120", &grant.place, message, Some(help.to_owned()));
+            }
+        }
         let on_consent = grant.purposes.iter().find(|purpose| {
             policy.purposes.get(*purpose).is_some_and(|purpose| purpose.basis.rests_on_consent())
         });
@@ -121,6 +134,20 @@ fn grants(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
             findings.error_with("T120", &grant.place, message, help);
         }
     }
+}
+
+fn shows_own_lines(grant: &Grant) -> bool {
+    match &grant.show {
+        Show::Cells(cells) => cells.iter().any(|cell| cell.action == Action::OwnLines),
+        Show::ByOrder | Show::ByConsent(_) => false,
+    }
+}
+
+/// Whether a credential of the recipient can name a person who asks.
+fn has_a_person(recipient: &Recipient) -> bool {
+    let by_token = |one: &Authenticator| matches!(one, Authenticator::Jwt { .. });
+    (recipient.role.is_person() || recipient.role == Role::Internal)
+        && recipient.authenticate.iter().any(by_token)
 }
 
 /// T121.
@@ -198,6 +225,37 @@ fn guessable(policy: &Policy, findings: &mut Findings) {
     }
 }
 
+/// T410 for what the access log has a pseudonym of too. Its key is no other's, so that nothing joins by
+/// the text; who holds both can still match them by time and count.
+fn beside_the_log(policy: &Policy, findings: &mut Findings) {
+    let log = &policy.access_log;
+    let written = |field: &str| log.fields.iter().any(|one| one == field);
+    let sources = [("visitor", &log.visitor), ("device", &log.device)];
+    let sources: Vec<(&str, &LogSource)> = sources
+        .into_iter()
+        .filter(|(field, _)| written(field))
+        .flat_map(|(field, sources)| sources.iter().map(move |source| (field, source)))
+        .collect();
+    for grant in &policy.grants {
+        let Show::Cells(cells) = &grant.show else { continue };
+        for (id, category) in &policy.categories {
+            let shown = cells
+                .iter()
+                .filter(|cell| cell.pattern.covers(id))
+                .max_by_key(|cell| cell.pattern.specificity())
+                .filter(|cell| matches!(cell.action, Action::Pseudonym(_)));
+            let same = sources.iter().find(|(_, source)| source.tells(id, category.canonical));
+            if let (Some(cell), Some((field, _))) = (shown, same) {
+                let message = format!(
+                    "{id} is a pseudonym here, and `{field}` of the access log is one of the same"
+                );
+                let help = "who sees both can match them by time: let nobody have both";
+                findings.warn("T410", &cell.place, message, Some(help.to_owned()));
+            }
+        }
+    }
+}
+
 /// T401 of `fpe`: digits that are permuted into digits of the same form are somebody else's phone
 /// number or card.
 fn permuted_into_real_ones(policy: &Policy, findings: &mut Findings) {
@@ -231,7 +289,12 @@ fn meeting_selectors(policy: &Policy, findings: &mut Findings) {
         let places: Vec<(&Selector, Option<&CategoryId>, &Place)> = fields.chain(open).collect();
         for (at, (selector, category, place)) in places.iter().enumerate() {
             for (other, other_category, _) in &places[..at] {
-                if category != other_category && may_meet(selector, other) {
+                // Several fields of one link: each speaks of its own values.
+                let of_one_link = category.is_some()
+                    && other_category.is_some()
+                    && selector.text == other.text
+                    && selector.text.starts_with("url(");
+                if category != other_category && !of_one_link && may_meet(selector, other) {
                     let name = |category: Option<&CategoryId>| {
                         category.map_or("not personal".to_owned(), ToString::to_string)
                     };

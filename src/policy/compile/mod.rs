@@ -11,6 +11,7 @@ mod countries;
 mod due;
 mod head;
 mod limits;
+mod links;
 mod lint;
 mod log;
 mod meetings;
@@ -25,6 +26,7 @@ mod release;
 mod request;
 mod retention;
 mod routes;
+mod scope;
 mod serve;
 mod transfers;
 
@@ -38,7 +40,7 @@ use super::model::{About, Limit, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::{CategoryId, CategoryPattern, Digest};
+use crate::terms::{CategoryPattern, Digest};
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -69,7 +71,6 @@ impl Policy {
                 unenforced: Vec::new(),
                 withheld: Vec::new(),
                 company: Vec::new(),
-                stripped: Vec::new(),
                 never_counted: None,
                 silent_aggregates: Vec::new(),
                 promises: Promises::default(),
@@ -117,8 +118,6 @@ struct Compiler<'f> {
     never_counted: Option<Vec<CategoryPattern>>,
     /// Aggregates that do not say themselves what they must not hold.
     silent_aggregates: Vec<Place>,
-    /// Categories of which metadata are to be taken out, and where that is said.
-    stripped: Vec<(CategoryId, Place)>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -141,7 +140,7 @@ impl Compiler<'_> {
         let recipients = recipients.map(|node| self.recipients(node)).unwrap_or_default();
         let routes = fields.require(self.findings, "routes");
         let routes = routes.map(|node| self.routes(node)).unwrap_or_default();
-        self.strips(&routes);
+        self.pictures_in_json(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
         let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! `media:` and `body:` of a route: an answer that is a picture as a whole, and `strip` of a category.
+//! `media:` and `body:` of a route: an answer that is a picture as a whole.
 
 use super::Compiler;
 use crate::policy::Selector;
-use crate::policy::model::{Field, Limit, Locator, Route};
+use crate::policy::model::{Field, Form, Locator, Route};
 use crate::policy::syntax::Fields;
-use crate::terms::{CategoryPattern, Picture};
+use crate::terms::{CategoryId, Picture};
 
 /// How a picture is called where a member has its selector.
 const WHOLE: &str = "the body";
@@ -50,28 +50,36 @@ impl Compiler<'_> {
         if let Some((category, of, _)) = self.category_of(body, route) {
             let selector = Selector { segments: Vec::new(), text: WHOLE.to_owned() };
             let place = body.place.clone();
-            route.fields.push(Field { selector, category, of, subtree: true, place });
+            route.fields.push(Field {
+                selector,
+                category,
+                of,
+                subtree: true,
+                form: Form::Value,
+                place,
+            });
         }
     }
 
-    /// `strip` of categories holds for pictures, which leave without metadata. Where such a category is
-    /// a member of JSON, nothing takes it out: the category is withheld.
-    pub(super) fn strips(&mut self, routes: &[Route]) {
-        for (category, place) in std::mem::take(&mut self.stripped) {
-            let beside = |route: &&Route| {
-                route.media.is_empty() && route.fields.iter().any(|one| one.category == category)
-            };
-            if routes.iter().find(beside).is_none() {
-                continue;
+    /// A picture leaves without metadata where it is the body. As a member of JSON it would leave with
+    /// them, so that one category is not both.
+    pub(super) fn pictures_in_json(&mut self, routes: &[Route]) {
+        let pictures: Vec<&CategoryId> = routes
+            .iter()
+            .filter(|route| !route.media.is_empty())
+            .flat_map(|route| &route.fields)
+            .map(|field| &field.category)
+            .collect();
+        let members = routes.iter().filter(|route| route.media.is_empty());
+        for field in members.flat_map(|route| &route.fields) {
+            if pictures.contains(&&field.category) {
+                let message = format!(
+                    "`{}` is a picture elsewhere, and nobody takes metadata out of a member",
+                    field.category
+                );
+                let help = "give the member a category of its own".to_owned();
+                self.findings.error_with("T104", &field.place, message, Some(help));
             }
-            let what = format!("{category}: strip");
-            let because = self.refuse(&place, what, format!("{category} is withheld"));
-            self.withheld.push(Limit::Withheld {
-                categories: vec![CategoryPattern::new(category.as_str())],
-                except_to: Vec::new(),
-                roles: Vec::new(),
-                because,
-            });
         }
     }
 }

@@ -7,7 +7,7 @@ use super::head::ROLES;
 use crate::policy::Selector;
 use crate::policy::model::{Authenticator, Contract, Recipient, RowCondition};
 use crate::policy::syntax::{Key, Node};
-use crate::terms::{RecipientId, Role};
+use crate::terms::{Personal, RecipientId, Role};
 
 impl Compiler<'_> {
     pub(super) fn recipients(&mut self, node: &Node) -> BTreeMap<RecipientId, Recipient> {
@@ -55,6 +55,14 @@ impl Compiler<'_> {
         });
         let phase = fields.take("phase").and_then(|node| node.text(self.findings, "a phase"));
         let only_where = fields.take("only_where").map(|node| self.only_where(node));
+        let party = fields.take("party").and_then(|node| {
+            let id = node.text(self.findings, "the id of a party")?;
+            if role.is_some_and(Role::is_person) {
+                let message = "which party a person is, their token says";
+                self.findings.error("T102", &node.place, message);
+            }
+            Some(Personal::new(id.into()))
+        });
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         Recipient {
@@ -67,6 +75,7 @@ impl Compiler<'_> {
             default_purpose,
             phase: phase.map(str::to_owned),
             only_where: only_where.unwrap_or_default(),
+            party,
             refuses: None,
             place: key.place.clone(),
         }

@@ -3,7 +3,7 @@
 use super::Compiler;
 use crate::action::Action;
 use crate::policy::Place;
-use crate::policy::model::{Grant, Need, Show, ShowCell, Unenforced};
+use crate::policy::model::{Grant, Need, Show, ShowCell};
 use crate::policy::syntax::{Fields, Node};
 
 const NEEDS: [(&str, Need); 4] = [
@@ -26,9 +26,6 @@ impl Compiler<'_> {
         let purposes = fields.require(self.findings, "for").map(|node| self.purpose_list(node));
         let purposes = purposes.unwrap_or_default();
         let mut place = fields.place().clone();
-        let names: Vec<&str> = to.iter().map(crate::terms::RecipientId::as_str).collect();
-        let to_whom = names.join(", ");
-        let mut refuses = None;
         let show = self.show(&mut fields, &mut place);
         let needs = fields.take("needs").map(|node| self.needs(node)).unwrap_or_default();
         let only_own = fields.take("only_subject").is_some_and(|node| {
@@ -48,9 +45,7 @@ impl Compiler<'_> {
             phase
         });
         let resolves = fields.take("resolves_tokens_of").map(|node| self.recipient_list(node));
-        if let Some(node) = fields.take("pseudonym_scope") {
-            self.pseudonym_scope(node, &to_whom, &mut refuses);
-        }
+        let scope = fields.take("pseudonym_scope").map(|node| self.pseudonym_scope(node));
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         Some(Grant {
@@ -63,7 +58,7 @@ impl Compiler<'_> {
             aggregate_only,
             phase: phase.map(str::to_owned),
             resolves_tokens_of: resolves.unwrap_or_default(),
-            refuses,
+            scope: scope.unwrap_or_default(),
             place,
         })
     }
@@ -134,28 +129,5 @@ impl Compiler<'_> {
     pub(super) fn needs(&mut self, node: &Node) -> Vec<Need> {
         let items = node.list(self.findings, "a list of needs");
         items.iter().filter_map(|item| item.word(self.findings, "a need", &NEEDS)).collect()
-    }
-
-    fn pseudonym_scope(&mut self, node: &Node, to_whom: &str, refuses: &mut Option<Unenforced>) {
-        let scopes = [
-            ("recipient", "recipient"),
-            ("recipient+purpose", "recipient+purpose"),
-            ("recipient+period", "recipient+period"),
-            ("case", "case"),
-            ("response", "response"),
-            ("global", "global"),
-        ];
-        match node.word(self.findings, "a scope of pseudonyms", &scopes) {
-            None | Some("recipient") => {}
-            Some("global") => {
-                let message = "a pseudonym that is the same for everybody lets everybody join";
-                self.findings.error("T401", &node.place, message);
-            }
-            Some(scope) => {
-                let what = format!("pseudonym_scope {scope}");
-                let effect = format!("the grant to {to_whom} releases nothing");
-                refuses.get_or_insert(self.refuse(&node.place, what, effect));
-            }
-        }
     }
 }

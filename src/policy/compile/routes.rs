@@ -1,10 +1,11 @@
 //! `routes:`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Compiler;
+use super::links::linked;
 use crate::policy::model::{
-    Derivation, Derived, Field, Locator, Open, QueryParameter, Route, Segment, Subject,
+    Derivation, Derived, Field, Form, Locator, Open, QueryParameter, Route, Segment, Subject,
     cursor_domain,
 };
 use crate::policy::path::Step;
@@ -60,6 +61,7 @@ impl Compiler<'_> {
             open: Vec::new(),
             request: None,
             path: BTreeMap::new(),
+            open_path: BTreeSet::new(),
             query: BTreeMap::new(),
             derive: Vec::new(),
             parties_only: Vec::new(),
@@ -83,7 +85,9 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("path") {
             for (key, node) in node.entries(self.findings, "path parameters") {
                 self.path_parameter(&key.text, &key.place, &route.template);
-                if let Some(category) = self.category(node) {
+                if node.scalar() == Some("open") {
+                    route.open_path.insert(key.text.clone());
+                } else if let Some(category) = self.category(node) {
                     route.path.insert(key.text.clone(), category);
                 }
             }
@@ -205,12 +209,16 @@ impl Compiler<'_> {
     fn fields_of(&mut self, node: &Node, route: &mut Route) {
         let rows = route.each.clone();
         for (key, node) in node.entries(self.findings, "selectors with categories") {
-            if key.text.starts_with("keys(") || key.text.starts_with("url(") {
+            if key.text.starts_with("keys(") {
                 let what = format!("selector {}", key.text);
                 let effect = format!("{} is refused", route.id);
                 let unenforced = self.refuse(&key.place, what, effect);
                 route.refuses.get_or_insert(unenforced);
                 self.category_of(node, route);
+                continue;
+            }
+            if let Some(inner) = linked(&key.text) {
+                self.link_field(key, inner, node, route);
                 continue;
             }
             let selector = self.selector_at(key, rows.as_ref());
@@ -223,7 +231,8 @@ impl Compiler<'_> {
                 let help = Some("name the members, so that new ones stay withheld".to_owned());
                 self.findings.warn("T212", &key.place, message, help);
             }
-            route.fields.push(Field { selector, category, of, subtree, place: key.place.clone() });
+            let (form, place) = (Form::Value, key.place.clone());
+            route.fields.push(Field { selector, category, of, subtree, form, place });
         }
     }
 
@@ -268,7 +277,7 @@ impl Compiler<'_> {
     }
 
     /// A person who is named in an element is asked about that element, and about nothing outside it.
-    fn whose_it_can_be(
+    pub(super) fn whose_it_can_be(
         &mut self,
         key: &Key,
         selector: &Selector,
@@ -315,9 +324,17 @@ impl Compiler<'_> {
                 (item, false, false)
             };
             let Some(text) = node.text(self.findings, "a selector") else { continue };
-            let selector = self.selector(text, &node.place, node.is_quoted(), rows.as_ref());
-            let Some(selector) = selector else { continue };
-            route.open.push(Open { selector, subtree, not_personal, place: node.place.clone() });
+            let (form, selector) = match linked(text) {
+                Some(inner) if !subtree && !not_personal => {
+                    (Form::Link, self.selector_within(text, inner, node, rows.as_ref()))
+                }
+                Some(_) | None => {
+                    let quoted = node.is_quoted();
+                    (Form::Value, self.selector(text, &node.place, quoted, rows.as_ref()))
+                }
+            };
+            let (Some(selector), place) = (selector, node.place.clone()) else { continue };
+            route.open.push(Open { selector, subtree, not_personal, form, place });
         }
     }
 

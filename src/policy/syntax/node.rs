@@ -17,7 +17,7 @@ pub(in crate::policy) struct Node {
 }
 
 /// A key of a mapping and where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::policy) struct Key {
     pub(in crate::policy) text: String,
     pub(in crate::policy) place: Place,

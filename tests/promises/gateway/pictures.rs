@@ -7,7 +7,7 @@ const RULES: &str = include_str!("../../cases/wire.rules.yaml");
 
 fn rules() -> String {
     let with = [
-        ("categories:\n", "categories:\n  content.photo: {strip: [exif, xmp, iptc]}\n"),
+        ("categories:\n", "categories:\n  content.photo: {}\n"),
         (
             "routes:\n",
             "routes:\n  - match: GET /photos/{id}\n    upstream: people\n    subjects: {person: \"header:x-owner\"}\n    media: [image/jpeg, image/png]\n    body: content.photo\n",

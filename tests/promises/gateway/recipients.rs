@@ -55,6 +55,38 @@ async fn a_recipient_with_only_where_gets_its_own_rows_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_gets_the_lines_of_the_party_that_the_rules_say_it_is() {
+    let (from, to) = ("payment.amount: keep", "payment.amount: own lines");
+    let own = RULES.replacen(from, to, 1);
+    let role = "desk:    {role: internal,";
+    let party = own.replacen(role, "desk:    {party: p-77, role: internal,", 1);
+    assert!(own != RULES && party != own);
+    let payments = r#"{"payments":[
+        {"payer":"u1","amount":"9.00","payee":{"id":"p-77","name":"Shop"}},
+        {"payer":"u1","amount":"CANARY","payee":{"id":"p-78","name":"CANARY"}},
+        {"payer":"u2","amount":"CANARY","payee":{"id":"p-77","name":"CANARY"}}]}"#;
+    for (rules, expected) in [
+        (
+            party,
+            r#"{"payments":[{"payer":"u1","amount":"9.00","payee":{"id":"p-77","name":"Shop"}}]}"#,
+        ),
+        (own, r#"{"payments":[]}"#),
+    ] {
+        let stage = Stage::with_rules(&rules).await;
+        stage.backend.says("/payments", json(payments));
+        // The others of a line are asked as ever; of itself a party is told whatever stands there.
+        for (who, kind) in [("u2", r#""erasure""#), ("p-77", r#""restriction","categories":["*"]"#)]
+        {
+            let at = if who == "u2" { "requested_at" } else { "since" };
+            stage.record(&format!(
+                r#"{{"kind":{kind},"subject":"{who}","{at}":"2026-01-01T00:00:00Z"}}"#
+            ));
+        }
+        assert_eq!(body(stage.ask("desk", "/payments").await), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dealer_is_sent_the_link_to_the_policy_which_everybody_may_read() {
     let stage = Stage::with_rules(RULES).await;
     stage.backend.says("/sold/1", json(r#"{"dealer_id":"7","id":"u1","name":"A"}"#));

@@ -23,7 +23,7 @@ use tamis::keys::KeyRing;
 use tamis::ledger::{
     Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
 };
-use tamis::registers::{EmbeddedRegisters, Record, Registers, RegistersUnavailable};
+use tamis::registers::{Record, RegisterStore, Registers, RegistersUnavailable};
 use tamis::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -48,7 +48,7 @@ pub(super) struct Switches {
 /// The embedded stores, behind the switches.
 pub(super) struct Switched {
     switches: Arc<Switches>,
-    pub(super) registers: EmbeddedRegisters,
+    pub(super) registers: RegisterStore,
     ledger: FileLedger,
 }
 
@@ -184,7 +184,7 @@ impl Stage {
         });
         let stores = Arc::new(Switched {
             switches: Arc::clone(&switches),
-            registers: EmbeddedRegisters::open(registers).expect("registers"),
+            registers: RegisterStore::embedded(registers).expect("registers"),
             ledger: FileLedger::open(ledger, "gw-test").expect("ledger"),
         });
         (switches, stores)
@@ -221,6 +221,13 @@ impl Stage {
         fs::write(at.join("tamis.yaml"), config).expect("writable");
         let config = Config::load(&at.join("tamis.yaml")).expect("a configuration of ours");
         Prepared { directory, authority, backend, config, signer }
+    }
+
+    /// Ends the gateway, so that all that it does at its end is done. The folder stays as long as what
+    /// this gives.
+    pub(super) async fn stopped(self) -> TempDir {
+        self.running.stop().await;
+        self.directory
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

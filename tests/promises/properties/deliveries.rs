@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tamis::registers::{EmbeddedRegisters, Record, Registers as _};
+use tamis::registers::{Record, RegisterStore, Registers as _};
 use tamis::terms::{Personal, Statements};
 
 use crate::differential::random::Random;
@@ -47,7 +47,7 @@ fn records(random: &mut Random) -> Vec<String> {
 }
 
 fn told(
-    registers: &EmbeddedRegisters,
+    registers: &RegisterStore,
     subject: &str,
     records: &[String],
     random: &mut Random,
@@ -69,7 +69,7 @@ fn told(
 #[test]
 fn deliveries_in_any_order_come_to_the_same() {
     let directory = tempfile::tempdir().expect("a directory");
-    let registers = EmbeddedRegisters::open(&directory.path().join("r.db")).expect("opens");
+    let registers = RegisterStore::embedded(&directory.path().join("r.db")).expect("opens");
     let now = Timestamp::now();
     for number in 0..PEOPLE {
         let mut random = Random::seeded(number);

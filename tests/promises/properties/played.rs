@@ -10,6 +10,7 @@ use tamis::gateway::minimizing::Minimizing;
 use tamis::gateway::rehearsal::{Asked, Backend, Rehearsed, Stage, rehearse};
 use tamis::keys::KeyRing;
 use tamis::minimize::JsonLimits;
+use tamis::minimize::link::Origins;
 use tamis::policy::Policy;
 use tamis::registers::{Registers, RegistersUnavailable};
 use tamis::terms::{
@@ -73,6 +74,7 @@ pub(super) fn play_in_pieces(
     };
     let permit = Arc::new(decide(policy, &facts, "d_chance".into(), now()).ok()?);
     let keys = Arc::new(KeyRing::parse("a key of tests", KEY).expect("a key"));
+    let keys = (keys, Arc::new(Origins::made_up(policy)));
     let limits = JsonLimits::default();
     let mut body = Minimizing::json(permit, vec![], registers, keys, limits, now()).ok()?;
     let mut cuts = cuts.to_vec();

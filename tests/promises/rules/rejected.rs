@@ -114,6 +114,22 @@ const CASES: &[(&str, &str, &str)] = &[
         "upstream: people",
         "upstream: people\n    derive: {\"$.total\": count(each)}",
     ),
+    ("metadata of a category", "contact.email: {}", "contact.email: {strip: [exif]}"),
+    (
+        "a picture that is a member elsewhere",
+        "release:",
+        "  - match: GET /photos/{id}\n    upstream: people\n    subjects: {person: \"path:id\"}\n    media: [image/jpeg]\n    body: contact.email\nrelease:",
+    ),
+    (
+        "a period that the action says",
+        "show: {account.id: keep",
+        "pseudonym_scope: recipient+period, show: {account.id: pseudonym",
+    ),
+    (
+        "a token that could not come back",
+        "show: {account.id: keep",
+        "pseudonym_scope: response, show: {account.id: token",
+    ),
     ("a promise id that is none", "default: remove", "default: remove\n  keeps: [W14]"),
     ("a limit of no kind", "release:", "limits:\n  - {limt: contact.email, to: remove}\nrelease:"),
     ("a name that cannot be logged", "  desk:", "  \"de sk\":"),
@@ -144,7 +160,7 @@ fn bad_rules_are_rejected_with_place_and_help() {
 
 #[test]
 fn digits_are_not_permuted_into_somebody_elses_real_ones() {
-    let kinds = ["phone", "card", "iban", "email", "ip", "uuid", "text", "decimal"];
+    let kinds = ["phone", "card", "iban", "email", "mailbox", "ip", "uuid", "text", "decimal"];
     for kind in kinds {
         let text = SMALL
             .replace("contact.email: {}", &format!("contact.email: {{type: {kind}}}"))
@@ -304,13 +320,15 @@ fn a_picture_is_one_value_of_a_type_that_can_be_told_from_its_metadata() {
         let route = format!(
             "  - match: GET /photos/{{id}}\n    upstream: people\n    subjects: {{person: {subject}}}\n{keys}release:"
         );
-        let text = spoilt("release:", &route);
+        let text = spoilt("release:", &route)
+            .replacen("account.id: {}", "account.id: {}\n  content.photo: {}", 1)
+            .replacen("show: {", "show: {content.photo: keep, ", 1);
         match Policy::parse("small.yaml", &text) {
             Ok(_) => Vec::new(),
             Err(found) => found.findings.iter().map(|one| one.code).collect::<Vec<_>>(),
         }
     };
-    let (media, body) = ("    media: [image/png]\n", "    body: contact.email\n");
+    let (media, body) = ("    media: [image/png]\n", "    body: content.photo\n");
     let both = format!("{media}{body}");
     for (keys, subject, expected) in [
         (both.clone(), "\"header:x-owner\"", &[][..]),
@@ -321,6 +339,7 @@ fn a_picture_is_one_value_of_a_type_that_can_be_told_from_its_metadata() {
         (format!("    media: [text/html]\n{body}"), "\"path:id\"", &["T104"]),
         (format!("{both}    open: [\"$.width\"]\n"), "\"path:id\"", &["T104"]),
         (format!("{media}    body: contact.photo\n"), "\"path:id\"", &["T101"]),
+        (format!("{media}    body: contact.email\n"), "\"path:id\"", &["T104"]),
     ] {
         assert_eq!(with(&keys, subject), expected, "{keys}{subject}");
     }

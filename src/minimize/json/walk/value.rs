@@ -247,6 +247,7 @@ impl Walk {
                 self.replace(window, start, out);
                 Hand::Treated(fate.rule)
             }
+            What::Link => Hand::Link(fate.rule),
             What::Enter => {
                 self.accept(window);
                 self.enter(kind == Kind::Object, fate.rule, fate.subtree);
@@ -405,12 +406,8 @@ impl Walk {
         match self.hand {
             Hand::Held => return self.held_ended(text, end, out),
             Hand::Copied | Hand::Within => {}
-            Hand::Removed => {
-                if self.frames.last().is_none_or(|frame| frame.emitted) {
-                    self.writing = self.root != Root::Unwritten;
-                    self.from = end;
-                }
-            }
+            Hand::Removed => self.removed(end),
+            Hand::Link(rule) => self.finish_link(rule, text.window, end, out),
             Hand::Replaced => {
                 self.writing = true;
                 self.from = end;
@@ -425,6 +422,15 @@ impl Walk {
             self.end_child(text, end, out)?;
         }
         Ok(())
+    }
+
+    /// The value that was removed ends before `end`.
+    #[inline]
+    pub(super) fn removed(&mut self, end: usize) {
+        if self.frames.last().is_none_or(|frame| frame.emitted) {
+            self.writing = self.root != Root::Unwritten;
+            self.from = end;
+        }
     }
 
     /// The pending bytes are written with the value that follows them.

@@ -1,0 +1,135 @@
+//! Routes of the admin API. Subjects stand in bodies only: URLs end up in logs.
+
+mod entries;
+mod files;
+mod people;
+mod reports;
+mod rules;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::rejection::BytesRejection;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router, middleware};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::problem::Problem;
+use super::{AdminState, guard};
+use crate::registers::{RecordError, RegisterStore};
+use crate::terms::Personal;
+
+use self::entries::{lift_objection, lift_restrictions, take, withdraw, withdraw_consent};
+use self::files::{approve_order, case, close_case, lift_order, order};
+use self::people::{answer_request, requests, statements};
+use self::reports::{report, report_about};
+use self::rules::policy;
+
+pub use self::reports::Reporting;
+
+/// Longest body: several times the longest record that somebody would write.
+const BODY_BYTES: usize = 64 << 10;
+
+type Answer = Result<Response, Problem>;
+type Body = Result<Bytes, BytesRejection>;
+
+pub(super) fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/v1/consents", post(|s, h, b| take("consent", s, h, b)))
+        .route("/v1/consents/{id}/withdrawal", post(withdraw_consent))
+        .route("/v1/withdrawals", post(withdraw))
+        .route("/v1/notices", put(|s, h, b| take("notice", s, h, b)))
+        .route("/v1/objections", put(|s, h, b| take("objection", s, h, b)))
+        .route("/v1/objections/lift", post(lift_objection))
+        .route("/v1/restrictions", put(|s, h, b| take("restriction", s, h, b)))
+        .route("/v1/restrictions/lift", post(lift_restrictions))
+        .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
+        .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
+        .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
+        .route("/v1/orders", put(|s, h, b| take("order", s, h, b)))
+        .route("/v1/orders/{id}", get(order))
+        .route("/v1/orders/{id}/approval", post(approve_order))
+        .route("/v1/orders/{id}/lift", post(lift_order))
+        .route("/v1/cases", put(|s, h, b| take("case", s, h, b)))
+        .route("/v1/cases/{id}", get(case))
+        .route("/v1/cases/{id}/closure", post(close_case))
+        .route("/v1/requests", get(requests))
+        .route("/v1/requests/{receipt}/answer", post(answer_request))
+        .route("/v1/statements/query", post(statements))
+        .route("/v1/reports/{name}", get(report))
+        .route("/v1/reports/{name}/query", post(report_about))
+        .route("/v1/policy", get(policy))
+        // Around the routes and the fallback alike: without a token nobody learns what there is.
+        .fallback(|| async { Problem::NotFound })
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::admin))
+        .with_state(state)
+}
+
+fn no_body(body: Body) -> Result<(), Problem> {
+    if body.is_ok_and(|body| body.is_empty()) {
+        return Ok(());
+    }
+    Err(Problem::Invalid("the body must be empty".into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSubject {
+    subject: String,
+}
+
+/// Changes the registers, then enters the change. The person's word counts from the first step on;
+/// if the ledger is not there, the change waits in the registers until it is.
+async fn change<T: Send + 'static>(
+    state: &AdminState,
+    change: impl FnOnce(&RegisterStore) -> Result<T, RecordError> + Send + 'static,
+) -> Result<T, Problem> {
+    let registers = Arc::clone(&state.registers);
+    let changed = tokio::task::spawn_blocking(move || change(&registers)).await;
+    let changed = changed.map_err(|_| Problem::Unavailable)??;
+    if let Err(error) = state.drain.run().await {
+        tracing::warn!(%error, "a change of the registers is not entered yet");
+    }
+    Ok(changed)
+}
+
+fn json_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let mut declared = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (declared.next(), declared.next()) else {
+        return Err(Problem::NotJson);
+    };
+    let mut parts = value.to_str().unwrap_or_default().split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|word| word.eq_ignore_ascii_case("application/json"));
+    // Bytes in another charset would be read as something else than was meant.
+    let is_utf8 = parts.all(|part| part.eq_ignore_ascii_case("charset=utf-8"));
+    if !is_json || !is_utf8 {
+        return Err(Problem::NotJson);
+    }
+    body.map_err(|_| Problem::TooLarge)
+}
+
+/// Reads a body that is no record. The parser's words are not passed on: they quote values.
+fn read<T: serde::de::DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    let body = json_body(headers, body)?;
+    serde_json::from_slice(&body).map_err(|error| {
+        Problem::Invalid(format!("line {}, column {}", error.line(), error.column()))
+    })
+}
+
+fn subject_of(subject: String) -> Result<crate::terms::DataSubject, Problem> {
+    if subject.is_empty() {
+        return Err(Problem::Invalid("subject".into()));
+    }
+    Ok(Personal::new(subject.into()))
+}
+
+fn document(status: StatusCode, document: Value) -> Response {
+    let no_store = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (status, no_store, Json(document)).into_response()
+}

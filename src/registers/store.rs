@@ -1,0 +1,297 @@
+//! The registers as commands, the admin API and the gateway write and read them, whichever store keeps
+//! them.
+//!
+//! What a statement means is written once; the stores only carry out transactions. A change is
+//! acknowledged when it is durable, and doing it twice changes nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::change::{self, RegisterChange};
+use super::embedded::EmbeddedRegisters;
+use super::file_rows;
+use super::read::valid_consents;
+use super::request;
+use super::schema::StoreError;
+use super::sql::Tables;
+use super::write::{WriteError, Writer};
+use super::{
+    OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable, RequestReceipt,
+    RightRequest,
+};
+use crate::terms::{
+    Case, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
+};
+
+/// Where the registers are kept.
+pub enum RegisterStore {
+    /// One SQLite file.
+    Embedded(EmbeddedRegisters),
+}
+
+impl RegisterStore {
+    /// Opens or makes the file of an embedded store, for its owner only.
+    ///
+    /// # Errors
+    /// The file cannot be used, is another program's or a newer version's, or others may read it.
+    pub fn embedded(path: &Path) -> Result<Self, RegistersUnavailable> {
+        EmbeddedRegisters::open(path).map(Self::Embedded)
+    }
+
+    /// Takes one record; durable on return. Doing it twice changes nothing.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn record(&self, record: &Record) -> Result<Recorded, RecordError> {
+        record.check().map_err(RecordError::Invalid)?;
+        self.write(|writer| writer.record(record))
+    }
+
+    /// Takes all records or none. How many said something new.
+    ///
+    /// # Errors
+    /// The first record that is wrong, by its position from 0; or the store cannot write.
+    pub fn record_all(&self, records: &[Record]) -> Result<usize, (usize, RecordError)> {
+        let mut at = 0;
+        let result = self.write(|writer| {
+            let mut new = 0;
+            for (position, record) in records.iter().enumerate() {
+                at = position;
+                record.check().map_err(WriteError::Invalid)?;
+                new += usize::from(writer.record(record)? == Recorded::New);
+            }
+            Ok(new)
+        });
+        result.map_err(|error| (at, error))
+    }
+
+    /// Withdraws every consent of `subject` for what `purpose` covers, and the subtree beneath it;
+    /// with `recipient`, only as far as they name that one. Also ends consents given before now that
+    /// are delivered later. How many consents that were valid are valid no more, or for fewer.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn withdraw(
+        &self,
+        subject: &DataSubject,
+        purpose: &PurposePattern,
+        recipient: Option<&RecipientId>,
+    ) -> Result<usize, RecordError> {
+        if !super::record::is_purpose(purpose.as_str()) {
+            return Err(RecordError::Invalid("purpose"));
+        }
+        let subject = subject.expose();
+        self.write(|writer| {
+            let before = valid_consents(writer.tables, subject, Timestamp::now())?;
+            writer.withdraw(subject, purpose, recipient)?;
+            let after = valid_consents(writer.tables, subject, Timestamp::now())?;
+            Ok(before.iter().filter(|consent| !after.contains(consent)).count())
+        })
+    }
+
+    /// Withdraws the consent of this id. If it is not known yet, it will arrive withdrawn.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn withdraw_consent(&self, id: &str, at: Timestamp) -> Result<Recorded, RecordError> {
+        if id.is_empty() {
+            return Err(RecordError::Invalid("id"));
+        }
+        self.write(|writer| writer.withdraw_id(id, at))
+    }
+
+    /// Lifts objections of `subject` to exactly this purpose or pattern. How many there were.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn lift_objection(
+        &self,
+        subject: &DataSubject,
+        purpose: &PurposePattern,
+    ) -> Result<usize, RecordError> {
+        self.write(|writer| writer.lift_objection(subject.expose(), purpose))
+    }
+
+    /// Lifts every restriction of `subject`. How many there were.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn lift_restrictions(&self, subject: &DataSubject) -> Result<usize, RecordError> {
+        self.write(|writer| writer.lift_restrictions(subject.expose()))
+    }
+
+    /// Approves the order of this id under the approver's own name. A second approval by the same
+    /// name is the same approval.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such an order.
+    pub fn approve_order(&self, id: &str, approver: &str) -> Result<Recorded, RecordError> {
+        if !is_file_id(approver) {
+            return Err(RecordError::Invalid("approver"));
+        }
+        self.write(|writer| writer.approve(id, approver))
+    }
+
+    /// Lifts the order of this id, for good.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such an order.
+    pub fn lift_order(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.write(|writer| writer.lift_order(id))
+    }
+
+    /// Closes the case of this id, for good.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such a case.
+    pub fn close_case(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.write(|writer| writer.close_case(id))
+    }
+
+    /// Notes that the request of this receipt was answered.
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such a request.
+    pub fn answer_request(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.write(|writer| writer.answer_request(id))
+    }
+
+    /// The oldest requests that wait for an answer, at most `limit`.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn open_requests(&self, limit: usize) -> Result<Vec<OpenRequest>, RegistersUnavailable> {
+        self.read(|tables| request::open_requests(tables, limit))
+    }
+
+    /// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn unsettled_erasures(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(String, DataSubject)>, RegistersUnavailable> {
+        self.read(|tables| request::unsettled_erasures(tables, now))
+    }
+
+    /// Notes that what follows from the erasure of this id is done.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn settle_erasure(&self, id: &str) -> Result<(), RecordError> {
+        self.write(|writer| writer.settle_erasure(id))
+    }
+
+    /// Whether the registers would answer now, for readiness.
+    ///
+    /// # Errors
+    /// They would not.
+    pub fn available(&self) -> Result<(), RegistersUnavailable> {
+        match self {
+            Self::Embedded(file) => file.available().map_err(unavailable),
+        }
+    }
+
+    /// The next changes after number `number`, oldest first, at most `limit`. They say what kind of
+    /// statement changed and for which purpose, not whose.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn changes_since(
+        &self,
+        number: u64,
+        limit: usize,
+    ) -> Result<Vec<RegisterChange>, RegistersUnavailable> {
+        self.read(|tables| change::since(tables, number, limit))
+    }
+
+    /// The number of the last change that is entered in the ledger.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn entered(&self) -> Result<u64, RegistersUnavailable> {
+        self.read(|tables| change::entered(tables))
+    }
+
+    /// Notes that changes up to `number` are entered in the ledger.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn mark_entered(&self, number: u64) -> Result<(), RecordError> {
+        self.write(|writer| Ok(change::mark(writer.tables, number)?))
+    }
+
+    /// All or nothing.
+    fn write<T>(
+        &self,
+        write: impl FnOnce(&Writer<'_>) -> Result<T, WriteError>,
+    ) -> Result<T, RecordError> {
+        match self {
+            Self::Embedded(file) => Ok(file.transaction(write)?),
+        }
+    }
+
+    /// As one transaction sees it.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn Tables) -> Result<T, StoreError>,
+    ) -> Result<T, RegistersUnavailable> {
+        match self {
+            Self::Embedded(file) => file.read(read).map_err(unavailable),
+        }
+    }
+}
+
+impl Registers for RegisterStore {
+    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
+        match self {
+            Self::Embedded(file) => file.statements(subject).map_err(unavailable),
+        }
+    }
+
+    fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
+        self.read(|tables| file_rows::order(tables, id))
+    }
+
+    fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
+        self.read(|tables| file_rows::case(tables, id))
+    }
+
+    fn use_grants(
+        &self,
+        ids: &[Arc<str>],
+        decision: &DecisionId,
+    ) -> Result<bool, RegistersUnavailable> {
+        let used = self.write(|writer| {
+            // Rolled back as a whole where one of them was used: an error ends the transaction.
+            if writer.use_grants(ids, decision)? {
+                Ok(())
+            } else {
+                Err(WriteError::Invalid("used"))
+            }
+        });
+        match used {
+            Ok(()) => Ok(true),
+            Err(RecordError::Invalid(_)) => Ok(false),
+            Err(RecordError::Unavailable(error)) => Err(RegistersUnavailable(error)),
+        }
+    }
+
+    fn record(&self, record: &Record) -> Result<Recorded, RecordError> {
+        Self::record(self, record)
+    }
+
+    fn request(&self, request: &RightRequest) -> Result<Option<RequestReceipt>, RecordError> {
+        if request.subject.expose().is_empty() || request.categories.is_empty() {
+            return Err(RecordError::Invalid("categories"));
+        }
+        self.write(|writer| writer.request(request))
+    }
+}
+
+fn unavailable(error: StoreError) -> RegistersUnavailable {
+    RegistersUnavailable(Box::new(error))
+}

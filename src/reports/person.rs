@@ -1,0 +1,151 @@
+//! The two reports about one person: what they may ask (Art. 15), and whom to tell what was changed at
+//! their request (Art. 19).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{Basis, Document, Member, Query, ReportError, Sources, Table};
+use crate::ledger::{Told, about, subject_report};
+use crate::registers::Registers as _;
+use crate::terms::{DataSubject, RecipientId};
+
+/// The columns of a person's report, by its members.
+const TABLES: [(&str, &[&str]); 4] = [
+    (
+        "recipients",
+        &["recipient", "role", "category", "country", "contract", "first", "last", "disclosures"],
+    ),
+    ("purposes", &["purpose", "text", "basis"]),
+    (
+        "disclosures",
+        &[
+            "at",
+            "recipient",
+            "category_of_recipient",
+            "country",
+            "purposes",
+            "basis",
+            "categories",
+            "by_order",
+            "policy",
+            "record",
+        ],
+    ),
+    ("storage_periods", &["categories", "period"]),
+];
+
+/// The texts of a person's report, in the order in which they are read.
+const TEXTS: [&str; 7] = [
+    "controller",
+    "categories",
+    "own_accesses",
+    "source",
+    "automated_decisions",
+    "rights",
+    "completeness",
+];
+
+fn person(query: &Query) -> Result<&DataSubject, ReportError> {
+    query.person.as_ref().ok_or(ReportError::NoPerson)
+}
+
+/// What the person gets from the gateway, with what it rests on.
+pub(super) fn subject(
+    query: &Query,
+    sources: &Sources<'_>,
+    basis: Basis,
+) -> Result<Document, ReportError> {
+    let told = about(sources.ledger, sources.index, person(query)?, basis.as_of)?;
+    let mut report = Value::Object(subject_report(sources.policy, &told, basis.as_of));
+    let texts = TEXTS.iter().map(|key| Member::Said(key, report[*key].take()));
+    let mut members: Vec<Member> = texts.collect();
+    for (key, columns) in TABLES {
+        members.push(Member::Rows(key, Table::of(columns, &report[key])));
+    }
+    let title = format!("What {} disclosed about you", basis.controller);
+    Ok(Document { name: "subject", title, basis, remarks: Vec::new(), members })
+}
+
+/// What one recipient got of the person.
+#[derive(Default)]
+struct Got<'a> {
+    categories: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    last: &'a str,
+    role: &'a str,
+    country: Option<&'a str>,
+    disclosures: u64,
+}
+
+/// Whom to tell that the person's data were rectified, erased or restricted.
+pub(super) fn notify(
+    query: &Query,
+    sources: &Sources<'_>,
+    basis: Basis,
+) -> Result<Document, ReportError> {
+    let person = person(query)?;
+    let told = about(sources.ledger, sources.index, person, basis.as_of)?;
+    let columns = ["recipient", "role", "country", "contract", "categories", "disclosures", "last"];
+    let (mut tell, mut inside, mut inquiries) =
+        (Table::new(&columns), Table::new(&columns), Table::new(&columns));
+    let mut by_recipient: BTreeMap<(&str, bool), Got<'_>> = BTreeMap::new();
+    for one in told.disclosures.iter().filter(|one| one.role != "self") {
+        let is_inquiry = one.role == "authority" && one.ordered;
+        by_recipient.entry((&one.recipient, is_inquiry)).or_default().add(one);
+    }
+    for ((name, is_inquiry), got) in by_recipient {
+        let known = sources.policy.recipients.get(&RecipientId::from(name));
+        let contract = known.and_then(|known| Some(known.contract.as_ref()?.reference.as_str()));
+        let row = vec![
+            json!(name),
+            json!(got.role),
+            json!(got.country),
+            json!(contract),
+            json!(got.categories),
+            json!(got.disclosures),
+            json!(got.last),
+        ];
+        match (is_inquiry, got.role) {
+            (true, _) => inquiries.rows.push(row),
+            (false, "internal") => inside.rows.push(row),
+            (false, _) => tell.rows.push(row),
+        }
+    }
+    let mut remarks = vec![
+        "Each recipient here is to be told of the rectification, erasure or restriction, unless that \
+         is impossible or a disproportionate effort; and the person, if they ask (GDPR Art. 19)."
+            .to_owned(),
+        "What left as a pseudonym or token is listed too: whoever got it holds personal data."
+            .to_owned(),
+    ];
+    let said = sources.registers.statements(person)?;
+    let erased = said.erasure.as_ref().is_some_and(|one| one.effective_at <= basis.as_of);
+    if erased {
+        remarks.push(
+            "The person was erased: what was disclosed before that cannot be found by their id \
+             any more."
+                .to_owned(),
+        );
+    }
+    let members = vec![
+        Member::Said("erased", json!(erased)),
+        Member::Rows("recipients_to_tell", tell),
+        Member::Rows("within_the_controller", inside),
+        Member::Rows("authorities_in_an_inquiry", inquiries),
+    ];
+    let title = "Recipients to tell of a rectification, erasure or restriction".to_owned();
+    Ok(Document { name: "notify", title, basis, remarks, members })
+}
+
+impl<'a> Got<'a> {
+    fn add(&mut self, one: &'a Told) {
+        for (category, form) in &one.categories {
+            self.categories.entry(category).or_default().insert(form);
+        }
+        self.disclosures += 1;
+        // In the order of the ledger, so that the last is the latest.
+        self.last = &one.at;
+        self.role = &one.role;
+        self.country = one.country.as_deref();
+    }
+}
