@@ -142,15 +142,20 @@ fn row(
 fn as_sent(shape: &Shape, value: &Value) -> Result<Part, Unsound> {
     match value {
         Value::String(text) if shape.all.as_deref() == Some(text) => Ok(Part::All),
-        Value::String(text) if TOTAL_WORDS.contains(&text.to_lowercase().trim()) => {
-            Err(Unsound::Total)
-        }
+        Value::String(text) if stands_for_all(shape, text) => Err(Unsound::Total),
         Value::String(text) if text.len() > LONGEST_VALUE => Err(Unsound::Key),
         Value::String(_) | Value::Number(_) | Value::Bool(_) => {
             Ok(Part::Value(value.to_string().into_bytes()))
         }
         Value::Null | Value::Array(_) | Value::Object(_) => Err(Unsound::Key),
     }
+}
+
+/// Whether a text is a word for all values, if not the one that the rules declare to the letter.
+fn stands_for_all(shape: &Shape, text: &str) -> bool {
+    let word = text.trim().to_lowercase();
+    TOTAL_WORDS.contains(&word.as_str())
+        || shape.all.as_ref().is_some_and(|all| all.trim().to_lowercase() == word)
 }
 
 /// What a value becomes, as JSON text.

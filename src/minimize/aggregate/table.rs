@@ -364,6 +364,7 @@ fn hidden_beneath(
     let is_beneath = |atom: &Atom| {
         key.iter().zip(&atom.group.key).all(|(total, part)| *total == Part::All || total == part)
     };
+    let any_joined = joined.iter().any(|joined| joined.shown);
     let mut sum = 0_u64;
     let mut hidden = Vec::new();
     let mut beneath_joined = vec![0_usize; joined.len()];
@@ -376,7 +377,7 @@ fn hidden_beneath(
             Fate::Shown => {}
             Fate::Joined(block) if joined[block].shown => beneath_joined[block] += 1,
             // Beside joined groups that are shown, a sum of such values would tell more of them.
-            Fate::Joined(_) if joined.iter().any(|joined| joined.shown) => return None,
+            Fate::Joined(_) if any_joined => return None,
             // A hidden group that is not small would leave too little for those beside it.
             Fate::Hidden | Fate::Joined(_) if atom.group.count >= floors.k => return None,
             Fate::Hidden | Fate::Joined(_) => hidden.push(at),

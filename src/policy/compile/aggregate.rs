@@ -1,6 +1,6 @@
 //! `aggregate:` of a route, and what is wrong with one (T220).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Compiler;
 use crate::action::pseudonym::Canonical;
@@ -160,7 +160,14 @@ impl Compiler<'_> {
     /// What an aggregate route must not have, once all of it was read.
     pub(super) fn counted(&mut self, fields: &Fields<'_>, route: &Route) {
         let Some(aggregate) = &route.aggregate else { return };
+        let mut names = BTreeSet::from([aggregate.count.clone()]);
         for field in &route.fields {
+            // A count that is part of a key would leave as it is.
+            let name = member_of_row(&field.selector, &aggregate.rows);
+            if name.is_some_and(|name| !names.insert(name)) {
+                let message = "a member is a part of the key or a number, and only one of them";
+                self.findings.error("T220", &field.place, message);
+            }
             if member_of_row(&field.selector, &aggregate.rows).is_none() {
                 let message =
                     "a category of an aggregate is a member of each row, such as `@.gender`";
@@ -175,6 +182,11 @@ impl Compiler<'_> {
             }
         }
         for open in &route.open {
+            let name_of = member_of_row(&open.selector, &aggregate.rows);
+            if name_of.is_some_and(|name| name != aggregate.count && names.contains(&name)) {
+                let message = "a member is a part of the key or a number, and only one of them";
+                self.findings.error("T220", &open.place, message);
+            }
             let in_row = member_of_row(&open.selector, &aggregate.rows).is_some();
             let beside = open.selector.segments.iter().all(|segment| name(segment).is_some())
                 && !open.selector.segments.is_empty();
@@ -241,6 +253,7 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
         }
         let mut told = Vec::new();
         for (id, recipient) in &policy.recipients {
+            let mut keys: Vec<Vec<Action>> = Vec::new();
             for purpose in &recipient.purposes {
                 let Ok(plan) = Plan::build(policy, index, id, std::slice::from_ref(purpose)) else {
                     continue;
@@ -248,6 +261,12 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
                 // Neither is ever given an aggregate.
                 if plan.only_own || recipient.role == Role::Authority {
                     continue;
+                }
+                let key = plan.cells.iter().zip(&route.fields).map(|(cell, _)| cell.action.clone());
+                let key: Vec<Action> = key.collect();
+                // What needs somebody's consent is never an aggregate.
+                if plan.releases_personal_data() && plan.needs.is_empty() && !keys.contains(&key) {
+                    keys.push(key);
                 }
                 for (cell, field) in plan.cells.iter().zip(&route.fields) {
                     if cell.action.releases()
@@ -263,6 +282,14 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
                         findings.error_with("T220", &field.place, message, Some(help));
                     }
                 }
+            }
+            if keys.len() > 1 {
+                let message = format!(
+                    "`{id}` gets this table by different keys for different purposes, and can \
+                     subtract one from the other"
+                );
+                let help = "show the same for each, or give each purpose a route".to_owned();
+                findings.warn("T220", &route.place, message, Some(help));
             }
         }
     }

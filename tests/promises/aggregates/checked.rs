@@ -191,7 +191,7 @@ fn a_total_over_what_does_not_leave_is_no_second_group() {
 
 #[test]
 fn anything_unexpected_refuses_the_whole_answer() {
-    let settings = r#"k: 10, round: 10, totals: ["$.people"], forbid: [contact.*]"#;
+    let settings = r#"k: 10, round: 10, all: Whole, totals: ["$.people"], forbid: [contact.*]"#;
     let policy = policy(settings);
     let row = |row: &str| format!(r#"{{"data":{{"groups":[{row}]}}}}"#);
     let good = r#"{"sex":"f","age":34,"job":"baker","app":"x","count":60,"views":5}"#;
@@ -228,6 +228,7 @@ fn anything_unexpected_refuses_the_whole_answer() {
         ("a key that its action does not fit", with("34", r#""young""#)),
         ("a long key", with(r#""f""#, &long)),
         ("a total that nobody declared", with(r#""f""#, r#""Total""#)),
+        ("a total in other letters", with(r#""f""#, r#"" whole ""#)),
         ("a row twice", row(&[good, good].join(","))),
         ("a member twice", with(r#""sex":"f""#, r#""sex":"f","sex":"m""#)),
         ("an e-mail address", with(r#""f""#, r#""testina@example.invalid""#)),
@@ -248,6 +249,53 @@ fn anything_unexpected_refuses_the_whole_answer() {
     for sent in ["", "{", "{\"data\":", "\u{feff}{}", &large] {
         assert_eq!(answer(&policy, "desk", "statistics", sent), Err("unfilterable"));
     }
+}
+
+#[test]
+fn rules_by_which_somebody_could_be_found_are_errors() {
+    let found = |from: &str, to: &str| {
+        let rules = RULES.replace("AGGREGATE", PLAIN);
+        assert!(rules.contains(from), "{from}");
+        let findings = match tamis::policy::Policy::parse("counts", &rules.replacen(from, to, 1)) {
+            Ok(policy) => policy.warnings,
+            Err(rejected) => rejected.findings,
+        };
+        findings.iter().filter(|finding| finding.code == "T220").count()
+    };
+    assert_eq!(found("tamis: 1", "tamis: 1"), 0);
+    for (from, to) in [
+        ("{k: 10,", "{k: 9,"),
+        ("round: 10, ", ""),
+        ("round: 10", "round: 1"),
+        ("round: 10", "round: 11"),
+        (", forbid: [contact.*]", ""),
+        ("forbid: [contact.*]", "forbid: [group.age]"),
+        ("forbid: [contact.*]", "forbid: [contact.*], l: {group.app: 1}"),
+        ("group.sex: {}", "group.sex: {type: ip}"),
+        ("GET /groups", "GET /groups/{sex}"),
+        ("    open: [", "    query: {sex: group.sex}\n    open: ["),
+        ("    open: [", "    query: {page: open}\n    open: ["),
+        ("\"@.sex\": group.sex", "\"@.count\": group.sex"),
+        ("\"@.sex\": group.sex", "\"@.views\": group.sex"),
+        ("\"@.sex\": group.sex", "\"@.who.sex\": group.sex"),
+        ("\"@.sex\": group.sex", "\"$.sex\": group.sex"),
+        ("\"@.views\"", "{subtree: \"@.views\"}"),
+    ] {
+        assert!(found(from, to) > 0, "{to}");
+    }
+}
+
+#[test]
+fn one_recipient_is_warned_of_with_two_keys() {
+    let more = "  more: {text: More, basis: legitimate-interests, balancing: LIA-2}\n  asked: {";
+    let grant = "release:\n  - {to: [desk], for: [more], show: {group.sex: keep}}\n";
+    let rules = RULES
+        .replace("AGGREGATE", PLAIN)
+        .replacen("  asked: {", more, 1)
+        .replacen("[statistics, asked]", "[statistics, asked, more]", 1)
+        .replacen("release:\n", grant, 1);
+    let warnings = policy_of(&rules).warnings;
+    assert!(warnings.iter().any(|finding| finding.code == "T220"), "{warnings:?}");
 }
 
 #[test]

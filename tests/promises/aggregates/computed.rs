@@ -209,7 +209,7 @@ fn config(cases: u32) -> Config {
 }
 
 proptest! {
-    #![proptest_config(config(600))]
+    #![proptest_config(config(150))]
 
     #[test]
     fn what_is_shown_does_not_tell_how_large_a_hidden_group_is(table in table()) {
@@ -226,19 +226,17 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(12))]
 
     #[test]
     fn other_tables_come_to_the_very_same_answer(
         table in table(),
-        rare: bool,
         round in prop_oneof![Just(""), Just("round: 5, "), Just("round: 10, ")],
     ) {
-        let rare = if rare { "rare: other, " } else { "" };
-        let policy = policy(&format!("k: 10, {rare}{round}all: ALL, forbid: [contact.*]"));
+        let policy = policy(&format!("k: 10, {round}all: ALL, forbid: [contact.*]"));
         let answer = table.answer(&policy);
         let hidden = table.hidden(&shown(&answer));
-        prop_assume!(hidden.len() <= 5 && hidden.iter().all(|key| table.groups[key] < K));
+        prop_assume!(hidden.len() <= 4 && hidden.iter().all(|key| table.groups[key] < K));
         for key in &hidden {
             let numbers = indistinguishable(&policy, &table, &hidden, &answer, *key);
             prop_assert!(numbers.len() >= OPEN, "{key:?} is one of {numbers:?} in {answer}");
@@ -247,7 +245,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(200))]
+    #![proptest_config(config(60))]
 
     /// One person comes; the same is asked again.
     #[test]
