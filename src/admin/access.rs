@@ -35,6 +35,11 @@ impl Access {
         Self { admin, hosts, paces: Mutex::default() }
     }
 
+    /// Everybody who may call, by name.
+    pub(super) fn callers(&self) -> impl Iterator<Item = (&String, &AdminCaller)> {
+        self.admin.callers.iter()
+    }
+
     /// The one caller that these credentials are of, with its roles. A token that is nobody's is
     /// never passed over for a certificate, and credentials of two callers are nobody's.
     pub(super) fn caller(

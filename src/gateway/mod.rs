@@ -24,10 +24,11 @@ pub mod rehearsal;
 
 mod account;
 mod body;
-mod checkpoints;
+pub(crate) mod checkpoints;
 mod cookies;
 mod pace;
 mod respond;
+pub(crate) mod retire;
 mod rights;
 mod serve;
 
@@ -43,7 +44,7 @@ mod state;
 mod strict;
 mod tls;
 
-pub(crate) use start::subject_index;
 pub use start::{Addresses, Running, StartError, Stores};
+pub(crate) use start::{kept_ledger, subject_index};
 pub use state::Gateway;
 pub use tls::TlsError;

@@ -19,11 +19,12 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
-use super::consents::{Feed, keep_reading};
+use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
 use super::listener::Door;
 use super::pace::Pace;
 use super::redirect::Redirect;
+use super::retire::Retirement;
 use super::rights::REPORTS;
 use super::state::Gateway;
 use super::tls::{Authorities, Handshake, Tls, TlsError};
@@ -40,7 +41,13 @@ use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, Subje
 use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{FedRegisters, RegisterStore, Registers, RegistersUnavailable};
+use crate::registers::{
+    FedRegisters, PostgresSettings, RegisterPlace, RegisterStore, Registers, RegistersUnavailable,
+};
+
+/// How long a start waits for registers on a server. Without them it starts all the same, and refuses
+/// what rests on them until they are there.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the gateway did not start. Nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +80,7 @@ pub enum StartError {
     Registers(#[from] RegistersUnavailable),
     /// The rules promise signed checkpoints of the ledger.
     #[error(
-        "the rules ask for checkpoints of the ledger; make a key with `tamis ledger new-key` and name it \
+        "the rules ask for checkpoints of the ledger, or keep it for a time; make a key with `tamis ledger new-key` and name it \
          as `checkpoint_key`"
     )]
     NoCheckpointKey,
@@ -159,12 +166,20 @@ impl Gateway {
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let policy = policy(&config.rules)?;
         let metrics = Arc::new(Metrics::new());
-        let registers = Arc::new(RegisterStore::embedded(&config.registers)?);
+        let registers = Arc::new(match &config.registers {
+            RegisterPlace::File(path) => RegisterStore::embedded(path)?,
+            RegisterPlace::Postgres(settings) => {
+                let max_staleness = settings.max_staleness.min(staleness(&policy));
+                let settings = PostgresSettings { max_staleness, ..settings.clone() };
+                RegisterStore::following(&settings, Arc::clone(&metrics))?
+            }
+        });
+        let waiting = Arc::clone(&registers);
+        let known = tokio::task::spawn_blocking(move || waiting.wait_until_known(START_PATIENCE));
+        drop(known.await);
         let keys = KeyRing::open(&config.key_ring)?;
-        let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
-        let index = subject_index(&config.ledger, &keys)?;
-        let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
-        let checkpoints = checkpoints(&config, &policy, &ledger, &metrics)?;
+        let kept = kept_ledger(&config, &policy, &keys, &metrics)?;
+        let KeptLedger { ledger, index, checkpoints, retirement } = kept;
         let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
@@ -182,6 +197,9 @@ impl Gateway {
         if let Some(checkpoints) = checkpoints {
             running.upkeep.spawn(Arc::clone(&checkpoints).keep_signing());
             running.checkpoints = Some(checkpoints);
+        }
+        if let Some(retirement) = retirement {
+            running.upkeep.spawn(Arc::new(retirement).keep_retiring());
         }
         Ok(running)
     }
@@ -354,6 +372,42 @@ impl Running {
     }
 }
 
+/// A ledger with all that is done about it.
+pub(crate) struct KeptLedger {
+    ledger: Arc<FileLedger>,
+    index: Arc<SubjectIndex>,
+    checkpoints: Option<Arc<Checkpoints>>,
+    /// Where the rules keep it for a time.
+    pub(crate) retirement: Option<Retirement>,
+}
+
+/// Opens the ledger that `config` names, to write it.
+pub(crate) fn kept_ledger(
+    config: &Config,
+    policy: &Policy,
+    keys: &KeyRing,
+    metrics: &Arc<Metrics>,
+) -> Result<KeptLedger, StartError> {
+    let seconds = policy.ledger.keep.and_then(respond::seconds);
+    let kept_for = seconds.map(jiff::SignedDuration::from_secs);
+    let place = &config.ledger;
+    let ledger = FileLedger::open_observed(place, &config.node, Arc::clone(metrics), kept_for)?;
+    let index = subject_index(place, keys)?;
+    let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
+    let checkpoints = checkpoints(config, policy, &ledger, metrics)?;
+    let retirement =
+        policy.ledger.keep.zip(checkpoints.clone()).map(|(keep, checkpoints)| Retirement {
+            ledger: Arc::clone(&ledger),
+            directory: place.clone(),
+            index: Arc::clone(&index),
+            checkpoints,
+            keep,
+            policy: policy.digest,
+            metrics: Arc::clone(metrics),
+        });
+    Ok(KeptLedger { ledger, index, checkpoints, retirement })
+}
+
 /// What signs the ledger's checkpoints. Rules that promise them are not served without a key.
 fn checkpoints(
     config: &Config,
@@ -362,9 +416,10 @@ fn checkpoints(
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Arc<Checkpoints>>, StartError> {
     let Some(key) = &config.checkpoint_key else {
-        return match policy.checkpoint_every {
-            Some(_) => Err(StartError::NoCheckpointKey),
-            None => Ok(None),
+        // Nothing is removed that no signature covers.
+        return match (policy.checkpoint_every, policy.ledger.keep) {
+            (None, None) => Ok(None),
+            _ => Err(StartError::NoCheckpointKey),
         };
     };
     let signer = NoteSigner::open(key)?;
