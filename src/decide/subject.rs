@@ -87,17 +87,7 @@ pub(super) fn gate(
         return SubjectGate::Drop(RefusalReason::Objected);
     }
 
-    let adults_only = purposes().any(|(id, purpose)| {
-        purpose.min_age.is_some()
-            || permit.policy.limits.iter().any(|limit| match limit {
-                Limit::Minors { purposes, .. } => covered(purposes, id),
-                Limit::AtLeast { .. }
-                | Limit::ThirdParties { .. }
-                | Limit::Sensitive { .. }
-                | Limit::Disputed { .. } => false,
-            })
-    });
-    if adults_only && said.age != AgeClass::Adult {
+    if adults_only(permit) && said.age != AgeClass::Adult {
         return SubjectGate::Drop(RefusalReason::Minor);
     }
 
@@ -123,6 +113,21 @@ pub(super) fn gate(
         adjustments.extend(narrowed.into_iter().filter(|adjustment| adjustment.cell == cell));
     }
     SubjectGate::Release(adjustments)
+}
+
+/// Whether one of the purposes leaves out minors.
+pub(super) fn adults_only(permit: &Permit) -> bool {
+    permit.purposes().iter().any(|id| {
+        permit.policy.purposes[id].min_age.is_some()
+            || permit.policy.limits.iter().any(|limit| match limit {
+                Limit::Minors { purposes, .. } => covered(purposes, id),
+                Limit::AtLeast { .. }
+                | Limit::ThirdParties { .. }
+                | Limit::Sensitive { .. }
+                | Limit::Disputed { .. }
+                | Limit::Disputed { .. } => false,
+            })
+    })
 }
 
 /// Whether what the request is done under, an order or a case, names this person and is still in
@@ -459,7 +464,7 @@ fn transfer<'a>(
     };
     let mut measures = Vec::new();
     for region in regions {
-        match mechanism(transfers, region, country, today(now), consented) {
+        match mechanism(transfers, region, country, today(now), consented, What::Data) {
             Transfer::Uncovered => return Transfer::Uncovered,
             Transfer::Covered(mechanisms) => measures.extend(mechanisms),
         }
@@ -482,6 +487,15 @@ fn agreed_to_transfer(
     })
 }
 
+/// What is to be transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Data about one person.
+    Data,
+    /// Counts of groups.
+    Counts,
+}
+
 /// A mechanism in force without a supplementary measure, else all in force with the measures of
 /// each, so that the order of the table means nothing.
 pub(super) fn mechanism<'a>(
@@ -490,14 +504,16 @@ pub(super) fn mechanism<'a>(
     country: &Country,
     today: Date,
     consented: impl Fn(&PurposeId) -> bool,
+    what: What,
 ) -> Transfer<'a> {
+    let counts = what == What::Counts;
     let is_within = |country, of| transfers.is_within(country, of);
     if !transfers.allowed.iter().any(|allowed| is_within(country, allowed)) {
         return Transfer::Uncovered;
     }
     let in_force = || {
         transfers.table.iter().filter(|mechanism| {
-            mechanism.refuses.is_none()
+            (counts || !mechanism.aggregates_only)
                 && mechanism.until.is_none_or(|until| today <= until)
                 && mechanism.from.iter().any(|from| is_within(region, from))
                 && (mechanism.to.is_empty() || mechanism.to.iter().any(|to| is_within(country, to)))

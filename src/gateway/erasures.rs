@@ -142,6 +142,7 @@ mod tests {
             basis: vec!["contract"],
             case: None,
             order: None,
+            aggregated: None,
             released: Vec::new(),
             withheld: Vec::new(),
             people: Vec::new(),

@@ -336,14 +336,7 @@ fn play(
         ),
         body,
     });
-    let failed = |error: MinimizingError| {
-        let reason = match error {
-            MinimizingError::Malformed(_) => RefusalReason::Unfilterable,
-            MinimizingError::Refused(reason) => reason,
-            MinimizingError::Registers(_) => RefusalReason::RegisterStale,
-        };
-        permitted_but(reason)
-    };
+    let failed = |error: MinimizingError| permitted_but(error.reason());
     let (held, people) = (Arc::clone(&permit), stated(rules, &backend.headers));
     let registers = Arc::clone(&stage.registers);
     let keys = (Arc::clone(&stage.keys), Arc::new(Origins::made_up(policy)));

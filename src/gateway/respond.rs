@@ -23,6 +23,7 @@ use crate::policy::model::Conceal;
 use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const TAMIS_AGGREGATED: HeaderName = HeaderName::from_static("tamis-aggregated");
 const TAMIS_DECISION: HeaderName = HeaderName::from_static("tamis-decision");
 const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
 const TAMIS_TERMS: HeaderName = HeaderName::from_static("tamis-terms");
@@ -152,6 +153,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
         RefusalReason::OtherController => StatusCode::CONFLICT,
         RefusalReason::Unfilterable
+        | RefusalReason::AggregateGuard
         | RefusalReason::UpstreamUnavailable
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
         RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -196,6 +198,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
+        RefusalReason::AggregateGuard => "The backend's counts are not what the rules say.",
         RefusalReason::UpstreamUnavailable => "The backend is not available.",
         RefusalReason::OtherController => "Another controller answers this.",
         RefusalReason::UpstreamTimeout => "The backend took too long.",
@@ -246,6 +249,10 @@ pub(super) fn released(
                 format!("removed={}, blanked={}, dropped={dropped}", tally.unlisted, tally.blanked);
             insert(headers, TAMIS_MINIMIZED, &counts);
         }
+    }
+    let route = &policy.routes[permit.plan().route_index];
+    if let Some(aggregate) = &route.aggregate {
+        insert(headers, TAMIS_AGGREGATED, &format!("k={}, round={}", aggregate.k, aggregate.round));
     }
     if policy.terms_header_roles.contains(&permit.role()) {
         let purposes: Vec<&str> = permit.purposes().iter().map(PurposeId::as_str).collect();

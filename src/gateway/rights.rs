@@ -20,12 +20,11 @@ use super::state::Gateway;
 use crate::decide::{RouteMatch, Service};
 use crate::keys::KeyRing;
 use crate::ledger::{Note, subject_report};
+use crate::minimize::without_doubles;
 use crate::observe::Event;
 use crate::policy::Policy;
 use crate::policy::model::{Route, Serve};
-use crate::registers::{
-    ObjectionRecord, Record, RecordError, RequestReceipt, RightRequest, without_doubles,
-};
+use crate::registers::{ObjectionRecord, Record, RecordError, RequestReceipt, RightRequest};
 use crate::terms::{
     CategoryPattern, DataSubject, DecisionId, Personal, PurposeId, PurposePattern, RefusalReason,
     Right, RouteId,

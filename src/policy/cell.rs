@@ -60,6 +60,7 @@ pub(super) fn grants_for<'a>(
             grant.to.contains(recipient)
                 && (grant.phase.is_none() || grant.phase.as_ref() == phase)
                 && !(grant.single_subject && is_about_several(route))
+                && (route.aggregate.is_some() || !grant.aggregate_only)
         })
         .map(|grant| {
             let purposes =
@@ -185,13 +186,6 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
         Show::ByConsent(among) if !among.contains(category) => return None,
         Show::ByConsent(_) => (Action::Keep, &grant.place, "what the consent lists"),
     };
-    if let Some(unenforced) = &grant.refuses {
-        return Some(Decided {
-            action: Action::Remove,
-            by: unenforced.place.clone(),
-            because: format!("not enforced yet: {}", unenforced.what),
-        });
-    }
     Some(Decided { action, by: place.clone(), because: because.to_owned() })
 }
 

@@ -7,6 +7,7 @@
 
 mod about;
 mod access_log;
+pub mod aggregate;
 pub mod automaton;
 mod cell;
 mod channels;

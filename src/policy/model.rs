@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 pub use super::about::{About, LedgerRules};
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
+pub use super::aggregate::Aggregate;
 pub use super::channels::{
     Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
     cursor_domain,
@@ -245,6 +246,8 @@ pub struct Route {
     pub subjects: Vec<Subject>,
     /// The list that is cut element by element.
     pub each: Option<Selector>,
+    /// The answer counts groups of people, and is about nobody by name. Its rows are `each`.
+    pub aggregate: Option<Aggregate>,
     /// Where the answer says in which region people are.
     pub regions: Vec<Region>,
     /// Kinds of pictures that an answer may be; empty: it is JSON. A picture is the first of `fields`.
@@ -402,8 +405,6 @@ pub struct Grant {
     pub resolves_tokens_of: Vec<RecipientId>,
     /// Within what the recipients can link the pseudonyms it shows.
     pub scope: Scope,
-    /// Why this version withholds what the grant would show.
-    pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
 }
@@ -549,8 +550,8 @@ pub struct Mechanism {
     /// It carries the data of those who have consented to this explicitly, naming the recipient,
     /// and of nobody else. Source: GDPR Art. 49(1)(a).
     pub consent: Option<PurposeId>,
-    /// Why this version does not let anything pass by it.
-    pub refuses: Option<Unenforced>,
+    /// It carries answers of aggregate routes, and nothing else.
+    pub aggregates_only: bool,
     /// Where it stands.
     pub place: Place,
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::record::{ConsentRecord, Evidence, Record, RecordError, ShownNotice};
-use super::strict::without_doubles;
 use super::{RegisterStore, check_record};
+use crate::minimize::without_doubles;
 use crate::policy::Policy;
 use crate::terms::{ConsentEvent, ConsentStatus, DataSubject, Digest, Personal, PurposeId};
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::RecordError;
-use super::strict::Strict;
+use crate::minimize::Strict;
 use crate::terms::Digest;
 
 /// Longest id, name or other text of a record. Longer ones are a mistake or an attack.

@@ -23,7 +23,6 @@ mod schema;
 mod show;
 mod sql;
 mod store;
-mod strict;
 mod write;
 
 use std::sync::Arc;
@@ -44,7 +43,6 @@ pub use record::{
 pub use request::{OpenRequest, RequestReceipt, RightRequest};
 pub use show::{case_to_json, order_to_json, statements_to_json};
 pub use store::{RegisterPlace, RegisterStore};
-pub(crate) use strict::without_doubles;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {

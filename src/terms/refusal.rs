@@ -70,6 +70,8 @@ pub enum RefusalReason {
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
     Unfilterable,
+    /// The backend's counts are not what the rules say of an aggregate.
+    AggregateGuard,
     /// The backend could not be reached or broke off.
     UpstreamUnavailable,
     /// Another controller answers this; the company only works for it. Source: GDPR Art. 28(3)(e).
@@ -96,7 +98,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -125,6 +127,7 @@ impl RefusalReason {
         Self::RetentionOver,
         Self::NotFound,
         Self::Unfilterable,
+        Self::AggregateGuard,
         Self::UpstreamUnavailable,
         Self::OtherController,
         Self::UpstreamTimeout,
@@ -170,6 +173,7 @@ impl RefusalReason {
             Self::RetentionOver => "retention-over",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
+            Self::AggregateGuard => "aggregate-guard",
             Self::UpstreamUnavailable => "upstream-unavailable",
             Self::OtherController => "other-controller",
             Self::UpstreamTimeout => "upstream-timeout",
@@ -218,6 +222,7 @@ impl RefusalReason {
             | Self::NothingGranted
             | Self::OtherController
             | Self::Unfilterable
+            | Self::AggregateGuard
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
             | Self::UpstreamError
@@ -236,6 +241,7 @@ impl RefusalReason {
     pub const fn fault(self) -> Fault {
         match self {
             Self::Unfilterable
+            | Self::AggregateGuard
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
             | Self::UpstreamError => Fault::Upstream,

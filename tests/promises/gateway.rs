@@ -4,6 +4,7 @@
 mod backend;
 mod stage;
 
+mod aggregates;
 mod answers;
 mod attacks;
 mod concealed;

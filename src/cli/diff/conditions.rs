@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{Change, Way};
 use crate::policy::Policy;
-use crate::policy::model::{Cookie, Need, Purpose, Recipient, RegisterRules};
-use crate::terms::{IdShape, Objectable, Role};
+use crate::policy::model::{Aggregate, Cookie, Need, Purpose, Recipient, RegisterRules};
+use crate::terms::{CategoryId, IdShape, Objectable, Role};
 
 /// Changes of conditions, purpose by purpose and recipient by recipient.
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
@@ -28,6 +28,14 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     other(&mut changes, "limits on people", &people(old), &people(new));
     other(&mut changes, "what leaves together or alone", &company(old), &company(new));
     other(&mut changes, "retention", &retention(old), &retention(new));
+    for route in &new.routes {
+        let was = old.routes.iter().find(|one| one.id == route.id);
+        if let Some((old, new)) =
+            was.and_then(|was| was.aggregate.as_ref()).zip(route.aggregate.as_ref())
+        {
+            aggregate(&format!("aggregate {}", route.id), old, new, &mut changes);
+        }
+    }
     set(&mut changes, "tokens that are opened", &tokens(old), &tokens(new));
     set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
     let agreed = "cookies that pass by consent";
@@ -161,6 +169,44 @@ fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>
         };
         push(changes, way, "registers", "ids", old.ids.in_words(), new.ids.in_words());
     }
+}
+
+/// Floors of an aggregate; a higher one shows less.
+fn aggregate(about: &str, old: &Aggregate, new: &Aggregate, changes: &mut Vec<Change>) {
+    let mut floor = |what: &str, old: u64, new: u64| {
+        if old != new {
+            let way = if new < old { Way::Widened } else { Way::Narrowed };
+            push(changes, way, about, what, &old.to_string(), &new.to_string());
+        }
+    };
+    floor("fewest people of a group", old.k, new.k);
+    let of = |aggregate: &Aggregate, category: &CategoryId| {
+        let bound = aggregate.diversity.iter().find(|(bound, _)| bound == category);
+        bound.map_or(1, |(_, least)| *least as u64)
+    };
+    let bound = old.diversity.iter().chain(&new.diversity).map(|(category, _)| category);
+    for category in bound.collect::<BTreeSet<_>>() {
+        floor(&format!("fewest values of {category}"), of(old, category), of(new, category));
+    }
+    // A step is coarser than another only if it is a multiple of it.
+    if old.round != new.round {
+        let way = if new.round.is_multiple_of(old.round) {
+            Way::Narrowed
+        } else if old.round.is_multiple_of(new.round) {
+            Way::Widened
+        } else {
+            Way::Changed
+        };
+        push(changes, way, about, "step", &old.round.to_string(), &new.round.to_string());
+    }
+    let rest = |aggregate: &Aggregate| {
+        let Aggregate { list, count, merges_rare, several, all, totals, .. } = aggregate;
+        format!(
+            "rows {list:?}, count {count}, rare values joined {merges_rare}, several {several:?}, all \
+             {all:?}, totals {totals:?}"
+        )
+    };
+    other_of(changes, about, "table", &rest(old), &rest(new));
 }
 
 fn transfers(policy: &Policy) -> String {

@@ -34,6 +34,31 @@ pub(super) fn in_short(policy: &Policy, plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// What holds for counts of groups.
+pub(super) fn aggregate(route: &Route) -> Vec<String> {
+    let Some(aggregate) = &route.aggregate else { return Vec::new() };
+    let k = aggregate.k;
+    let mut lines = vec![
+        format!("{}: no group of fewer than {k} people is shown", aggregate.label()),
+        format!("numbers are multiples of {}", aggregate.round),
+        "a total leaves only while it does not tell how large a hidden group is".to_owned(),
+        "anything that is not catalogued refuses the whole answer".to_owned(),
+    ];
+    if aggregate.merges_rare {
+        lines.push(format!("values of fewer than {k} people become `other`"));
+    }
+    let diverse = aggregate.diversity.iter();
+    lines.extend(diverse.map(|(category, least)| {
+        format!("groups that show fewer than {least} values of {category} are hidden")
+    }));
+    let several = aggregate.several.iter();
+    lines.extend(several.map(|category| {
+        format!("one person may have several values of {category}: nothing is added up over it")
+    }));
+    lines.push("what single people have said cannot be asked: nobody is named".to_owned());
+    lines
+}
+
 /// What a query may ask for.
 pub(super) fn query(route: &Route) -> Vec<String> {
     let word = |parameter: &QueryParameter| match parameter {

@@ -130,17 +130,17 @@ impl Compiler<'_> {
         Some(Limit::Disputed { roles: roles.unwrap_or_default(), place: key.clone() })
     }
 
-    /// Aggregate routes refuse, so nothing on them is left to be limited.
+    /// What no aggregate route may hold: a member of it there is an error of the rules, so that nothing
+    /// is left to be removed.
     fn aggregate_routes(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
         let node = fields.take("aggregate_routes")?;
         let mut inner = node.fields(self.findings, "`aggregate_routes`");
         if let Some(node) = inner.require(self.findings, "limit") {
-            self.category_patterns(node);
+            let patterns = self.category_patterns(node);
+            self.never_counted.get_or_insert_default().extend(patterns);
         }
         if let Some(node) = inner.require(self.findings, "to") {
-            for item in node.one_or_many(self.findings, "actions") {
-                self.action(item);
-            }
+            node.word(self.findings, "what becomes of them", &[("remove", ())]);
         }
         inner.finish(self.findings);
         None

@@ -3,6 +3,7 @@
 //! One file a section of the rules. What is read and checked but not enforced by this version
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
 
+mod aggregate;
 mod care;
 mod categories;
 mod company;
@@ -39,7 +40,7 @@ use super::model::{About, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::Digest;
+use crate::terms::{CategoryPattern, Digest};
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -69,6 +70,8 @@ impl Policy {
                 names,
                 unenforced: Vec::new(),
                 company: Vec::new(),
+                never_counted: None,
+                silent_aggregates: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -108,6 +111,10 @@ struct Compiler<'f> {
     unenforced: Vec<Unenforced>,
     /// What may not leave together or alone.
     company: Vec<Company>,
+    /// Categories that no aggregate may hold, where the rules have such a limit.
+    never_counted: Option<Vec<CategoryPattern>>,
+    /// Aggregates that do not say themselves what they must not hold.
+    silent_aggregates: Vec<Place>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -134,6 +141,7 @@ impl Compiler<'_> {
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
         let limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
+        self.not_in_aggregates(&routes, &categories);
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
@@ -202,6 +210,7 @@ impl Compiler<'_> {
         };
         lint::lint(&policy, &declared, self.findings);
         serve::needs(&policy, self.findings);
+        aggregate::lint(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }
