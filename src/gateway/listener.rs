@@ -72,7 +72,7 @@ impl Door {
         serve: impl Fn(TcpStream, SocketAddr) -> F,
     ) -> usize
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: Send> + Send + 'static,
     {
         let mut connections = JoinSet::new();
         let mut pause = PAUSE;

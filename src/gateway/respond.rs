@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::{ClientBody, MinimizedBody};
 use super::fault::RequestFault;
+use super::unread::Unread;
 use crate::decide::{Permit, Refusal};
 use crate::minimize::Tally;
 use crate::policy::Policy;
@@ -57,6 +58,15 @@ pub(super) fn fault(
     // What follows on this connection may be a body that nobody reads, or worse.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// What the HTTP library has answered to what is no request; 0: nothing, as for whoever leaves.
+pub(super) fn unread(unread: Unread) -> u16 {
+    match unread {
+        Unread::Malformed => StatusCode::BAD_REQUEST.as_u16(),
+        Unread::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16(),
+        Unread::Frames => 0,
+    }
 }
 
 /// The reason under which a fault is counted and logged.

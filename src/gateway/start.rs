@@ -549,10 +549,7 @@ fn plaintext(
         let service = service_fn(move |request| {
             std::future::ready(Ok::<_, std::convert::Infallible>(redirect.answer(&request)))
         });
-        let door = inner.clone();
-        async move {
-            door.http::<TcpStream, _, _>(stream, false, service).await;
-        }
+        inner.clone().http::<TcpStream, _, _>(stream, false, service)
     })
 }
 

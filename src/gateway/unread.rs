@@ -5,10 +5,11 @@
 
 use std::error::Error as _;
 
-use http::{Method, StatusCode};
+use http::Method;
 use jiff::Timestamp;
 
 use super::exchange::Peer;
+use super::respond;
 use super::state::Gateway;
 use crate::observe::{AccessDecision, AccessLine, Event};
 use crate::terms::RefusalReason;
@@ -48,18 +49,9 @@ impl Unread {
         }
     }
 
-    /// What the library has answered; 0: nothing, as for whoever leaves.
-    fn status(self) -> u16 {
-        match self {
-            Self::Malformed => StatusCode::BAD_REQUEST.as_u16(),
-            Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16(),
-            Self::Frames => 0,
-        }
-    }
-
     /// Writes the line that an exchange would have written. Nothing is known but who was connected.
     pub(super) fn account(self, gateway: &Gateway, peer: &Peer) {
-        let status = self.status();
+        let status = respond::unread(self);
         Event::Answered { route: None, status }.emit(&gateway.metrics);
         // A method of no meaning, which the log writes as such.
         let Ok(method) = Method::from_bytes(b"-") else { return };
