@@ -35,6 +35,18 @@ impl Access {
         Self { admin, hosts, paces: Mutex::default() }
     }
 
+    /// The same under other settings, with what each caller has left of the minute; `None`: there is no
+    /// difference.
+    #[must_use]
+    pub fn following(&self, admin: &AdminConfig, hosts: Vec<String>) -> Option<Self> {
+        if self.admin == *admin && self.hosts == hosts {
+            return None;
+        }
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let paces = Mutex::new(std::mem::take(&mut *paces));
+        Some(Self { admin: admin.clone(), hosts, paces })
+    }
+
     /// The one caller that these credentials are of, with its roles. A token that is nobody's is
     /// never passed over for a certificate, and credentials of two callers are nobody's.
     pub(super) fn caller(

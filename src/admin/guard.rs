@@ -86,16 +86,17 @@ fn admit(
     request: &Request,
     route: &str,
 ) -> (Option<String>, Result<(Caller, &'static Rule), Problem>) {
-    if let Some(why) = foreign(request, &state.access.hosts) {
+    let access = state.access.load();
+    if let Some(why) = foreign(request, &access.hosts) {
         return (None, Err(Problem::Forbidden(why)));
     }
     let certificate = request.extensions().get::<SubjectAlternativeNames>();
     // Around the routes and the fallback alike: without credentials nobody learns what there is.
-    let Some((name, roles)) = state.access.caller(request.headers(), certificate) else {
+    let Some((name, roles)) = access.caller(request.headers(), certificate) else {
         return (None, Err(Problem::Unauthorized));
     };
     let known = Some(name.to_owned());
-    if let Err(wait) = state.access.take_turn(name, Instant::now()) {
+    if let Err(wait) = access.take_turn(name, Instant::now()) {
         return (known, Err(Problem::TooMany(wait)));
     }
     let mut methods = Vec::new();

@@ -4,6 +4,7 @@ mod callers;
 mod file;
 mod node;
 mod read;
+mod reload;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,11 @@ use crate::policy::Diagnostics;
 use crate::terms::{Digest, UpstreamId};
 
 pub use callers::AdminConfig;
+pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The file that it was read from.
     pub file: PathBuf,
@@ -55,12 +57,14 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Bounds.
     pub limits: Limits,
+    /// What a reload may do.
+    pub reload: ReloadConfig,
     /// What the file loosens with keys that begin with `dangerous_`, in words; logged at start.
     pub loosenings: Vec<String>,
 }
 
 /// Addresses to listen on. Port 0 picks a free one, which is printed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// HTTPS.
     pub https: SocketAddr,
@@ -82,7 +86,7 @@ pub struct CertificateFiles {
 }
 
 /// A backend.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
     /// `http://host:port` or `https://host:port`; no path.
     pub url: http::Uri,
@@ -103,7 +107,7 @@ impl UpstreamConfig {
 }
 
 /// A token issuer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerConfig {
     /// Where its keys are.
     pub jwks: JwksSource,
@@ -114,7 +118,7 @@ pub struct IssuerConfig {
 }
 
 /// Where the keys of an issuer come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwksSource {
     /// A JWK Set file.
     File(PathBuf),

@@ -35,14 +35,19 @@ mod waits;
 
 mod consents;
 mod erasures;
+mod files;
 mod listener;
+mod loaded;
 mod redirect;
+mod reload;
 mod service;
+mod sockets;
 mod start;
 mod state;
 mod strict;
 mod tls;
 
+pub use reload::Reloaded;
 pub(crate) use start::subject_index;
 pub use start::{Addresses, Running, StartError, Stores};
 pub use state::Gateway;

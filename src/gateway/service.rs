@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,18 +24,19 @@ use crate::observe::Event;
 
 /// Serves one connection to its end.
 pub(super) async fn connection(
-    gateway: Arc<Gateway>,
+    in_force: Arc<ArcSwap<Gateway>>,
     door: Door,
-    tls: TlsAcceptor,
     stream: TcpStream,
     address: SocketAddr,
 ) {
+    let tls = TlsAcceptor::from(Arc::clone(&in_force.load().tls.public));
     let Some(stream) = handshake(&door, &tls, stream).await else { return };
     let handshake = Handshake::of(&stream);
     let is_http2 = handshake.is_http2;
     let peer = Arc::new(Peer { address: address.ip(), handshake });
+    // Each request begins with what is in force then, and keeps it.
     let service =
-        service_fn(move |request| guarded(Arc::clone(&gateway), Arc::clone(&peer), request));
+        service_fn(move |request| guarded(in_force.load_full(), Arc::clone(&peer), request));
     door.http(stream, is_http2, service).await;
 }
 
@@ -68,5 +70,5 @@ async fn guarded(
         return Ok(response);
     }
     Event::Internal { kind: "panic" }.emit(&gateway.metrics);
-    Ok(respond::defect(&gateway.policy.load()))
+    Ok(respond::defect(&gateway.policy))
 }

@@ -14,6 +14,7 @@ mod codes;
 pub mod company;
 pub mod compile;
 pub mod diagnostic;
+pub mod difference;
 mod matching;
 mod mode;
 pub mod model;
