@@ -14,7 +14,7 @@ use crate::terms::Digest;
 pub struct ReloadConfig {
     /// Rules that release more.
     pub widening: Widening,
-    /// The digest of rules that may release more than those before them, as `tamis diff` prints it.
+    /// The digest of rules that may release more than those before them, as the refusal names it.
     pub confirmed: Option<Digest>,
 }
 

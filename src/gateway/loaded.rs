@@ -153,13 +153,12 @@ fn identifier(
                 && authorities.is_none_or(|file| seen.agrees(before.seen, file))
         });
         let known = same.and_then(|before| before.gateway.identifier.issuers.get(name));
-        let keys = match known {
-            Some(keys) => Arc::clone(keys),
-            None => {
-                let keys = Arc::new(IssuerKeys::open(issuer_of(name, issuer))?);
-                new.push(Arc::clone(&keys));
-                keys
-            }
+        let keys = if let Some(keys) = known {
+            Arc::clone(keys)
+        } else {
+            let keys = Arc::new(IssuerKeys::open(issuer_of(name, issuer))?);
+            new.push(Arc::clone(&keys));
+            keys
         };
         issuers.insert(name.clone(), keys);
     }

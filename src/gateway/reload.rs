@@ -250,7 +250,7 @@ impl Reloader {
         state.moving = None;
         let Ok(Reading { seen, rest, mut tls }) = reading else {
             // Nothing was noted: the next look tries again.
-            return self.tell(&gateway, Vec::new(), vec![ReloadError::Defect]);
+            return self.tell(&gateway, Vec::new(), &[ReloadError::Defect]);
         };
         // Files that a rejected reading did not come to are looked at as before.
         let is_whole = rest.is_ok();
@@ -290,7 +290,7 @@ impl Reloader {
             }
         };
         let activated = self.activate(&gateway, state, rest, tls).await;
-        self.tell(&gateway, activated, refused)
+        self.tell(&gateway, activated, &refused)
     }
 
     /// The last that can refuse: who has to agree besides ourselves.
@@ -373,17 +373,18 @@ impl Reloader {
         policy: &Arc<Policy>,
         gateway: &Gateway,
     ) -> Option<Arc<dyn Registers>> {
-        let fed = self.fed.as_ref()?;
-        let feed = Feed::of(policy, &config.rules, &fed.registers, &gateway.metrics).map(Arc::new);
+        let stores = self.fed.as_ref()?;
+        let feed =
+            Feed::of(policy, &config.rules, &stores.registers, &gateway.metrics).map(Arc::new);
         let Some(feed) = feed else {
-            fed.feed.store(None);
-            return Some(Arc::<RegisterStore>::clone(&fed.registers));
+            stores.feed.store(None);
+            return Some(Arc::<RegisterStore>::clone(&stores.registers));
         };
         let (reading, policy) = (Arc::clone(&feed), Arc::clone(policy));
         // A reading that fails leaves consents unknown, as it does at a start.
         let _ = tokio::task::spawn_blocking(move || reading.read(&policy, &mut None)).await;
-        let answering = FedRegisters::new(Arc::clone(&fed.registers), Arc::clone(&feed.file));
-        fed.feed.store(Some(feed));
+        let answering = FedRegisters::new(Arc::clone(&stores.registers), Arc::clone(&feed.file));
+        stores.feed.store(Some(feed));
         Some(Arc::new(answering))
     }
 
@@ -391,7 +392,7 @@ impl Reloader {
         &self,
         before: &Gateway,
         activated: Vec<&'static str>,
-        refused: Vec<ReloadError>,
+        refused: &[ReloadError],
     ) -> Reloaded {
         let metrics = &before.metrics;
         for what in &activated {

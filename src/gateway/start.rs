@@ -270,7 +270,7 @@ impl Gateway {
         let now = Timestamp::now();
         metrics.files_good(true, now);
         let standing = Arc::new(Standing::since(now));
-        let (mut fed, mut checkpoints) = (None, None);
+        let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
             let Embedded { registers, feed, index, reports, checkpoints: signing } = embedded;
             upkeep.spawn(keep_settling(Arc::clone(&registers), Arc::clone(&index)));
@@ -284,7 +284,7 @@ impl Gateway {
                 ChangeDrain::new(Arc::clone(&registers), Arc::clone(&ledger), Arc::clone(&metrics));
             let access = Access::new(config.admin.clone(), tls.names.hosts());
             let access = Arc::new(ArcSwap::from_pointee(access));
-            fed = Some(Fed {
+            stores_of_ours = Some(Fed {
                 registers: Arc::clone(&registers),
                 feed,
                 index,
@@ -313,7 +313,7 @@ impl Gateway {
             }
         }
         let files = (config, seen, fetching);
-        let reloader = Arc::new(Reloader::new(in_force, policy, fed, standing, files));
+        let reloader = Arc::new(Reloader::new(in_force, policy, stores_of_ours, standing, files));
         let mut open = vec![("https", addresses.https)];
         open.extend(addresses.http.map(|address| ("http", address)));
         open.extend(addresses.admin.map(|address| ("admin", address)));

@@ -15,6 +15,7 @@ mod orders;
 mod pictures;
 mod recipients;
 mod regions;
+mod reloads;
 mod reports;
 mod request_bodies;
 mod requests;
