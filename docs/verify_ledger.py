@@ -2,10 +2,8 @@
 """A second verifier of Tamis ledgers: python3 verify_ledger.py DIRECTORY [KEY]
 
 Checks every link of the chain and, with KEY (as `tamis ledger new-key` prints it), every signed
-checkpoint in DIRECTORY/checkpoints.jsonl. Needs nothing but Python, and shares nothing with Tamis.
-"""
+checkpoint in DIRECTORY/checkpoints.jsonl. Needs nothing but Python, and shares nothing with Tamis."""
 import base64, hashlib, json, pathlib, sys
-
 def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
@@ -39,10 +37,8 @@ def add(p, q):  # RFC 8032, 5.1.4
     return e * f % P, g * h % P, f * g % P, e * h % P
 
 def times(number, p):
-    total = (0, 1, 1, 0)
-    while number:
-        total, p, number = add(total, p) if number & 1 else total, add(p, p), number >> 1
-    return total
+    half = times(number >> 1, add(p, p)) if number else (0, 1, 1, 0)
+    return add(half, p) if number & 1 else half
 
 def signed(public, text, signature):  # RFC 8032, 5.1.7
     base_y = 4 * pow(5, P - 2, P) % P
@@ -59,24 +55,30 @@ def main(directory, key=None):
         public = base64.b64decode(public)[1:]
         for line in (directory / "checkpoints.jsonl").read_text().splitlines():
             text, signatures = json.loads(line)["note"].rsplit("\n\n", 1)
-            text = text + "\n"
-            ours = [s.split(" ")[2] for s in signatures.splitlines() if s.split(" ")[1] == name]
-            raw = base64.b64decode(ours[0])
-            if raw[:4].hex() != ident or not signed(public, text.encode(), raw[4:]):
+            signatures = (line.split(" ") for line in signatures.splitlines())
+            raw = base64.b64decode(next(line[2] for line in signatures if line[1] == name))
+            if raw[:4].hex() != ident or not signed(public, text.encode() + b"\n", raw[4:]):
                 sys.exit("a checkpoint is not signed by this key")
             origin, size, root = text.splitlines()[:3]
             expected[int(size)] = base64.b64decode(root)
-    number = 0
-    for segment in sorted(directory.glob("[0-9]*.jsonl")):
+    segments, number, begin = sorted(directory.glob("[0-9]*.jsonl")), 0, 0
+    if int(segments[0].stem) > 1:  # what was before is retired: its tree is noted beside it
+        size, *roots = segments[0].with_suffix(".tree").read_text().split()
+        number = begin = int(size)
+        sizes = (1 << bit for bit in range(63, -1, -1) if begin >> bit & 1)
+        subtrees = [(size, bytes.fromhex(root)) for size, root in zip(sizes, roots)]
+        head = bytes.fromhex(json.loads(segments[0].open().readline())["prev"])
+    expected, cut = {at: root for at, root in expected.items() if at > begin}, begin == 0
+    for segment in segments:
         for line in segment.read_bytes().split(b"\n")[:-1]:
             number, record = number + 1, json.loads(line)
             is_canonical = canonical(record) == line
             previous, stated = record.pop("prev"), record.pop("hash")
+            cut = cut or record["kind"] == "retired" and record["records"] >= begin
             content = canonical(record)
-            length = len(content).to_bytes(4, "big")
             if not is_canonical or record["seq"] != number or previous != head.hex():
                 sys.exit(f"record {number} is not as it must be")
-            head = sha256(b"tamis-ledger-v1\0", head, length, content)
+            head = sha256(b"tamis-ledger-v1\0", head, len(content).to_bytes(4, "big"), content)
             if stated != head.hex():
                 sys.exit(f"record {number} was changed")
             leaves, root = 1, sha256(b"\0", line)
@@ -88,6 +90,8 @@ def main(directory, key=None):
                     root = sha256(b"\1", left, root)
                 if root != expected.pop(number):
                     sys.exit(f"the records up to {number} are not those that were signed")
+    if not cut:
+        sys.exit(f"records 1 to {begin} are missing, and nothing says that they were retired")
     if expected:
         sys.exit(f"record {min(expected)} was signed and is missing")
     print(f"{number} records, head {number}:{head.hex()}")

@@ -47,6 +47,11 @@ impl Access {
         Some(Self { admin: admin.clone(), hosts, paces })
     }
 
+    /// Everybody who may call, by name.
+    pub(super) fn callers(&self) -> impl Iterator<Item = (&String, &AdminCaller)> {
+        self.admin.callers.iter()
+    }
+
     /// The one caller that these credentials are of, with its roles. A token that is nobody's is
     /// never passed over for a certificate, and credentials of two callers are nobody's.
     pub(super) fn caller(

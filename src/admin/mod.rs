@@ -11,6 +11,7 @@ mod api;
 mod drain;
 mod guard;
 mod health;
+mod openapi;
 mod problem;
 mod roles;
 mod standing;

@@ -47,6 +47,8 @@ const LOOK_UP: &[AdminRole] = &[Reader, ConsentDesk, Dpo];
 const FILES: &[AdminRole] = &[Reader, Dpo, Auditor];
 /// Read reports that count people and name none.
 const FIGURES: &[AdminRole] = &[Dpo, Auditor];
+/// Look at who may call.
+const OVERSIGHT: &[AdminRole] = &[Dpo, Operator, Auditor];
 /// Look at what is about nobody.
 const EVERY: &[AdminRole] = &[Reader, ConsentDesk, Dpo, Operator, Auditor];
 
@@ -85,7 +87,9 @@ pub(super) const TABLE: &[Rule] = &[
     rule("POST", "/v1/statements/query", Touches::People, LOOK_UP),
     rule("GET", "/v1/reports/{name}", Touches::Nobody, FIGURES),
     rule("POST", "/v1/reports/{name}/query", Touches::People, OFFICER),
+    rule("GET", "/v1/callers", Touches::Nobody, OVERSIGHT),
     rule("GET", "/v1/policy", Touches::Nobody, EVERY),
+    rule("GET", "/openapi.json", Touches::Nobody, EVERY),
 ];
 
 /// The rows of a path.

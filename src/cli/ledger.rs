@@ -5,16 +5,22 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
 use super::{REJECTED, registers_file};
-use crate::config::Config;
-use crate::keys::{NoteError, NoteKey, NoteSigner};
+use crate::config::{self, Config};
+use crate::gateway::kept_ledger;
+use crate::gateway::retire::before;
+use crate::keys::{KeyRing, NoteError, NoteKey, NoteSigner};
 use crate::ledger::{
-    Anchor, Checkpoint, ProveError, RecordProof, Verification, VerifyError, kept_notes, notes_in,
-    prove, verify_signed,
+    Anchor, Checkpoint, ProveError, RecordProof, Retired, Verification, VerifyError, kept_notes,
+    notes_in, prove, retirable, verify_signed,
 };
+use crate::observe::Metrics;
+use crate::policy::Policy;
 
 /// A checkpoint or proof is not signed by the key.
 const NOT_SIGNED: u8 = 3;
@@ -38,6 +44,8 @@ enum What {
     Prove(Prove),
     /// Check such a proof; needs no ledger.
     CheckProof(CheckProof),
+    /// Remove segments that are older than the rules keep the ledger. A gateway does it itself.
+    Prune(Prune),
     /// Make the key that signs checkpoints, and print the key that others check them with.
     NewKey(NewKey),
     /// Print the key that others check this ledger's checkpoints with.
@@ -111,6 +119,20 @@ struct CheckProof {
     key: NoteKey,
 }
 
+/// Arguments of `tamis ledger prune`.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tamis ledger prune --config tamis.yaml --dry-run\n\n\
+    Whole segments of which every record is older than `ledger: {keep: …}` of the rules. A signed\n\
+    checkpoint and an entry say where the cut is. Without --dry-run the ledger must not be in use.")]
+struct Prune {
+    /// The gateway's configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Only say what would go.
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Arguments of `tamis ledger new-key`.
 #[derive(clap::Args)]
 #[command(
@@ -145,6 +167,7 @@ impl Ledger {
             What::Verify(arguments) => verify_ledger(&arguments),
             What::Prove(arguments) => prove_record(&arguments),
             What::CheckProof(arguments) => check_proof(&arguments),
+            What::Prune(arguments) => prune(&arguments),
             What::NewKey(arguments) => shown(NoteSigner::generate(&arguments.out, &arguments.name)),
             What::ShowKey(arguments) => shown(NoteSigner::open(&arguments.key)),
         };
@@ -194,12 +217,25 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         };
         Ended(code, error.to_string())
     })?;
-    let Verification { records, head, unfinished_bytes, .. } = found;
+    let Verification { records, head, retired, unfinished_bytes, .. } = found;
     let mut lines = vec![format!("{records} records, head {head}")];
     if arguments.key.is_some() {
         let last = checkpoints.iter().map(|checkpoint| checkpoint.size).max().unwrap_or_default();
         let count = checkpoints.len();
         lines.push(format!("{count} signed checkpoints hold, the last of record {last}"));
+    }
+    if let Some(Retired { up_to, at }) = retired {
+        let begins = up_to + 1;
+        lines.push(format!(
+            "begins at {begins}: records 1 to {up_to} were retired, as the chain says since {at}"
+        ));
+        if let Some(first) =
+            checkpoints.iter().map(|one| one.size).filter(|size| *size >= up_to).min()
+        {
+            lines.push(format!(
+                "what is gone is covered by the signed checkpoint of record {first}"
+            ));
+        }
     }
     if unfinished_bytes > 0 {
         lines.push(format!("{unfinished_bytes} bytes are being written just now"));
@@ -233,6 +269,46 @@ fn check_proof(arguments: &CheckProof) -> Result<String, Ended> {
     } else {
         Err(Ended(1, "the record is not in the ledger that was signed".into()))
     }
+}
+
+fn prune(arguments: &Prune) -> Result<String, Ended> {
+    let rejected = |text: String| Ended(REJECTED, text);
+    let unusable = |error: &dyn std::error::Error| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Ended(UNREADABLE, format!("{error}{cause}"))
+    };
+    let config = Config::load(&arguments.config)
+        .map_err(|error| rejected(registers_file::config_error(&error)))?;
+    let sources = config::rules(&config.rules).map_err(|error| unreadable(&error))?;
+    let policy = Policy::of(&sources).map_err(|findings| rejected(findings.to_string()))?;
+    let Some(keep) = policy.ledger.keep else {
+        return Ok("the rules keep the ledger for ever\n".into());
+    };
+    let now = Timestamp::now();
+    if arguments.dry_run {
+        let before = before(now, keep).unwrap_or(Timestamp::MIN);
+        let found = retirable(&config.ledger, before).map_err(|error| unusable(&error))?;
+        return Ok(found.map_or_else(
+            || "nothing is old enough\n".to_owned(),
+            |found| {
+                let (count, records) = (found.segments.len(), found.cut.records);
+                format!("{count} segments would go, with the records up to {records}\n")
+            },
+        ));
+    }
+    let keys = KeyRing::open(&config.key_ring).map_err(|error| unusable(&error))?;
+    let kept = kept_ledger(&config, &policy, &keys, &Arc::new(Metrics::new()))
+        .map_err(|error| unusable(&error))?;
+    let Some(retirement) = kept.retirement else {
+        return Err(Ended(UNREADABLE, "no key signs checkpoints".into()));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Ended(1, error.kind().to_string()))?;
+    let gone = runtime.block_on(retirement.retire(now)).map_err(|error| unusable(&error))?;
+    Ok(match gone {
+        0 => "nothing is old enough\n".to_owned(),
+        records => format!("records up to {records} are gone\n"),
+    })
 }
 
 /// The public part of a key, for whoever audits.

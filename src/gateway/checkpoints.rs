@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::keys::{NoteKey, NoteSigner};
-use crate::ledger::{Checkpoint, FileLedger, keep_note};
+use crate::ledger::{Checkpoint, FileLedger, Frontier, keep_note};
 use crate::observe::{Event, Metrics};
 
 /// Where the rules name no period.
-pub(super) const USUAL_PERIOD: Duration = Duration::from_mins(5);
+pub(crate) const USUAL_PERIOD: Duration = Duration::from_mins(5);
 
 /// Signs the state of one ledger.
-pub(super) struct Checkpoints {
+pub(crate) struct Checkpoints {
     ledger: Arc<FileLedger>,
     directory: PathBuf,
     signer: NoteSigner,
@@ -31,7 +31,7 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn new(
+    pub(crate) fn new(
         ledger: Arc<FileLedger>,
         directory: PathBuf,
         signer: NoteSigner,
@@ -64,9 +64,17 @@ impl Checkpoints {
     }
 
     /// Signs what was entered until now, at the end of the gateway's life.
-    pub(super) async fn sign_the_end(&self) {
+    pub(crate) async fn sign_the_end(&self) {
         self.ledger.settle().await;
         self.sign();
+    }
+
+    /// Signs a tree that was before: where the ledger is about to be cut.
+    pub(crate) fn sign_tree(&self, tree: &Frontier) -> std::io::Result<()> {
+        let note = self.signer.sign(&Checkpoint::of(self.signer.name(), tree).text());
+        keep_note(&self.directory, &Timestamp::now().to_string(), &note)?;
+        Event::CheckpointOfCut { records: tree.size(), note: &note }.emit(&self.metrics);
+        Ok(())
     }
 
     fn sign(&self) {

@@ -58,7 +58,8 @@ impl Loaded {
         if let Some((name, _)) = overheard.filter(|_| policy.tls.upstream_required) {
             return Err(StartError::PlaintextUpstream(name.to_string()));
         }
-        if policy.checkpoint_every.is_some() && config.checkpoint_key.is_none() {
+        let promised = policy.checkpoint_every.is_some() || policy.ledger.keep.is_some();
+        if promised && config.checkpoint_key.is_none() {
             return Err(StartError::NoCheckpointKey);
         }
         seen.note(&config.key_ring);

@@ -24,10 +24,11 @@ pub mod rehearsal;
 
 mod account;
 mod body;
-mod checkpoints;
+pub(crate) mod checkpoints;
 mod cookies;
 mod pace;
 mod respond;
+pub(crate) mod retire;
 mod rights;
 mod serve;
 
@@ -48,7 +49,7 @@ mod strict;
 mod tls;
 
 pub use reload::Reloaded;
-pub(crate) use start::subject_index;
 pub use start::{Addresses, Running, StartError, Stores};
+pub(crate) use start::{kept_ledger, subject_index};
 pub use state::Gateway;
 pub use tls::TlsError;

@@ -17,9 +17,10 @@ use tokio::sync::Mutex;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::checkpoints::Checkpoints;
-use super::consents::Feed;
+use super::consents::{Feed, staleness};
 use super::files::Seen;
 use super::loaded::{self, Before, Loaded};
+use super::retire::Retirement;
 use super::start::{StartError, period, rekeyed};
 use super::state::Gateway;
 use super::tls::{Tls, TlsError};
@@ -30,7 +31,7 @@ use crate::ledger::{LedgerUnavailable, Note, SubjectIndex};
 use crate::observe::Event;
 use crate::policy::difference::{Change, Way, changes};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{FedRegisters, RegisterStore, Registers};
+use crate::registers::{FedRegisters, RegisterPlace, RegisterStore, Registers};
 use crate::terms::Digest;
 
 /// Findings and changes that are told; beyond it their number.
@@ -43,6 +44,8 @@ pub(super) enum ReloadError {
     Settings(#[from] ConfigError),
     #[error("these settings need a restart: {}", .0.join(", "))]
     NeedsRestart(Vec<&'static str>),
+    #[error("these rules need a restart: {}", .0.join(", "))]
+    RulesNeedRestart(Vec<&'static str>),
     #[error("rejected")]
     Read(#[from] StartError),
     #[error("certificates rejected")]
@@ -72,7 +75,11 @@ impl ReloadError {
             Self::Read(StartError::Keys(_)) => KEYS,
             Self::Read(StartError::Tls(_)) | Self::Certificates(_) => CERTIFICATES,
             Self::Read(StartError::Issuer(_)) => SETTINGS,
-            Self::Read(_) | Self::Widens { .. } | Self::Plans(_) | Self::Ledger(_) => RULES,
+            Self::Read(_)
+            | Self::RulesNeedRestart(_)
+            | Self::Widens { .. }
+            | Self::Plans(_)
+            | Self::Ledger(_) => RULES,
         }
     }
 
@@ -142,6 +149,7 @@ pub(super) struct Fed {
     pub(super) index: Arc<SubjectIndex>,
     pub(super) access: Arc<ArcSwap<Access>>,
     pub(super) checkpoints: Option<Arc<Checkpoints>>,
+    pub(super) retirement: Option<Arc<Retirement>>,
 }
 
 /// Reads anew.
@@ -354,6 +362,9 @@ impl Reloader {
             if let Some(checkpoints) = &fed.checkpoints {
                 checkpoints.follow(period(&gateway.policy));
             }
+            if let Some(retirement) = &fed.retirement {
+                retirement.policy.store(Arc::new(gateway.policy.digest));
+            }
             let hosts = gateway.tls.names.hosts();
             if let Some(access) = fed.access.load().following(&state.config.admin, hosts) {
                 fed.access.store(Arc::new(access));
@@ -436,6 +447,10 @@ fn rest(before: Before<'_>, seen: &mut Seen) -> Result<Loaded, ReloadError> {
     }
     let loaded = Loaded::read(config, Some(before), seen)?;
     let (old, new) = (&before.gateway.policy, &loaded.policy);
+    let names = rules_that_need_restart(&loaded.config, old, new);
+    if !names.is_empty() {
+        return Err(ReloadError::RulesNeedRestart(names));
+    }
     if old.digest != new.digest && !loaded.config.reload.may_widen(&new.digest) {
         let mut found = changes(old, new).map_err(ReloadError::Plans)?;
         found.retain(|change| change.way != Way::Narrowed);
@@ -444,4 +459,18 @@ fn rest(before: Before<'_>, seen: &mut Seen) -> Result<Loaded, ReloadError> {
         }
     }
     Ok(loaded)
+}
+
+/// Parts of the rules that stores take at a start only.
+fn rules_that_need_restart(config: &Config, old: &Policy, new: &Policy) -> Vec<&'static str> {
+    let is_on_server = matches!(config.registers, RegisterPlace::Postgres(_));
+    let (old_keep, new_keep) = (old.ledger.keep, new.ledger.keep);
+    let keep = |keep: Option<jiff::Span>| keep.map(|span| span.fieldwise());
+    [
+        ("ledger: keep", keep(old_keep) != keep(new_keep)),
+        ("registers: max_staleness", is_on_server && staleness(old) != staleness(new)),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
 }

@@ -19,13 +19,14 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
-use super::consents::{Feed, keep_reading};
+use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
 use super::files::Seen;
 use super::listener::Door;
 use super::loaded::{self, Loaded};
 use super::redirect::Redirect;
 use super::reload::{Fed, Fetching, Reloaded, Reloader};
+use super::retire::Retirement;
 use super::rights::REPORTS;
 use super::sockets::Sockets;
 use super::state::Gateway;
@@ -40,7 +41,13 @@ use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{FedRegisters, RegisterStore, Registers, RegistersUnavailable};
+use crate::registers::{
+    FedRegisters, PostgresSettings, RegisterPlace, RegisterStore, Registers, RegistersUnavailable,
+};
+
+/// How long a start waits for registers on a server. Without them it starts all the same, and refuses
+/// what rests on them until they are there.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the gateway did not start. Nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +83,7 @@ pub enum StartError {
     Registers(#[from] RegistersUnavailable),
     /// The rules promise signed checkpoints of the ledger.
     #[error(
-        "the rules ask for checkpoints of the ledger; make a key with `tamis ledger new-key` and name it \
+        "the rules ask for checkpoints of the ledger, or keep it for a time; make a key with `tamis ledger new-key` and name it \
          as `checkpoint_key`"
     )]
     NoCheckpointKey,
@@ -133,6 +140,7 @@ struct Embedded {
     index: Arc<SubjectIndex>,
     reports: Arc<Reporting>,
     checkpoints: Option<Arc<Checkpoints>>,
+    retirement: Option<Arc<Retirement>>,
 }
 
 /// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
@@ -171,11 +179,20 @@ impl Gateway {
         let loaded = Loaded::read(config, None, &mut seen)?;
         let (config, policy, keys) = (&loaded.config, &loaded.policy, &loaded.keys);
         let metrics = Arc::new(Metrics::new());
-        let registers = Arc::new(RegisterStore::embedded(&config.registers)?);
-        let ledger = FileLedger::open_observed(&config.ledger, &config.node, Arc::clone(&metrics))?;
-        let index = subject_index(&config.ledger, keys)?;
-        let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
-        let checkpoints = checkpoints(config, policy, &ledger, &metrics)?;
+        let registers = Arc::new(match &config.registers {
+            RegisterPlace::File(path) => RegisterStore::embedded(path)?,
+            RegisterPlace::Postgres(settings) => {
+                let max_staleness = settings.max_staleness.min(staleness(policy));
+                let settings = PostgresSettings { max_staleness, ..settings.clone() };
+                RegisterStore::following(&settings, Arc::clone(&metrics))?
+            }
+        });
+        let waiting = Arc::clone(&registers);
+        let known = tokio::task::spawn_blocking(move || waiting.wait_until_known(START_PATIENCE));
+        drop(known.await);
+        let kept = kept_ledger(config, policy, keys, &metrics)?;
+        let KeptLedger { ledger, index, checkpoints, retirement } = kept;
+        let retirement = retirement.map(Arc::new);
         let feed = Feed::of(policy, &config.rules, &registers, &metrics);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
@@ -189,7 +206,7 @@ impl Gateway {
         let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
         let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
         let reports = Arc::new(reports);
-        let embedded = Embedded { registers, feed, index, reports, checkpoints };
+        let embedded = Embedded { registers, feed, index, reports, checkpoints, retirement };
         Self::start_on(loaded, seen, stores, Some(embedded), metrics).await
     }
 
@@ -272,12 +289,16 @@ impl Gateway {
         let standing = Arc::new(Standing::since(now));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
-            let Embedded { registers, feed, index, reports, checkpoints: signing } = embedded;
+            let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =
+                embedded;
             upkeep.spawn(keep_settling(Arc::clone(&registers), Arc::clone(&index)));
             let feed = Arc::new(ArcSwapOption::from_pointee(feed));
             upkeep.spawn(keep_reading(Arc::clone(&feed), Arc::clone(&policy)));
             if let Some(signing) = &signing {
                 upkeep.spawn(Arc::clone(signing).keep_signing());
+            }
+            if let Some(retirement) = &retirement {
+                upkeep.spawn(Arc::clone(retirement).keep_retiring());
             }
             let ledger = stores.ledger;
             let drain =
@@ -290,6 +311,7 @@ impl Gateway {
                 index,
                 access: Arc::clone(&access),
                 checkpoints: signing.clone(),
+                retirement,
             });
             checkpoints = signing;
             let state = AdminState {
@@ -382,15 +404,56 @@ impl Running {
     }
 }
 
-/// What signs the ledger's checkpoints.
+/// A ledger with all that is done about it.
+pub(crate) struct KeptLedger {
+    ledger: Arc<FileLedger>,
+    index: Arc<SubjectIndex>,
+    checkpoints: Option<Arc<Checkpoints>>,
+    /// Where the rules keep it for a time.
+    pub(crate) retirement: Option<Retirement>,
+}
+
+/// Opens the ledger that `config` names, to write it.
+pub(crate) fn kept_ledger(
+    config: &Config,
+    policy: &Policy,
+    keys: &KeyRing,
+    metrics: &Arc<Metrics>,
+) -> Result<KeptLedger, StartError> {
+    let seconds = policy.ledger.keep.and_then(respond::seconds);
+    let kept_for = seconds.map(jiff::SignedDuration::from_secs);
+    let place = &config.ledger;
+    let ledger = FileLedger::open_observed(place, &config.node, Arc::clone(metrics), kept_for)?;
+    let index = subject_index(place, keys)?;
+    let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
+    let checkpoints = checkpoints(config, policy, &ledger, metrics)?;
+    let retirement =
+        policy.ledger.keep.zip(checkpoints.clone()).map(|(keep, checkpoints)| Retirement {
+            ledger: Arc::clone(&ledger),
+            directory: place.clone(),
+            index: Arc::clone(&index),
+            checkpoints,
+            keep,
+            policy: ArcSwap::from_pointee(policy.digest),
+            metrics: Arc::clone(metrics),
+        });
+    Ok(KeptLedger { ledger, index, checkpoints, retirement })
+}
+
+/// What signs the ledger's checkpoints. Rules that promise them are not served without a key.
 fn checkpoints(
     config: &Config,
     policy: &Policy,
     ledger: &Arc<FileLedger>,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Arc<Checkpoints>>, StartError> {
-    // Rules that promise checkpoints have been refused without a key.
-    let Some(key) = &config.checkpoint_key else { return Ok(None) };
+    let Some(key) = &config.checkpoint_key else {
+        // Nothing is removed that no signature covers.
+        return match (policy.checkpoint_every, policy.ledger.keep) {
+            (None, None) => Ok(None),
+            _ => Err(StartError::NoCheckpointKey),
+        };
+    };
     let signer = NoteSigner::open(key)?;
     let checkpoints = Checkpoints::new(
         Arc::clone(ledger),

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
+use super::Cut;
 use crate::action::Action;
 use crate::decide::{Met, Permit, Refusal};
 use crate::policy::{Plan, Policy};
@@ -261,6 +264,15 @@ pub enum Note {
         /// Whom the answer is about; the ledger makes tags of them. Empty where the rules ask for no
         /// index of data subjects.
         about: Vec<DataSubject>,
+    },
+    /// Records up to the cut are older than the rules keep them, and go.
+    Retired {
+        /// Where the cut is.
+        cut: Cut,
+        /// They are all older than this.
+        before: Timestamp,
+        /// The digest of the rules that say so.
+        policy: Digest,
     },
     /// From here on disclosures rest on this policy.
     Policy {

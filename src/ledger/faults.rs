@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::file::plain;
 use super::record::omission;
-use super::tail::{Medium, Mount, SEGMENT_BYTES, Tail};
+use super::tail::{Medium, Mount, SEGMENT_BYTES, Segmenting, Tail};
 use super::{FileLedger, Ledger as _, verify};
 
 /// What goes wrong.
@@ -62,8 +62,13 @@ fn failing(range: std::ops::Range<usize>, fault: Fault) -> (Mount, Arc<Plan>) {
     (Box::new(move |file| Box::new(Failing { file, plan: Arc::clone(&shared) })), plan)
 }
 
+fn small(bytes: u64) -> Segmenting {
+    Segmenting { bytes, ..Segmenting::default() }
+}
+
 fn open(directory: &Path, segment_bytes: u64, mount: Mount) -> Tail {
-    Tail::open(directory, "gw-1", segment_bytes, mount).expect("the directory is fresh and ours")
+    Tail::open(directory, "gw-1", small(segment_bytes), mount)
+        .expect("the directory is fresh and ours")
 }
 
 #[test]
@@ -122,7 +127,7 @@ fn a_missing_segment_is_seen_at_the_start_and_by_verify() {
     }
     drop(tail);
     std::fs::remove_file(directory.path().join("000002.jsonl")).expect("ours");
-    assert!(Tail::open(directory.path(), "gw-1", 1000, plain()).is_err());
+    assert!(Tail::open(directory.path(), "gw-1", small(1000), plain()).is_err());
     let found = verify(directory.path(), None).expect_err("a segment is missing");
     assert!(found.is_gap(), "{found}");
     assert!(found.to_string().contains("segment 2 is missing"), "{found}");

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::record::{self, Body};
-use super::tail::{Mount, Position, SEGMENT_BYTES, Tail};
+use super::tail::{Mount, Position, Segmenting, Tail};
 use super::told::about;
 use super::tree::Frontier;
 use super::{
@@ -87,10 +87,11 @@ impl FileLedger {
     /// # Errors
     /// The directory cannot be used, is locked, or its chain is broken.
     pub fn open(directory: &Path, node: &str) -> Result<Self, LedgerUnavailable> {
-        Self::start(directory, Tail::open(directory, node, SEGMENT_BYTES, plain())?, None)
+        Self::start(directory, Tail::open(directory, node, Segmenting::default(), plain())?, None)
     }
 
-    /// As [`open`](Self::open), with the time of each commit in `metrics`.
+    /// As [`open`](Self::open), with the time of each commit in `metrics`, and with segments of which
+    /// twelve make up the time for which records are kept.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -98,8 +99,20 @@ impl FileLedger {
         directory: &Path,
         node: &str,
         metrics: Arc<Metrics>,
+        kept_for: Option<SignedDuration>,
     ) -> Result<Self, LedgerUnavailable> {
-        Self::start(directory, Tail::open(directory, node, SEGMENT_BYTES, plain())?, Some(metrics))
+        let segmenting = kept_for.map_or_else(Segmenting::default, Segmenting::for_keeping);
+        Self::start(directory, Tail::open(directory, node, segmenting, plain())?, Some(metrics))
+    }
+
+    /// As [`open`](Self::open), with segments of this size.
+    #[cfg(test)]
+    pub(crate) fn open_in_segments(
+        directory: &Path,
+        bytes: u64,
+    ) -> Result<Self, LedgerUnavailable> {
+        let segmenting = Segmenting { bytes, ..Segmenting::default() };
+        Self::start(directory, Tail::open(directory, "gw-test", segmenting, plain())?, None)
     }
 
     /// With an index of data subjects, which is opened in the same directory.

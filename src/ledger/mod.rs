@@ -12,6 +12,7 @@ mod people;
 mod prove;
 mod record;
 mod report;
+mod retire;
 mod scan;
 mod segment;
 mod subjects;
@@ -35,11 +36,12 @@ pub use file::FileLedger;
 pub use people::{Count, Counted, People};
 pub use prove::{ProveError, prove};
 pub use report::subject_report;
+pub use retire::{Cut, Retirable, retirable};
 pub use scan::{Disclosed, Ended, Entry, Part, PolicyOf, RefusedEntry, Window, scan};
 pub use subjects::{IndexKey, SubjectIndex};
 pub use told::{Told, ToldToOthers, about};
 pub use tree::{Frontier, leaf};
-pub use verify::{Anchor, Verification, VerifyError, verify, verify_signed};
+pub use verify::{Anchor, Retired, Verification, VerifyError, verify, verify_signed};
 
 /// In the ledger's directory; locked by the gateway that writes.
 const LOCK_FILE: &str = "ledger.lock";

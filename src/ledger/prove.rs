@@ -15,6 +15,9 @@ pub enum ProveError {
     /// There is no such record, or not yet when the checkpoint was signed.
     #[error("record {0} is not among those that the checkpoint covers")]
     NotCovered(u64),
+    /// The record is not kept any more. A proof that was made before still shows it.
+    #[error("record {0} was retired; only a proof that was made before shows it")]
+    Retired(u64),
     /// The ledger does not hold what the checkpoint states: see `tamis ledger verify`.
     #[error("the ledger is not the one that was signed; see `tamis ledger verify`")]
     NotAsSigned,
@@ -39,7 +42,8 @@ pub fn prove(
         .rev()
         .filter_map(|segment| Some((*segment, noted_tree(directory, *segment)?)))
         .find(|(_, tree)| tree.size() <= index)
-        .unwrap_or((1, Frontier::default()));
+        .or_else(|| segments.first().filter(|first| **first == 1).map(|_| (1, Frontier::default())))
+        .ok_or(ProveError::Retired(sequence))?;
     let mut prover = Prover::new(index, checkpoint.size, &before).ok_or_else(not_covered)?;
     let (mut seen, mut record) = (before.size(), None);
     for segment in segments.into_iter().filter(|segment| *segment >= first) {

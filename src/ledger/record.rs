@@ -128,6 +128,15 @@ pub(super) fn note(entry: &Note) -> Body {
             body.insert("status".into(), u64::from(*status).into());
             body
         }
+        Note::Retired { cut, before, policy } => {
+            let mut body = body("retired");
+            body.insert("records".into(), whole(cut.records));
+            body.insert("cut_hash".into(), cut.hash.hex().into());
+            body.insert("cut_root".into(), cut.root.hex().into());
+            body.insert("before".into(), before.to_string().into());
+            body.insert("policy".into(), policy.to_string().into());
+            body
+        }
         Note::Policy { id, revision, digest } => {
             let mut body = body("policy");
             body.insert("policy".into(), policy(id, revision, digest));

@@ -197,6 +197,13 @@ pub(super) fn sound_after(path: &Path, offset: u64) -> io::Result<Vec<u64>> {
 
 /// The head that a finished segment ends with; `None` where its last line is no sound record.
 pub(super) fn last(path: &Path) -> io::Result<Option<Head>> {
+    let Some(mut line) = last_line(path)? else { return Ok(None) };
+    line.push(b'\n');
+    Ok(read(&line).ok().map(|sound| Head { sequence: sound.sequence, hash: sound.hash }))
+}
+
+/// The last line of a finished segment, without its line feed; nothing of it is checked.
+pub(super) fn last_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_LINE)))?;
@@ -204,5 +211,13 @@ pub(super) fn last(path: &Path) -> io::Result<Option<Head>> {
     file.take(LONGEST_LINE).read_to_end(&mut tail)?;
     let Some(text) = tail.strip_suffix(b"\n") else { return Ok(None) };
     let start = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    Ok(read(&tail[start..]).ok().map(|sound| Head { sequence: sound.sequence, hash: sound.hash }))
+    Ok(Some(text[start..].to_vec()))
+}
+
+/// The first whole line of a segment, without its line feed; nothing of it is checked.
+pub(super) fn first_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let file = BufReader::new(File::open(path)?);
+    file.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    Ok(line.strip_suffix(b"\n").map(<[u8]>::to_vec))
 }

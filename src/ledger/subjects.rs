@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -32,7 +34,7 @@ const FILE: &str = "subjects.db";
 const APPLICATION_ID: i32 = 0x5461_6d73;
 
 /// The version of the table that this program reads and writes.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// How long one process waits for another to finish writing.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -66,6 +68,8 @@ struct Store {
     connection: Connection,
     /// Changes whenever another connection has committed: it may have shredded.
     version: i64,
+    /// The month of which the cached secrets are noted as used.
+    month: String,
     cache: HashMap<DataSubject, Secret>,
 }
 
@@ -120,7 +124,7 @@ impl SubjectIndex {
         }
         drop(file);
         let connection = connect(&path).map_err(unusable)?;
-        let store = Store { connection, version: -1, cache: HashMap::new() };
+        let store = Store { connection, version: -1, month: String::new(), cache: HashMap::new() };
         Ok(Self { path, keys: ArcSwap::from_pointee(keys), store: Mutex::new(store) })
     }
 
@@ -140,10 +144,15 @@ impl SubjectIndex {
     ) -> Result<Vec<String>, LedgerUnavailable> {
         let mut store = self.store();
         store.refresh().map_err(unusable)?;
+        if store.month != month {
+            store.cache.clear();
+            month.clone_into(&mut store.month);
+        }
         let unknown: Vec<&DataSubject> =
             people.iter().filter(|person| !store.cache.contains_key(*person)).collect();
         if !unknown.is_empty() {
-            let made = self.find_or_make(&mut store.connection, &unknown).map_err(unusable)?;
+            let made = self.find_or_make(&mut store.connection, &unknown, month);
+            let made = made.map_err(unusable)?;
             if store.cache.len() + made.len() > CACHED {
                 // Only what is not asked for now: the tags are made from the cache.
                 store.cache.retain(|person, _| people.contains(person));
@@ -217,10 +226,35 @@ impl SubjectIndex {
         shred(&mut store.connection).map_err(unusable)
     }
 
+    /// Shreds the secrets of people of whom nothing was entered since the month of `before`. How many
+    /// there were.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn shred_unused(&self, before: Timestamp) -> Result<usize, LedgerUnavailable> {
+        let month = before.to_zoned_datetime(TimeZone::UTC).strftime("%Y-%m").to_string();
+        let mut store = self.store();
+        let count = "SELECT count(*) FROM secrets WHERE month < ?1";
+        let unused = store.connection.query_row(count, [&month], |row| row.get::<_, i64>(0));
+        if unused.map_err(unusable)? == 0 {
+            return Ok(0);
+        }
+        store.cache.clear();
+        let shred = |connection: &mut Connection| -> Result<usize, rusqlite::Error> {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let count = transaction.execute("DELETE FROM secrets WHERE month < ?1", [&month])?;
+            transaction.commit()?;
+            Ok(count)
+        };
+        shred(&mut store.connection).map_err(unusable)
+    }
+
     fn find_or_make(
         &self,
         connection: &mut Connection,
         people: &[&DataSubject],
+        month: &str,
     ) -> Result<Vec<Secret>, IndexError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let keys = self.keys.load();
@@ -228,19 +262,24 @@ impl SubjectIndex {
         let mut secrets = Vec::with_capacity(people.len());
         for person in people {
             let secret = match find(&keys, &transaction, person)? {
-                Some((known, 0)) => known,
+                Some((known, 0)) => {
+                    let row = row(newest, person).ok_or(IndexError::Garbage)?;
+                    let later = "UPDATE secrets SET month = ?2 WHERE row = ?1 AND month < ?2";
+                    transaction.execute(later, [row.as_str(), month])?;
+                    known
+                }
                 // Wrapped anew, so that an old key is needed no longer than the person stays away.
                 Some((known, older)) => {
                     let row = row(&keys[older], person).ok_or(IndexError::Garbage)?;
                     transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
-                    keep(&transaction, newest, person, &known)?;
+                    keep(&transaction, newest, person, &known, month)?;
                     known
                 }
                 None => {
                     let mut bytes = Zeroizing::new([0; 32]);
                     getrandom::fill(bytes.as_mut_slice()).map_err(|_| IndexError::NoRandomness)?;
                     let made = Secret(bytes);
-                    keep(&transaction, newest, person, &made)?;
+                    keep(&transaction, newest, person, &made, month)?;
                     made
                 }
             };
@@ -314,13 +353,22 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
     match (application, version) {
         (0, 0) if tables == 0 => {
             transaction.execute_batch(
-                "CREATE TABLE secrets (row TEXT PRIMARY KEY, secret TEXT NOT NULL)
-                 STRICT, WITHOUT ROWID;",
+                "CREATE TABLE secrets (
+                   row TEXT PRIMARY KEY, secret TEXT NOT NULL, month TEXT NOT NULL
+                 ) STRICT, WITHOUT ROWID;",
             )?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
+        (APPLICATION_ID, 1) => {
+            // When they were last used nobody noted: as if it were now.
+            transaction.execute_batch(
+                "ALTER TABLE secrets ADD COLUMN month TEXT NOT NULL DEFAULT '';
+                 UPDATE secrets SET month = strftime('%Y-%m', 'now');",
+            )?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
         _ => return Err(IndexError::Garbage),
     }
     transaction.commit()?;
@@ -347,6 +395,7 @@ fn keep(
     key: &IndexKey,
     person: &DataSubject,
     secret: &Secret,
+    month: &str,
 ) -> Result<(), IndexError> {
     let mut digits = Zeroizing::new(String::with_capacity(64));
     for byte in secret.0.iter() {
@@ -354,7 +403,7 @@ fn keep(
     }
     let row = row(key, person).ok_or(IndexError::Garbage)?;
     let wrapped = key.secrets.token(Canonical::Text, &digits).ok_or(IndexError::Garbage)?;
-    transaction.execute("INSERT INTO secrets VALUES (?1, ?2)", [row, wrapped])?;
+    transaction.execute("INSERT INTO secrets VALUES (?1, ?2, ?3)", [&row, &wrapped, month])?;
     Ok(())
 }
 
@@ -438,6 +487,40 @@ mod tests {
         assert_eq!(after[1], before[1]);
         let file = std::fs::read(directory.path().join(FILE)).expect("there");
         assert!(!file.windows(6).any(|bytes| bytes == b"CANARY"), "no id stands in the file");
+    }
+
+    #[test]
+    fn a_secret_that_was_not_used_since_is_shredded_and_one_that_was_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let index = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
+        let (gone, stays) = (person("u1"), person("u2"));
+        index.tags(&[gone.clone(), stays.clone()], "2026-01").expect("made");
+        index.tags(std::slice::from_ref(&stays), "2026-05").expect("known");
+        // A later look at an old month does not make it unused again.
+        index.tags(std::slice::from_ref(&stays), "2026-02").expect("known");
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        assert_eq!(index.shred_unused(at("2026-01-31T23:59:59Z")).expect("written"), 0);
+        assert_eq!(index.shred_unused(at("2026-05-31T00:00:00Z")).expect("written"), 1);
+        assert_eq!((index.knows(&gone).ok(), index.knows(&stays).ok()), (Some(false), Some(true)));
+    }
+
+    #[test]
+    fn an_index_of_the_first_version_is_taken_over_with_everybody_in_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let index = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
+        let everybody = [person("u1")];
+        let before = index.tags(&everybody, "2026-11").expect("made");
+        drop(index);
+        let file = Connection::open(directory.path().join(FILE)).expect("ours");
+        file.execute_batch("ALTER TABLE secrets DROP COLUMN month; PRAGMA user_version = 1;")
+            .expect("as it was");
+        drop(file);
+        let index = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
+        assert_eq!(index.tags(&everybody, "2026-11").expect("known"), before);
+        assert_eq!(
+            index.shred_unused("2020-01-01T00:00:00Z".parse().expect("a time")).ok(),
+            Some(0)
+        );
     }
 
     #[test]

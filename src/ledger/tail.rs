@@ -10,15 +10,44 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::LedgerUnavailable;
 use super::record::{Body, Head, recovery};
+use super::retire::{is_noted, time_of};
 use super::segment::{
-    Fault, last, leaves, noted_tree, numbers, path_of, sound_after, tree_path_of, walk,
+    Fault, first_line, last, leaves, noted_tree, numbers, path_of, sound_after, tree_path_of, walk,
 };
 use super::tree::{Frontier, leaf};
 
 /// A segment that has reached this size is followed by a new one.
 pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// A month: with the usual six years, records stay at most a sixtieth of it too long.
+const SEGMENT_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How a ledger falls into segments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segmenting {
+    /// A segment that has reached this size is followed by a new one,
+    pub(super) bytes: u64,
+    /// and so is one that was begun longer ago than this: only whole segments are ever removed.
+    pub(super) age: SignedDuration,
+}
+
+impl Segmenting {
+    /// So that records stay at most a twelfth longer than they are kept, and an hour.
+    pub(super) fn for_keeping(kept_for: SignedDuration) -> Self {
+        let age = (kept_for / 12).clamp(SignedDuration::from_hours(1), SEGMENT_AGE);
+        Self { age, ..Self::default() }
+    }
+}
+
+impl Default for Segmenting {
+    fn default() -> Self {
+        Self { bytes: SEGMENT_BYTES, age: SEGMENT_AGE }
+    }
+}
 
 /// What the writer needs of a file; tests put one in between that fails.
 pub(super) trait Medium: Send {
@@ -71,7 +100,9 @@ pub(super) struct Tail {
     directory: PathBuf,
     node: String,
     mount: Mount,
-    segment_bytes: u64,
+    segmenting: Segmenting,
+    /// When the segment's first record was entered.
+    begun: Option<Timestamp>,
     number: u32,
     /// `None` while the handle is dead.
     medium: Option<Box<dyn Medium>>,
@@ -90,7 +121,7 @@ impl Tail {
     pub(super) fn open(
         directory: &Path,
         node: &str,
-        segment_bytes: u64,
+        segmenting: Segmenting,
         mount: Mount,
     ) -> Result<Self, LedgerUnavailable> {
         let what = |what: &'static str| {
@@ -108,6 +139,7 @@ impl Tail {
             segments.push(1);
         }
         let number = contiguous(&segments)?;
+        begins_as_noted(directory, segments[0])?;
         let start = match number {
             1 => Head::START,
             _ => last(&path_of(directory, number - 1))
@@ -129,7 +161,8 @@ impl Tail {
             node: node.to_owned(),
             medium: Some(mount(file)),
             mount,
-            segment_bytes,
+            segmenting,
+            begun: begun(&path).map_err(what("segment"))?,
             number,
             position,
             head,
@@ -154,7 +187,11 @@ impl Tail {
     /// Enters `bodies` and returns the number of the first, once all are durable.
     pub(super) fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
         self.revive()?;
-        if self.position.durable >= self.segment_bytes {
+        let is_old = self
+            .begun
+            .is_some_and(|begun| Timestamp::now().duration_since(begun) >= self.segmenting.age);
+        let is_begun = self.position.durable > 0;
+        if is_begun && (is_old || self.position.durable >= self.segmenting.bytes) {
             self.rotate()?;
         }
         let first = self.head.sequence + 1;
@@ -222,6 +259,7 @@ impl Tail {
             return Err(LedgerUnavailable(error.kind().to_string()));
         }
         self.position.durable += lines.len() as u64;
+        self.begun.get_or_insert_with(Timestamp::now);
         self.head = head;
         lines.split_inclusive(|byte| *byte == b'\n').for_each(|line| {
             self.tree.push(leaf(line.strip_suffix(b"\n").unwrap_or(line)));
@@ -241,6 +279,7 @@ impl Tail {
             made.map_err(|error| LedgerUnavailable(format!("segment: {}", error.kind())))?;
         self.medium = Some((self.mount)(file));
         self.position = position;
+        self.begun = None;
         self.number += 1;
         Ok(())
     }
@@ -303,11 +342,22 @@ fn tree_before(directory: &Path, number: u32, start: Head) -> io::Result<Frontie
     if let Some(tree) = noted_tree(directory, number).filter(|tree| tree.size() == start.sequence) {
         return Ok(tree);
     }
-    let mut tree = Frontier::default();
-    for earlier in 1..number {
+    let first = numbers(directory)?.first().copied().unwrap_or(1);
+    let mut tree = match first {
+        1 => Frontier::default(),
+        // What is gone cannot be computed.
+        later => noted_tree(directory, later).ok_or(io::ErrorKind::NotFound)?,
+    };
+    for earlier in first..number {
         leaves(&path_of(directory, earlier), &mut |leaf, _| tree.push(leaf))?;
     }
     Ok(tree)
+}
+
+/// When the segment's first record was entered; a time that cannot be read is now.
+fn begun(path: &Path) -> io::Result<Option<Timestamp>> {
+    let line = first_line(path)?;
+    Ok(line.map(|line| time_of(&line).unwrap_or_else(Timestamp::now)))
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -323,9 +373,19 @@ fn position(path: &Path, file: &File, durable: u64) -> io::Result<Position> {
     })
 }
 
-/// The number of the last segment, if none before it is missing.
+/// A ledger that does not begin with its first segment must have been cut as noted.
+fn begins_as_noted(directory: &Path, first: u32) -> Result<(), LedgerUnavailable> {
+    let is_cut =
+        || noted_tree(directory, first).is_some_and(|tree| is_noted(directory, tree.size()));
+    if first == 1 || is_cut() {
+        return Ok(());
+    }
+    Err(LedgerUnavailable("segment 1 is missing".into()))
+}
+
+/// The number of the last segment, if none between it and the first is missing.
 fn contiguous(segments: &[u32]) -> Result<u32, LedgerUnavailable> {
-    for (expected, found) in (1..).zip(segments) {
+    for (expected, found) in (segments[0]..).zip(segments) {
         if expected != *found {
             return Err(LedgerUnavailable(format!("segment {expected} is missing")));
         }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use super::checkpoint::Checkpoint;
 use super::record::Head;
+use super::retire::{Cut, beginning, cut_of};
 use super::segment::{Break, Fault, noted_tree, numbers, path_of, sound_after, walk};
 use super::tree::{Frontier, leaf};
 use crate::terms::Digest;
@@ -52,8 +53,19 @@ pub struct Verification {
     pub head: Anchor,
     /// The root of the Merkle tree over them.
     pub root: Digest,
+    /// Records before the first that is kept were removed as the rules say; what the chain says of it.
+    pub retired: Option<Retired>,
     /// Bytes of a record that the running gateway is writing just now.
     pub unfinished_bytes: u64,
+}
+
+/// What the chain says about records that are not kept any more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Retired {
+    /// The last of them that is gone.
+    pub up_to: u64,
+    /// When the cut was entered.
+    pub at: String,
 }
 
 /// What is wrong with a ledger. `sequence` is the number of the first record that is not as it must
@@ -130,6 +142,21 @@ pub enum VerifyError {
         /// See the type.
         segment: u32,
     },
+    /// The ledger begins later than it should, and nothing in it says that what is missing was removed as
+    /// the rules say.
+    #[error("records 1 to {sequence} are missing, and no entry says that they were retired")]
+    NotRetired {
+        /// The last record that is missing.
+        sequence: u64,
+    },
+    /// The anchored record was retired, so that the anchor says nothing about what is left.
+    #[error("record {sequence}: anchored, and retired since; records up to {up_to} are not kept")]
+    AnchorRetired {
+        /// The anchored record.
+        sequence: u64,
+        /// The last record that is gone.
+        up_to: u64,
+    },
     /// The last write was cut off. Opening the ledger recovers it and enters how much was cut.
     #[error("record {sequence} (segment {segment}): cut off, {bytes} bytes of it")]
     TornTail {
@@ -186,7 +213,11 @@ impl VerifyError {
     #[must_use]
     pub const fn is_gap(&self) -> bool {
         match self {
-            Self::Gap { .. } | Self::SegmentMissing { .. } | Self::EndsBeforeAnchor { .. } => true,
+            Self::Gap { .. }
+            | Self::SegmentMissing { .. }
+            | Self::NotRetired { .. }
+            | Self::AnchorRetired { .. }
+            | Self::EndsBeforeAnchor { .. } => true,
             Self::Io(_)
             | Self::Empty
             | Self::NotARecord { .. }
@@ -223,11 +254,16 @@ pub fn verify_signed(
     let segments = numbers(directory)?;
     let last = *segments.last().ok_or(VerifyError::Empty)?;
     let live = written_now(directory);
-    let mut kept = Kept::new(anchor, checkpoints);
-    let mut head = Head::START;
+    let first = segments.first().copied().unwrap_or(1);
+    let (mut head, tree) = beginning(directory, first)?;
+    let start = head.sequence;
+    let mut kept = Kept::new(anchor, checkpoints, tree);
+    kept.begin(start)?;
+    // Where segments begin, and what cuts the chain speaks of.
+    let (mut borders, mut cuts) = (Vec::new(), Vec::new());
     let mut unfinished_bytes = 0;
     kept.compare(head)?;
-    for (expected, segment) in (1..).zip(segments) {
+    for (expected, segment) in (first..).zip(segments) {
         if expected != segment {
             let sequence = head.sequence + 1;
             return Err(VerifyError::SegmentMissing { sequence, segment: expected });
@@ -236,9 +272,15 @@ pub fn verify_signed(
             return Err(VerifyError::TreeNote { sequence: head.sequence, segment });
         }
         let path = path_of(directory, segment);
+        if first > 1 {
+            borders.push((head, kept.tree.root()));
+        }
         let mut differs = Ok(());
         let (reached, valid, end) = walk(&path, head, &mut |passed, line| {
             kept.tree.push(leaf(line));
+            if first > 1 {
+                cuts.extend(cut_of(line));
+            }
             if differs.is_ok() {
                 differs = kept.compare(passed);
             }
@@ -259,8 +301,21 @@ pub fn verify_signed(
     if let Some(sequence) = kept.beyond(head.sequence) {
         return Err(VerifyError::EndsBeforeAnchor { sequence, last: head.sequence });
     }
+    let is_border = |cut: &Cut| {
+        let same = |(head, root): &(Head, Digest)| {
+            (head.sequence, head.hash, *root) == (cut.records, cut.hash, cut.root)
+        };
+        cut.records >= start && borders.iter().any(same)
+    };
+    let mut borne_out = cuts.into_iter().filter(|(cut, _)| is_border(cut));
+    let retired = match (start, borne_out.next_back()) {
+        (0, _) => None,
+        (_, Some((_, at))) => Some(Retired { up_to: start, at }),
+        (_, None) => return Err(VerifyError::NotRetired { sequence: start }),
+    };
+    let (records, root) = (head.sequence - start, kept.tree.root());
     let head = Anchor { sequence: head.sequence, hash: head.hash };
-    Ok(Verification { records: head.sequence, head, root: kept.tree.root(), unfinished_bytes })
+    Ok(Verification { records, head, root, retired, unfinished_bytes })
 }
 
 /// What was kept elsewhere, compared with the records as they pass.
@@ -273,10 +328,22 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    fn new(anchor: Option<Anchor>, checkpoints: &'a [Checkpoint]) -> Self {
+    fn new(anchor: Option<Anchor>, checkpoints: &'a [Checkpoint], tree: Frontier) -> Self {
         let mut checkpoints: Vec<&Checkpoint> = checkpoints.iter().collect();
         checkpoints.sort_by_key(|checkpoint| checkpoint.size);
-        Self { anchor, checkpoints, at: 0, tree: Frontier::default() }
+        Self { anchor, checkpoints, at: 0, tree }
+    }
+
+    /// Passes over checkpoints of which the records are gone; those after them bear them out, since
+    /// their roots are made from the same tree.
+    fn begin(&mut self, start: u64) -> Result<(), VerifyError> {
+        self.at = self.checkpoints.partition_point(|checkpoint| checkpoint.size < start);
+        match self.anchor {
+            Some(Anchor { sequence, .. }) if sequence < start => {
+                Err(VerifyError::AnchorRetired { sequence, up_to: start })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn compare(&mut self, passed: Head) -> Result<(), VerifyError> {

@@ -144,6 +144,25 @@ pub enum Event<'a> {
         /// The signed note.
         note: &'a str,
     },
+    /// A checkpoint of where the ledger is about to be cut.
+    CheckpointOfCut {
+        /// The last record that goes.
+        records: u64,
+        /// The signed note.
+        note: &'a str,
+    },
+    /// Records of the ledger were removed, since they are older than the rules keep them.
+    LedgerRetired {
+        /// The last record that is gone.
+        records: u64,
+        /// Segments that went.
+        segments: u64,
+    },
+    /// Records that are too old could not be removed.
+    LedgerNotRetired {
+        /// Why.
+        why: &'a str,
+    },
     /// A checkpoint of the ledger could not be kept; it is tried again.
     CheckpointFailed {
         /// The kind of error.
@@ -151,6 +170,23 @@ pub enum Event<'a> {
     },
     /// The registers did not answer; what rests on them was refused.
     RegistersUnavailable,
+    /// The snapshot of registers that many gateways share was made.
+    RegistersRead {
+        /// People of whom something is known.
+        people: usize,
+        /// How long that took.
+        took: Duration,
+    },
+    /// The snapshot follows the server again.
+    RegistersFollowed {
+        /// People of whom something is known.
+        people: usize,
+    },
+    /// The snapshot does not follow the server; once it is too old what rests on consent is refused.
+    RegistersUnfollowed {
+        /// In words, without a value.
+        why: &'a str,
+    },
     /// The file of consents was read to its end after it changed.
     ConsentsRead {
         /// Lines that said something new.
@@ -276,6 +312,17 @@ impl Event<'_> {
                 metrics.ledger_signed.set(i64::try_from(*records).unwrap_or(i64::MAX));
                 info!(records, note, "ledger checkpoint");
             }
+            Self::CheckpointOfCut { records, note } => {
+                info!(records, note, "checkpoint of where the ledger is cut");
+            }
+            Self::LedgerRetired { records, segments } => {
+                metrics.ledger_retired.set(i64::try_from(*records).unwrap_or(i64::MAX));
+                info!(records, segments, "records of the ledger are not kept any longer");
+            }
+            Self::LedgerNotRetired { why } => {
+                metrics.retire_errors.inc();
+                error!(why, "records of the ledger are kept too long");
+            }
             Self::CheckpointFailed { kind } => {
                 metrics.checkpoint_errors.inc();
                 error!(kind, "a checkpoint of the ledger cannot be kept");
@@ -283,6 +330,14 @@ impl Event<'_> {
             Self::RegistersUnavailable => {
                 metrics.register_errors.inc();
                 error!("registers unavailable, what rests on them is refused");
+            }
+            Self::RegistersRead { people, took } => {
+                info!(people, seconds = took.as_secs_f64(), "the registers were read");
+            }
+            Self::RegistersFollowed { people } => info!(people, "the registers are followed again"),
+            Self::RegistersUnfollowed { why } => {
+                metrics.register_errors.inc();
+                error!(why, "the registers cannot be followed");
             }
             Self::ConsentsRead { new } => info!(new, "the file of consents was read"),
             Self::ConsentsUnfinished => warn!("the file of consents ends in half a line"),

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub(super) ledger_refusals: IntCounter,
     pub(super) ledger_signed: IntGauge,
     pub(super) checkpoint_errors: IntCounter,
+    pub(super) ledger_retired: IntGauge,
+    pub(super) retire_errors: IntCounter,
     pub(super) register_errors: IntCounter,
     pub(super) consent_file_errors: IntCounterVec,
     consents_known: IntGauge,
@@ -108,7 +110,7 @@ impl Metrics {
             registers_seen: Mutex::new(None),
             register_age: maker.add(Gauge::new(
                 "tamis_register_age_seconds",
-                "Since the registers last answered; what they answer is never older than a commit",
+                "Since what the registers answer was last known to be true",
             )),
             decisions: maker.counters(
                 "tamis_decisions_total",
@@ -207,6 +209,14 @@ impl Metrics {
                 "tamis_ledger_checkpoint_errors_total",
                 "Checkpoints of the ledger that could not be kept",
             ),
+            ledger_retired: maker.add(IntGauge::new(
+                "tamis_ledger_retired_records",
+                "Records that are gone, as of the last cut since the start",
+            )),
+            retire_errors: maker.counter(
+                "tamis_ledger_retire_errors_total",
+                "Times that records which are too old could not be removed",
+            ),
             register_errors: maker.counter(
                 "tamis_register_errors_total",
                 "Questions that the registers did not answer",
@@ -282,11 +292,11 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// The registers have answered just now.
-    pub fn registers_answered(&self) {
+    /// What the registers answer was true at this moment.
+    pub fn registers_answered(&self, at: Instant) {
         let mut seen =
             self.registers_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *seen = Some(Instant::now());
+        *seen = Some(at);
     }
 
     /// Whether what stands in the files is in force; if so, since this moment.
@@ -346,7 +356,7 @@ mod tests {
     fn the_registry_can_be_made_and_read() {
         let metrics = Metrics::new();
         assert!(metrics.text().contains("tamis_register_age_seconds inf"));
-        metrics.registers_answered();
+        metrics.registers_answered(std::time::Instant::now());
         assert!(!metrics.text().contains("tamis_register_age_seconds inf"));
     }
 

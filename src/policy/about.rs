@@ -6,6 +6,8 @@
 pub struct LedgerRules {
     /// People can be told what was disclosed about them.
     pub subject_index: bool,
+    /// How long records are kept; `None`: for ever.
+    pub keep: Option<jiff::Span>,
 }
 
 /// What people are told about the policy beside its rules. Source: GDPR Art. 13, 15(1).

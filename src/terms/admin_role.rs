@@ -80,6 +80,15 @@ impl CertificateName {
     }
 }
 
+impl fmt::Display for CertificateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => write!(f, "dns:{name}"),
+            Self::Uri(uri) => write!(f, "uri:{uri}"),
+        }
+    }
+}
+
 /// A program or person that may call the admin API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminCaller {

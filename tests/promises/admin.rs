@@ -2,7 +2,9 @@
 //! change in force and in the ledger.
 
 mod calls;
+mod openapi;
 mod roles;
+mod schema;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -179,6 +179,8 @@ fn sequence(error: &VerifyError) -> Option<u64> {
         | VerifyError::Rewritten { sequence, .. }
         | VerifyError::NotAsSigned { sequence, .. }
         | VerifyError::TreeNote { sequence, .. }
+        | VerifyError::NotRetired { sequence }
+        | VerifyError::AnchorRetired { sequence, .. }
         | VerifyError::EndsBeforeAnchor { sequence, .. } => Some(*sequence),
     }
 }

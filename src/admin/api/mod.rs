@@ -28,7 +28,7 @@ use self::entries::{lift_objection, lift_restrictions, take, withdraw, withdraw_
 use self::files::{approve_order, case, close_case, lift_order, order};
 use self::people::{answer_request, requests, statements};
 use self::reports::{report, report_about};
-use self::rules::policy;
+use self::rules::{callers, openapi, policy};
 
 pub use self::reports::Reporting;
 
@@ -63,7 +63,9 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/statements/query", post(statements))
         .route("/v1/reports/{name}", get(report))
         .route("/v1/reports/{name}/query", post(report_about))
+        .route("/v1/callers", get(callers))
         .route("/v1/policy", get(policy))
+        .route("/openapi.json", get(openapi))
         // Around the routes and the fallback alike: without a token nobody learns what there is.
         .fallback(|| async { Problem::NotFound })
         .layer(DefaultBodyLimit::max(BODY_BYTES))

@@ -167,8 +167,7 @@ impl Compiler<'_> {
             rules.subject_index = form.is_some();
         }
         if let Some(node) = fields.take("keep") {
-            self.period(node);
-            self.refuse(&node.place, "ledger.keep", "no entry is ever deleted");
+            rules.keep = self.period(node);
         }
         let checkpoint = fields.take("checkpoint").and_then(|node| self.period(node));
         self.keeps(fields.take("keeps"));

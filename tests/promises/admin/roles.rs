@@ -9,7 +9,7 @@ use tamis::terms::AdminRole;
 use super::calls::{As, Desk};
 
 /// `METHOD /path` → the roles with a mark in the table.
-fn table() -> BTreeMap<String, Vec<&'static str>> {
+pub(super) fn table() -> BTreeMap<String, Vec<&'static str>> {
     let text = include_str!("../../../docs/OPERATIONS.md");
     let mut rows = text.lines().skip_while(|line| !line.starts_with("| call |"));
     let head = cells(rows.next().expect("the table of calls is there"));
