@@ -25,7 +25,7 @@ pub struct Access {
     /// What was answered under a key.
     pub(super) answered: Arc<Answered>,
     /// Where lists go on; `None`: there were no random bytes, and no list has a second page.
-    pub(super) cursors: Option<Cursors>,
+    pub(super) cursors: Option<Arc<Cursors>>,
 }
 
 /// Calls that a caller has left, as of a moment.
@@ -39,7 +39,22 @@ impl Access {
     #[must_use]
     pub fn new(admin: AdminConfig, hosts: Vec<String>) -> Self {
         let (paces, answered) = (Mutex::default(), Arc::default());
-        Self { admin, hosts, paces, answered, cursors: Cursors::new().ok() }
+        Self { admin, hosts, paces, answered, cursors: Cursors::new().ok().map(Arc::new) }
+    }
+
+    /// The same under other settings, with what each caller has left of the minute and has
+    /// asked already; `None`: there is no
+    /// difference.
+    #[must_use]
+    pub fn following(&self, admin: &AdminConfig, hosts: Vec<String>) -> Option<Self> {
+        if self.admin == *admin && self.hosts == hosts {
+            return None;
+        }
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let paces = Mutex::new(std::mem::take(&mut *paces));
+        // What was answered, and the lists that are being read, are of the callers and not of the settings.
+        let (answered, cursors) = (Arc::clone(&self.answered), self.cursors.clone());
+        Some(Self { admin: admin.clone(), hosts, paces, answered, cursors })
     }
 
     /// Everybody who may call, by name.

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::{Body, to_bytes};
@@ -109,7 +110,8 @@ async fn make(
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let head = [parts.method.as_str().as_bytes(), target.as_bytes(), media_type, &body];
     let asked = Digest::of(&head.join(&b'\n'));
-    let turn = state.access.answered.turn(&caller.name, key, asked, Instant::now())?;
+    let answered = Arc::clone(&state.access.load().answered);
+    let turn = answered.turn(&caller.name, key, asked, Instant::now())?;
     let making = match turn {
         Turn::Again(kept) => {
             let mut response = (kept.status, Body::from(kept.body)).into_response();
@@ -137,16 +139,17 @@ fn admit(
     request: &Request,
     route: &str,
 ) -> (Option<String>, Result<(Caller, &'static Rule), Problem>) {
-    if let Some(why) = foreign(request, &state.access.hosts) {
+    let access = state.access.load();
+    if let Some(why) = foreign(request, &access.hosts) {
         return (None, Err(Problem::Forbidden(why)));
     }
     let certificate = request.extensions().get::<SubjectAlternativeNames>();
     // Around the routes and the fallback alike: without credentials nobody learns what there is.
-    let Some((name, roles)) = state.access.caller(request.headers(), certificate) else {
+    let Some((name, roles)) = access.caller(request.headers(), certificate) else {
         return (None, Err(Problem::Unauthorized));
     };
     let known = Some(name.to_owned());
-    if let Err(wait) = state.access.take_turn(name, Instant::now()) {
+    if let Err(wait) = access.take_turn(name, Instant::now()) {
         return (known, Err(Problem::TooMany(wait)));
     }
     let mut methods = Vec::new();

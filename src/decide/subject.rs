@@ -124,7 +124,6 @@ pub(super) fn adults_only(permit: &Permit) -> bool {
                 Limit::AtLeast { .. }
                 | Limit::ThirdParties { .. }
                 | Limit::Sensitive { .. }
-                | Limit::Disputed { .. }
                 | Limit::Disputed { .. } => false,
             })
     })

@@ -64,7 +64,7 @@ pub(super) async fn exchange(
     request: Request<Incoming>,
 ) -> Response<ClientBody> {
     let mut account = Account::open(Opening {
-        policy: gateway.policy.load_full(),
+        policy: Arc::clone(&gateway.policy),
         metrics: Arc::clone(&gateway.metrics),
         log: Arc::clone(&gateway.access_log),
         decision: DecisionId::from(format!("d_{}", Uuid::now_v7().simple())),
@@ -166,7 +166,7 @@ async fn walk(
         return Err(RequestFault::Version.into());
     }
     let host = authority::host(&head.uri, &head.headers)?;
-    authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
+    authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.tls.names)?;
     account.authority = Some(host);
     let origins = Arc::new(gateway.origins.called(&authority::called(&head.uri, &head.headers)));
     let target = Target::judge(&head.uri)?;

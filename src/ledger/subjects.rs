@@ -11,9 +11,10 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -60,7 +61,7 @@ pub struct IndexKey {
 pub struct SubjectIndex {
     path: PathBuf,
     /// Newest first.
-    keys: Vec<IndexKey>,
+    keys: ArcSwap<Vec<IndexKey>>,
     store: Mutex<Store>,
 }
 
@@ -125,7 +126,14 @@ impl SubjectIndex {
         drop(file);
         let connection = connect(&path).map_err(unusable)?;
         let store = Store { connection, version: -1, month: String::new(), cache: HashMap::new() };
-        Ok(Self { path, keys, store: Mutex::new(store) })
+        Ok(Self { path, keys: ArcSwap::from_pointee(keys), store: Mutex::new(store) })
+    }
+
+    /// Goes on with these keys: newest first. Without any it stays as it is.
+    pub fn follow(&self, keys: Vec<IndexKey>) {
+        if !keys.is_empty() {
+            self.keys.store(Arc::new(keys));
+        }
     }
 
     /// The tags of `people` in records of this month, in their order. Whoever has no secret gets one,
@@ -172,7 +180,9 @@ impl SubjectIndex {
     pub(super) fn secret(&self, person: &DataSubject) -> Result<Option<Secret>, LedgerUnavailable> {
         let mut store = self.store();
         let transaction = store.connection.transaction().map_err(unusable)?;
-        Ok(self.find(&transaction, person).map_err(unusable)?.map(|(secret, _)| secret))
+        Ok(find(&self.keys.load(), &transaction, person)
+            .map_err(unusable)?
+            .map(|(secret, _)| secret))
     }
 
     /// Tells `look` every secret there is, in no order that means anything. Whose it is nobody can say.
@@ -181,13 +191,14 @@ impl SubjectIndex {
         look: &mut dyn FnMut(&Secret),
     ) -> Result<(), LedgerUnavailable> {
         let connection = connect(&self.path).map_err(unusable)?;
+        let keys = self.keys.load();
         let mut reached = String::new();
         loop {
             let rows = rows_after(&connection, &reached).map_err(unusable)?;
             let Some((last, _)) = rows.last() else { return Ok(()) };
             reached.clone_from(last);
             for (_, wrapped) in &rows {
-                let secret = self.keys.iter().find_map(|key| unwrap(key, wrapped));
+                let secret = keys.iter().find_map(|key| unwrap(key, wrapped));
                 look(&secret.ok_or(IndexError::Garbage).map_err(unusable)?);
             }
         }
@@ -210,13 +221,14 @@ impl SubjectIndex {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut count = 0;
-            for key in &self.keys {
+            let keys = self.keys.load();
+            for key in keys.iter() {
                 if let Some(row) = row(key, person) {
                     count += transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
                 }
             }
             if let Some(last) = last {
-                let key = self.keys.first().ok_or(IndexError::Garbage)?;
+                let key = keys.first().ok_or(IndexError::Garbage)?;
                 last_account::keep(&transaction, key, person, last)?;
             }
             transaction.commit()?;
@@ -234,7 +246,8 @@ impl SubjectIndex {
         person: &DataSubject,
         now: Timestamp,
     ) -> Result<Vec<LastAccount>, LedgerUnavailable> {
-        last_account::find(&self.store().connection, &self.keys, person, now).map_err(unusable)
+        last_account::find(&self.store().connection, &self.keys.load(), person, now)
+            .map_err(unusable)
     }
 
     /// Removes what was kept of people who were erased and has come to its end. How many there were.
@@ -276,10 +289,11 @@ impl SubjectIndex {
         month: &str,
     ) -> Result<Vec<Secret>, IndexError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let newest = self.keys.first().ok_or(IndexError::Garbage)?;
+        let keys = self.keys.load();
+        let newest = keys.first().ok_or(IndexError::Garbage)?;
         let mut secrets = Vec::with_capacity(people.len());
         for person in people {
-            let secret = match self.find(&transaction, person)? {
+            let secret = match find(&keys, &transaction, person)? {
                 Some((known, 0)) => {
                     let row = row(newest, person).ok_or(IndexError::Garbage)?;
                     let later = "UPDATE secrets SET month = ?2 WHERE row = ?1 AND month < ?2";
@@ -288,7 +302,7 @@ impl SubjectIndex {
                 }
                 // Wrapped anew, so that an old key is needed no longer than the person stays away.
                 Some((known, older)) => {
-                    let row = row(&self.keys[older], person).ok_or(IndexError::Garbage)?;
+                    let row = row(&keys[older], person).ok_or(IndexError::Garbage)?;
                     transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
                     keep(&transaction, newest, person, &known, month)?;
                     known
@@ -306,29 +320,28 @@ impl SubjectIndex {
         transaction.commit()?;
         Ok(secrets)
     }
-
-    /// With the position of the key under which the row was made.
-    fn find(
-        &self,
-        transaction: &Transaction<'_>,
-        person: &DataSubject,
-    ) -> Result<Option<(Secret, usize)>, IndexError> {
-        for (at, key) in self.keys.iter().enumerate() {
-            let row = row(key, person).ok_or(IndexError::Garbage)?;
-            let wrapped: Option<String> = transaction
-                .query_row("SELECT secret FROM secrets WHERE row = ?1", [row], |row| row.get(0))
-                .optional()?;
-            if let Some(wrapped) = wrapped {
-                let secret = unwrap(key, &wrapped).ok_or(IndexError::Garbage)?;
-                return Ok(Some((secret, at)));
-            }
-        }
-        Ok(None)
-    }
-
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// With the position of the key under which the row was made.
+fn find(
+    keys: &[IndexKey],
+    transaction: &Transaction<'_>,
+    person: &DataSubject,
+) -> Result<Option<(Secret, usize)>, IndexError> {
+    for (at, key) in keys.iter().enumerate() {
+        let row = row(key, person).ok_or(IndexError::Garbage)?;
+        let wrapped: Option<String> = transaction
+            .query_row("SELECT secret FROM secrets WHERE row = ?1", [row], |row| row.get(0))
+            .optional()?;
+        if let Some(wrapped) = wrapped {
+            let secret = unwrap(key, &wrapped).ok_or(IndexError::Garbage)?;
+            return Ok(Some((secret, at)));
+        }
+    }
+    Ok(None)
 }
 
 impl Store {

@@ -15,6 +15,7 @@ mod codes;
 pub mod company;
 pub mod compile;
 pub mod diagnostic;
+pub mod difference;
 mod matching;
 mod mode;
 pub mod model;

@@ -30,7 +30,7 @@ use crate::terms::{
 };
 
 /// Where a configuration says that registers are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegisterPlace {
     /// In a SQLite file.
     File(PathBuf),

@@ -88,7 +88,11 @@ impl Admin {
             ledger,
             drain,
             metrics,
-            access: Arc::new(Access::new(callers(), vec!["admin.example".to_owned()])),
+            access: Arc::new(ArcSwap::from_pointee(Access::new(
+                callers(),
+                vec!["admin.example".to_owned()],
+            ))),
+            standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now())),
             reports: Arc::new(Reporting::new(place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),
         };

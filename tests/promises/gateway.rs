@@ -18,6 +18,7 @@ mod orders;
 mod pictures;
 mod recipients;
 mod regions;
+mod reloads;
 mod reports;
 mod request_bodies;
 mod requests;

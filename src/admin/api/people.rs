@@ -47,7 +47,7 @@ pub(super) async fn requests(
     let place = match cursor {
         None => [String::new(), String::new()],
         Some(cursor) => {
-            let cursors = state.access.cursors.as_ref();
+            let cursors = state.access.load().cursors.clone();
             let place = cursors.and_then(|all| all.open("requests", &caller.name, &cursor));
             let place = place.and_then(|place| place.try_into().ok());
             place.ok_or_else(|| Problem::Invalid("cursor: none of this list; begin anew".into()))?
@@ -68,7 +68,7 @@ pub(super) async fn requests(
         None => None,
         Some(last) => {
             let place = [&*last.receipt.received_at.to_string(), &*last.receipt.id];
-            let cursors = state.access.cursors.as_ref();
+            let cursors = state.access.load().cursors.clone();
             let next = cursors.and_then(|all| all.seal("requests", &caller.name, &place));
             Some(next.ok_or(Problem::Unavailable)?)
         }

@@ -48,6 +48,20 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     let (new_v4, new_v6) = new.access_log.ip_prefix;
     bits(&mut changes, "IPv4 bits in the access log", v4, new_v4);
     bits(&mut changes, "IPv6 bits in the access log", v6, new_v6);
+    let life = |policy: &Policy| {
+        let log = &policy.access_log;
+        format!("coarser {:?}, deleted after {:?}", log.cold, log.delete_after)
+    };
+    other(&mut changes, "life of the access log", &life(old), &life(new));
+    guard(&mut changes, "tls", "only 1.3", old.tls.only_1_3, new.tls.only_1_3);
+    let upstream = |policy: &Policy| policy.tls.upstream_required;
+    guard(&mut changes, "tls", "required towards backends", upstream(old), upstream(new));
+    let index = |policy: &Policy| policy.ledger.subject_index;
+    guard(&mut changes, "ledger", "people find themselves in it", index(old), index(new));
+    let signed = |policy: &Policy| {
+        policy.checkpoint_every.map_or("not signed".to_owned(), |span| format!("{span:#}"))
+    };
+    other_of(&mut changes, "ledger", "checkpoints", &signed(old), &signed(new));
     other(
         &mut changes,
         "conceal_as",
