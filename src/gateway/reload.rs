@@ -465,7 +465,7 @@ fn rest(before: Before<'_>, seen: &mut Seen) -> Result<Loaded, ReloadError> {
 fn rules_that_need_restart(config: &Config, old: &Policy, new: &Policy) -> Vec<&'static str> {
     let is_on_server = matches!(config.registers, RegisterPlace::Postgres(_));
     let (old_keep, new_keep) = (old.ledger.keep, new.ledger.keep);
-    let keep = |keep: Option<jiff::Span>| keep.map(|span| span.fieldwise());
+    let keep = |keep: Option<jiff::Span>| keep.map(jiff::Span::fieldwise);
     [
         ("ledger: keep", keep(old_keep) != keep(new_keep)),
         ("registers: max_staleness", is_on_server && staleness(old) != staleness(new)),

@@ -194,7 +194,7 @@ impl Compiler<'_> {
             tls: tls.rules,
             hsts: tls.hsts,
             ledger,
-            about: About { periods, controllers, ..head.about },
+            about: About { controllers, periods, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
