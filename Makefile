@@ -15,10 +15,11 @@ DEMO ?=
 help: ## Say what can be made.
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 10
 
-setup: ## Install what the build and the tour need, if it is missing.
-	@scripts/setup
+setup: ## Install what the build, the tour and the tests need, if it is missing.
+	@scripts/setup --testing
 
-run: setup ## Build, start a backend of invented people behind the gateway, show a tour, stay up.
+run: ## Build, start a backend of invented people behind the gateway, show a tour, stay up.
+	@scripts/setup
 	$(CARGO) build --release --locked
 	target/release/tamis demo $(DEMO)
 

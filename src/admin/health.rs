@@ -61,10 +61,8 @@ async fn ready(State(state): State<AdminState>) -> Response {
 /// Whether the registers answer; if so, their age starts anew.
 async fn registers(state: &AdminState) -> bool {
     let registers = Arc::clone(&state.registers);
-    let answered = tokio::task::spawn_blocking(move || registers.available().is_ok()).await;
-    let answered = answered.unwrap_or(false);
-    if answered {
-        state.metrics.registers_answered();
-    }
-    answered
+    let answered = tokio::task::spawn_blocking(move || registers.available()).await;
+    let Ok(Ok(at)) = answered else { return false };
+    state.metrics.registers_answered(at);
+    true
 }

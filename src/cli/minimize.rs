@@ -79,8 +79,8 @@ impl Minimize {
         let loaded = self.rules.load().map_err(Failure::Rules)?;
         let policy = Arc::new(loaded.policy);
         let registers: Arc<dyn Registers> = match &loaded.registers {
-            Some(file) => {
-                Arc::new(RegisterStore::embedded(file).map_err(|e| Failure::Refused(chain(&e)))?)
+            Some(place) => {
+                Arc::new(RegisterStore::open(place).map_err(|e| Failure::Refused(chain(&e)))?)
             }
             None => Arc::new(NobodySaidAnything),
         };

@@ -14,6 +14,7 @@ mod keys;
 mod ledger;
 mod minimize;
 mod order;
+mod registers;
 mod registers_file;
 mod report;
 mod rewrite;
@@ -67,6 +68,8 @@ enum Command {
     Order(order::Order),
     /// Open and close cases.
     Case(case::Case),
+    /// Look after registers that many gateways share.
+    Registers(registers::Registers),
     /// Make, rotate, list and retire root keys.
     Keys(keys::Keys),
     /// Verify the ledger.
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Consent(command) => command.run(),
         Command::Order(command) => command.run(),
         Command::Case(command) => command.run(),
+        Command::Registers(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Report(command) => command.run(),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::REJECTED;
 use crate::config::{self, Config, ConfigError};
 use crate::policy::Policy;
-use crate::registers::{Record, RegisterStore, check_record};
+use crate::registers::{Record, RegisterPlace, RegisterStore, check_record};
 use crate::terms::{DataSubject, Personal};
 
 /// Longest text of subjects' ids that is read from standard input.
@@ -65,7 +65,9 @@ impl RegistersFile {
                     .map_err(|error| Failure::Rejected(config_error(&error)))?;
                 (config.registers, config.rules)
             }
-            (None, Some(registers), Some(rules)) => (registers.clone(), rules.clone()),
+            (None, Some(registers), Some(rules)) => {
+                (RegisterPlace::File(registers.clone()), rules.clone())
+            }
             _ => return Err(failed("give --config, or both --registers and --rules")),
         };
         let sources = config::rules(&rules).map_err(|error| {
@@ -73,7 +75,7 @@ impl RegistersFile {
         })?;
         let policy =
             Policy::of(&sources).map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
-        let registers = RegisterStore::embedded(&registers)
+        let registers = RegisterStore::open(&registers)
             .map_err(|error| failed(format!("{error}: {}", error.0)))?;
         Ok((registers, policy))
     }

@@ -266,7 +266,7 @@ impl Task {
         };
         let keys = KeyRing::open(&config.key_ring).map_err(failed)?;
         let index = subject_index(&config.ledger, &keys).map_err(failed)?;
-        let registers = RegisterStore::embedded(&config.registers).map_err(failed)?;
+        let registers = RegisterStore::open(&config.registers).map_err(failed)?;
         let sources = Sources {
             policy: &policy,
             ledger: &config.ledger,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::config::{self, Config};
 use crate::decide::RouteMatch;
 use crate::policy::Policy;
+use crate::registers::RegisterPlace;
 use crate::terms::Personal;
 
 /// Which rules a command works on.
@@ -22,7 +23,7 @@ pub(super) struct RulesFile {
 /// Rules, and what the configuration says beside them.
 pub(super) struct Loaded {
     pub(super) policy: Policy,
-    pub(super) registers: Option<PathBuf>,
+    pub(super) registers: Option<RegisterPlace>,
     pub(super) key_ring: Option<PathBuf>,
 }
 

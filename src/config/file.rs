@@ -11,6 +11,7 @@ use http::Uri;
 use super::callers::admin;
 use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
+use super::registers;
 use super::{
     CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
     UpstreamConfig,
@@ -67,7 +68,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let issuers = named(top.optional("issuers"), "issuers", findings, issuer);
     let api_keys = digests(top.optional("api_keys"), findings);
     let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
-    let registers = path_or(top.optional("registers"), "registers.sqlite", findings);
+    let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
     let ledger = path_or(top.optional("ledger"), "ledger", findings);
     let checkpoint_key = optional_path(top.optional("checkpoint_key"), findings);
     let access_log = match top.optional("access_log") {
@@ -341,7 +342,7 @@ fn named<T>(
     named
 }
 
-fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {
+pub(super) fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {
     node.and_then(|node| findings.path(node))
 }
 

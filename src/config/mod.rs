@@ -4,6 +4,7 @@ mod callers;
 mod file;
 mod node;
 mod read;
+mod registers;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
+use crate::registers::RegisterPlace;
 use crate::terms::{Digest, UpstreamId};
 
 pub use callers::AdminConfig;
@@ -43,8 +45,8 @@ pub struct Config {
     pub api_keys: BTreeMap<String, Digest>,
     /// The key ring's file.
     pub key_ring: PathBuf,
-    /// The embedded registers' file.
-    pub registers: PathBuf,
+    /// Where the registers are.
+    pub registers: RegisterPlace,
     /// The ledger's directory.
     pub ledger: PathBuf,
     /// The key that signs the ledger's checkpoints; `None`: none are signed.

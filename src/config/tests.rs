@@ -196,3 +196,35 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(format!("{:?}", config.limits.json), format!("{:?}", super::JsonLimits::default()));
     assert_eq!(format!("{:?}", config.limits), format!("{defaults:?}"));
 }
+
+#[test]
+fn registers_are_a_file_or_a_server() {
+    use crate::registers::RegisterPlace;
+
+    let place = |written: &str| parse(&format!("{MINIMAL}registers: {written}\n"));
+    match place("state/r.sqlite").expect("a file").registers {
+        RegisterPlace::File(path) => assert_eq!(path, Path::new("/etc/tamis/state/r.sqlite")),
+        RegisterPlace::Postgres(_) => panic!("a file"),
+    }
+    let server = "{store: postgres, url_file: secret.url, ca: ca.pem, max_staleness: 5s}";
+    match place(server).expect("a server").registers {
+        RegisterPlace::Postgres(settings) => {
+            assert_eq!(settings.url_file, Path::new("/etc/tamis/secret.url"));
+            assert_eq!(settings.ca.as_deref(), Some(Path::new("/etc/tamis/ca.pem")));
+            assert_eq!(settings.mark, Path::new("/etc/tamis/registers.mark"));
+            assert_eq!(settings.node, "tamis");
+            assert_eq!(settings.max_staleness, Duration::from_secs(5));
+        }
+        RegisterPlace::File(_) => panic!("a server"),
+    }
+    for wrong in [
+        "{store: postgres}",
+        "{url_file: secret.url}",
+        "{store: mysql, url_file: secret.url}",
+        "{store: postgres, url_file: secret.url, url: 'postgresql://u:p@db/x'}",
+        "{store: postgres, url_file: secret.url, max_stalenes: 5s}",
+        "7",
+    ] {
+        assert!(place(wrong).is_err(), "{wrong}");
+    }
+}

@@ -63,7 +63,7 @@ impl Feed {
 }
 
 /// Months and years are no staleness; where they are written, the usual one counts.
-fn staleness(policy: &Policy) -> Duration {
+pub(super) fn staleness(policy: &Policy) -> Duration {
     let written = policy.registers.max_staleness.as_ref();
     written
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
-use super::consents::{Feed, keep_reading};
+use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
 use super::listener::Door;
 use super::pace::Pace;
@@ -41,7 +41,13 @@ use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, Subje
 use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
-use crate::registers::{FedRegisters, RegisterStore, Registers, RegistersUnavailable};
+use crate::registers::{
+    FedRegisters, PostgresSettings, RegisterPlace, RegisterStore, Registers, RegistersUnavailable,
+};
+
+/// How long a start waits for registers on a server. Without them it starts all the same, and refuses
+/// what rests on them until they are there.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the gateway did not start. Nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +166,17 @@ impl Gateway {
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let policy = policy(&config.rules)?;
         let metrics = Arc::new(Metrics::new());
-        let registers = Arc::new(RegisterStore::embedded(&config.registers)?);
+        let registers = Arc::new(match &config.registers {
+            RegisterPlace::File(path) => RegisterStore::embedded(path)?,
+            RegisterPlace::Postgres(settings) => {
+                let max_staleness = settings.max_staleness.min(staleness(&policy));
+                let settings = PostgresSettings { max_staleness, ..settings.clone() };
+                RegisterStore::following(&settings, Arc::clone(&metrics))?
+            }
+        });
+        let waiting = Arc::clone(&registers);
+        let known = tokio::task::spawn_blocking(move || waiting.wait_until_known(START_PATIENCE));
+        drop(known.await);
         let keys = KeyRing::open(&config.key_ring)?;
         let kept = kept_ledger(&config, &policy, &keys, &metrics)?;
         let KeptLedger { ledger, index, checkpoints, retirement } = kept;

@@ -163,6 +163,23 @@ pub enum Event<'a> {
     },
     /// The registers did not answer; what rests on them was refused.
     RegistersUnavailable,
+    /// The snapshot of registers that many gateways share was made.
+    RegistersRead {
+        /// People of whom something is known.
+        people: usize,
+        /// How long that took.
+        took: Duration,
+    },
+    /// The snapshot follows the server again.
+    RegistersFollowed {
+        /// People of whom something is known.
+        people: usize,
+    },
+    /// The snapshot does not follow the server; once it is too old what rests on consent is refused.
+    RegistersUnfollowed {
+        /// In words, without a value.
+        why: &'a str,
+    },
     /// The file of consents was read to its end after it changed.
     ConsentsRead {
         /// Lines that said something new.
@@ -303,6 +320,14 @@ impl Event<'_> {
             Self::RegistersUnavailable => {
                 metrics.register_errors.inc();
                 error!("registers unavailable, what rests on them is refused");
+            }
+            Self::RegistersRead { people, took } => {
+                info!(people, seconds = took.as_secs_f64(), "the registers were read");
+            }
+            Self::RegistersFollowed { people } => info!(people, "the registers are followed again"),
+            Self::RegistersUnfollowed { why } => {
+                metrics.register_errors.inc();
+                error!(why, "the registers cannot be followed");
             }
             Self::ConsentsRead { new } => info!(new, "the file of consents was read"),
             Self::ConsentsUnfinished => warn!("the file of consents ends in half a line"),

@@ -107,7 +107,7 @@ impl Metrics {
             registers_seen: Mutex::new(None),
             register_age: maker.add(Gauge::new(
                 "tamis_register_age_seconds",
-                "Since the registers last answered; what they answer is never older than a commit",
+                "Since what the registers answer was last known to be true",
             )),
             decisions: maker.counters(
                 "tamis_decisions_total",
@@ -281,11 +281,11 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// The registers have answered just now.
-    pub fn registers_answered(&self) {
+    /// What the registers answer was true at this moment.
+    pub fn registers_answered(&self, at: Instant) {
         let mut seen =
             self.registers_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *seen = Some(Instant::now());
+        *seen = Some(at);
     }
 
     /// Whether consents from a file are known just now.
@@ -337,7 +337,7 @@ mod tests {
     fn the_registry_can_be_made_and_read() {
         let metrics = Metrics::new();
         assert!(metrics.text().contains("tamis_register_age_seconds inf"));
-        metrics.registers_answered();
+        metrics.registers_answered(std::time::Instant::now());
         assert!(!metrics.text().contains("tamis_register_age_seconds inf"));
     }
 

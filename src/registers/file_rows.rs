@@ -1,7 +1,7 @@
 //! Orders, cases and grants for one use ↔ rows. What an id stands for never changes; only approvals,
 //! people of a case, a use and an end are added.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Recorded;
 use super::order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
-use super::read::rows;
+use super::read::{Whom, rows};
 use super::schema::StoreError;
 use super::sql::{Row, Tables, data};
 use super::write::{WriteError, Writer, sorted};
@@ -18,71 +18,111 @@ use crate::terms::{Case, CategoryId, DecisionId, Digest, LegalOrder, OneTimeGran
 const ORDER: &str =
     "SELECT id, recipient, categories, from_at, until, gag_until, lifted_at IS NOT NULL
   FROM orders";
+const ORDER_ABOUT: &str =
+    "SELECT id, recipient, categories, from_at, until, gag_until, lifted_at IS NOT NULL, subject
+  FROM orders";
+const APPROVERS: &str = "SELECT order_id, approver FROM order_approvals WHERE order_id = ?1";
+const APPROVERS_ABOUT: &str =
+    "SELECT DISTINCT order_approvals.order_id, approver FROM order_approvals
+  JOIN order_subjects ON order_subjects.order_id = order_approvals.order_id WHERE subject = ?1";
 const CASE: &str = "SELECT id, purposes, opened_at, until, closed_at IS NOT NULL FROM cases";
+const CASE_ABOUT: &str =
+    "SELECT id, purposes, opened_at, until, closed_at IS NOT NULL, subject FROM cases";
 
 /// The order of this id.
 pub(super) fn order(snapshot: &dyn Tables, id: &str) -> Result<Option<LegalOrder>, StoreError> {
-    Ok(orders(snapshot, &format!("{ORDER} WHERE id = ?1"), id)?.pop())
+    Ok(orders(snapshot, Whom::One(id))?.pop())
 }
 
 /// The case of this id.
 pub(super) fn case(snapshot: &dyn Tables, id: &str) -> Result<Option<Case>, StoreError> {
-    Ok(rows(snapshot, &format!("{CASE} WHERE id = ?1"), id, case_of)?.pop())
+    Ok(cases(snapshot, Whom::One(id))?.pop())
 }
 
-/// Orders that name `subject`.
+/// The orders of these ids.
+pub(super) fn orders(snapshot: &dyn Tables, ids: Whom<'_>) -> Result<Vec<LegalOrder>, StoreError> {
+    let found = rows(snapshot, &format!("{ORDER} WHERE id = ?1"), ids)?;
+    let mut approvers = approvers(snapshot, APPROVERS, ids)?;
+    found.iter().map(|row| order_of(row, &mut |id| approvers.remove(id))).collect()
+}
+
+/// The cases of these ids.
+pub(super) fn cases(snapshot: &dyn Tables, ids: Whom<'_>) -> Result<Vec<Case>, StoreError> {
+    rows(snapshot, &format!("{CASE} WHERE id = ?1"), ids)?.iter().map(case_of).collect()
+}
+
+/// Orders that name these people, by person.
 pub(super) fn orders_about(
     snapshot: &dyn Tables,
-    subject: &str,
-) -> Result<Vec<LegalOrder>, StoreError> {
+    whom: Whom<'_>,
+) -> Result<Vec<(String, LegalOrder)>, StoreError> {
     let named = "JOIN order_subjects ON order_id = id WHERE subject = ?1 ORDER BY id";
-    orders(snapshot, &format!("{ORDER} {named}"), subject)
+    let found = rows(snapshot, &format!("{ORDER_ABOUT} {named}"), whom)?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let approvers = approvers(snapshot, APPROVERS_ABOUT, whom)?;
+    let mut approved = |id: &str| approvers.get(id).cloned();
+    found.iter().map(|row| Ok((row.text(7)?, order_of(row, &mut approved)?))).collect()
 }
 
-/// Cases that name `subject`.
-pub(super) fn cases_about(snapshot: &dyn Tables, subject: &str) -> Result<Vec<Case>, StoreError> {
+/// Cases that name these people, by person.
+pub(super) fn cases_about(
+    snapshot: &dyn Tables,
+    whom: Whom<'_>,
+) -> Result<Vec<(String, Case)>, StoreError> {
     let named = "JOIN case_subjects ON case_id = id WHERE subject = ?1 ORDER BY id";
-    rows(snapshot, &format!("{CASE} {named}"), subject, case_of)
+    let found = rows(snapshot, &format!("{CASE_ABOUT} {named}"), whom)?;
+    found.iter().map(|row| Ok((row.text(5)?, case_of(row)?))).collect()
 }
 
-/// Grants for one use that `subject` gave, used or not.
+/// Grants for one use that these people gave, used or not, by person.
 pub(super) fn one_time_grants_of(
     snapshot: &dyn Tables,
-    subject: &str,
-) -> Result<Vec<OneTimeGrant>, StoreError> {
-    let query = "SELECT id, purpose, recipient, granted_at, expires_at, used_by
+    whom: Whom<'_>,
+) -> Result<Vec<(String, OneTimeGrant)>, StoreError> {
+    let query = "SELECT id, purpose, recipient, granted_at, expires_at, used_by, subject
       FROM one_time_grants WHERE subject = ?1 ORDER BY granted_at, id";
-    rows(snapshot, query, subject, |row| {
-        Ok(OneTimeGrant {
+    let grant = |row: &Row| {
+        let grant = OneTimeGrant {
             id: row.text(0)?.into(),
             purpose: row.text(1)?.into(),
             recipient: row.text(2)?.into(),
             granted_at: row.time(3)?,
             expires_at: row.maybe_time(4)?,
             used_by: row.maybe_text(5)?.map(DecisionId::from),
-        })
-    })
+        };
+        Ok((row.text(6)?, grant))
+    };
+    rows(snapshot, query, whom)?.iter().map(grant).collect()
 }
 
-fn orders(snapshot: &dyn Tables, query: &str, key: &str) -> Result<Vec<LegalOrder>, StoreError> {
-    let mut found = rows(snapshot, query, key, |row| {
-        Ok(LegalOrder {
-            id: row.text(0)?.into(),
-            recipient: row.text(1)?.into(),
-            categories: row.list(2)?.into_iter().map(Into::into).collect(),
-            from: row.time(3)?,
-            until: row.time(4)?,
-            gag_until: row.maybe_time(5)?,
-            approved_by: BTreeSet::new(),
-            lifted: row.flag(6)?,
-        })
-    })?;
-    for order in &mut found {
-        let approvals = "SELECT approver FROM order_approvals WHERE order_id = ?1";
-        let approvers = rows(snapshot, approvals, &order.id, |row| row.text(0))?;
-        order.approved_by = approvers.into_iter().map(Arc::from).collect();
+type Approvers = HashMap<String, BTreeSet<Arc<str>>>;
+
+/// Who approved, by order.
+fn approvers(snapshot: &dyn Tables, query: &str, whom: Whom<'_>) -> Result<Approvers, StoreError> {
+    let mut approvers = Approvers::new();
+    for row in rows(snapshot, query, whom)? {
+        approvers.entry(row.text(0)?).or_default().insert(row.text(1)?.into());
     }
-    Ok(found)
+    Ok(approvers)
+}
+
+fn order_of(
+    row: &Row,
+    approved: &mut dyn FnMut(&str) -> Option<BTreeSet<Arc<str>>>,
+) -> Result<LegalOrder, StoreError> {
+    let id = row.text(0)?;
+    Ok(LegalOrder {
+        approved_by: approved(&id).unwrap_or_default(),
+        id: id.into(),
+        recipient: row.text(1)?.into(),
+        categories: row.list(2)?.into_iter().map(Into::into).collect(),
+        from: row.time(3)?,
+        until: row.time(4)?,
+        gag_until: row.maybe_time(5)?,
+        lifted: row.flag(6)?,
+    })
 }
 
 fn case_of(row: &Row) -> Result<Case, StoreError> {

@@ -8,11 +8,13 @@
 mod change;
 mod dispute;
 mod embedded;
+mod fault;
 mod feed;
 mod fields;
 mod file_rows;
 mod known;
 mod order;
+mod postgres;
 mod read;
 mod record;
 mod request;
@@ -32,13 +34,14 @@ pub use dispute::DisputeRecord;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
+pub use postgres::PostgresSettings;
 pub use record::{
     ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
 pub use request::{OpenRequest, RequestReceipt, RightRequest};
 pub use show::{case_to_json, order_to_json, statements_to_json};
-pub use store::RegisterStore;
+pub use store::{RegisterPlace, RegisterStore};
 pub(crate) use strict::without_doubles;
 
 /// Where statements of data subjects are kept.

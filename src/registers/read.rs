@@ -1,6 +1,7 @@
 //! Rows → [`Statements`]. A row that cannot be read makes the whole answer fail: half of what a
 //! person has said is not what they have said.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,83 +9,129 @@ use jiff::Timestamp;
 use super::file_rows;
 use super::record::sort_events;
 use super::schema::StoreError;
-use super::sql::{Row, Tables, data};
+use super::sql::{Datum, Row, Tables};
 use crate::terms::{
     AgeClass, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, Digest, Erasure,
     Notice, Objection, PurposePattern, RecipientId, Restriction, Statements,
 };
 
+/// Whom a reading is about.
+#[derive(Clone, Copy)]
+pub(super) enum Whom<'a> {
+    One(&'a str),
+    /// Only for a store that knows arrays.
+    Many(&'a [String]),
+}
+
+impl Whom<'_> {
+    /// The condition that follows the name of a column.
+    const fn is(self) -> &'static str {
+        match self {
+            Self::One(_) => "= ?1",
+            Self::Many(_) => "= ANY (?1)",
+        }
+    }
+
+    fn datum(self) -> Datum {
+        match self {
+            Self::One(subject) => subject.into(),
+            Self::Many(subjects) => Datum::Texts(subjects.to_vec()),
+        }
+    }
+}
+
 /// All that `subject` has said, as one transaction sees it: a consent and its withdrawal together or
 /// not at all.
 pub(super) fn statements(snapshot: &dyn Tables, subject: &str) -> Result<Statements, StoreError> {
-    let withdrawals = rows(
-        snapshot,
-        "SELECT purpose, recipient, at, recorded FROM withdrawals WHERE subject = ?1",
-        subject,
-        |row| {
-            let recipient = row.text(1)?;
-            Ok(Withdrawal {
-                purpose: PurposePattern::new(&row.text(0)?),
-                recipient: (!recipient.is_empty()).then(|| recipient.into()),
-                at: row.time(2)?,
-                recorded: row.number(3)?,
-            })
-        },
-    )?;
-    let (age, region) =
-        rows(snapshot, "SELECT age, region FROM subjects WHERE subject = ?1", subject, |row| {
-            Ok((age(row)?, row.maybe_text(1)?.map(Country::from)))
-        })?
-        .pop()
-        .unwrap_or_default();
-    Ok(Statements {
-        consents_unknown: false,
-        consents: consents(snapshot, subject, &withdrawals)?,
-        notices: rows(
-            snapshot,
-            "SELECT purpose, purpose_text_digest, shown_at FROM notices WHERE subject = ?1
-             ORDER BY shown_at, id",
-            subject,
-            |row| {
-                Ok(Notice {
-                    purpose: row.text(0)?.into(),
-                    purpose_text_digest: digest(row, 1)?,
-                    shown_at: row.time(2)?,
-                })
-            },
-        )?,
-        objections: rows(
-            snapshot,
-            "SELECT purpose, since FROM objections WHERE subject = ?1 AND lifted_at IS NULL
-             ORDER BY since, id",
-            subject,
-            |row| {
-                let purpose = PurposePattern::new(&row.text(0)?);
-                Ok(Objection { purpose, since: row.time(1)? })
-            },
-        )?,
-        restrictions: rows(
-            snapshot,
-            "SELECT categories, since, until, id LIKE 'dispute:%' FROM restrictions
-             WHERE subject = ?1 AND lifted_at IS NULL ORDER BY since, id",
-            subject,
-            |row| {
-                let categories = row.list(0)?;
-                Ok(Restriction {
-                    categories: categories.iter().map(|text| CategoryPattern::new(text)).collect(),
-                    since: row.time(1)?,
-                    until: row.maybe_time(2)?,
-                    disputed: row.flag(3)?,
-                })
-            },
-        )?,
-        erasure: erasure(snapshot, subject)?,
-        one_time_grants: file_rows::one_time_grants_of(snapshot, subject)?,
-        orders: file_rows::orders_about(snapshot, subject)?,
-        cases: file_rows::cases_about(snapshot, subject)?,
-        age,
-        region,
-    })
+    let mut said = statements_of(snapshot, Whom::One(subject))?;
+    Ok(said.remove(subject).unwrap_or_default())
+}
+
+/// As [`statements`], by subject. Whoever has said nothing is not there.
+pub(super) fn statements_of(
+    snapshot: &dyn Tables,
+    whom: Whom<'_>,
+) -> Result<HashMap<String, Statements>, StoreError> {
+    let mut said: HashMap<String, Statements> = HashMap::new();
+    for (subject, consents) in consents(snapshot, whom)? {
+        said.entry(subject).or_default().consents = consents;
+    }
+    let columns = "purpose, purpose_text_digest, shown_at";
+    each(snapshot, columns, "notices", "shown_at, id", whom, |subject, row| {
+        said.entry(subject).or_default().notices.push(Notice {
+            purpose: row.text(1)?.into(),
+            purpose_text_digest: digest(row, 2)?,
+            shown_at: row.time(3)?,
+        });
+        Ok(())
+    })?;
+    let columns = "purpose, since, lifted_at IS NOT NULL";
+    each(snapshot, columns, "objections", "since, id", whom, |subject, row| {
+        if !row.flag(3)? {
+            let purpose = PurposePattern::new(&row.text(1)?);
+            let objection = Objection { purpose, since: row.time(2)? };
+            said.entry(subject).or_default().objections.push(objection);
+        }
+        Ok(())
+    })?;
+    let columns = "categories, since, until, lifted_at IS NOT NULL, id LIKE 'dispute:%'";
+    each(snapshot, columns, "restrictions", "since, id", whom, |subject, row| {
+        if !row.flag(4)? {
+            said.entry(subject).or_default().restrictions.push(Restriction {
+                categories: row.list(1)?.iter().map(|text| CategoryPattern::new(text)).collect(),
+                since: row.time(2)?,
+                until: row.maybe_time(3)?,
+                disputed: row.flag(5)?,
+            });
+        }
+        Ok(())
+    })?;
+    for (subject, erasure) in erasures(snapshot, whom)? {
+        said.entry(subject).or_default().erasure = Some(erasure);
+    }
+    for (subject, grant) in file_rows::one_time_grants_of(snapshot, whom)? {
+        said.entry(subject).or_default().one_time_grants.push(grant);
+    }
+    for (subject, order) in file_rows::orders_about(snapshot, whom)? {
+        said.entry(subject).or_default().orders.push(order);
+    }
+    for (subject, case) in file_rows::cases_about(snapshot, whom)? {
+        said.entry(subject).or_default().cases.push(case);
+    }
+    each(snapshot, "age, region", "subjects", "subject", whom, |subject, row| {
+        let said = said.entry(subject).or_default();
+        said.age = age(row)?;
+        said.region = row.maybe_text(2)?.map(Country::from);
+        Ok(())
+    })?;
+    Ok(said)
+}
+
+/// Reads rows of `table` about `whom`; column 0 is the subject, `columns` begin at 1.
+fn each(
+    snapshot: &dyn Tables,
+    columns: &str,
+    table: &str,
+    order: &str,
+    whom: Whom<'_>,
+    mut read: impl FnMut(String, &Row) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let is = whom.is();
+    let query =
+        format!("SELECT subject, {columns} FROM {table} WHERE subject {is} ORDER BY {order}");
+    rows(snapshot, &query, whom)?.iter().try_for_each(|row| read(row.text(0)?, row))
+}
+
+/// The rows of a query whose `= ?1` is replaced where it is about many.
+pub(super) fn rows(
+    snapshot: &dyn Tables,
+    query: &str,
+    whom: Whom<'_>,
+) -> Result<Vec<Row>, StoreError> {
+    match whom {
+        Whom::One(_) => snapshot.rows(query, &[whom.datum()]),
+        Whom::Many(_) => snapshot.rows(&query.replace("= ?1", whom.is()), &[whom.datum()]),
+    }
 }
 
 /// A withdrawal of everything for a purpose, which also ends consents that arrive after it.
@@ -97,54 +144,63 @@ struct Withdrawal {
 
 fn consents(
     snapshot: &dyn Tables,
-    subject: &str,
-    withdrawals: &[Withdrawal],
-) -> Result<Vec<Consent>, StoreError> {
-    let found = rows(
-        snapshot,
-        "SELECT id, purpose, purpose_text_digest, recipients, categories, explicit, expires_at,
-         recorded FROM consents WHERE subject = ?1 ORDER BY recorded, id",
-        subject,
-        |row| {
-            let consent = Consent {
-                id: row.text(0)?.into(),
-                purpose: row.text(1)?.into(),
-                purpose_text_digest: digest(row, 2)?,
-                recipients: row.list(3)?.into_iter().map(Into::into).collect(),
-                categories: row.list(4)?.into_iter().map(Into::into).collect(),
-                explicit: row.flag(5)?,
-                expires_at: row.maybe_time(6)?,
-                events: Vec::new(),
-            };
-            Ok((consent, row.number(7)?))
-        },
-    )?;
-    found
-        .into_iter()
-        .map(|(mut consent, recorded)| {
-            consent.events = events(snapshot, &consent.id)?;
-            apply(withdrawals, &mut consent, recorded);
-            sort_events(&mut consent.events);
-            Ok(consent)
-        })
-        .collect()
+    whom: Whom<'_>,
+) -> Result<HashMap<String, Vec<Consent>>, StoreError> {
+    let mut withdrawals: HashMap<String, Vec<Withdrawal>> = HashMap::new();
+    let columns = "purpose, recipient, at, recorded";
+    each(snapshot, columns, "withdrawals", "at", whom, |subject, row| {
+        let recipient = row.text(2)?;
+        withdrawals.entry(subject).or_default().push(Withdrawal {
+            purpose: PurposePattern::new(&row.text(1)?),
+            recipient: (!recipient.is_empty()).then(|| recipient.into()),
+            at: row.time(3)?,
+            recorded: row.number(4)?,
+        });
+        Ok(())
+    })?;
+    let mut events = events(snapshot, whom)?;
+    let mut found: HashMap<String, Vec<Consent>> = HashMap::new();
+    let columns = "id, purpose, purpose_text_digest, recipients, categories, explicit, expires_at,
+      recorded";
+    each(snapshot, columns, "consents", "recorded, id", whom, |subject, row| {
+        let id = row.text(1)?;
+        let mut consent = Consent {
+            events: events.remove(&id).unwrap_or_default(),
+            id: id.into(),
+            purpose: row.text(2)?.into(),
+            purpose_text_digest: digest(row, 3)?,
+            recipients: row.list(4)?.into_iter().map(Into::into).collect(),
+            categories: row.list(5)?.into_iter().map(Into::into).collect(),
+            explicit: row.flag(6)?,
+            expires_at: row.maybe_time(7)?,
+        };
+        let withdrawals = withdrawals.get(&subject).map_or(&[][..], Vec::as_slice);
+        apply(withdrawals, &mut consent, row.number(8)?);
+        sort_events(&mut consent.events);
+        found.entry(subject).or_default().push(consent);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
-fn events(snapshot: &dyn Tables, consent: &str) -> Result<Vec<ConsentEvent>, StoreError> {
-    rows(
-        snapshot,
-        "SELECT at, status, recorded_at FROM consent_events WHERE consent = ?1",
-        consent,
-        |row| {
-            let status = ConsentStatus::parse(&row.text(1)?)
-                .ok_or(StoreError::Garbage("status of a consent"))?;
-            let (stated, recorded_at) = (row.time(0)?, row.time(2)?);
-            // What takes a consent away counts from when we heard of it at the latest: a sender
-            // whose clock is ahead must not put it off.
-            let at = if status.is_valid() { stated } else { stated.min(recorded_at) };
-            Ok(ConsentEvent { at, status })
-        },
-    )
+/// The history of each consent, by its id.
+fn events(
+    snapshot: &dyn Tables,
+    whom: Whom<'_>,
+) -> Result<HashMap<String, Vec<ConsentEvent>>, StoreError> {
+    let query = "SELECT consent, at, status, recorded_at FROM consent_events
+      JOIN consents ON consents.id = consent WHERE subject = ?1";
+    let mut events: HashMap<String, Vec<ConsentEvent>> = HashMap::new();
+    for row in rows(snapshot, query, whom)? {
+        let status = ConsentStatus::parse(&row.text(2)?)
+            .ok_or(StoreError::Garbage("status of a consent"))?;
+        let (stated, recorded_at) = (row.time(1)?, row.time(3)?);
+        // What takes a consent away counts from when we heard of it at the latest: a sender
+        // whose clock is ahead must not put it off.
+        let at = if status.is_valid() { stated } else { stated.min(recorded_at) };
+        events.entry(row.text(0)?).or_default().push(ConsentEvent { at, status });
+    }
+    Ok(events)
 }
 
 /// Ends `consent` as far as `withdrawals` cover it: given before one of them, by the sender's clock
@@ -173,29 +229,24 @@ fn apply(withdrawals: &[Withdrawal], consent: &mut Consent, recorded: i64) {
 }
 
 /// Several erasures are one: from the earliest on, and only what all of them except goes on.
-fn erasure(snapshot: &dyn Tables, subject: &str) -> Result<Option<Erasure>, StoreError> {
-    let all = rows(
-        snapshot,
-        "SELECT effective_at, except_for FROM erasures WHERE subject = ?1",
-        subject,
-        |row| Ok((row.time(0)?, row.list(1)?)),
-    )?;
-    let excepted = all.first().map(|(_, except)| except.clone()).unwrap_or_default();
-    let except = excepted
-        .into_iter()
-        .filter(|except| all.iter().all(|(_, others)| others.contains(except)))
-        .map(|except| PurposePattern::new(&except))
-        .collect();
-    Ok(all.iter().map(|(at, _)| *at).min().map(|effective_at| Erasure { effective_at, except }))
-}
-
-pub(super) fn rows<T>(
-    snapshot: &dyn Tables,
-    query: &str,
-    key: &str,
-    read: impl FnMut(&Row) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    snapshot.rows(query, data![key])?.iter().map(read).collect()
+fn erasures(snapshot: &dyn Tables, whom: Whom<'_>) -> Result<HashMap<String, Erasure>, StoreError> {
+    let mut all: HashMap<String, Vec<(Timestamp, Vec<String>)>> = HashMap::new();
+    let columns = "effective_at, except_for";
+    each(snapshot, columns, "erasures", "id", whom, |subject, row| {
+        all.entry(subject).or_default().push((row.time(1)?, row.list(2)?));
+        Ok(())
+    })?;
+    let strictest = |all: Vec<(Timestamp, Vec<String>)>| {
+        let excepted = all.first().map(|(_, except)| except.clone()).unwrap_or_default();
+        let except = excepted
+            .into_iter()
+            .filter(|except| all.iter().all(|(_, others)| others.contains(except)))
+            .map(|except| PurposePattern::new(&except))
+            .collect();
+        let earliest = all.iter().map(|(at, _)| *at).min();
+        earliest.map(|effective_at| Erasure { effective_at, except })
+    };
+    Ok(all.into_iter().filter_map(|(who, all)| Some((who, strictest(all)?))).collect())
 }
 
 fn digest(row: &Row, column: usize) -> Result<Option<Digest>, StoreError> {
@@ -204,7 +255,7 @@ fn digest(row: &Row, column: usize) -> Result<Option<Digest>, StoreError> {
 }
 
 fn age(row: &Row) -> Result<AgeClass, StoreError> {
-    match row.maybe_text(0)?.as_deref() {
+    match row.maybe_text(1)?.as_deref() {
         Some("adult") => Ok(AgeClass::Adult),
         Some("minor") => Ok(AgeClass::Minor),
         Some("unknown") | None => Ok(AgeClass::Unknown),

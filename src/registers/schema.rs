@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub(super) use super::fault::StoreError;
+
 /// Marks the file as ours, so that another program's database is never taken for registers.
 const APPLICATION_ID: i32 = 0x5461_6d69;
 
@@ -106,32 +108,6 @@ CREATE TABLE requests (
 CREATE TABLE settled_erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_by_subject ON requests (subject);
 ";
-
-/// What is wrong with the file. None of it says what stands in it.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
-    /// SQLite's own words, which name tables and columns.
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    /// The file system's.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// Something stands in a column that this program never writes there.
-    #[error("the registers hold what they cannot hold: {0}")]
-    Garbage(&'static str),
-    /// The path leads to another file than the one that was opened.
-    #[error("the file was replaced")]
-    Replaced,
-    /// Another program's database.
-    #[error("the file is no registers of Tamis")]
-    Foreign,
-    /// A later version of this program made it.
-    #[error("the file is of version {0}, newer than this program")]
-    Newer(i32),
-    /// Everybody on the machine can read or write it.
-    #[error("the file can be read or written by everybody: chmod o-rwx")]
-    Exposed,
-}
 
 /// Which file is open.
 #[derive(Clone, Debug)]

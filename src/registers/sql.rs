@@ -17,6 +17,8 @@ pub(super) enum Datum {
     Text(String),
     Number(i64),
     Flag(bool),
+    /// Only PostgreSQL has these.
+    Texts(Vec<String>),
 }
 
 impl From<&str> for Datum {
@@ -79,14 +81,16 @@ impl Row {
         match self.0.get(column) {
             Some(Datum::Text(text)) => Ok(Some(text.clone())),
             Some(Datum::Null) => Ok(None),
-            Some(Datum::Number(_) | Datum::Flag(_)) | None => Err(StoreError::Garbage("text")),
+            Some(Datum::Number(_) | Datum::Flag(_) | Datum::Texts(_)) | None => {
+                Err(StoreError::Garbage("text"))
+            }
         }
     }
 
     pub(super) fn number(&self, column: usize) -> Result<i64, StoreError> {
         match self.0.get(column) {
             Some(Datum::Number(number)) => Ok(*number),
-            Some(Datum::Null | Datum::Text(_) | Datum::Flag(_)) | None => {
+            Some(Datum::Null | Datum::Text(_) | Datum::Flag(_) | Datum::Texts(_)) | None => {
                 Err(StoreError::Garbage("number"))
             }
         }
@@ -98,7 +102,7 @@ impl Row {
             Some(Datum::Flag(flag)) => Ok(*flag),
             Some(Datum::Number(0)) => Ok(false),
             Some(Datum::Number(1)) => Ok(true),
-            Some(Datum::Null | Datum::Text(_) | Datum::Number(_)) | None => {
+            Some(Datum::Null | Datum::Text(_) | Datum::Number(_) | Datum::Texts(_)) | None => {
                 Err(StoreError::Garbage("truth value"))
             }
         }
@@ -171,6 +175,10 @@ impl ToSql for Datum {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Number(number) => ValueRef::Integer(*number),
             Self::Flag(flag) => ValueRef::Integer(i64::from(*flag)),
+            Self::Texts(_) => {
+                let error = "SQLite has no lists".into();
+                return Err(rusqlite::Error::ToSqlConversionFailure(error));
+            }
         }))
     }
 }

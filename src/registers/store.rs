@@ -4,14 +4,16 @@
 //! What a statement means is written once; the stores only carry out transactions. A change is
 //! acknowledged when it is durable, and doing it twice changes nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::change::{self, RegisterChange};
 use super::embedded::EmbeddedRegisters;
 use super::file_rows;
+use super::postgres::{PostgresRegisters, PostgresSettings};
 use super::read::valid_consents;
 use super::request;
 use super::schema::StoreError;
@@ -21,24 +23,113 @@ use super::{
     OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable, RequestReceipt,
     RightRequest,
 };
+use crate::observe::Metrics;
 use crate::terms::{
     Case, CategoryPattern, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId,
     Statements, is_file_id,
 };
 
+/// Where a configuration says that registers are.
+#[derive(Clone, Debug)]
+pub enum RegisterPlace {
+    /// In a SQLite file.
+    File(PathBuf),
+    /// In PostgreSQL.
+    Postgres(PostgresSettings),
+}
+
 /// Where the registers are kept.
 pub enum RegisterStore {
     /// One SQLite file.
     Embedded(EmbeddedRegisters),
+    /// A PostgreSQL server that many gateways share.
+    Postgres(Box<PostgresRegisters>),
 }
 
 impl RegisterStore {
+    /// For commands: a file, or a server that is asked directly.
+    ///
+    /// # Errors
+    /// See [`embedded`](Self::embedded) and [`postgres`](Self::postgres).
+    pub fn open(place: &RegisterPlace) -> Result<Self, RegistersUnavailable> {
+        match place {
+            RegisterPlace::File(path) => Self::embedded(path),
+            RegisterPlace::Postgres(settings) => Self::postgres(settings),
+        }
+    }
+
     /// Opens or makes the file of an embedded store, for its owner only.
     ///
     /// # Errors
     /// The file cannot be used, is another program's or a newer version's, or others may read it.
     pub fn embedded(path: &Path) -> Result<Self, RegistersUnavailable> {
         EmbeddedRegisters::open(path).map(Self::Embedded)
+    }
+
+    /// A server that is asked directly: for commands.
+    ///
+    /// # Errors
+    /// The settings cannot be used. Whether the server answers is seen when it is asked.
+    pub fn postgres(settings: &PostgresSettings) -> Result<Self, RegistersUnavailable> {
+        let opened = PostgresRegisters::open(settings).map_err(unavailable)?;
+        Ok(Self::Postgres(Box::new(opened)))
+    }
+
+    /// A server whose registers are kept in memory here, for a gateway. While it cannot be reached for
+    /// longer than its bound consents are unknown; until it was first reached, everything is.
+    ///
+    /// # Errors
+    /// The settings cannot be used.
+    pub fn following(
+        settings: &PostgresSettings,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, RegistersUnavailable> {
+        let opened = PostgresRegisters::follow(settings, metrics);
+        Ok(Self::Postgres(Box::new(opened.map_err(unavailable)?)))
+    }
+
+    /// Waits until the registers of a server are known here, and no longer than `patience`: a start is
+    /// not to refuse what a run would not.
+    pub fn wait_until_known(&self, patience: Duration) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Postgres(server) => server.wait_until_known(patience),
+        }
+    }
+
+    /// Brings the tables of a server to `version`, or to the one that this program works with. From
+    /// which they came and to which they went.
+    ///
+    /// # Errors
+    /// The server refuses, or there is no such version.
+    pub fn migrate(
+        settings: &PostgresSettings,
+        version: Option<i64>,
+    ) -> Result<(i64, i64), RegistersUnavailable> {
+        PostgresRegisters::migrate(settings, version).map_err(unavailable)
+    }
+
+    /// Says that what a server holds now counts for gateways that know another history: the one that it
+    /// had so far, and `instead_of`. The id of the new history.
+    ///
+    /// # Errors
+    /// The server cannot write; or these registers are a file, which has no other history.
+    pub fn accept_history(&self, instead_of: Option<&str>) -> Result<String, RecordError> {
+        match self {
+            Self::Embedded(_) => Err(RecordError::Invalid("store")),
+            Self::Postgres(server) => Ok(server.accept(instead_of)?),
+        }
+    }
+
+    /// How far the server and this gateway are, in words.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn history(&self, settings: &PostgresSettings) -> Result<String, RegistersUnavailable> {
+        match self {
+            Self::Embedded(_) => Ok("the registers are a file".to_owned()),
+            Self::Postgres(server) => server.status(settings).map_err(unavailable),
+        }
     }
 
     /// Takes one record; durable on return. Doing it twice changes nothing.
@@ -188,7 +279,10 @@ impl RegisterStore {
         &self,
         now: Timestamp,
     ) -> Result<Vec<(String, DataSubject)>, RegistersUnavailable> {
-        self.read(|tables| request::unsettled_erasures(tables, now))
+        match self {
+            Self::Embedded(_) => self.read(|tables| request::unsettled_erasures(tables, now)),
+            Self::Postgres(server) => server.unsettled_erasures(now).map_err(unavailable),
+        }
     }
 
     /// Notes that what follows from the erasure of this id is done.
@@ -196,16 +290,21 @@ impl RegisterStore {
     /// # Errors
     /// See [`RecordError`].
     pub fn settle_erasure(&self, id: &str) -> Result<(), RecordError> {
-        self.write(|writer| writer.settle_erasure(id))
+        match self {
+            Self::Embedded(_) => self.write(|writer| writer.settle_erasure(id)),
+            Self::Postgres(server) => Ok(server.settle_erasure(id).map_err(WriteError::Store)?),
+        }
     }
 
-    /// Whether the registers would answer now, for readiness.
+    /// Whether the registers would answer now, for readiness, and since when what they say is known to
+    /// be true.
     ///
     /// # Errors
     /// They would not.
-    pub fn available(&self) -> Result<(), RegistersUnavailable> {
+    pub fn available(&self) -> Result<Instant, RegistersUnavailable> {
         match self {
-            Self::Embedded(file) => file.available().map_err(unavailable),
+            Self::Embedded(file) => file.available().map(|()| Instant::now()).map_err(unavailable),
+            Self::Postgres(server) => server.available().map_err(unavailable),
         }
     }
 
@@ -227,7 +326,10 @@ impl RegisterStore {
     /// # Errors
     /// The registers cannot be asked.
     pub fn entered(&self) -> Result<u64, RegistersUnavailable> {
-        self.read(|tables| change::entered(tables))
+        match self {
+            Self::Embedded(_) => self.read(|tables| change::entered(tables)),
+            Self::Postgres(server) => server.entered().map_err(unavailable),
+        }
     }
 
     /// Notes that changes up to `number` are entered in the ledger.
@@ -235,7 +337,10 @@ impl RegisterStore {
     /// # Errors
     /// See [`RecordError`].
     pub fn mark_entered(&self, number: u64) -> Result<(), RecordError> {
-        self.write(|writer| Ok(change::mark(writer.tables, number)?))
+        match self {
+            Self::Embedded(_) => self.write(|writer| Ok(change::mark(writer.tables, number)?)),
+            Self::Postgres(server) => Ok(server.mark_entered(number).map_err(WriteError::Store)?),
+        }
     }
 
     /// All or nothing.
@@ -245,6 +350,7 @@ impl RegisterStore {
     ) -> Result<T, RecordError> {
         match self {
             Self::Embedded(file) => Ok(file.transaction(write)?),
+            Self::Postgres(server) => Ok(server.transaction(write)?),
         }
     }
 
@@ -255,6 +361,7 @@ impl RegisterStore {
     ) -> Result<T, RegistersUnavailable> {
         match self {
             Self::Embedded(file) => file.read(read).map_err(unavailable),
+            Self::Postgres(server) => server.read(read).map_err(unavailable),
         }
     }
 }
@@ -263,15 +370,22 @@ impl Registers for RegisterStore {
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
         match self {
             Self::Embedded(file) => file.statements(subject).map_err(unavailable),
+            Self::Postgres(server) => server.statements(subject).map(Arc::new).map_err(unavailable),
         }
     }
 
     fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
-        self.read(|tables| file_rows::order(tables, id))
+        match self {
+            Self::Embedded(_) => self.read(|tables| file_rows::order(tables, id)),
+            Self::Postgres(server) => server.order(id).map_err(unavailable),
+        }
     }
 
     fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
-        self.read(|tables| file_rows::case(tables, id))
+        match self {
+            Self::Embedded(_) => self.read(|tables| file_rows::case(tables, id)),
+            Self::Postgres(server) => server.case(id).map_err(unavailable),
+        }
     }
 
     fn use_grants(

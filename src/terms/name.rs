@@ -32,6 +32,12 @@ macro_rules! name {
             }
         }
 
+        impl From<Arc<str>> for $type {
+            fn from(text: Arc<str>) -> Self {
+                Self(text)
+            }
+        }
+
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)

@@ -22,6 +22,7 @@ mod retention;
 mod rights;
 mod running;
 mod scopes;
+mod shared_registers;
 mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

@@ -21,6 +21,7 @@ mod minimizing;
 mod naughty_strings;
 mod oracle;
 mod orders;
+mod postgres;
 mod properties;
 mod registers;
 mod rewrite;

@@ -13,16 +13,61 @@ use tamis::terms::{
     RecipientId, Statements,
 };
 
+use crate::postgres::server::Database;
+
+/// The promises below that every store keeps.
+macro_rules! on_each_store {
+    ($($promise:ident),* $(,)?) => {
+        mod embedded {
+            $(#[test] fn $promise() { super::$promise(super::Kind::Embedded); })*
+        }
+        mod postgres {
+            $(#[test] fn $promise() { super::$promise(super::Kind::Postgres); })*
+        }
+    };
+}
+
+on_each_store!(
+    a_person_never_heard_of_has_said_nothing,
+    every_kind_of_record_reads_back,
+    no_order_of_delivery_revives_a_withdrawn_consent,
+    the_latest_word_counts_whatever_came_first,
+    a_withdrawal_dated_ahead_counts_at_once_and_a_consent_dated_ahead_not_yet,
+    withdrawing_a_purpose_ends_what_lies_beneath_it_and_nothing_beside_it,
+    withdrawing_from_one_recipient_leaves_the_others,
+    a_consent_delivered_after_its_withdrawal_arrives_withdrawn,
+    what_a_consent_covers_never_changes_under_its_id,
+    another_statement_under_a_known_id_is_not_lost_in_silence,
+    the_newest_history_says_when_a_consent_expires,
+    several_erasures_are_the_strictest,
+    a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction,
+    restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again,
+    lookups_and_changes_from_many_threads_agree,
+    an_import_is_taken_whole_or_not_at_all,
+    changes_are_listed_by_kind_and_purpose_and_not_by_person,
+);
+
+/// Where a store keeps what it is told.
+#[derive(Clone, Copy)]
+enum Kind {
+    Embedded,
+    Postgres,
+}
+
 struct Store {
     directory: tempfile::TempDir,
     registers: RegisterStore,
 }
 
 impl Store {
-    fn new() -> Self {
+    fn new(kind: Kind) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let registers =
-            RegisterStore::embedded(&directory.path().join("registers.db")).expect("opens");
+        let registers = match kind {
+            Kind::Embedded => {
+                RegisterStore::embedded(&directory.path().join("registers.db")).expect("opens")
+            }
+            Kind::Postgres => Database::new(directory.path()).follow(),
+        };
         Self { directory, registers }
     }
 
@@ -69,14 +114,12 @@ const WITHDRAWN: (&str, &str) = ("2026-02-01T00:00:00Z", "withdrawn");
 const RENEWED: (&str, &str) = ("2026-03-01T00:00:00Z", "renewed");
 const REFUSED: (&str, &str) = ("2026-04-01T00:00:00Z", "refused");
 
-#[test]
-fn a_person_never_heard_of_has_said_nothing() {
-    assert_eq!(*Store::new().of("nobody"), Statements::default());
+fn a_person_never_heard_of_has_said_nothing(kind: Kind) {
+    assert_eq!(*Store::new(kind).of("nobody"), Statements::default());
 }
 
-#[test]
-fn every_kind_of_record_reads_back() {
-    let store = Store::new();
+fn every_kind_of_record_reads_back(kind: Kind) {
+    let store = Store::new(kind);
     let digest = tamis::terms::Digest::of(b"the text");
     for json in [
         format!(
@@ -126,8 +169,7 @@ fn every_kind_of_record_reads_back() {
     assert_eq!(*store.of("u2"), Statements::default(), "nobody else has said it");
 }
 
-#[test]
-fn no_order_of_delivery_revives_a_withdrawn_consent() {
+fn no_order_of_delivery_revives_a_withdrawn_consent(kind: Kind) {
     let deliveries: [[&[(&str, &str)]; 3]; 4] = [
         [&[GIVEN], &[WITHDRAWN], &[RENEWED]],
         [&[WITHDRAWN], &[GIVEN], &[RENEWED]],
@@ -135,7 +177,7 @@ fn no_order_of_delivery_revives_a_withdrawn_consent() {
         [&[GIVEN, WITHDRAWN, RENEWED], &[RENEWED], &[GIVEN]],
     ];
     for delivery in deliveries {
-        let store = Store::new();
+        let store = Store::new(kind);
         for events in delivery {
             store.take(&consent("con_1", events));
         }
@@ -143,8 +185,7 @@ fn no_order_of_delivery_revives_a_withdrawn_consent() {
     }
 }
 
-#[test]
-fn the_latest_word_counts_whatever_came_first() {
+fn the_latest_word_counts_whatever_came_first(kind: Kind) {
     for (events, expected) in [
         (vec![GIVEN, REFUSED], ConsentStatus::Refused),
         (vec![REFUSED, GIVEN], ConsentStatus::Refused),
@@ -152,7 +193,7 @@ fn the_latest_word_counts_whatever_came_first() {
         (vec![GIVEN, (GIVEN.0, "refused")], ConsentStatus::Refused),
         (vec![(GIVEN.0, "refused"), GIVEN], ConsentStatus::Refused),
     ] {
-        let store = Store::new();
+        let store = Store::new(kind);
         for event in &events {
             store.take(&consent("con_1", &[*event]));
         }
@@ -160,9 +201,8 @@ fn the_latest_word_counts_whatever_came_first() {
     }
 }
 
-#[test]
-fn a_withdrawal_dated_ahead_counts_at_once_and_a_consent_dated_ahead_not_yet() {
-    let store = Store::new();
+fn a_withdrawal_dated_ahead_counts_at_once_and_a_consent_dated_ahead_not_yet(kind: Kind) {
+    let store = Store::new(kind);
     store.take(&consent("con_1", &[GIVEN, ("2999-01-01T00:00:00Z", "withdrawn")]));
     assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
     store.take(&consent("con_2", &[("2999-01-01T00:00:00Z", "given")]));
@@ -173,9 +213,8 @@ fn a_withdrawal_dated_ahead_counts_at_once_and_a_consent_dated_ahead_not_yet() {
     assert!(store.of("u1").objections[0].since <= Timestamp::now());
 }
 
-#[test]
-fn withdrawing_a_purpose_ends_what_lies_beneath_it_and_nothing_beside_it() {
-    let store = Store::new();
+fn withdrawing_a_purpose_ends_what_lies_beneath_it_and_nothing_beside_it(kind: Kind) {
+    let store = Store::new(kind);
     for (id, purpose) in
         [("a", "marketing"), ("b", "marketing.email"), ("c", "marketing.sms.de"), ("d", "share")]
     {
@@ -201,9 +240,8 @@ fn withdrawing_a_purpose_ends_what_lies_beneath_it_and_nothing_beside_it() {
     assert_eq!(again.expect("taken"), 0, "harmless twice");
 }
 
-#[test]
-fn withdrawing_from_one_recipient_leaves_the_others() {
-    let store = Store::new();
+fn withdrawing_from_one_recipient_leaves_the_others(kind: Kind) {
+    let store = Store::new(kind);
     store.take(&consent("con_1", &[GIVEN]));
     let purpose = PurposePattern::new("share.partner");
     let withdraw = |recipient: &str| {
@@ -219,9 +257,8 @@ fn withdrawing_from_one_recipient_leaves_the_others() {
     assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
 }
 
-#[test]
-fn a_consent_delivered_after_its_withdrawal_arrives_withdrawn() {
-    let store = Store::new();
+fn a_consent_delivered_after_its_withdrawal_arrives_withdrawn(kind: Kind) {
+    let store = Store::new(kind);
     store.registers.withdraw(&person("u1"), &PurposePattern::new("share.*"), None).expect("taken");
     store.take(&consent("con_1", &[GIVEN]));
     assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
@@ -238,9 +275,8 @@ fn a_consent_delivered_after_its_withdrawal_arrives_withdrawn() {
     assert_eq!(store.status("u1", "con_3"), ConsentStatus::Given);
 }
 
-#[test]
-fn what_a_consent_covers_never_changes_under_its_id() {
-    let store = Store::new();
+fn what_a_consent_covers_never_changes_under_its_id(kind: Kind) {
+    let store = Store::new(kind);
     let given = consent("con_1", &[GIVEN]);
     store.take(&given);
     for (from, to) in [
@@ -260,9 +296,8 @@ fn what_a_consent_covers_never_changes_under_its_id() {
     assert_eq!(store.take(&swapped), Recorded::Known);
 }
 
-#[test]
-fn another_statement_under_a_known_id_is_not_lost_in_silence() {
-    let store = Store::new();
+fn another_statement_under_a_known_id_is_not_lost_in_silence(kind: Kind) {
+    let store = Store::new(kind);
     store.take(
         r#"{"kind":"objection","id":"o1","subject":"u1","purpose":"a","since":"2026-01-01T00:00:00Z"}"#,
     );
@@ -273,8 +308,7 @@ fn another_statement_under_a_known_id_is_not_lost_in_silence() {
     assert!(matches!(store.registers.record(&other), Err(RecordError::Invalid("id"))));
 }
 
-#[test]
-fn the_newest_history_says_when_a_consent_expires() {
+fn the_newest_history_says_when_a_consent_expires(kind: Kind) {
     let with_expiry = |event: (&str, &str), expires: &str| {
         consent("con_1", &[event]).replacen('{', &format!(r#"{{"expires_at":"{expires}","#), 1)
     };
@@ -285,7 +319,7 @@ fn the_newest_history_says_when_a_consent_expires() {
         ([with_expiry(GIVEN, new), with_expiry(GIVEN, old)], ConsentStatus::Expired),
         ([with_expiry(GIVEN, old), with_expiry(GIVEN, new)], ConsentStatus::Expired),
     ] {
-        let store = Store::new();
+        let store = Store::new(kind);
         for json in &order {
             store.take(json);
         }
@@ -293,9 +327,8 @@ fn the_newest_history_says_when_a_consent_expires() {
     }
 }
 
-#[test]
-fn several_erasures_are_the_strictest() {
-    let store = Store::new();
+fn several_erasures_are_the_strictest(kind: Kind) {
+    let store = Store::new(kind);
     for (at, except) in [
         ("2026-03-01T00:00:00Z", r#"["legal.claims","tax"]"#),
         ("2026-01-01T00:00:00Z", r#"["tax","other"]"#),
@@ -309,9 +342,8 @@ fn several_erasures_are_the_strictest() {
     assert_eq!(erasure.except, [PurposePattern::new("tax")]);
 }
 
-#[test]
-fn a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction() {
-    let store = Store::new();
+fn a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction(kind: Kind) {
+    let store = Store::new(kind);
     let dispute = r#"{"kind":"dispute","subject":"u1","categories":["contact.*","payment.amount"],
                       "since":"2026-01-01T00:00:00Z"}"#;
     let disputed = || {
@@ -355,9 +387,8 @@ fn a_dispute_is_not_taken_where_the_rules_would_do_nothing_about_it() {
     }
 }
 
-#[test]
-fn restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again() {
-    let store = Store::new();
+fn restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again(kind: Kind) {
+    let store = Store::new(kind);
     let restriction = r#"{"kind":"restriction","subject":"u1","categories":["*"],
                           "since":"2026-01-01T00:00:00Z"}"#;
     let objection = r#"{"kind":"objection","subject":"u1","purpose":"marketing.*",
@@ -375,7 +406,7 @@ fn restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_aga
 
 #[test]
 fn a_change_by_another_process_counts_at_the_next_lookup() {
-    let gateway = Store::new();
+    let gateway = Store::new(Kind::Embedded);
     let command = RegisterStore::embedded(&gateway.path()).expect("opens beside");
     for round in 0..20 {
         let id = format!("con_{round}");
@@ -391,9 +422,8 @@ fn a_change_by_another_process_counts_at_the_next_lookup() {
     }
 }
 
-#[test]
-fn lookups_and_changes_from_many_threads_agree() {
-    let store = Arc::new(Store::new());
+fn lookups_and_changes_from_many_threads_agree(kind: Kind) {
+    let store = Arc::new(Store::new(kind));
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let store = Arc::clone(&store);
@@ -412,9 +442,8 @@ fn lookups_and_changes_from_many_threads_agree() {
     });
 }
 
-#[test]
-fn an_import_is_taken_whole_or_not_at_all() {
-    let store = Store::new();
+fn an_import_is_taken_whole_or_not_at_all(kind: Kind) {
+    let store = Store::new(kind);
     let good = Record::parse(consent("con_1", &[GIVEN]).as_bytes()).expect("a record");
     let other = consent("con_1", &[GIVEN]).replace("courier", "stranger");
     let bad = Record::parse(other.as_bytes()).expect("a record");
@@ -483,9 +512,8 @@ fn a_statement_does_not_print_whose_it_is() {
     assert!(!format!("{record:?}").contains("CANARY"));
 }
 
-#[test]
-fn changes_are_listed_by_kind_and_purpose_and_not_by_person() {
-    let store = Store::new();
+fn changes_are_listed_by_kind_and_purpose_and_not_by_person(kind: Kind) {
+    let store = Store::new(kind);
     store.take(&consent("con_1", &[GIVEN]).replace("u1", "CANARY"));
     store.take(&consent("con_1", &[GIVEN]).replace("u1", "CANARY"));
     store
@@ -517,7 +545,7 @@ fn changes_are_listed_by_kind_and_purpose_and_not_by_person() {
 
 #[test]
 fn the_file_is_for_its_owner_only() {
-    let store = Store::new();
+    let store = Store::new(Kind::Embedded);
     store.take(&consent("con_1", &[GIVEN]));
     for file in std::fs::read_dir(store.directory.path()).expect("readable") {
         let file = file.expect("readable");
@@ -531,7 +559,7 @@ fn the_file_is_for_its_owner_only() {
 
 #[test]
 fn a_file_that_is_gone_replaced_foreign_or_newer_is_no_register() {
-    let store = Store::new();
+    let store = Store::new(Kind::Embedded);
     store.take(&consent("con_1", &[GIVEN]));
     assert!(store.registers.available().is_ok());
     let aside = store.directory.path().join("aside");
@@ -570,7 +598,7 @@ fn a_row_that_cannot_be_read_makes_the_answer_fail() {
         "UPDATE consents SET expires_at = 'CANARY'",
         "DROP TABLE withdrawals",
     ] {
-        let store = Store::new();
+        let store = Store::new(Kind::Embedded);
         store.take(&consent("con_1", &[GIVEN]));
         store.of("u1");
         let connection = rusqlite::Connection::open(store.path()).expect("opens");

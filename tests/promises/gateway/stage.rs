@@ -23,7 +23,7 @@ use tamis::keys::KeyRing;
 use tamis::ledger::{
     Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
 };
-use tamis::registers::{Record, RegisterStore, Registers, RegistersUnavailable};
+use tamis::registers::{Record, RegisterPlace, RegisterStore, Registers, RegistersUnavailable};
 use tamis::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -177,14 +177,25 @@ impl Stage {
         Self { backend, switches, running, stores, directory, authority, signer }
     }
 
-    fn stores(registers: &Path, ledger: &Path) -> (Arc<Switches>, Arc<Switched>) {
+    /// A gateway as `tamis run` starts it, with its registers elsewhere.
+    pub(super) async fn on(rules: &str, registers: RegisterPlace) -> Self {
+        let Prepared { directory, authority, backend, mut config, signer } =
+            Self::prepare(rules, "1ms").await;
+        config.registers = registers;
+        let aside = directory.path().join("aside");
+        let (switches, stores) = Self::stores(&config.registers, &aside);
+        let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
+        Self { backend, switches, running, stores, directory, authority, signer }
+    }
+
+    fn stores(registers: &RegisterPlace, ledger: &Path) -> (Arc<Switches>, Arc<Switched>) {
         let switches = Arc::new(Switches {
             registers_fail: AtomicBool::new(false),
             ledger_fails: AtomicBool::new(false),
         });
         let stores = Arc::new(Switched {
             switches: Arc::clone(&switches),
-            registers: RegisterStore::embedded(registers).expect("registers"),
+            registers: RegisterStore::open(registers).expect("registers"),
             ledger: FileLedger::open(ledger, "gw-test").expect("ledger"),
         });
         (switches, stores)
