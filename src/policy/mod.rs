@@ -28,6 +28,7 @@ pub mod retention;
 mod sources;
 mod syntax;
 pub mod target;
+mod transfers;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use codes::{CODES, Code};
