@@ -107,6 +107,8 @@ fn laxer(names: &[&str], value: &Tree) -> Vec<&'static str> {
         ["access_log", "ip"] => vec!["prefix /32 /128"],
         ["cookies", _, "class"] if !is("essential") => vec!["essential"],
         ["policy", "conceal_as"] => vec!["403"],
+        ["routes", _, "aggregate", "k"] => vec!["10"],
+        ["routes", _, "aggregate", "round"] => vec!["2"],
         ["retention", _, "after"] => vec!["1000y"],
         ["retention", _, "then"] if !is("pseudonymise") => vec!["pseudonymise"],
         _ => Vec::new(),

@@ -13,6 +13,6 @@ mod words;
 pub use lattice::Action;
 pub use lattice::{Generalisation, Mask, Period};
 pub use link::Link;
-pub use transform::{Applied, Incremental, Scalar, Treatment};
+pub use transform::{Applied, Incremental, Scalar, Treatment, write_string};
 pub use words::UnknownAction;
 pub(crate) use words::distance;

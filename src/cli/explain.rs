@@ -189,13 +189,14 @@ impl Question<'_> {
         Ok(())
     }
 
-    fn sections(&self) -> [(&'static str, Vec<String>); 7] {
+    fn sections(&self) -> [(&'static str, Vec<String>); 8] {
         [
             ("Refused before anything is fetched:", words::refusals(self.policy, &self.plan)),
             (
                 "Needed of each person, or they are left out:",
                 words::needs(&self.plan.needs).into_iter().map(str::to_owned).collect(),
             ),
+            ("Aggregate:", words::aggregate(self.route)),
             ("Query parameters:", words::query(self.route)),
             ("What a request may bring:", words::brings(self.route)),
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
@@ -222,7 +223,7 @@ impl Question<'_> {
                 })
             })
             .collect();
-        let [refused, needs, query, brings, gates, pseudonyms, unenforced] =
+        let [refused, needs, aggregate, query, brings, gates, pseudonyms, unenforced] =
             self.sections().map(|(_, it)| it);
         json!({
             "policy": self.policy.id.to_string(),
@@ -233,6 +234,7 @@ impl Question<'_> {
             "cells": rows,
             "refused": refused,
             "needs": needs,
+            "aggregate": aggregate,
             "query": query,
             "brings": brings,
             "gates": gates,

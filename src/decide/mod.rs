@@ -7,6 +7,7 @@
 mod age;
 mod company;
 mod cookies;
+mod counts;
 mod facts;
 mod gate;
 mod met;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::gate::{self, Gate, Part};
-use super::subject::{self, Transfer, mechanism, today};
-use super::{Caller, Facts, Named, Permit, Refusal, SubjectIds, query};
+use super::subject::{self, Transfer, What, mechanism, today};
+use super::{Caller, Facts, Named, Permit, Refusal, SubjectIds, counts, query};
 use crate::policy::Policy;
 use crate::policy::model::{Need, Recipient, Route};
 use crate::policy::plan::Cell;
@@ -45,10 +45,10 @@ pub fn decide(
     }
     let queried = query::check(route, &plan, facts.query)
         .map_err(|(reason, detail)| refusal.clone().because(reason).in_words(&detail))?;
-    if !only_takes && !reachable(policy, recipient, now) {
+    if !only_takes && !reachable(policy, route, recipient, now) {
         return Err(refusal.because(RefusalReason::TransferNotCovered));
     }
-    if !only_takes && route.subjects.is_empty() {
+    if !only_takes && route.aggregate.is_none() && route.subjects.is_empty() {
         return Err(refusal
             .because(RefusalReason::ConsentMissing)
             .in_words("the route names no data subject"));
@@ -89,6 +89,10 @@ pub fn decide(
         Ok(Gate::Release(adjustments)) => permit.adjustments = adjustments,
         Ok(Gate::Drop(reason)) => return Err(refusal.because(reason)),
     }
+    if route.aggregate.is_some() {
+        let tightened = counts::gate(&permit, now).map_err(|reason| refusal.because(reason))?;
+        permit.adjustments.extend(tightened);
+    }
     permit.one_time_grants = one_time_grants(&permit, facts, now);
     Ok(permit)
 }
@@ -117,6 +121,11 @@ pub(super) fn standing<'a>(
     let Some(route) = policy.routes.get(facts.route.index) else {
         return Err(refusal.because(RefusalReason::RouteNotCatalogued));
     };
+    // What a person has said is known by one spelling of their id; whoever signs people in has it.
+    let person = facts.caller.person.as_ref();
+    if person.is_some_and(|person| !policy.registers.ids.admits(person.expose())) {
+        return Err(refusal);
+    }
     refusal.recipient = Some(facts.caller.recipient.clone());
     refusal.role = Some(recipient.role);
 
@@ -248,16 +257,21 @@ fn order(
 
 /// Whether the data of anyone at all could go to the recipient's country. Where it depends on the
 /// subject, the subject's gate decides and the refusal is concealed.
-fn reachable(policy: &Policy, recipient: &Recipient, now: Timestamp) -> bool {
+fn reachable(policy: &Policy, route: &Route, recipient: &Recipient, now: Timestamp) -> bool {
     let Some(transfers) = &policy.transfers else { return true };
     if recipient.role.is_person() {
         return true;
     }
     let Some(country) = &recipient.country else { return false };
+    // Nobody says of groups where their people are: see `counts`.
+    if route.aggregate.is_some() {
+        return counts::mechanisms(policy, recipient, now).is_some();
+    }
     let mut regions = transfers.table.iter().flat_map(|mechanism| &mechanism.from);
     regions.any(|region| {
         let agreed = |_: &PurposeId| true;
-        matches!(mechanism(transfers, region, country, today(now), agreed), Transfer::Covered(_))
+        let found = mechanism(transfers, region, country, today(now), agreed, What::Data);
+        matches!(found, Transfer::Covered(_))
     })
 }
 

@@ -70,6 +70,10 @@ pub(super) fn gate(
         return SubjectGate::Drop(reason);
     }
 
+    if !ordered && let Some(reason) = disputed(permit, role, said, now, &mut adjustments) {
+        return SubjectGate::Drop(reason);
+    }
+
     let objected = purposes().any(|(id, purpose)| match purpose.objectable {
         Objectable::Never => false,
         Objectable::OnGrounds | Objectable::Always => {
@@ -83,17 +87,7 @@ pub(super) fn gate(
         return SubjectGate::Drop(RefusalReason::Objected);
     }
 
-    let adults_only = purposes().any(|(id, purpose)| {
-        purpose.min_age.is_some()
-            || permit.policy.limits.iter().any(|limit| match limit {
-                Limit::Minors { purposes, .. } => covered(purposes, id),
-                Limit::AtLeast { .. }
-                | Limit::ThirdParties { .. }
-                | Limit::Sensitive { .. }
-                | Limit::Withheld { .. } => false,
-            })
-    });
-    if adults_only && said.age != AgeClass::Adult {
+    if adults_only(permit) && said.age != AgeClass::Adult {
         return SubjectGate::Drop(RefusalReason::Minor);
     }
 
@@ -121,6 +115,20 @@ pub(super) fn gate(
     SubjectGate::Release(adjustments)
 }
 
+/// Whether one of the purposes leaves out minors.
+pub(super) fn adults_only(permit: &Permit) -> bool {
+    permit.purposes().iter().any(|id| {
+        permit.policy.purposes[id].min_age.is_some()
+            || permit.policy.limits.iter().any(|limit| match limit {
+                Limit::Minors { purposes, .. } => covered(purposes, id),
+                Limit::AtLeast { .. }
+                | Limit::ThirdParties { .. }
+                | Limit::Sensitive { .. }
+                | Limit::Disputed { .. } => false,
+            })
+    })
+}
+
 /// Whether what the request is done under, an order or a case, names this person and is still in
 /// force at the moment of release.
 fn is_named(permit: &Permit, said: &Statements, now: Timestamp) -> bool {
@@ -144,18 +152,62 @@ pub(super) fn is_erased(said: &Statements, now: Timestamp) -> bool {
     said.erasure.as_ref().is_some_and(|erasure| erasure.effective_at <= now)
 }
 
-/// Whether processing of everything about the person is restricted.
+/// Whether the person has restricted everything.
 pub(super) fn restricts_all(said: &Statements, now: Timestamp) -> bool {
-    active_restrictions(said, now).any(|restriction| {
-        restriction.categories.is_empty()
-            || restriction.categories.iter().any(|pattern| pattern.as_str() == "*")
+    active_restrictions(said, now).any(covers_all)
+}
+
+fn covers_all(restriction: &Restriction) -> bool {
+    restriction.categories.is_empty()
+        || restriction.categories.iter().any(|pattern| pattern.as_str() == "*")
+}
+
+fn active(said: &Statements, now: Timestamp) -> impl Iterator<Item = &Restriction> {
+    said.restrictions.iter().filter(move |restriction| {
+        restriction.since <= now && restriction.until.is_none_or(|until| now < until)
     })
 }
 
 fn active_restrictions(said: &Statements, now: Timestamp) -> impl Iterator<Item = &Restriction> {
-    said.restrictions.iter().filter(move |restriction| {
-        restriction.since <= now && restriction.until.is_none_or(|until| now < until)
-    })
+    active(said, now).filter(|restriction| !restriction.disputed)
+}
+
+/// Takes out what the restrictions are of.
+fn take_out<'a, I: Iterator<Item = &'a Restriction>>(
+    permit: &Permit,
+    role: usize,
+    restrictions: impl Fn() -> I,
+    adjustments: &mut Vec<Adjustment>,
+) {
+    for cell in cells_of(&permit.plan, role) {
+        let Some(category) = &permit.plan.cell(cell).category else { continue };
+        let mut patterns = restrictions().flat_map(|restriction| &restriction.categories);
+        if patterns.any(|pattern| pattern.covers(category)) {
+            adjustments.push(Adjustment { cell, action: Action::Remove });
+        }
+    }
+}
+
+/// What the person disputes is taken out, where a limit says so of the recipient's role.
+fn disputed(
+    permit: &Permit,
+    role: usize,
+    said: &Statements,
+    now: Timestamp,
+    adjustments: &mut Vec<Adjustment>,
+) -> Option<RefusalReason> {
+    let role_of_recipient = permit.role();
+    let binds =
+        permit.policy.limits.iter().any(|limit| limit.keeps_disputed_from(role_of_recipient));
+    let disputes = || active(said, now).filter(|restriction| restriction.disputed);
+    if !binds || disputes().next().is_none() {
+        return None;
+    }
+    if disputes().any(covers_all) {
+        return Some(RefusalReason::Restricted);
+    }
+    take_out(permit, role, disputes, adjustments);
+    None
 }
 
 /// A restriction of everything takes the part away; one of some categories takes those out.
@@ -174,15 +226,7 @@ fn restricted(
     if restricts_all(said, now) {
         return Some(RefusalReason::Restricted);
     }
-    for cell in cells_of(&permit.plan, role) {
-        let Some(category) = &permit.plan.cell(cell).category else { continue };
-        let covers = active_restrictions(said, now)
-            .flat_map(|restriction| &restriction.categories)
-            .any(|pattern| pattern.covers(category));
-        if covers {
-            adjustments.push(Adjustment { cell, action: Action::Remove });
-        }
-    }
+    take_out(permit, role, || active_restrictions(said, now), adjustments);
     None
 }
 
@@ -419,7 +463,7 @@ fn transfer<'a>(
     };
     let mut measures = Vec::new();
     for region in regions {
-        match mechanism(transfers, region, country, today(now), consented) {
+        match mechanism(transfers, region, country, today(now), consented, What::Data) {
             Transfer::Uncovered => return Transfer::Uncovered,
             Transfer::Covered(mechanisms) => measures.extend(mechanisms),
         }
@@ -442,6 +486,15 @@ fn agreed_to_transfer(
     })
 }
 
+/// What is to be transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Data about one person.
+    Data,
+    /// Counts of groups.
+    Counts,
+}
+
 /// A mechanism in force without a supplementary measure, else all in force with the measures of
 /// each, so that the order of the table means nothing.
 pub(super) fn mechanism<'a>(
@@ -450,14 +503,16 @@ pub(super) fn mechanism<'a>(
     country: &Country,
     today: Date,
     consented: impl Fn(&PurposeId) -> bool,
+    what: What,
 ) -> Transfer<'a> {
+    let counts = what == What::Counts;
     let is_within = |country, of| transfers.is_within(country, of);
     if !transfers.allowed.iter().any(|allowed| is_within(country, allowed)) {
         return Transfer::Uncovered;
     }
     let in_force = || {
         transfers.table.iter().filter(|mechanism| {
-            mechanism.refuses.is_none()
+            (counts || !mechanism.aggregates_only)
                 && mechanism.until.is_none_or(|until| today <= until)
                 && mechanism.from.iter().any(|from| is_within(region, from))
                 && (mechanism.to.is_empty() || mechanism.to.iter().any(|to| is_within(country, to)))

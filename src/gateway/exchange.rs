@@ -64,7 +64,7 @@ pub(super) async fn exchange(
     request: Request<Incoming>,
 ) -> Response<ClientBody> {
     let mut account = Account::open(Opening {
-        policy: gateway.policy.load_full(),
+        policy: Arc::clone(&gateway.policy),
         metrics: Arc::clone(&gateway.metrics),
         log: Arc::clone(&gateway.access_log),
         decision: DecisionId::from(format!("d_{}", Uuid::now_v7().simple())),
@@ -168,7 +168,7 @@ async fn walk(
     }
     conditions::judge(&head.method, &head.headers)?;
     let host = authority::host(&head.uri, &head.headers)?;
-    authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
+    authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.tls.names)?;
     account.authority = Some(host);
     let origins = Arc::new(gateway.origins.called(&authority::called(&head.uri, &head.headers)));
     let target = Target::judge(&head.uri)?;
@@ -230,6 +230,12 @@ async fn walk(
             return Err(refusal(account, RefusalReason::NotInForce, Some((&caller, role))).into());
         }
         account.established(role.map(|role| (caller.recipient.clone(), role)), service.purposes());
+        if route.serve == Some(Serve::ControllerContact) {
+            let (reason, detail) = rights::other_controller(&policy, &matched);
+            let purposes = service.purposes().to_vec();
+            let refusal = refusal(account, reason, Some((&caller, role)));
+            return Err(Refusal { purposes, detail, ..refusal }.into());
+        }
         let asked = (&head.headers, body);
         return rights::give(gateway, &policy, &service, route, asked, now)
             .await

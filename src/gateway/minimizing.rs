@@ -13,8 +13,8 @@ use crate::decide::{Adjustment, Gate, Judge, Met, Part, Permit, SubjectIds};
 use crate::keys::KeyRing;
 use crate::minimize::link::Origins;
 use crate::minimize::{
-    Finish, JsonLimits, Located, Malformed, Minimizer, Need, Question, Scope, Tally, Treatments,
-    Verdict,
+    Finish, JsonLimits, Located, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally,
+    Treatments, Verdict, aggregate,
 };
 use crate::registers::{Registers, RegistersUnavailable};
 use crate::terms::{Picture, RefusalReason};
@@ -49,6 +49,7 @@ pub struct Minimizing {
 enum Body {
     Json(Lent),
     Picture(Held),
+    Aggregate(aggregate::Held),
 }
 
 /// Why a body ended as failed. Nothing in it comes from the body.
@@ -65,8 +66,23 @@ pub enum MinimizingError {
     Registers(#[source] RegistersUnavailable),
 }
 
+impl MinimizingError {
+    /// The reason of the refusal.
+    #[must_use]
+    pub const fn reason(&self) -> RefusalReason {
+        match self {
+            Self::Malformed(Malformed { kind: MalformedKind::Aggregate(_), .. }) => {
+                RefusalReason::AggregateGuard
+            }
+            Self::Malformed(_) => RefusalReason::Unfilterable,
+            Self::Refused(reason) => *reason,
+            Self::Registers(_) => RefusalReason::RegisterStale,
+        }
+    }
+}
+
 impl Minimizing {
-    /// Prepares one body. `origins`: where links lead. `stated`: ids that stood in headers of the answer, by role. `now` dates
+    /// Prepares one body, of groups where the route counts them. `origins`: where links lead. `stated`: ids that stood in headers of the answer, by role. `now` dates
     /// the pseudonyms and the gates known from request and head.
     ///
     /// # Errors
@@ -92,7 +108,14 @@ impl Minimizing {
             }
         }
         let base = keys.treatments(&permit, &tightened, &origins, now);
-        let body = Body::Json(Lent::take(plan, &base, limits));
+        let route = &permit.policy().routes[plan.route_index];
+        let body = match &route.aggregate {
+            None => Body::Json(Lent::take(plan, &base, limits)),
+            Some(rules) => {
+                let shape = aggregate::Shape::of(route, rules, &base);
+                Body::Aggregate(aggregate::Held::new(shape))
+            }
+        };
         let refused = None;
         Ok(Self { permit, judge, body, registers, keys, origins, stated, base, tightened, refused })
     }
@@ -143,6 +166,9 @@ impl Minimizing {
                 Body::Picture(held) => {
                     return held.feed(piece).map_err(MinimizingError::Malformed);
                 }
+                Body::Aggregate(held) => {
+                    return held.feed(piece).map_err(MinimizingError::Malformed);
+                }
             };
             let fed = minimizer.feed(piece, out).map_err(|fault| self.failed(fault))?;
             piece = &piece[fed.consumed..];
@@ -164,6 +190,9 @@ impl Minimizing {
                 Body::Picture(held) => {
                     return held.finish(out).map_err(MinimizingError::Malformed);
                 }
+                Body::Aggregate(held) => {
+                    return held.finish(out).map_err(MinimizingError::Malformed);
+                }
             };
             match minimizer.finish(out).map_err(|fault| self.failed(fault))? {
                 Finish::Done => return Ok(()),
@@ -183,6 +212,7 @@ impl Minimizing {
         match &self.body {
             Body::Json(minimizer) => minimizer.tally(),
             Body::Picture(held) => held.tally(),
+            Body::Aggregate(held) => held.tally(),
         }
     }
 

@@ -16,10 +16,9 @@ use super::fit::is_json;
 use crate::action::pseudonym::{Canonical, TokenKeys};
 use crate::action::{Action, Treatment};
 use crate::config::Limits;
-use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need};
+use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need, without_doubles};
 use crate::policy::model::{Literal, Must, RequestBody};
 use crate::policy::path::Step;
-use crate::registers::without_doubles;
 use crate::terms::RefusalReason;
 
 /// What the backend is to get of a request's body. `opens`: for each member of the rules, what opens

@@ -24,6 +24,7 @@ use crate::policy::model::Conceal;
 use crate::terms::{DecisionId, Fault, PurposeId, RefusalReason, Role};
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const TAMIS_AGGREGATED: HeaderName = HeaderName::from_static("tamis-aggregated");
 const TAMIS_DECISION: HeaderName = HeaderName::from_static("tamis-decision");
 const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
 const TAMIS_TERMS: HeaderName = HeaderName::from_static("tamis-terms");
@@ -109,6 +110,10 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
             document.insert("purpose".into(), json!(purposes));
         }
     }
+    // Whoever asks for their rights is told where; it stands in the rules, and is about nobody.
+    if reason == RefusalReason::OtherController {
+        document.insert("controller".into(), json!(refusal.detail));
+    }
     let mut response = with_problem(policy, status, &document);
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
@@ -161,7 +166,9 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::TransferOfSubject
         | RefusalReason::RetentionOver => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
+        RefusalReason::OtherController => StatusCode::CONFLICT,
         RefusalReason::Unfilterable
+        | RefusalReason::AggregateGuard
         | RefusalReason::UpstreamUnavailable
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
         RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -206,7 +213,9 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
+        RefusalReason::AggregateGuard => "The backend's counts are not what the rules say.",
         RefusalReason::UpstreamUnavailable => "The backend is not available.",
+        RefusalReason::OtherController => "Another controller answers this.",
         RefusalReason::UpstreamTimeout => "The backend took too long.",
         RefusalReason::UpstreamError => "The backend reported an error.",
         RefusalReason::RequestBody => "A request body is not accepted here.",
@@ -283,6 +292,10 @@ pub(super) fn released(
                 format!("removed={}, blanked={}, dropped={dropped}", tally.unlisted, tally.blanked);
             insert(headers, TAMIS_MINIMIZED, &counts);
         }
+    }
+    let route = &policy.routes[permit.plan().route_index];
+    if let Some(aggregate) = &route.aggregate {
+        insert(headers, TAMIS_AGGREGATED, &format!("k={}, round={}", aggregate.k, aggregate.round));
     }
     if policy.terms_header_roles.contains(&permit.role()) {
         let purposes: Vec<&str> = permit.purposes().iter().map(PurposeId::as_str).collect();

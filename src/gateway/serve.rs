@@ -15,7 +15,10 @@ pub(super) fn document(policy: &Policy, route: usize) -> Option<(RouteId, Map<St
     let document = match route.serve? {
         Serve::PolicyDocument => policy_document(policy),
         // Not for everybody: see `rights`.
-        Serve::SubjectReport | Serve::RightsInbox(_) | Serve::Objection => return None,
+        Serve::SubjectReport
+        | Serve::RightsInbox(_)
+        | Serve::Objection
+        | Serve::ControllerContact => return None,
     };
     Some((route.id.clone(), document))
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -24,21 +25,22 @@ use crate::observe::Event;
 
 /// Serves one connection to its end.
 pub(super) async fn connection(
-    gateway: Arc<Gateway>,
+    in_force: Arc<ArcSwap<Gateway>>,
     door: Door,
-    tls: TlsAcceptor,
     stream: TcpStream,
     address: SocketAddr,
 ) {
+    let tls = TlsAcceptor::from(Arc::clone(&in_force.load().tls.public));
     let Some(stream) = handshake(&door, &tls, stream).await else { return };
     let handshake = Handshake::of(&stream);
     let is_http2 = handshake.is_http2;
     let peer = Arc::new(Peer { address: address.ip(), handshake });
-    let (shared, its_peer) = (Arc::clone(&gateway), Arc::clone(&peer));
+    // Each request begins with what is in force then, and keeps it.
+    let (shared, its_peer) = (Arc::clone(&in_force), Arc::clone(&peer));
     let service =
-        service_fn(move |request| guarded(Arc::clone(&shared), Arc::clone(&its_peer), request));
+        service_fn(move |request| guarded(shared.load_full(), Arc::clone(&its_peer), request));
     if let Some(unread) = door.http(stream, is_http2, service).await {
-        unread.account(&gateway, &peer);
+        unread.account(&in_force.load(), &peer);
     }
 }
 
@@ -73,7 +75,7 @@ async fn guarded(
         response
     } else {
         Event::Internal { kind: "panic" }.emit(&gateway.metrics);
-        respond::defect(&gateway.policy.load())
+        respond::defect(&gateway.policy)
     };
     if is_chunked {
         // No chunks are taken, and where they end is what readers disagree about: what stands behind

@@ -72,11 +72,8 @@ impl TransitError {
     pub(super) const fn reason(&self) -> RefusalReason {
         match self {
             Self::Upstream(fault) => fault.reason(),
-            Self::Decode(_) | Self::Minimizing(MinimizingError::Malformed(_)) => {
-                RefusalReason::Unfilterable
-            }
-            Self::Minimizing(MinimizingError::Refused(reason)) => *reason,
-            Self::Minimizing(MinimizingError::Registers(_)) => RefusalReason::RegisterStale,
+            Self::Decode(_) => RefusalReason::Unfilterable,
+            Self::Minimizing(error) => error.reason(),
         }
     }
 

@@ -55,7 +55,7 @@ impl Unread {
         Event::Answered { route: None, status }.emit(&gateway.metrics);
         // A method of no meaning, which the log writes as such.
         let Ok(method) = Method::from_bytes(b"-") else { return };
-        let policy = gateway.policy.load();
+        let policy = &gateway.policy;
         let line = AccessLine {
             at: Timestamp::now(),
             method: &method,

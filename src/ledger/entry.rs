@@ -35,6 +35,8 @@ pub struct Disclosure {
     pub case: Option<String>,
     /// The order it rests on, and until when the people it names must not be told.
     pub order: Option<(String, Option<String>)>,
+    /// It counts groups of at least so many people, and names nobody.
+    pub aggregated: Option<u64>,
     /// Category → action, for all that may leave.
     pub released: Vec<(String, String)>,
     /// Category → why not.
@@ -103,6 +105,7 @@ impl Disclosure {
             order: permit.order().map(|order| {
                 (order.id.to_string(), order.gag_until.map(|until| until.to_string()))
             }),
+            aggregated: policy.routes[plan.route_index].aggregate.as_ref().map(|one| one.k),
             released,
             withheld,
             people: Concerned::of(permit, met),
@@ -229,7 +232,7 @@ pub enum Note {
         number: u64,
         /// When it was recorded there.
         recorded_at: String,
-        /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`,
+        /// `consent`, `notice`, `objection`, `restriction`, `dispute`, `erasure`, `subject`,
         /// `order`, `case` or `one-time-grant`.
         register: String,
         /// `recorded`, `withdrawn`, `approved`, `used` or `lifted`.

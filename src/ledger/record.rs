@@ -65,6 +65,11 @@ pub(super) fn disclosure(entry: &Disclosure) -> Body {
         body.insert("order".into(), file_id(order).into());
         optional(&mut body, "gag_until", gag_until.as_deref());
     }
+    if let Some(k) = entry.aggregated {
+        let mut aggregated = Map::new();
+        aggregated.insert("k".into(), whole(k));
+        body.insert("aggregated".into(), aggregated.into());
+    }
     body.insert("released".into(), pairs(&entry.released));
     body.insert("withheld".into(), pairs(&entry.withheld));
     body

@@ -4,9 +4,11 @@
 //! register: when it meets an element whose subject is only known inside the body it stops and asks;
 //! the caller answers with a [`Verdict`] and goes on. What it refuses it names by kind and offset.
 
+pub mod aggregate;
 pub mod json;
 pub mod link;
 pub mod picture;
+mod strict;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,9 @@ use crate::action::Treatment;
 use crate::policy::RoleIndex;
 use crate::terms::{DataSubject, RefusalReason};
 
+pub use aggregate::Unsound;
 pub use json::{JsonLimits, JsonMinimizer, Level};
+pub(crate) use strict::{Strict, without_doubles};
 
 /// Bytes in, minimized bytes out.
 ///
@@ -150,6 +154,9 @@ pub enum MalformedKind {
     /// No whole picture of its type.
     #[error("not a picture of its type")]
     Picture,
+    /// An aggregate that is not what the rules say.
+    #[error("no aggregate: {0}")]
+    Aggregate(Unsound),
     /// The whole answer is refused by the subject gates; the reason is with the driver.
     #[error("refused")]
     Refused,
@@ -168,6 +175,7 @@ impl MalformedKind {
             Self::Element => "element",
             Self::Members => "members",
             Self::Picture => "picture",
+            Self::Aggregate(unsound) => unsound.code(),
             Self::Refused => "refused",
         }
     }

@@ -60,6 +60,7 @@ pub(super) fn grants_for<'a>(
             grant.to.contains(recipient)
                 && (grant.phase.is_none() || grant.phase.as_ref() == phase)
                 && !(grant.single_subject && is_about_several(route))
+                && (route.aggregate.is_some() || !grant.aggregate_only)
         })
         .map(|grant| {
             let purposes =
@@ -185,13 +186,6 @@ fn shown(grant: &Grant, category: &CategoryId) -> Option<Decided> {
         Show::ByConsent(among) if !among.contains(category) => return None,
         Show::ByConsent(_) => (Action::Keep, &grant.place, "what the consent lists"),
     };
-    if let Some(unenforced) = &grant.refuses {
-        return Some(Decided {
-            action: Action::Remove,
-            by: unenforced.place.clone(),
-            because: format!("not enforced yet: {}", unenforced.what),
-        });
-    }
     Some(Decided { action, by: place.clone(), because: because.to_owned() })
 }
 
@@ -218,18 +212,10 @@ fn limits<'a>(
             let because = "limit".to_owned();
             Some(Decided { action: first, by: place.clone(), because })
         }
-        Limit::Withheld { categories, except_to, roles, because } => {
-            let role = asked.policy.recipients.get(asked.recipient).map(|one| one.role);
-            let binds = categories.iter().any(|pattern| pattern.covers(category))
-                && !except_to.contains(asked.recipient)
-                && (roles.is_empty() || role.is_none_or(|role| roles.contains(&role)));
-            binds.then(|| Decided {
-                action: Action::Remove,
-                by: because.place.clone(),
-                because: format!("not enforced yet: {}", because.what),
-            })
-        }
-        Limit::ThirdParties { .. } | Limit::Sensitive { .. } | Limit::Minors { .. } => None,
+        Limit::ThirdParties { .. }
+        | Limit::Sensitive { .. }
+        | Limit::Minors { .. }
+        | Limit::Disputed { .. } => None,
     })
 }
 
@@ -265,7 +251,7 @@ fn needs(asked: &Asked<'_>, category: &CategoryId, sensitive: bool) -> Vec<Need>
                 Limit::AtLeast { .. }
                 | Limit::ThirdParties { .. }
                 | Limit::Minors { .. }
-                | Limit::Withheld { .. } => {}
+                | Limit::Disputed { .. } => {}
             }
         }
     }

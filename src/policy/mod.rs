@@ -7,6 +7,7 @@
 
 mod about;
 mod access_log;
+pub mod aggregate;
 pub mod automaton;
 mod cell;
 mod channels;
@@ -14,6 +15,7 @@ mod codes;
 pub mod company;
 pub mod compile;
 pub mod diagnostic;
+pub mod difference;
 mod matching;
 mod mode;
 pub mod model;
@@ -26,6 +28,7 @@ pub mod retention;
 mod sources;
 mod syntax;
 pub mod target;
+mod transfers;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use codes::{CODES, Code};

@@ -117,7 +117,11 @@ impl Plan {
             cells.push(decided);
             places.push((field.selector.clone(), field.subtree));
         }
-        let dated = retention::bind(policy, route, purposes, &mut cells);
+        // Periods do not bind counts of groups.
+        let dated = match route.aggregate {
+            None => retention::bind(policy, route, purposes, &mut cells),
+            Some(_) => Vec::new(),
+        };
         let (company, companions) = company::bind(policy, route, recipient, &cells);
         for open in &route.open {
             let cell = beside(&open.selector, &open.place, "open", None);
@@ -282,7 +286,7 @@ fn needs(
             Limit::AtLeast { .. }
             | Limit::Sensitive { .. }
             | Limit::Minors { .. }
-            | Limit::Withheld { .. } => {}
+            | Limit::Disputed { .. } => {}
         }
     }
     for purpose in purposes.iter().filter_map(|id| policy.purposes.get(id)) {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::RecordError;
-use super::strict::Strict;
+use crate::minimize::Strict;
 use crate::terms::Digest;
 
 /// Longest id, name or other text of a record. Longer ones are a mistake or an attack.
@@ -35,6 +35,21 @@ impl Fields {
     /// `null` is the same as no member.
     fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes members that say nothing for us, so that they are not left over.
+    pub(super) fn skip(&mut self, names: &[&str]) {
+        for name in names {
+            self.take(name);
+        }
+    }
+
+    /// A time in whole seconds since 1970.
+    pub(super) fn seconds(&mut self, name: &'static str) -> Result<Timestamp, RecordError> {
+        let seconds = self.take(name).and_then(|value| value.as_i64());
+        seconds
+            .and_then(|seconds| Timestamp::from_second(seconds).ok())
+            .ok_or(RecordError::Invalid(name))
     }
 
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, RecordError> {

@@ -111,13 +111,13 @@ fn texts(countries: &[Country]) -> Vec<String> {
 
 /// Whether it still carries anything.
 pub(super) fn state(one: &Mechanism, today: Date) -> Value {
-    match (&one.refuses, one.until) {
-        (Some(_), _) => json!("not enforced; nothing passes by it"),
-        (None, Some(until)) if until < today => json!("ended; nothing passes by it"),
-        (None, Some(until)) => {
+    let state = match one.until {
+        Some(until) if until < today => "ended; nothing passes by it".to_owned(),
+        Some(until) => {
             let days = today.until(until).map_or(0, |span| span.get_days());
-            json!(format!("{days} days left"))
+            format!("{days} days left")
         }
-        (None, None) => json!("no end"),
-    }
+        None => "no end".to_owned(),
+    };
+    if one.aggregates_only { json!(format!("{state}; for aggregates only")) } else { json!(state) }
 }

@@ -70,8 +70,12 @@ pub enum RefusalReason {
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
     Unfilterable,
+    /// The backend's counts are not what the rules say of an aggregate.
+    AggregateGuard,
     /// The backend could not be reached or broke off.
     UpstreamUnavailable,
+    /// Another controller answers this; the company only works for it. Source: GDPR Art. 28(3)(e).
+    OtherController,
     /// The backend took too long.
     UpstreamTimeout,
     /// The backend answered with an error of its own.
@@ -94,7 +98,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -123,7 +127,9 @@ impl RefusalReason {
         Self::RetentionOver,
         Self::NotFound,
         Self::Unfilterable,
+        Self::AggregateGuard,
         Self::UpstreamUnavailable,
+        Self::OtherController,
         Self::UpstreamTimeout,
         Self::UpstreamError,
         Self::RequestBody,
@@ -167,7 +173,9 @@ impl RefusalReason {
             Self::RetentionOver => "retention-over",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
+            Self::AggregateGuard => "aggregate-guard",
             Self::UpstreamUnavailable => "upstream-unavailable",
+            Self::OtherController => "other-controller",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamError => "upstream-error",
             Self::RequestBody => "request-body",
@@ -212,7 +220,9 @@ impl RefusalReason {
             | Self::NotEnforced
             | Self::NotInForce
             | Self::NothingGranted
+            | Self::OtherController
             | Self::Unfilterable
+            | Self::AggregateGuard
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
             | Self::UpstreamError
@@ -231,6 +241,7 @@ impl RefusalReason {
     pub const fn fault(self) -> Fault {
         match self {
             Self::Unfilterable
+            | Self::AggregateGuard
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
             | Self::UpstreamError => Fault::Upstream,
@@ -265,6 +276,7 @@ impl RefusalReason {
             | Self::TransferOfSubject
             | Self::RetentionOver
             | Self::NotFound
+            | Self::OtherController
             | Self::RequestBody
             | Self::RateLimited
             | Self::RequestContent => Fault::Client,

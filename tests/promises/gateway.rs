@@ -4,6 +4,7 @@
 mod backend;
 mod stage;
 
+mod aggregates;
 mod answers;
 mod attacks;
 mod concealed;
@@ -18,6 +19,7 @@ mod orders;
 mod pictures;
 mod recipients;
 mod regions;
+mod reloads;
 mod reports;
 mod request_bodies;
 mod requests;
@@ -26,6 +28,7 @@ mod rights;
 mod running;
 mod scopes;
 mod shared_registers;
+mod spellings;
 mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

@@ -28,6 +28,7 @@ fn disclosure(number: usize) -> Disclosure {
         basis: vec!["consent"],
         case: None,
         order: None,
+        aggregated: None,
         released: vec![("contact.email".into(), "keep".into())],
         withheld: vec![("contact.phone".into(), "no grant".into())],
         people: vec![],

@@ -1,6 +1,7 @@
 //! The promises that Tamis keeps, tested from outside: one binary, a module a topic.
 
 mod admin;
+mod aggregates;
 mod borders;
 mod canary;
 mod chunks;

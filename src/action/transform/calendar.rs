@@ -68,8 +68,33 @@ pub(super) fn band(years: u16, value: &str, today: Date, out: &mut Vec<u8>) -> O
         }
         return YEARS.contains(&number).then(|| year_band(years, number, today, out))?;
     }
+    if let Some(ages) = ages(value) {
+        return wider_band(years, ages, out);
+    }
     let year = u16::try_from(moment(value)?.year).ok()?;
     year_band(years, year, today, out)
+}
+
+/// The ages of a band as this module writes it, first and last.
+fn ages(value: &str) -> Option<(u16, u16)> {
+    let age = |text: &str| {
+        let age: u16 = text.parse().ok().filter(|_| is_plain_integer(text))?;
+        AGES.contains(&age).then_some(age)
+    };
+    if let Some(first) = value.strip_suffix('+') {
+        return age(first).map(|first| (first, *AGES.end()));
+    }
+    let (first, last) = value.split_once('-')?;
+    age(first).zip(age(last)).filter(|(first, last)| first <= last)
+}
+
+/// The band in which all of another lies, so that what was made a band before is one again.
+fn wider_band(years: u16, (first, last): (u16, u16), out: &mut Vec<u8>) -> Option<()> {
+    let begin = out.len();
+    age_band(years, last, out)?;
+    let of_last = out.split_off(begin);
+    age_band(years, first, out)?;
+    (out[begin..] == of_last).then_some(())
 }
 
 fn age_band(years: u16, age: u16, out: &mut Vec<u8>) -> Option<()> {

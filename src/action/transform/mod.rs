@@ -196,7 +196,9 @@ impl Treatment {
             Scalar::Bool(false) => "false",
             Scalar::Null => "null",
         };
-        let group = self.groups.as_ref().and_then(|groups| groups.get(text));
+        let Some(groups) = &self.groups else { return "other" };
+        // What is called like a group was grouped before.
+        let group = groups.get(text).or_else(|| groups.values().find(|group| *group == text));
         group.map_or("other", String::as_str)
     }
 }

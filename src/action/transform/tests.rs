@@ -212,6 +212,20 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("generalise 7-year band", &[("86", r#""84-89""#)]),
+    (
+        "generalise 10-year band",
+        &[
+            (r#""30-39""#, r#""30-39""#),
+            (r#""35-39""#, r#""30-39""#),
+            (r#""18-19""#, r#""18-19""#),
+            (r#""0-17""#, r#""0-17""#),
+            (r#""90+""#, r#""90+""#),
+            (r#""35-44""#, "blank"),
+            (r#""39-30""#, "blank"),
+            (r#""30-39-40""#, "blank"),
+            (r#""17-19""#, "blank"),
+        ],
+    ),
     ("generalise 1-year band", &[("37", r#""37""#)]),
     (
         "generalise bucket 10",
@@ -289,6 +303,7 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
         "generalise group",
         &[
             (r#""nurse""#, r#""health""#),
+            (r#""health""#, r#""health""#),
             (r#""Nurse""#, r#""other""#),
             (r#""""#, r#""other""#),
             ("7", r#""seven""#),

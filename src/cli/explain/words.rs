@@ -34,6 +34,31 @@ pub(super) fn in_short(policy: &Policy, plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// What holds for counts of groups.
+pub(super) fn aggregate(route: &Route) -> Vec<String> {
+    let Some(aggregate) = &route.aggregate else { return Vec::new() };
+    let k = aggregate.k;
+    let mut lines = vec![
+        format!("{}: no group of fewer than {k} people is shown", aggregate.label()),
+        format!("numbers are multiples of {}", aggregate.round),
+        "a total leaves only while it does not tell how large a hidden group is".to_owned(),
+        "anything that is not catalogued refuses the whole answer".to_owned(),
+    ];
+    if aggregate.merges_rare {
+        lines.push(format!("values of fewer than {k} people become `other`"));
+    }
+    let diverse = aggregate.diversity.iter();
+    lines.extend(diverse.map(|(category, least)| {
+        format!("groups that show fewer than {least} values of {category} are hidden")
+    }));
+    let several = aggregate.several.iter();
+    lines.extend(several.map(|category| {
+        format!("one person may have several values of {category}: nothing is added up over it")
+    }));
+    lines.push("what single people have said cannot be asked: nobody is named".to_owned());
+    lines
+}
+
 /// What a query may ask for.
 pub(super) fn query(route: &Route) -> Vec<String> {
     let word = |parameter: &QueryParameter| match parameter {
@@ -114,6 +139,10 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
     let route = &policy.routes[plan.route_index];
     let recipient = &policy.recipients[&plan.recipient];
     let mut lines = Vec::new();
+    if !route.subjects.is_empty() {
+        let ids = policy.registers.ids.in_words();
+        lines.push(format!("their id is written {ids}; any other spelling is nobody's"));
+    }
     if plan.only_own {
         lines.push("only data about the person who asks".to_owned());
     }
@@ -185,7 +214,7 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             Limit::AtLeast { .. }
             | Limit::ThirdParties { .. }
             | Limit::Sensitive { .. }
-            | Limit::Withheld { .. } => false,
+            | Limit::Disputed { .. } => false,
         });
         if for_adults || purpose.min_age.is_some() {
             lines.push(format!("{id} leaves out minors and people of unknown age"));
@@ -193,6 +222,9 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
         if purpose.consent_names_recipient || recipient.role == Role::ThirdParty {
             lines.push(format!("a consent to {id} must name {}", plan.recipient));
         }
+    }
+    if policy.limits.iter().any(|limit| limit.keeps_disputed_from(recipient.role)) {
+        lines.push("what the person disputes is left out".to_owned());
     }
     if policy.transfers.is_some() && !recipient.role.is_person() {
         lines.push(match &recipient.country {

@@ -1,5 +1,5 @@
 //! Findings about what a careful reader would ask: an open member that looks personal (T210), a
-//! forbidden member of an aggregate (T220), a filter on what nobody gets (T230), consent that is none
+//! filter on what nobody gets (T230), consent that is none
 //! (T320), data without a period (T330) or without a date (T331), data that can be linked (T420).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,7 +165,8 @@ fn periods(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
 
 /// T331.
 fn dates(policy: &Policy, findings: &mut Findings) {
-    for route in policy.routes.iter().filter(|route| route.refuses.is_none()) {
+    let dated = |route: &&Route| route.refuses.is_none() && route.aggregate.is_none();
+    for route in policy.routes.iter().filter(dated) {
         for period in &policy.retention {
             let without: BTreeSet<&str> = route
                 .fields

@@ -1,7 +1,6 @@
 //! `url(…)`: links, under `fields` and `open` of a route.
 
 use super::Compiler;
-use super::routes::rows_of;
 use crate::policy::Selector;
 use crate::policy::model::{Field, Form, QueryParameter, Route};
 use crate::policy::syntax::{Findings, Key, Node};
@@ -15,7 +14,7 @@ pub(super) fn linked(text: &str) -> Option<&str> {
 impl Compiler<'_> {
     /// A link, with the categories whose values may stand in it: one, or a list.
     pub(super) fn link_field(&mut self, key: &Key, inner: &str, node: &Node, route: &mut Route) {
-        let rows = rows_of(route);
+        let rows = route.each.clone();
         let within = Key { text: inner.to_owned(), ..key.clone() };
         let selector = self.selector_at(&within, rows.as_ref());
         let list = if node.is_map() {

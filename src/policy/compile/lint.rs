@@ -173,7 +173,7 @@ fn sensitive_in_clear(policy: &Policy, findings: &mut Findings) {
         Limit::AtLeast { .. }
         | Limit::ThirdParties { .. }
         | Limit::Minors { .. }
-        | Limit::Withheld { .. } => false,
+        | Limit::Disputed { .. } => false,
     });
     if asked_for_all {
         return;
@@ -343,7 +343,7 @@ fn derogations(policy: &Policy, findings: &mut Findings) {
                 to.is_empty() || to.iter().any(|to| transfers.is_within(country, to))
             };
             let otherwise = transfers.table.iter().any(|other| {
-                other.consent.is_none() && other.refuses.is_none() && leads_there(other)
+                other.consent.is_none() && !other.aggregates_only && leads_there(other)
             });
             if recipient.role.is_person() || otherwise || !leads_there(mechanism) {
                 continue;
@@ -352,7 +352,9 @@ fn derogations(policy: &Policy, findings: &mut Findings) {
                 policy.grants.iter().any(|grant| grant.to.contains(id) && mentions(grant, category))
             };
             let bulk = policy.routes.iter().find(|route| {
-                route.each.is_some() && route.fields.iter().any(|field| granted(&field.category))
+                route.each.is_some()
+                    && route.aggregate.is_none()
+                    && route.fields.iter().any(|field| granted(&field.category))
             });
             if let Some(route) = bulk {
                 let message = format!(

@@ -3,6 +3,7 @@
 //! One file a section of the rules. What is read and checked but not enforced by this version
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
 
+mod aggregate;
 mod care;
 mod categories;
 mod company;
@@ -35,11 +36,11 @@ use std::sync::Arc;
 use self::names::Names;
 use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{About, Limit, Policy, Promises, Unenforced};
+use super::model::{About, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
-use crate::terms::Digest;
+use crate::terms::{CategoryPattern, Digest};
 
 impl Policy {
     /// Reads rules. `file` is the name used in findings.
@@ -68,8 +69,9 @@ impl Policy {
                 findings: &mut findings,
                 names,
                 unenforced: Vec::new(),
-                withheld: Vec::new(),
                 company: Vec::new(),
+                never_counted: None,
+                silent_aggregates: Vec::new(),
                 promises: Promises::default(),
             };
             compiler.policy(&root, sources.digest())
@@ -107,10 +109,12 @@ struct Compiler<'f> {
     findings: &'f mut Findings,
     names: Names,
     unenforced: Vec<Unenforced>,
-    /// Limits that follow from other sections than `limits`.
-    withheld: Vec<Limit>,
     /// What may not leave together or alone.
     company: Vec<Company>,
+    /// Categories that no aggregate may hold, where the rules have such a limit.
+    never_counted: Option<Vec<CategoryPattern>>,
+    /// Aggregates that do not say themselves what they must not hold.
+    silent_aggregates: Vec<Place>,
     /// Promises that rules name.
     promises: Promises,
 }
@@ -136,8 +140,8 @@ impl Compiler<'_> {
         self.pictures_in_json(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
-        let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
-        limits.append(&mut self.withheld);
+        let limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
+        self.not_in_aggregates(&routes, &categories);
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
         let transfers = fields.take("transfers").and_then(|node| self.transfers(node, &purposes));
@@ -153,9 +157,8 @@ impl Compiler<'_> {
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
-        if let Some(node) = fields.take("roles_as_processor") {
-            self.roles_as_processor(node);
-        }
+        let controllers = fields.take("roles_as_processor");
+        let controllers = controllers.map(|node| self.roles_as_processor(node)).unwrap_or_default();
         let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
@@ -191,7 +194,7 @@ impl Compiler<'_> {
             tls: tls.rules,
             hsts: tls.hsts,
             ledger,
-            about: About { periods, ..head.about },
+            about: About { controllers, periods, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
@@ -207,6 +210,7 @@ impl Compiler<'_> {
         };
         lint::lint(&policy, &declared, self.findings);
         serve::needs(&policy, self.findings);
+        aggregate::lint(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }

@@ -26,9 +26,6 @@ impl Compiler<'_> {
         let purposes = fields.require(self.findings, "for").map(|node| self.purpose_list(node));
         let purposes = purposes.unwrap_or_default();
         let mut place = fields.place().clone();
-        let names: Vec<&str> = to.iter().map(crate::terms::RecipientId::as_str).collect();
-        let to_whom = names.join(", ");
-        let mut refuses = None;
         let show = self.show(&mut fields, &mut place);
         let needs = fields.take("needs").map(|node| self.needs(node)).unwrap_or_default();
         let only_own = fields.take("only_subject").is_some_and(|node| {
@@ -37,14 +34,8 @@ impl Compiler<'_> {
         });
         let single_subject =
             fields.take("single_subject").is_some_and(|node| node.flag(self.findings));
-        let aggregate_only = fields.take("aggregate_only").is_some_and(|node| {
-            let only = node.flag(self.findings);
-            if only {
-                let effect = format!("the grant to {to_whom} releases nothing");
-                refuses.get_or_insert(self.refuse(&node.place, "aggregate_only", effect));
-            }
-            only
-        });
+        let aggregate_only =
+            fields.take("aggregate_only").is_some_and(|node| node.flag(self.findings));
         let phase = fields.take("while").and_then(|node| {
             let mut fields = node.fields(self.findings, "`while`");
             let phase = fields
@@ -68,7 +59,6 @@ impl Compiler<'_> {
             phase: phase.map(str::to_owned),
             resolves_tokens_of: resolves.unwrap_or_default(),
             scope: scope.unwrap_or_default(),
-            refuses,
             place,
         })
     }

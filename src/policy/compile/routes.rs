@@ -11,7 +11,7 @@ use crate::policy::model::{
 use crate::policy::path::Step;
 use crate::policy::syntax::{Fields, Key, Node, closest};
 use crate::policy::{Place, Selector};
-use crate::terms::{CategoryId, CategoryPattern, RouteId, SubjectRole};
+use crate::terms::{RouteId, SubjectRole};
 
 const METHODS: [(&str, ()); 6] =
     [("GET", ()), ("POST", ()), ("PUT", ()), ("PATCH", ()), ("DELETE", ()), ("QUERY", ())];
@@ -53,6 +53,7 @@ impl Compiler<'_> {
             serve: None,
             subjects,
             each,
+            aggregate: None,
             since: Vec::new(),
             regions: Vec::new(),
             media: Vec::new(),
@@ -69,7 +70,7 @@ impl Compiler<'_> {
             refuses: None,
             place,
         };
-        self.what_refuses(&mut fields, &mut route);
+        self.aggregate(&mut fields, &mut route);
         self.picture(&mut fields, &mut route);
         self.serve_of(&mut fields, &mut route);
         route.regions = self.regions(&mut fields, &route);
@@ -120,6 +121,7 @@ impl Compiler<'_> {
             node.text(self.findings, "a note");
         }
         self.served(&route);
+        self.counted(&fields, &route);
         self.keeps(fields.take("keeps"));
         self.whether_complete(&fields, &route);
         fields.finish(self.findings);
@@ -148,7 +150,7 @@ impl Compiler<'_> {
         Some((RouteId::from(text), method.to_owned(), template, node.place.clone()))
     }
 
-    fn each(&mut self, node: &Node) -> Option<Selector> {
+    pub(super) fn each(&mut self, node: &Node) -> Option<Selector> {
         let text = node.text(self.findings, "the selector of a list's elements")?;
         let selector = self.selector(text, &node.place, node.is_quoted(), None)?;
         let elements = selector
@@ -204,68 +206,8 @@ impl Compiler<'_> {
         Some(if in_element { Locator::Element(selector) } else { Locator::Document(selector) })
     }
 
-    /// Keys of a route that this version answers with a refusal of the whole route.
-    fn what_refuses(&mut self, fields: &mut Fields<'_>, route: &mut Route) {
-        let effect = format!("{} is refused", route.id);
-        let mut refused = |compiler: &mut Self, place: &Place, what: &str| {
-            let unenforced = compiler.refuse(place, what, effect.clone());
-            route.refuses.get_or_insert(unenforced);
-        };
-        if let Some(node) = fields.take("aggregate") {
-            let forbidden = self.aggregate(node);
-            self.forbidden_members(fields, &forbidden);
-            refused(self, &node.place, "aggregate routes");
-        }
-    }
-
-    /// Read and checked so that a route that is refused today cannot be wrong tomorrow.
-    fn aggregate(&mut self, node: &Node) -> Vec<CategoryPattern> {
-        let mut fields = node.fields(self.findings, "`aggregate`");
-        if let Some(node) = fields.require(self.findings, "k") {
-            let k: Option<u32> = node.number(self.findings, "the least size of a group");
-            if k.is_some_and(|k| k < 10) {
-                let message = "a group of fewer than 10 people can be recognised";
-                self.findings.error("T220", &node.place, message);
-            }
-        }
-        if let Some(node) = fields.take("l") {
-            for (key, node) in node.entries(self.findings, "categories with a number each") {
-                self.category_at(&key.text, &key.place);
-                node.number::<u32>(self.findings, "a number of different values");
-            }
-        }
-        if let Some(node) = fields.take("round") {
-            node.number::<u32>(self.findings, "a step");
-        }
-        let rows = fields.require(self.findings, "rows").and_then(|node| self.each(node));
-        if let Some(node) = fields.require(self.findings, "count")
-            && let Some(text) = node.text(self.findings, "the selector of a count")
-        {
-            self.selector(text, &node.place, node.is_quoted(), rows.as_ref());
-        }
-        if let Some(node) = fields.take("rare") {
-            node.word(self.findings, "a treatment of rare values", &[("other", ())]);
-        }
-        let forbidden = fields.take("forbid").map(|node| self.category_patterns(node));
-        fields.finish(self.findings);
-        forbidden.unwrap_or_default()
-    }
-
-    /// An aggregate that tells who is in it is none.
-    fn forbidden_members(&mut self, fields: &mut Fields<'_>, forbidden: &[CategoryPattern]) {
-        let Some(node) = fields.take("fields").filter(|node| node.is_map()) else { return };
-        for (key, node) in node.entries(self.findings, "selectors with categories") {
-            let category = node.scalar().or_else(|| node.member("is").and_then(Node::scalar));
-            let Some(category) = category.map(CategoryId::from) else { continue };
-            if forbidden.iter().any(|pattern| pattern.covers(&category)) {
-                let message = format!("an aggregate may not hold {category}");
-                self.findings.error("T220", &key.place, message);
-            }
-        }
-    }
-
     fn fields_of(&mut self, node: &Node, route: &mut Route) {
-        let rows = rows_of(route);
+        let rows = route.each.clone();
         for (key, node) in node.entries(self.findings, "selectors with categories") {
             if key.text.starts_with("keys(") {
                 let what = format!("selector {}", key.text);
@@ -357,7 +299,7 @@ impl Compiler<'_> {
     }
 
     fn open_of(&mut self, node: &Node, route: &mut Route) {
-        let rows = rows_of(route);
+        let rows = route.each.clone();
         for item in node.list(self.findings, "a list of selectors") {
             let (node, subtree, not_personal) = if item.is_map() {
                 let mut fields = item.fields(self.findings, "an open member");
@@ -486,7 +428,8 @@ impl Compiler<'_> {
             let message = format!("`{}` names no `upstream`", route.id);
             self.findings.error("T101", &route.place, message);
         }
-        if route.subjects.is_empty() && !route.fields.is_empty() && !fields.has("subjects") {
+        let named = !route.subjects.is_empty() || fields.has("subjects");
+        if !named && route.aggregate.is_none() && !route.fields.is_empty() {
             let message = format!("`{}` has personal fields and names no `subjects`", route.id);
             self.findings.error("T106", &route.place, message);
         }
@@ -551,13 +494,4 @@ fn same_shape(a: &[Segment], b: &[Segment]) -> bool {
             (Segment::Literal(_), Segment::Parameter(_))
             | (Segment::Parameter(_), Segment::Literal(_)) => false,
         })
-}
-
-/// Elements of an aggregate are rows; of any other route, what `each` selects.
-pub(super) fn rows_of(route: &Route) -> Option<Selector> {
-    let aggregate = route.refuses.as_ref().is_some_and(|why| why.what == "aggregate routes");
-    route
-        .each
-        .clone()
-        .or_else(|| aggregate.then(|| Selector { segments: Vec::new(), text: "@".to_owned() }))
 }

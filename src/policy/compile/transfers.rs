@@ -20,7 +20,7 @@ const KINDS: [(&str, Kind); 11] = [
     ("code", Kind::Enforced),
     ("certification", Kind::Enforced),
     ("derogation-consent", Kind::Consented),
-    ("aggregate-only", Kind::Refused),
+    ("aggregate-only", Kind::Aggregated),
     ("privacy-shield", Kind::Invalid),
 ];
 
@@ -29,8 +29,8 @@ enum Kind {
     Enforced,
     /// Carries the data of those who agreed to it.
     Consented,
-    /// This version lets nothing pass by it.
-    Refused,
+    /// Carries counts of groups, and nothing about one person.
+    Aggregated,
     /// The law lets nothing pass by it.
     Invalid,
 }
@@ -146,18 +146,10 @@ impl Compiler<'_> {
         let measure = measure.unwrap_or_default();
         let consent = self.transfer_consent(kind, fields.take("consent"), &place, purposes);
         self.keeps(fields.take("keeps"));
-        let mut refuses = None;
-        match kind {
-            Some(Kind::Invalid) => {
-                let help = "invalidated on 2020-07-16 (CJEU C-311/18); check for `dpf`, else `scc`";
-                let message = format!("`{by}` is no mechanism any more");
-                self.findings.error_with("T310", &place, message, Some(help.to_owned()));
-            }
-            Some(Kind::Refused) => {
-                let what = format!("transfers by {by}");
-                refuses = Some(self.refuse(&place, what, "nothing passes by it"));
-            }
-            Some(Kind::Enforced | Kind::Consented) | None => {}
+        if kind == Some(Kind::Invalid) {
+            let help = "invalidated on 2020-07-16 (CJEU C-311/18); check for `dpf`, else `scc`";
+            let message = format!("`{by}` is no mechanism any more");
+            self.findings.error_with("T310", &place, message, Some(help.to_owned()));
         }
         fields.finish(self.findings);
         let until = match until {
@@ -178,7 +170,7 @@ impl Compiler<'_> {
             until,
             measure,
             consent,
-            refuses,
+            aggregates_only: kind == Some(Kind::Aggregated),
             place,
         })
     }

@@ -159,7 +159,8 @@ pub(crate) fn compare(case: &Case) -> Result<Found, String> {
                 MalformedKind::Syntax
                 | MalformedKind::Encoding
                 | MalformedKind::Incomplete
-                | MalformedKind::Picture => false,
+                | MalformedKind::Picture
+                | MalformedKind::Aggregate(_) => false,
             };
             if refused { Ok(Found::Refused) } else { differs("refused", &kind, &expected) }
         }

@@ -54,7 +54,7 @@ fn letsmasak_releases_what_its_text_promises() {
         ("survey-tool", "survey.select", USERS, "@.email", "remove"),
         ("mailer", "service.notices", USERS, "@.email", "keep"),
         ("mailer", "service.notices", USERS, "@.gender", "remove"),
-        // L-09: advertisers get aggregates only, and aggregates are not enforced yet.
+        // L-09: advertisers get aggregates only.
         ("advertiser", "insight.partners", USER, "$.gender", "remove"),
         // L-11, L-12, L-17: own data in clear, but a card number never beyond its last four.
         ("self", "rights.self", USER, "$.mailing_address", "keep"),

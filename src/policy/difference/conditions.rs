@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{Change, Way};
 use crate::policy::Policy;
-use crate::policy::model::{Cookie, Need, Purpose, Recipient, RegisterRules};
-use crate::terms::{Objectable, Role};
+use crate::policy::model::{Aggregate, Cookie, Need, Purpose, Recipient, RegisterRules};
+use crate::terms::{CategoryId, IdShape, Objectable, Role};
 
 /// Changes of conditions, purpose by purpose and recipient by recipient.
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
@@ -28,6 +28,14 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     other(&mut changes, "limits on people", &people(old), &people(new));
     other(&mut changes, "what leaves together or alone", &company(old), &company(new));
     other(&mut changes, "retention", &retention(old), &retention(new));
+    for route in &new.routes {
+        let was = old.routes.iter().find(|one| one.id == route.id);
+        if let Some((old, new)) =
+            was.and_then(|was| was.aggregate.as_ref()).zip(route.aggregate.as_ref())
+        {
+            aggregate(&format!("aggregate {}", route.id), old, new, &mut changes);
+        }
+    }
     set(&mut changes, "tokens that are opened", &tokens(old), &tokens(new));
     set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
     let agreed = "cookies that pass by consent";
@@ -40,6 +48,20 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     let (new_v4, new_v6) = new.access_log.ip_prefix;
     bits(&mut changes, "IPv4 bits in the access log", v4, new_v4);
     bits(&mut changes, "IPv6 bits in the access log", v6, new_v6);
+    let life = |policy: &Policy| {
+        let log = &policy.access_log;
+        format!("coarser {:?}, deleted after {:?}", log.cold, log.delete_after)
+    };
+    other(&mut changes, "life of the access log", &life(old), &life(new));
+    guard(&mut changes, "tls", "only 1.3", old.tls.only_1_3, new.tls.only_1_3);
+    let upstream = |policy: &Policy| policy.tls.upstream_required;
+    guard(&mut changes, "tls", "required towards backends", upstream(old), upstream(new));
+    let index = |policy: &Policy| policy.ledger.subject_index;
+    guard(&mut changes, "ledger", "people find themselves in it", index(old), index(new));
+    let signed = |policy: &Policy| {
+        policy.checkpoint_every.map_or("not signed".to_owned(), |span| format!("{span:#}"))
+    };
+    other_of(&mut changes, "ledger", "checkpoints", &signed(old), &signed(new));
     other(
         &mut changes,
         "conceal_as",
@@ -153,6 +175,52 @@ fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>
         rules.max_staleness.map_or("any age".to_owned(), |span| format!("{span:#}"))
     };
     other_of(changes, "registers", "max_staleness", &age(old), &age(new));
+    if old.ids != new.ids {
+        let way = match (old.ids, new.ids) {
+            (_, IdShape::Exact) => Way::Widened,
+            (IdShape::Exact, _) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        push(changes, way, "registers", "ids", old.ids.in_words(), new.ids.in_words());
+    }
+}
+
+/// Floors of an aggregate; a higher one shows less.
+fn aggregate(about: &str, old: &Aggregate, new: &Aggregate, changes: &mut Vec<Change>) {
+    let mut floor = |what: &str, old: u64, new: u64| {
+        if old != new {
+            let way = if new < old { Way::Widened } else { Way::Narrowed };
+            push(changes, way, about, what, &old.to_string(), &new.to_string());
+        }
+    };
+    floor("fewest people of a group", old.k, new.k);
+    let of = |aggregate: &Aggregate, category: &CategoryId| {
+        let bound = aggregate.diversity.iter().find(|(bound, _)| bound == category);
+        bound.map_or(1, |(_, least)| *least as u64)
+    };
+    let bound = old.diversity.iter().chain(&new.diversity).map(|(category, _)| category);
+    for category in bound.collect::<BTreeSet<_>>() {
+        floor(&format!("fewest values of {category}"), of(old, category), of(new, category));
+    }
+    // A step is coarser than another only if it is a multiple of it.
+    if old.round != new.round {
+        let way = if new.round.is_multiple_of(old.round) {
+            Way::Narrowed
+        } else if old.round.is_multiple_of(new.round) {
+            Way::Widened
+        } else {
+            Way::Changed
+        };
+        push(changes, way, about, "step", &old.round.to_string(), &new.round.to_string());
+    }
+    let rest = |aggregate: &Aggregate| {
+        let Aggregate { list, count, merges_rare, several, all, totals, .. } = aggregate;
+        format!(
+            "rows {list:?}, count {count}, rare values joined {merges_rare}, several {several:?}, all \
+             {all:?}, totals {totals:?}"
+        )
+    };
+    other_of(changes, about, "table", &rest(old), &rest(new));
 }
 
 fn transfers(policy: &Policy) -> String {
@@ -200,11 +268,9 @@ fn people(policy: &Policy) -> String {
         .iter()
         .filter_map(|limit| match limit {
             Limit::Minors { purposes, .. } => Some(format!("no minors for {purposes:?}")),
+            Limit::Disputed { roles, .. } => Some(format!("nothing disputed to {roles:?}")),
             // In the cells already.
-            Limit::AtLeast { .. }
-            | Limit::ThirdParties { .. }
-            | Limit::Sensitive { .. }
-            | Limit::Withheld { .. } => None,
+            Limit::AtLeast { .. } | Limit::ThirdParties { .. } | Limit::Sensitive { .. } => None,
         })
         .collect();
     rows.sort();

@@ -12,7 +12,7 @@ pub(crate) fn without_doubles(bytes: &[u8]) -> Option<Value> {
 }
 
 /// A JSON value without repeated members. Nothing of its text is in the error.
-pub(super) struct Strict(pub(super) Value);
+pub(crate) struct Strict(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,0 +1,158 @@
+//! What an aggregate answer of one route looks like for one recipient: its dimensions with what
+//! happens to their values, its numbers, its floors.
+
+use super::super::Treatments;
+use super::table::Floors;
+use crate::action::{Action, Treatment};
+use crate::policy::aggregate::Aggregate;
+use crate::policy::model::Route;
+use crate::policy::path::{Selector, Step};
+
+/// The members of an answer, and what they are.
+#[derive(Debug)]
+pub struct Shape {
+    pub(super) floors: Floors,
+    pub(super) round: u64,
+    /// How many cells the plan has.
+    pub(super) cells: usize,
+    /// Names that lead to the list of rows.
+    pub(super) list: Vec<String>,
+    /// The member that counts people.
+    pub(super) count: String,
+    /// The same, where it leaves.
+    pub(super) shown_count: Option<String>,
+    /// Parts of a row's key.
+    pub(super) dimensions: Vec<Dimension>,
+    /// Numbers of a row that leave, the count among them.
+    pub(super) measures: Vec<Measure>,
+    /// The word for "all values".
+    pub(super) all: Option<String>,
+    /// Members of the document that count the people of all rows.
+    pub(super) totals: Vec<Vec<String>>,
+    /// Other members of the document.
+    pub(super) open: Vec<Vec<String>>,
+}
+
+/// A member that is part of a row's key.
+#[derive(Debug)]
+pub(super) struct Dimension {
+    pub(super) name: String,
+    /// Its cell in the plan.
+    pub(super) cell: usize,
+    pub(super) treatment: Treatment,
+    /// One person may have several of its values.
+    pub(super) several: bool,
+}
+
+/// A number of a row.
+#[derive(Debug)]
+pub(super) struct Measure {
+    pub(super) name: String,
+    pub(super) cell: usize,
+    pub(super) is_count: bool,
+}
+
+impl Dimension {
+    /// Whether it stands in what leaves. A pseudonym tells people apart, and there is no other use for
+    /// one among groups.
+    pub(super) const fn leaves(&self) -> bool {
+        match self.treatment.action {
+            Action::Keep
+            | Action::Mask(_)
+            | Action::Initials
+            | Action::FirstWord
+            | Action::Generalise(_)
+            | Action::IpPrefix { .. }
+            | Action::AgentFamily
+            | Action::PathTemplate
+            | Action::Origin => true,
+            Action::Fpe
+            | Action::Token
+            | Action::Pseudonym(_)
+            | Action::Scrub
+            | Action::OwnLines
+            | Action::Blank
+            | Action::Remove
+            | Action::Drop
+            | Action::Refuse => false,
+        }
+    }
+}
+
+impl Shape {
+    /// The shape of `route` under these treatments, one for each cell of its plan.
+    #[must_use]
+    pub fn of(route: &Route, rules: &Aggregate, treatments: &Treatments) -> Self {
+        let name_in_row = |selector: &Selector| {
+            selector.continues(&rules.rows).then(|| last_name(selector)).flatten()
+        };
+        let fields = route.fields.iter().zip(treatments.iter()).enumerate();
+        let dimensions: Vec<Dimension> = fields
+            .filter_map(|(cell, (field, treatment))| {
+                let name = name_in_row(&field.selector)?;
+                let several = rules.several.contains(&field.category);
+                Some(Dimension { name, cell, treatment: treatment.clone(), several })
+            })
+            .collect();
+        let open = || route.open.iter().enumerate();
+        let measures: Vec<Measure> = open()
+            .filter_map(|(at, open)| {
+                let name = name_in_row(&open.selector)?;
+                let is_count = name == rules.count;
+                Some(Measure { name, cell: route.fields.len() + at, is_count })
+            })
+            .collect();
+        let leaving: Vec<&Dimension> =
+            dimensions.iter().filter(|dimension| dimension.leaves()).collect();
+        let position = |category| {
+            leaving.iter().position(|dimension| route.fields[dimension.cell].category == category)
+        };
+        let bound = rules.diversity.iter();
+        let diversity =
+            bound.filter_map(|(category, least)| Some((position(category.clone())?, *least)));
+        let floors = Floors {
+            k: rules.k,
+            diversity: diversity.collect(),
+            merges_rare: rules.merges_rare,
+            several: leaving.iter().map(|dimension| dimension.several).collect(),
+        };
+        let beside = open().filter(|(_, open)| !open.selector.continues(&rules.rows));
+        Self {
+            floors,
+            round: rules.round.max(1),
+            cells: treatments.len(),
+            list: rules.list.clone(),
+            count: rules.count.clone(),
+            shown_count: measures.iter().any(|one| one.is_count).then(|| rules.count.clone()),
+            dimensions,
+            measures,
+            all: rules.all.clone(),
+            totals: rules.totals.clone(),
+            open: beside.filter_map(|(_, open)| names(&open.selector)).collect(),
+        }
+    }
+
+    /// Whether a member of the document lies on the way to one that is known.
+    pub(super) fn is_on_the_way(&self, path: &[&str]) -> bool {
+        let leads = |known: &Vec<String>| {
+            known.len() > path.len() && known.iter().zip(path).all(|(known, name)| known == name)
+        };
+        leads(&self.list) || self.totals.iter().any(leads) || self.open.iter().any(leads)
+    }
+}
+
+/// The names that a selector consists of; `None` for one that selects in any other way.
+pub(crate) fn names(selector: &Selector) -> Option<Vec<String>> {
+    let name = |segment: &crate::policy::path::PathSegment| match segment.steps.as_slice() {
+        [Step::Name(name)] if !segment.descendant => Some(name.clone()),
+        _ => None,
+    };
+    selector.segments.iter().map(name).collect()
+}
+
+fn last_name(selector: &Selector) -> Option<String> {
+    match selector.segments.last()?.steps.as_slice() {
+        [Step::Name(name)] => Some(name.clone()),
+        _ => None,
+    }
+}
