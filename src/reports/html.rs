@@ -141,7 +141,7 @@ mod tests {
         document.basis.chain =
             Chain::Broken(VerifyError::Gap { sequence: 3, segment: 1, found: 5 });
         let page = html(&document);
-        let said = page.find("The ledger is broken: broken: record 3").expect("it is said");
+        let said = page.find("The ledger is broken: record 3").expect("it is said");
         assert!(said < page.find("<table").expect("there is one"));
     }
 }
