@@ -1,7 +1,7 @@
 //! An aggregate answer: rows of groups with counts, read whole, checked, and written anew.
 //!
 //! Nothing of the backend's text is copied: what leaves are the checked keys and rounded numbers of
-//! the groups that [`table`] lets leave, sorted. What is not expected (a member that nobody
+//! the groups that `table` lets leave, sorted. What is not expected (a member that nobody
 //! catalogued, a number that is no count, a text that looks like an address) refuses the whole answer,
 //! since a backend that sends it does not count as the rules say it does.
 //!
