@@ -6,28 +6,38 @@
 //! not, since what a person said must not wait for a disk. Calls of nobody are counted and logged
 //! only, or anybody could fill the ledger.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, HeaderMap, ORIGIN};
+use http::HeaderValue;
+use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, HeaderMap, ORIGIN};
 use http::uri::Authority;
 
 use super::AdminState;
 use super::problem::Problem;
+use super::repeat::{Kept, Turn, key_of};
 use super::roles::{Rule, Touches, rules_of};
 use crate::identity::SubjectAlternativeNames;
 use crate::ledger::Note;
 use crate::observe::Event;
-use crate::terms::{AdminRole, DataSubject};
+use crate::terms::{AdminRole, DataSubject, Digest};
+
+/// Longest answer that is kept under a key: an import names at most a hundred wrong lines.
+const ANSWER_BYTES: usize = 64 << 10;
 
 /// Who makes a call, and by which role it is theirs to make.
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) name: String,
     pub(super) role: AdminRole,
+    /// All that it has, for calls that carry several kinds of records.
+    pub(super) roles: BTreeSet<AdminRole>,
 }
 
 /// Goes with an answer that is about people: whom, for the tags in the ledger.
@@ -48,9 +58,10 @@ pub(super) async fn admin(
     let role = admitted.as_ref().ok().map(|(caller, _)| caller.role);
     let touches = admitted.as_ref().map_or(Touches::Nobody, |(_, rule)| rule.touches);
     let mut response = match admitted {
-        Ok((caller, _)) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+        Ok((caller, row)) => {
+            request.extensions_mut().insert(caller.clone());
+            let made = make(&state, &caller, row, request, next).await;
+            made.unwrap_or_else(IntoResponse::into_response)
         }
         Err(problem) => problem.into_response(),
     };
@@ -80,29 +91,77 @@ pub(super) async fn admin(
     response
 }
 
+/// Makes the call; once only, where it changes something and has a key.
+async fn make(
+    state: &AdminState,
+    caller: &Caller,
+    rule: &Rule,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = match rule.touches {
+        Touches::Registers => key_of(request.headers())?,
+        Touches::Nobody | Touches::People => None,
+    };
+    let Some(key) = key else { return Ok(next.run(request).await) };
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, rule.body_bytes()).await.map_err(|_| Problem::TooLarge)?;
+    let media_type = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let head = [parts.method.as_str().as_bytes(), target.as_bytes(), media_type, &body];
+    let asked = Digest::of(&head.join(&b'\n'));
+    let answered = Arc::clone(&state.access.load().answered);
+    let turn = answered.turn(&caller.name, key, asked, Instant::now())?;
+    let making = match turn {
+        Turn::Again(kept) => {
+            let mut response = (kept.status, Body::from(kept.body)).into_response();
+            let headers = response.headers_mut();
+            headers.extend(kept.media_type.map(|media_type| (CONTENT_TYPE, media_type)));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+            return Ok(response);
+        }
+        Turn::First(making) => making,
+    };
+    let (answer, body) = next.run(Request::from_parts(parts, Body::from(body))).await.into_parts();
+    let body = to_bytes(body, ANSWER_BYTES).await.map_err(|_| Problem::Unavailable)?;
+    // What failed on our side is to be tried again.
+    if !answer.status.is_server_error() {
+        let media_type = answer.headers.get(CONTENT_TYPE).cloned();
+        making.keep(Kept { status: answer.status, media_type, body: body.clone() });
+    }
+    Ok(Response::from_parts(answer, Body::from(body)))
+}
+
 /// The caller's name as far as it is known, and whether the call may be made.
 fn admit(
     state: &AdminState,
     request: &Request,
     route: &str,
 ) -> (Option<String>, Result<(Caller, &'static Rule), Problem>) {
-    if let Some(why) = foreign(request, &state.access.hosts) {
+    let access = state.access.load();
+    if let Some(why) = foreign(request, &access.hosts) {
         return (None, Err(Problem::Forbidden(why)));
     }
     let certificate = request.extensions().get::<SubjectAlternativeNames>();
     // Around the routes and the fallback alike: without credentials nobody learns what there is.
-    let Some((name, roles)) = state.access.caller(request.headers(), certificate) else {
+    let Some((name, roles)) = access.caller(request.headers(), certificate) else {
         return (None, Err(Problem::Unauthorized));
     };
     let known = Some(name.to_owned());
-    if let Err(wait) = state.access.take_turn(name, Instant::now()) {
+    if let Err(wait) = access.take_turn(name, Instant::now()) {
         return (known, Err(Problem::TooMany(wait)));
     }
     let mut methods = Vec::new();
     for rule in rules_of(route) {
         if rule.method == request.method().as_str() {
             let role = rule.permits(roles).ok_or(Problem::WrongRole);
-            return (known, role.map(|role| (Caller { name: name.to_owned(), role }, rule)));
+            return (
+                known,
+                role.map(|role| {
+                    (Caller { name: name.to_owned(), role, roles: roles.clone() }, rule)
+                }),
+            );
         }
         methods.push(rule.method);
     }

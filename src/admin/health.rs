@@ -1,4 +1,4 @@
-//! `/metrics`, `/livez`, `/readyz`.
+//! `/metrics`, `/livez`, `/readyz`, `/status`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -19,6 +20,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/metrics", get(metrics))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
+        .route("/status", get(status))
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed("GET, HEAD".into()) })
         .layer(middleware::from_fn(guard::no_browser))
@@ -56,6 +58,16 @@ async fn ready(State(state): State<AdminState>) -> Response {
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], Json(document)).into_response()
+}
+
+/// What is in force, since when, and what was refused when files were read anew.
+async fn status(State(state): State<AdminState>) -> Response {
+    let policy = state.policy.load();
+    let mut document = state.standing.document(Timestamp::now());
+    document["version"] = json!(env!("CARGO_PKG_VERSION"));
+    document["policy"] =
+        json!({"id": &*policy.id, "revision": policy.revision, "digest": policy.digest});
+    ([(CACHE_CONTROL, "no-store")], Json(document)).into_response()
 }
 
 /// Whether the registers answer; if so, their age starts anew.

@@ -8,12 +8,15 @@
 
 mod access;
 mod api;
+mod cursor;
 mod drain;
 mod guard;
 mod health;
 mod openapi;
 mod problem;
+mod repeat;
 mod roles;
+mod standing;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,6 +32,7 @@ use crate::registers::RegisterStore;
 pub use access::Access;
 pub use api::Reporting;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
+pub use standing::Standing;
 
 /// What both services work with.
 #[derive(Clone)]
@@ -44,9 +48,11 @@ pub struct AdminState {
     /// The metrics of this process.
     pub metrics: Arc<Metrics>,
     /// Who may call, by which names of this host.
-    pub access: Arc<Access>,
+    pub access: Arc<ArcSwap<Access>>,
     /// What reports are made from.
     pub reports: Arc<Reporting>,
+    /// When the files were last good, and what was refused since.
+    pub standing: Arc<Standing>,
     /// Set when the gateway stops taking requests.
     pub stopping: Arc<AtomicBool>,
 }
@@ -56,7 +62,7 @@ pub fn admin_router(state: AdminState) -> Router {
     api::router(state)
 }
 
-/// `/metrics`, `/livez` and `/readyz`, without tokens: nothing there is about anybody.
+/// `/metrics`, `/livez`, `/readyz` and `/status`, without tokens: nothing there is about anybody.
 pub fn metrics_router(state: AdminState) -> Router {
     health::router(state)
 }

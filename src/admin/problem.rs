@@ -7,7 +7,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::registers::{RecordError, RegistersUnavailable, Unknown};
+use crate::registers::{BulkError, RecordError, RegistersUnavailable, Unknown, WrongLine};
 
 /// Why a request to the admin API was not done. The caller is one of the controller's own programs
 /// and is told what is wrong, by field and never by value.
@@ -29,6 +29,12 @@ pub(super) enum Problem {
     NotJson,
     /// The body says what cannot be.
     Invalid(String),
+    /// The idempotency key was used for another request.
+    KeyReused,
+    /// The call of this idempotency key is still being made.
+    KeyInUse,
+    /// Lines of an import are wrong: the first of them, and how many there are in all.
+    Wrong(Vec<WrongLine>, usize),
     /// The caller's share of the minute is used up; how long to wait.
     TooMany(Duration),
     /// The registers cannot be written or read.
@@ -42,6 +48,15 @@ impl From<RecordError> for Problem {
         match error {
             RecordError::Invalid(_) => Self::Invalid(error.to_string()),
             RecordError::Unavailable(_) => Self::Unavailable,
+        }
+    }
+}
+
+impl From<BulkError> for Problem {
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::Wrong { lines, count } => Self::Wrong(lines, count),
+            BulkError::Unavailable(_) => Self::Unavailable,
         }
     }
 }
@@ -82,6 +97,19 @@ impl Problem {
             Self::Invalid(detail) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-record", detail.as_str())
             }
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "Idempotency-Key: it was used for another request",
+            ),
+            Self::KeyInUse => {
+                (StatusCode::CONFLICT, "key-in-use", "the call of this key is still being made")
+            }
+            Self::Wrong(..) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-lines",
+                "lines are wrong; nothing was taken",
+            ),
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many", "this caller's share is used up")
             }
@@ -115,12 +143,17 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code, detail) = self.parts();
-        let document = json!({
+        let mut document = json!({
             "type": format!("/.well-known/tamis/problems/{code}"),
             "title": code.replace('-', " "),
             "status": status.as_u16(),
             "detail": detail,
         });
+        if let Self::Wrong(lines, count) = &self {
+            let named = lines.iter().map(|wrong| json!({"line": wrong.line, "why": wrong.why}));
+            document["errors"] = named.collect();
+            document["count"] = (*count).into();
+        }
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -35,7 +35,18 @@ impl Rule {
     pub(super) fn permits(&self, roles: &BTreeSet<AdminRole>) -> Option<AdminRole> {
         self.roles.iter().copied().find(|role| roles.contains(role))
     }
+
+    /// Longest body of the call.
+    pub(super) fn body_bytes(&self) -> usize {
+        if self.path == "/v1/import" { IMPORT_BYTES } else { BODY_BYTES }
+    }
 }
+
+/// Longest body: several times the longest record that somebody would write.
+pub(super) const BODY_BYTES: usize = 64 << 10;
+
+/// Longest import: some 50,000 records, which are one transaction.
+pub(super) const IMPORT_BYTES: usize = 16 << 20;
 
 /// Enter what people say.
 const DESK: &[AdminRole] = &[ConsentDesk, Dpo];
@@ -72,6 +83,9 @@ pub(super) const TABLE: &[Rule] = &[
     rule("PUT", "/v1/restrictions", Touches::Registers, DESK),
     // The person is told before a restriction ends (GDPR Art. 18(3)), which is the officer's duty.
     rule("POST", "/v1/restrictions/lift", Touches::Registers, OFFICER),
+    rule("PUT", "/v1/disputes", Touches::Registers, DESK),
+    // Disputed data leave again: somebody has looked, and the person is told, as above.
+    rule("POST", "/v1/disputes/resolve", Touches::Registers, OFFICER),
     rule("PUT", "/v1/erasures", Touches::Registers, DESK),
     rule("PUT", "/v1/subjects", Touches::Registers, DESK),
     rule("PUT", "/v1/one-time-grants", Touches::Registers, DESK),
@@ -87,10 +101,20 @@ pub(super) const TABLE: &[Rule] = &[
     rule("POST", "/v1/statements/query", Touches::People, LOOK_UP),
     rule("GET", "/v1/reports/{name}", Touches::Nobody, FIGURES),
     rule("POST", "/v1/reports/{name}/query", Touches::People, OFFICER),
+    // Each record of it must be one that the caller may enter alone.
+    rule("POST", "/v1/import", Touches::Registers, DESK),
     rule("GET", "/v1/callers", Touches::Nobody, OVERSIGHT),
     rule("GET", "/v1/policy", Touches::Nobody, EVERY),
     rule("GET", "/openapi.json", Touches::Nobody, EVERY),
 ];
+
+/// Whether a caller with these roles may enter records of this kind. A kind without a call of its own
+/// is nobody's to enter.
+pub(super) fn may_enter(kind: &str, roles: &BTreeSet<AdminRole>) -> bool {
+    let path = format!("/v1/{kind}s");
+    let enters = |rule: &&Rule| rule.path == path && matches!(rule.method, "PUT" | "POST");
+    TABLE.iter().find(enters).is_some_and(|rule| rule.permits(roles).is_some())
+}
 
 /// The rows of a path.
 pub(super) fn rules_of(path: &str) -> impl Iterator<Item = &'static Rule> {

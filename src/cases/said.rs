@@ -32,6 +32,9 @@ pub(super) struct Said {
     /// Categories whose processing is restricted.
     #[serde(default)]
     restricts: Vec<String>,
+    /// Categories that they say are wrong.
+    #[serde(default)]
+    disputes: Vec<String>,
     #[serde(default)]
     erased: bool,
     age: Option<SaidAge>,
@@ -297,7 +300,13 @@ fn statements(policy: &Policy, said: &Said, now: Timestamp) -> Result<Statements
     }
     if !said.restricts.is_empty() {
         let categories = categories(&said.restricts)?;
-        out.restrictions.push(Restriction { categories, since: yesterday, until: None });
+        let (since, until, disputed) = (yesterday, None, false);
+        out.restrictions.push(Restriction { categories, since, until, disputed });
+    }
+    if !said.disputes.is_empty() {
+        let categories = categories(&said.disputes)?;
+        let (since, until, disputed) = (yesterday, None, true);
+        out.restrictions.push(Restriction { categories, since, until, disputed });
     }
     out.erasure = said.erased.then(|| Erasure { effective_at: yesterday, except: Vec::new() });
     out.age = match said.age {

@@ -4,7 +4,6 @@
 //! enters the change in the ledger. Names are checked against the rules, since a misspelt purpose
 //! would withdraw nothing.
 
-use std::io::{self, BufRead as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,9 +13,9 @@ use jiff::Timestamp;
 use super::registers_file::{self, Failure, RegistersFile, enter, failed};
 use crate::policy::Policy;
 use crate::registers::{
-    ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, OneTimeGrantRecord,
-    Record, RegisterStore, Registers as _, RestrictionRecord, check_purpose, check_recipient,
-    check_record, statements_to_json,
+    BulkError, BulkForm, ConsentRecord, DisputeRecord, ErasureRecord, Evidence, Imported,
+    NoticeRecord, ObjectionRecord, OneTimeGrantRecord, Record, RegisterStore, Registers as _,
+    RestrictionRecord, check_purpose, check_recipient, one_a_line, statements_to_json,
 };
 use crate::terms::{
     CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, PurposeId, PurposePattern,
@@ -129,13 +128,29 @@ enum What {
         #[arg(long)]
         until: Option<Timestamp>,
     },
-    /// Lift every restriction, or with --objection the objections to exactly that pattern.
+    /// Lift every restriction, but for disputes; or with --objection the objections to exactly that pattern.
     Lift {
         #[command(flatten)]
         subject: Subject,
         /// The purpose or pattern of the objection.
         #[arg(long, value_name = "PURPOSE")]
         objection: Option<String>,
+    },
+    /// Note that a subject says that data are wrong. What follows, the rules say (`disputed_data`).
+    Dispute {
+        #[command(flatten)]
+        subject: Subject,
+        /// Which categories; may be given several times.
+        #[arg(long = "category", required = true)]
+        categories: Vec<String>,
+    },
+    /// Resolve what a subject disputes.
+    Resolve {
+        #[command(flatten)]
+        subject: Subject,
+        /// Exactly this category or pattern; without it all.
+        #[arg(long)]
+        category: Option<String>,
     },
     /// Erase: nothing is disclosed from now on.
     Erase {
@@ -145,10 +160,13 @@ enum What {
         #[arg(long = "except", value_name = "PURPOSE")]
         except: Vec<String>,
     },
-    /// Take records from a file with one JSON object a line: all of them or none.
+    /// Take records or receipts from a file, one JSON object a line: all of them or none.
     Import {
         /// The file.
         file: PathBuf,
+        /// `records`, `kantara` (consent receipts 1.1) or `iso-27560`.
+        #[arg(long, default_value = "records", value_parser = form)]
+        form: BulkForm,
     },
 }
 
@@ -248,6 +266,19 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             };
             Ok(format!("lifted: {}", lifted.map_err(failed)?))
         }
+        What::Dispute { subject, categories } => {
+            let dispute = DisputeRecord {
+                subject: subject.read()?,
+                categories: categories.iter().map(|name| CategoryPattern::new(name)).collect(),
+                since: now,
+            };
+            take(Record::Dispute(dispute), "disputed")
+        }
+        What::Resolve { subject, category } => {
+            let category = category.as_deref().map(CategoryPattern::new);
+            let resolved = registers.resolve_disputes(&subject.read()?, category.as_ref());
+            Ok(format!("resolved: {}", resolved.map_err(failed)?))
+        }
         What::Erase { subject, except } => {
             let erasure = ErasureRecord {
                 id: None,
@@ -258,43 +289,40 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             };
             take(Record::Erasure(erasure), "erased")
         }
-        What::Import { file } => import(&file, registers, policy),
+        What::Import { file, form } => import(&file, form, registers, policy),
     }
 }
 
-/// Reads every line before anything is written, so that all wrong lines are named at once.
+fn form(word: &str) -> Result<BulkForm, String> {
+    BulkForm::parse(word).ok_or_else(|| "records, kantara or iso-27560".to_owned())
+}
+
+/// Whoever may write the file may enter whatever it holds.
 fn import(
     file: &std::path::Path,
+    form: BulkForm,
     registers: &RegisterStore,
     policy: &Policy,
 ) -> Result<String, Failure> {
-    let open = std::fs::File::open(file).map_err(|error| failed(error.kind()))?;
-    let (mut records, mut lines, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, line) in (1_u64..).zip(io::BufReader::new(open).lines()) {
-        let line = line.map_err(|error| failed(format!("line {number}: {}", error.kind())))?;
-        if line.trim().is_empty() {
-            continue;
+    let text = std::fs::read(file).map_err(|error| failed(error.kind()))?;
+    let lines = one_a_line(form, &text);
+    let text = lines.as_deref().unwrap_or(&text);
+    match registers.import(form, text, policy, &|_| true) {
+        Ok(Imported { records, new }) => {
+            Ok(format!("imported: {records} records, {new} of them new"))
         }
-        match Record::parse(line.as_bytes()) {
-            Ok(record) => match check_record(policy, &record) {
-                Ok(()) => {
-                    records.push(record);
-                    lines.push(number);
-                }
-                Err(unknown) => wrong.push(format!("line {number}: {unknown}")),
-            },
-            Err(error) => wrong.push(format!("line {number}: {error}")),
+        Err(BulkError::Wrong { lines, count }) => {
+            let named = lines.len();
+            let mut said: Vec<String> =
+                lines.iter().map(|wrong| format!("line {}: {}", wrong.line, wrong.why)).collect();
+            if count > named {
+                said.push(format!("and {} more lines", count - named));
+            }
+            said.push("nothing was imported".into());
+            Err(Failure::Failed(said.join("\n")))
         }
+        Err(error @ BulkError::Unavailable(_)) => Err(failed(error)),
     }
-    if !wrong.is_empty() {
-        wrong.push("nothing was imported".into());
-        return Err(Failure::Failed(wrong.join("\n")));
-    }
-    let new = registers.record_all(&records).map_err(|(at, error)| {
-        let line = lines.get(at).copied().unwrap_or_default();
-        failed(format!("line {line}: {error}\nnothing was imported"))
-    })?;
-    Ok(format!("imported: {} records, {new} of them new", records.len()))
 }
 
 impl Subject {

@@ -17,7 +17,8 @@ use crate::observe::{LogFormat, init_tracing};
 ///
 /// It reads and checks everything before it takes the first connection, prints where it listens, and
 /// answers until it gets SIGTERM or SIGINT. Then it takes no more connections and lets those that
-/// are open finish; a second signal ends it at once.
+/// are open finish; a second signal ends it at once. Rules, settings, keys and certificates are read
+/// anew when their files change and after SIGHUP; what does not hold leaves in force what is.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   tamis run --config /etc/tamis/tamis.yaml
@@ -69,7 +70,7 @@ async fn serve(config: Config) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return failed(&error),
     };
-    let running = match Gateway::start(config).await {
+    let mut running = match Gateway::start(config).await {
         Ok(running) => running,
         Err(StartError::Rules(diagnostics)) => {
             let _ = write!(io::stderr(), "{diagnostics}");
@@ -85,6 +86,7 @@ async fn serve(config: Config) -> ExitCode {
         // Whoever started it has closed standard output; that is no reason not to serve.
         tracing::warn!("standard output is closed");
     }
+    running.follow_files();
     signals.until_the_end(&running).await;
     stop(running, signals).await
 }
@@ -112,7 +114,8 @@ fn print(addresses: &Addresses) -> io::Result<()> {
     out.flush()
 }
 
-/// SIGTERM and SIGINT, which end it, and SIGHUP, after which the access log is opened anew.
+/// SIGTERM and SIGINT, which end it, and SIGHUP, after which the access log is opened and everything
+/// read anew.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -133,7 +136,11 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => running.reopen_log(),
+                _ = self.hang_up.recv() => {
+                    running.reopen_log();
+                    // The outcome is in log, metrics and `tamis status`.
+                    running.reload().await;
+                }
             }
         }
     }

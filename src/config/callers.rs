@@ -15,7 +15,7 @@ use crate::terms::{AdminCaller, AdminRole, CertificateName, is_file_id};
 const CALLS_PER_MINUTE: u32 = 600;
 
 /// The admin API's own settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
     /// Authorities of callers' client certificates; `None`: none are asked for.
     pub client_ca: Option<PathBuf>,

@@ -12,6 +12,7 @@ use super::callers::admin;
 use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
 use super::registers;
+use super::reload::reload;
 use super::{
     CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
     UpstreamConfig,
@@ -80,6 +81,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     };
     let admin = admin(top.optional("admin"), findings);
     let limits = limits(top.optional("limits"), findings);
+    let reload = reload(top.optional("reload"), findings);
     top.close(findings);
     Some(Config {
         file: path.into(),
@@ -98,6 +100,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         access_log: access_log?,
         admin,
         limits,
+        reload,
         loosenings,
     })
 }

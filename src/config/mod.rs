@@ -5,6 +5,7 @@ mod file;
 mod node;
 mod read;
 mod registers;
+mod reload;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,11 @@ use crate::registers::RegisterPlace;
 use crate::terms::{Digest, UpstreamId};
 
 pub use callers::AdminConfig;
+pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The file that it was read from.
     pub file: PathBuf,
@@ -57,12 +59,14 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Bounds.
     pub limits: Limits,
+    /// What a reload may do.
+    pub reload: ReloadConfig,
     /// What the file loosens with keys that begin with `dangerous_`, in words; logged at start.
     pub loosenings: Vec<String>,
 }
 
 /// Addresses to listen on. Port 0 picks a free one, which is printed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// HTTPS.
     pub https: SocketAddr,
@@ -84,7 +88,7 @@ pub struct CertificateFiles {
 }
 
 /// A backend.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
     /// `http://host:port` or `https://host:port`; no path.
     pub url: http::Uri,
@@ -105,7 +109,7 @@ impl UpstreamConfig {
 }
 
 /// A token issuer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerConfig {
     /// Where its keys are.
     pub jwks: JwksSource,
@@ -116,7 +120,7 @@ pub struct IssuerConfig {
 }
 
 /// Where the keys of an issuer come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwksSource {
     /// A JWK Set file.
     File(PathBuf),

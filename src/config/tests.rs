@@ -198,6 +198,24 @@ fn the_example_loads_and_shows_the_defaults() {
 }
 
 #[test]
+fn rules_that_release_more_need_a_word_in_the_settings() {
+    let with = |line: &str| {
+        let text = include_str!("../../deploy/tamis.yaml");
+        parse(&format!("{text}\n{line}\n"))
+    };
+    let (these, others) = (crate::terms::Digest::of(b"these"), crate::terms::Digest::of(b"others"));
+    let may = |line: &str, rules| with(line).expect("it loads").reload.may_widen(rules);
+    assert!(!may("", &these), "nothing is said");
+    assert!(!may("reload: {widening: refuse}", &these));
+    assert!(may("reload: {widening: accept}", &others));
+    let confirmed = format!("reload: {{confirmed: '{these}'}}");
+    assert!(may(&confirmed, &these) && !may(&confirmed, &others));
+    for wrong in ["{widening: yes}", "{widen: accept}", "{confirmed: abc}", "accept"] {
+        assert!(with(&format!("reload: {wrong}")).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn registers_are_a_file_or_a_server() {
     use crate::registers::RegisterPlace;
 

@@ -156,7 +156,15 @@ pub(super) fn gate<E>(
         let principal = role == 0;
         let several = may_name_several(permit, &subject.locator);
         let whereabouts = whereabouts(permit, part, ids, role);
-        match ids[role].as_ref().unwrap_or(&SubjectIds::Unresolved) {
+        let mut found = ids[role].as_ref().unwrap_or(&SubjectIds::Unresolved);
+        // What people have said is known by one spelling of each id: another one is nobody's.
+        if found.each().iter().any(|id| !permit.policy.registers.ids.admits(id.expose())) {
+            if known_from_request(&subject.locator) {
+                return Ok(Gate::Drop(RefusalReason::NotFound));
+            }
+            found = &SubjectIds::Unresolved;
+        }
+        match found {
             // Nobody can say whose data these are, so nobody can have agreed to anything. A part
             // whose principal is not known stays away whole.
             SubjectIds::Unresolved if principal => {

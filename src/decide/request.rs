@@ -121,6 +121,11 @@ pub(super) fn standing<'a>(
     let Some(route) = policy.routes.get(facts.route.index) else {
         return Err(refusal.because(RefusalReason::RouteNotCatalogued));
     };
+    // What a person has said is known by one spelling of their id; whoever signs people in has it.
+    let person = facts.caller.person.as_ref();
+    if person.is_some_and(|person| !policy.registers.ids.admits(person.expose())) {
+        return Err(refusal);
+    }
     refusal.recipient = Some(facts.caller.recipient.clone());
     refusal.role = Some(recipient.role);
 

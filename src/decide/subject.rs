@@ -70,6 +70,10 @@ pub(super) fn gate(
         return SubjectGate::Drop(reason);
     }
 
+    if !ordered && let Some(reason) = disputed(permit, role, said, now, &mut adjustments) {
+        return SubjectGate::Drop(reason);
+    }
+
     let objected = purposes().any(|(id, purpose)| match purpose.objectable {
         Objectable::Never => false,
         Objectable::OnGrounds | Objectable::Always => {
@@ -120,7 +124,7 @@ pub(super) fn adults_only(permit: &Permit) -> bool {
                 Limit::AtLeast { .. }
                 | Limit::ThirdParties { .. }
                 | Limit::Sensitive { .. }
-                | Limit::Withheld { .. } => false,
+                | Limit::Disputed { .. } => false,
             })
     })
 }
@@ -148,18 +152,62 @@ pub(super) fn is_erased(said: &Statements, now: Timestamp) -> bool {
     said.erasure.as_ref().is_some_and(|erasure| erasure.effective_at <= now)
 }
 
-/// Whether processing of everything about the person is restricted.
+/// Whether the person has restricted everything.
 pub(super) fn restricts_all(said: &Statements, now: Timestamp) -> bool {
-    active_restrictions(said, now).any(|restriction| {
-        restriction.categories.is_empty()
-            || restriction.categories.iter().any(|pattern| pattern.as_str() == "*")
+    active_restrictions(said, now).any(covers_all)
+}
+
+fn covers_all(restriction: &Restriction) -> bool {
+    restriction.categories.is_empty()
+        || restriction.categories.iter().any(|pattern| pattern.as_str() == "*")
+}
+
+fn active(said: &Statements, now: Timestamp) -> impl Iterator<Item = &Restriction> {
+    said.restrictions.iter().filter(move |restriction| {
+        restriction.since <= now && restriction.until.is_none_or(|until| now < until)
     })
 }
 
 fn active_restrictions(said: &Statements, now: Timestamp) -> impl Iterator<Item = &Restriction> {
-    said.restrictions.iter().filter(move |restriction| {
-        restriction.since <= now && restriction.until.is_none_or(|until| now < until)
-    })
+    active(said, now).filter(|restriction| !restriction.disputed)
+}
+
+/// Takes out what the restrictions are of.
+fn take_out<'a, I: Iterator<Item = &'a Restriction>>(
+    permit: &Permit,
+    role: usize,
+    restrictions: impl Fn() -> I,
+    adjustments: &mut Vec<Adjustment>,
+) {
+    for cell in cells_of(&permit.plan, role) {
+        let Some(category) = &permit.plan.cell(cell).category else { continue };
+        let mut patterns = restrictions().flat_map(|restriction| &restriction.categories);
+        if patterns.any(|pattern| pattern.covers(category)) {
+            adjustments.push(Adjustment { cell, action: Action::Remove });
+        }
+    }
+}
+
+/// What the person disputes is taken out, where a limit says so of the recipient's role.
+fn disputed(
+    permit: &Permit,
+    role: usize,
+    said: &Statements,
+    now: Timestamp,
+    adjustments: &mut Vec<Adjustment>,
+) -> Option<RefusalReason> {
+    let role_of_recipient = permit.role();
+    let binds =
+        permit.policy.limits.iter().any(|limit| limit.keeps_disputed_from(role_of_recipient));
+    let disputes = || active(said, now).filter(|restriction| restriction.disputed);
+    if !binds || disputes().next().is_none() {
+        return None;
+    }
+    if disputes().any(covers_all) {
+        return Some(RefusalReason::Restricted);
+    }
+    take_out(permit, role, disputes, adjustments);
+    None
 }
 
 /// A restriction of everything takes the part away; one of some categories takes those out.
@@ -178,15 +226,7 @@ fn restricted(
     if restricts_all(said, now) {
         return Some(RefusalReason::Restricted);
     }
-    for cell in cells_of(&permit.plan, role) {
-        let Some(category) = &permit.plan.cell(cell).category else { continue };
-        let covers = active_restrictions(said, now)
-            .flat_map(|restriction| &restriction.categories)
-            .any(|pattern| pattern.covers(category));
-        if covers {
-            adjustments.push(Adjustment { cell, action: Action::Remove });
-        }
-    }
+    take_out(permit, role, || active_restrictions(said, now), adjustments);
     None
 }
 

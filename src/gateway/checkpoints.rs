@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::keys::{NoteKey, NoteSigner};
 use crate::ledger::{Checkpoint, FileLedger, Frontier, keep_note};
@@ -22,7 +24,7 @@ pub(crate) struct Checkpoints {
     ledger: Arc<FileLedger>,
     directory: PathBuf,
     signer: NoteSigner,
-    period: Duration,
+    period: watch::Sender<Duration>,
     metrics: Arc<Metrics>,
     /// Records that the last one covers.
     covered: AtomicU64,
@@ -36,6 +38,7 @@ impl Checkpoints {
         period: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let period = watch::Sender::new(period);
         Self { ledger, directory, signer, period, metrics, covered: AtomicU64::new(0) }
     }
 
@@ -46,12 +49,18 @@ impl Checkpoints {
 
     /// Signs at every period at which something was entered.
     pub(super) async fn keep_signing(self: Arc<Self>) {
-        let mut period = tokio::time::interval(self.period);
-        period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut periods = self.period.subscribe();
         loop {
-            period.tick().await;
             self.sign();
+            let period = *periods.borrow_and_update();
+            // Whatever comes first: the period is over, or it is another one.
+            let _ = timeout(period, periods.changed()).await;
         }
+    }
+
+    /// Goes on with this period.
+    pub(super) fn follow(&self, period: Duration) {
+        self.period.send_if_modified(|present| std::mem::replace(present, period) != period);
     }
 
     /// Signs what was entered until now, at the end of the gateway's life.

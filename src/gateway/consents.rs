@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::SpanRelativeTo;
 
 use crate::observe::{Event, Metrics};
@@ -71,15 +71,14 @@ pub(super) fn staleness(policy: &Policy) -> Duration {
         .unwrap_or(USUAL_STALENESS)
 }
 
-/// Looks at the file once a second.
-pub(super) async fn keep_reading(feed: Feed, policy: Arc<ArcSwap<Policy>>) {
-    let feed = Arc::new(feed);
+/// Looks at the file once a second, whichever the rules name.
+pub(super) async fn keep_reading(feed: Arc<ArcSwapOption<Feed>>, policy: Arc<ArcSwap<Policy>>) {
     let mut failing = None;
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         second.tick().await;
-        let (feed, policy) = (Arc::clone(&feed), policy.load_full());
+        let (Some(feed), policy) = (feed.load_full(), policy.load_full()) else { continue };
         let mut last = failing.take();
         let read = tokio::task::spawn_blocking(move || {
             feed.read(&policy, &mut last);

@@ -1,11 +1,12 @@
 //! What follows from an erasure outside the registers: the ledger forgets whose records are whose.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ledger::{LedgerUnavailable, SubjectIndex};
+use crate::ledger::{LastAccount, LedgerUnavailable, SubjectIndex, about};
 use crate::registers::{RecordError, RegisterStore, RegistersUnavailable};
 
 /// Why an erasure is not settled yet. It is tried again.
@@ -20,29 +21,40 @@ pub(super) enum Unsettled {
 }
 
 /// Settles each erasure that is in force, once. How many there were. Shredding comes first: after a
-/// crash in between it is done again, which changes nothing.
+/// crash in between it is done again, which changes nothing. Whom to tell of the erasure is read from
+/// the ledger before, since nobody can afterwards; while it cannot be read, the erasure waits and is
+/// reported as not settled. Nothing leaves of the person meanwhile.
 pub(super) fn settle(
     registers: &RegisterStore,
+    ledger: &Path,
     index: &SubjectIndex,
     now: Timestamp,
 ) -> Result<usize, Unsettled> {
+    index.forget_last_accounts(now)?;
     let erasures = registers.unsettled_erasures(now)?;
     for (id, person) in &erasures {
-        index.shred(person)?;
+        let told = about(ledger, index, person, now)?;
+        index.shred(person, LastAccount::of(&told, now).as_ref())?;
         registers.settle_erasure(id)?;
     }
     Ok(erasures.len())
 }
 
 /// Looks for erasures once a second: commands enter them beside the gateway.
-pub(super) async fn keep_settling(registers: Arc<RegisterStore>, index: Arc<SubjectIndex>) {
+pub(super) async fn keep_settling(
+    registers: Arc<RegisterStore>,
+    ledger: PathBuf,
+    index: Arc<SubjectIndex>,
+) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         second.tick().await;
         let (registers, index) = (Arc::clone(&registers), Arc::clone(&index));
-        let settled =
-            tokio::task::spawn_blocking(move || settle(&registers, &index, Timestamp::now()));
+        let ledger = ledger.clone();
+        let settled = tokio::task::spawn_blocking(move || {
+            settle(&registers, &ledger, &index, Timestamp::now())
+        });
         match settled.await {
             Ok(Ok(0)) => {}
             Ok(Ok(count)) => tracing::info!(count, "erasures: the ledger's secrets are shredded"),
@@ -59,7 +71,7 @@ mod tests {
     use super::*;
     use crate::gateway::subject_index;
     use crate::keys::KeyRing;
-    use crate::ledger::{Concerned, FileLedger, Ledger as _, about};
+    use crate::ledger::{Concerned, FileLedger, Ledger as _};
     use crate::registers::Record;
     use crate::terms::{DataSubject, Personal};
 
@@ -99,9 +111,21 @@ mod tests {
         };
         erase("CANARY-1", "2026-01-01T00:00:00Z");
         erase("CANARY-2", "2090-01-01T00:00:00Z");
-        let settled = || settle(&registers, &index, Timestamp::now()).expect("settled");
+        let settled = || settle(&registers, &directory, &index, Timestamp::now()).expect("settled");
         assert_eq!((settled(), settled()), (1, 0), "each once, and none before its moment");
         assert_eq!((told("CANARY-1"), told("CANARY-2")), (0, 1));
+        // Whom to tell of it is known for a while, and to nobody who does not know the person.
+        let last = |id: &str, at| index.last_accounts(&person(id), at).expect("readable");
+        let kept = last("CANARY-1", Timestamp::now());
+        assert_eq!(kept[0].recipients[0].recipient, "desk");
+        assert!(kept[0].recipients[0].categories.contains_key("contact.email"));
+        assert!(last("CANARY-2", Timestamp::now()).is_empty());
+        let file = std::fs::read(directory.join("subjects.db")).expect("there");
+        let holds = |word: &[u8]| file.windows(word.len()).any(|bytes| bytes == word);
+        assert!(!holds(b"CANARY") && !holds(b"contact.email"), "it is sealed");
+        let end = kept[0].until;
+        assert!(last("CANARY-1", end).is_empty(), "its time is over");
+        assert_eq!(index.forget_last_accounts(end).expect("written"), 1);
         crate::ledger::verify(&directory, None).expect("the chain holds");
     }
 

@@ -32,7 +32,7 @@ use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
 use super::waits::Asked;
-use super::{authority, fit, headers, observed, purpose, request_body, rights, serve};
+use super::{authority, conditions, fit, headers, observed, purpose, request_body, rights, serve};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
     decide_service,
@@ -64,7 +64,7 @@ pub(super) async fn exchange(
     request: Request<Incoming>,
 ) -> Response<ClientBody> {
     let mut account = Account::open(Opening {
-        policy: gateway.policy.load_full(),
+        policy: Arc::clone(&gateway.policy),
         metrics: Arc::clone(&gateway.metrics),
         log: Arc::clone(&gateway.access_log),
         decision: DecisionId::from(format!("d_{}", Uuid::now_v7().simple())),
@@ -148,6 +148,7 @@ enum Content {
         first: Vec<u8>,
         progress: Progress,
         head_only: bool,
+        is_unchanged: bool,
     },
 }
 
@@ -165,8 +166,9 @@ async fn walk(
     if head.version < Version::HTTP_11 {
         return Err(RequestFault::Version.into());
     }
+    conditions::judge(&head.method, &head.headers)?;
     let host = authority::host(&head.uri, &head.headers)?;
-    authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.names)?;
+    authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.tls.names)?;
     account.authority = Some(host);
     let origins = Arc::new(gateway.origins.called(&authority::called(&head.uri, &head.headers)));
     let target = Target::judge(&head.uri)?;
@@ -228,6 +230,12 @@ async fn walk(
             return Err(refusal(account, RefusalReason::NotInForce, Some((&caller, role))).into());
         }
         account.established(role.map(|role| (caller.recipient.clone(), role)), service.purposes());
+        if route.serve == Some(Serve::ControllerContact) {
+            let (reason, detail) = rights::other_controller(&policy, &matched);
+            let purposes = service.purposes().to_vec();
+            let refusal = refusal(account, reason, Some((&caller, role)));
+            return Err(Refusal { purposes, detail, ..refusal }.into());
+        }
         let asked = (&head.headers, body);
         return rights::give(gateway, &policy, &service, route, asked, now)
             .await
@@ -342,8 +350,11 @@ async fn walk(
     if !head_only {
         use_grants(gateway, &permit, &receipt).await?;
     }
-    let content =
-        Content::Entered { receipt, transit: Box::new(transit), first, progress, head_only };
+    // A tag of a whole body only; with `HEAD` it would tell of what no grant was used for.
+    let is_tagged = progress == Progress::Ended && head.method == Method::GET;
+    let is_unchanged = is_tagged && gateway.tags.tell(&permit, &first, &head.headers, &mut passed);
+    let transit = Box::new(transit);
+    let content = Content::Entered { receipt, transit, first, progress, head_only, is_unchanged };
     Ok(Answered::Released(Ready { permit, status, passed, content }))
 }
 
@@ -375,15 +386,15 @@ async fn use_grants(
 /// Sends head and first bytes, and the rest behind them.
 fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
     let Ready { permit, status: came_of_it, passed, content } = ready;
-    let (receipt, transit, first, progress, head_only) = match content {
+    let (receipt, transit, first, progress, head_only, is_unchanged) = match content {
         Content::None => {
             let response =
                 respond::released(&permit, came_of_it, passed, None, Released::NoContent);
             account.released(response.status());
             return response;
         }
-        Content::Entered { receipt, transit, first, progress, head_only } => {
-            (receipt, *transit, first, progress, head_only)
+        Content::Entered { receipt, transit, first, progress, head_only, is_unchanged } => {
+            (receipt, *transit, first, progress, head_only, is_unchanged)
         }
     };
     let ended = (progress == Progress::Ended).then(|| transit.tally().clone());
@@ -395,6 +406,8 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
     if head_only || progress == Progress::Ended {
         let (released, length) = if head_only {
             (Released::HeadOnly, 0)
+        } else if is_unchanged {
+            (Released::Unchanged, 0)
         } else {
             (Released::Body(MinimizedBody::whole(first.into())), length)
         };

@@ -18,6 +18,9 @@ pub(super) enum RequestFault {
     /// A header that the gateway reads is malformed.
     #[error("malformed header")]
     Header,
+    /// A condition that no answer of ours can meet.
+    #[error("condition cannot be met")]
+    Condition,
     /// An HTTP version in which a broken answer cannot be told from a whole one.
     #[error("HTTP version not supported")]
     Version,

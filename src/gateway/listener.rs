@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::strict::Watched;
+use super::unread::Unread;
 use crate::config::Limits;
 use crate::observe::{Event, Metrics};
 
@@ -71,7 +72,7 @@ impl Door {
         serve: impl Fn(TcpStream, SocketAddr) -> F,
     ) -> usize
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: Send> + Send + 'static,
     {
         let mut connections = JoinSet::new();
         let mut pause = PAUSE;
@@ -122,8 +123,9 @@ impl Door {
         unfinished
     }
 
-    /// Speaks HTTP/1.1 or HTTP/2 on a connection until it ends or the gateway stops.
-    pub(super) async fn http<S, V, B>(self, stream: S, is_http2: bool, service: V)
+    /// Speaks HTTP/1.1 or HTTP/2 on a connection until it ends or the gateway stops. Returns what of
+    /// it could not be read, and counts it.
+    pub(super) async fn http<S, V, B>(self, stream: S, is_http2: bool, service: V) -> Option<Unread>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         V: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
@@ -152,7 +154,7 @@ impl Door {
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(PING)
                 .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
-            self.drive(connection, quiet(asked, patience)).await;
+            self.drive(connection, quiet(asked, patience)).await
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -162,22 +164,26 @@ impl Door {
                 .max_buf_size(BUFFER)
                 .serve_connection(TokioIo::new(Watched::http1(stream, patience)), service);
             // Between two requests the time-out of the next head runs.
-            self.drive(connection, pending()).await;
+            self.drive(connection, pending()).await
         }
     }
 
-    async fn drive<C: GracefulConnection>(
+    async fn drive<C: GracefulConnection<Error = hyper::Error>>(
         mut self,
         connection: C,
         is_quiet: impl Future<Output = ()>,
-    ) {
+    ) -> Option<Unread> {
         pin!(connection, is_quiet);
         let mut is_stopping = false;
         loop {
             tokio::select! {
                 // How a client's connection ended is the client's affair; what was answered on it
-                // has been accounted for.
-                _ = connection.as_mut() => return,
+                // has been accounted for. What was not understood on it has not.
+                ended = connection.as_mut() => {
+                    let unread = Unread::of(&ended.err()?)?;
+                    Event::Unread { kind: unread.code() }.emit(&self.metrics);
+                    return Some(unread);
+                }
                 () = stopped(&mut self.stopping), if !is_stopping => {
                     is_stopping = true;
                     connection.as_mut().graceful_shutdown();

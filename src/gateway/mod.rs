@@ -3,6 +3,7 @@
 mod exchange;
 
 mod authority;
+mod conditions;
 mod fault;
 mod picture;
 mod purpose;
@@ -36,14 +37,20 @@ mod waits;
 
 mod consents;
 mod erasures;
+mod files;
 mod listener;
+mod loaded;
 mod redirect;
+mod reload;
 mod service;
+mod sockets;
 mod start;
 mod state;
 mod strict;
 mod tls;
+mod unread;
 
+pub use reload::Reloaded;
 pub use start::{Addresses, Running, StartError, Stores};
 pub(crate) use start::{kept_ledger, subject_index};
 pub use state::Gateway;

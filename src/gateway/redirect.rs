@@ -3,18 +3,20 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 
-use super::authority::{self, Names};
+use super::authority;
 use super::body::ClientBody;
 use super::respond;
 use super::route::Target;
+use super::state::Gateway;
 
 /// What the plaintext listener knows.
 pub(super) struct Redirect {
-    /// Hosts that are served over HTTPS; no other one is repeated.
-    pub(super) names: Names,
+    /// Whose hosts are served over HTTPS; no other one is repeated.
+    pub(super) in_force: Arc<ArcSwap<Gateway>>,
     /// The port of the HTTPS listener.
     pub(super) https_port: u16,
 }
@@ -33,7 +35,7 @@ impl Redirect {
             return None;
         }
         let host = authority::host(request.uri(), request.headers()).ok()?;
-        if !self.names.contains(&host) {
+        if !self.in_force.load().tls.names.contains(&host) {
             return None;
         }
         let target = Target::judge(request.uri()).ok()?.path_and_query();

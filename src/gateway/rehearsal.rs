@@ -269,6 +269,10 @@ fn play(
         let plain = Facts::plain(&asked.caller, &matched, &declared_purposes);
         let facts = Facts { query: &query, ..plain };
         decide_service(policy, &facts, decision.clone(), stage.now)?;
+        if serve == Serve::ControllerContact {
+            let (reason, detail) = rights::other_controller(policy, &matched);
+            return Err(Refusal { detail, ..refused(reason) });
+        }
         return Ok(Played::Own(would_be_given(policy, serve, stage.now)));
     }
     let opener = Opener::before(&stage.keys, policy, &asked.caller, rules, &declared_purposes);
@@ -365,7 +369,10 @@ fn would_be_given(policy: &Policy, serve: Serve, now: Timestamp) -> Map<String, 
             let receipt = RequestReceipt { id: "rq_rehearsal".into(), received_at: now };
             rights::receipt(right, &receipt)
         }
-        Serve::SubjectReport | Serve::Objection | Serve::PolicyDocument => {
+        Serve::SubjectReport
+        | Serve::Objection
+        | Serve::PolicyDocument
+        | Serve::ControllerContact => {
             let nothing = ToldToOthers { disclosures: Vec::new(), up_to: None };
             subject_report(policy, &nothing, now)
         }

@@ -39,12 +39,12 @@ pub(super) async fn reduced(
 
 /// Refuses a body that cannot be judged, by its head.
 pub(super) fn announced(headers: &HeaderMap) -> Result<(), RefusalReason> {
-    // A coding would have to be undone first, and chunks have no length to hold them to.
-    if !is_json(headers) || headers.contains_key(CONTENT_ENCODING) {
-        return Err(RefusalReason::RequestContent);
-    }
+    // Chunks have no length to hold them to, and a coding would have to be undone first.
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err(RefusalReason::RequestBody);
+    }
+    if !is_json(headers) || headers.contains_key(CONTENT_ENCODING) {
+        return Err(RefusalReason::RequestContent);
     }
     Ok(())
 }

@@ -16,11 +16,12 @@ use serde_json::{Map, Value, json};
 
 use super::body::{ClientBody, MinimizedBody};
 use super::fault::RequestFault;
+use super::unread::Unread;
 use crate::decide::{Permit, Refusal};
 use crate::minimize::Tally;
 use crate::policy::Policy;
 use crate::policy::model::Conceal;
-use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
+use crate::terms::{DecisionId, Fault, PurposeId, RefusalReason, Role};
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const TAMIS_AGGREGATED: HeaderName = HeaderName::from_static("tamis-aggregated");
@@ -29,10 +30,13 @@ const TAMIS_MINIMIZED: HeaderName = HeaderName::from_static("tamis-minimized");
 const TAMIS_TERMS: HeaderName = HeaderName::from_static("tamis-terms");
 
 /// Where the documentation of a problem lives, relative to the gateway. Source: RFC 9457 §3.1.1.
-const PROBLEMS: &str = "/.well-known/tamis/problems/";
+pub(super) const PROBLEMS: &str = "/.well-known/tamis/problems/";
 
 /// What outsiders read for every reason that concerns a person.
 const NOT_AVAILABLE: (&str, &str) = ("not-available", "There is no such thing for you.");
+
+/// What the plaintext listener answers where it does not redirect.
+const PLAINTEXT: (&str, &str) = ("plaintext", "Only HTTPS is answered.");
 
 /// How long a client should wait after a fault of the gateway's own stores, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -48,6 +52,7 @@ pub(super) fn fault(
             StatusCode::BAD_REQUEST
         }
         RequestFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        RequestFault::Condition => StatusCode::PRECONDITION_FAILED,
         RequestFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         RequestFault::Body => StatusCode::PAYLOAD_TOO_LARGE,
     };
@@ -59,6 +64,15 @@ pub(super) fn fault(
     response
 }
 
+/// What the HTTP library has answered to what is no request; 0: nothing, as for whoever leaves.
+pub(super) fn unread(unread: Unread) -> u16 {
+    match unread {
+        Unread::Malformed => StatusCode::BAD_REQUEST.as_u16(),
+        Unread::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16(),
+        Unread::Frames => 0,
+    }
+}
+
 /// The reason under which a fault is counted and logged.
 pub(super) const fn reason_of(fault: RequestFault) -> RefusalReason {
     match fault {
@@ -68,6 +82,7 @@ pub(super) const fn reason_of(fault: RequestFault) -> RefusalReason {
         | RequestFault::Host
         | RequestFault::Misdirected
         | RequestFault::Header
+        | RequestFault::Condition
         | RequestFault::Version => RefusalReason::RequestMalformed,
     }
 }
@@ -94,6 +109,10 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
         if !purposes.is_empty() {
             document.insert("purpose".into(), json!(purposes));
         }
+    }
+    // Whoever asks for their rights is told where; it stands in the rules, and is about nobody.
+    if reason == RefusalReason::OtherController {
+        document.insert("controller".into(), json!(refusal.detail));
     }
     let mut response = with_problem(policy, status, &document);
     let headers = response.headers_mut();
@@ -147,6 +166,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::TransferOfSubject
         | RefusalReason::RetentionOver => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
+        RefusalReason::OtherController => StatusCode::CONFLICT,
         RefusalReason::Unfilterable
         | RefusalReason::AggregateGuard
         | RefusalReason::UpstreamUnavailable
@@ -195,6 +215,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",
         RefusalReason::AggregateGuard => "The backend's counts are not what the rules say.",
         RefusalReason::UpstreamUnavailable => "The backend is not available.",
+        RefusalReason::OtherController => "Another controller answers this.",
         RefusalReason::UpstreamTimeout => "The backend took too long.",
         RefusalReason::UpstreamError => "The backend reported an error.",
         RefusalReason::RequestBody => "A request body is not accepted here.",
@@ -205,6 +226,33 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::Overloaded => "Too many requests at once.",
         RefusalReason::PolicyInvalid => "The gateway has a fault.",
     }
+}
+
+/// What a problem's `type` leads to: what it means and who has to act. About nobody, and the same for
+/// everyone. Source: RFC 9457 §3.1.1.
+pub(super) fn described(code: &str) -> Option<Map<String, Value>> {
+    let (title, status, fault) = if code == NOT_AVAILABLE.0 {
+        (NOT_AVAILABLE.1, None, Fault::Client)
+    } else if code == PLAINTEXT.0 {
+        (PLAINTEXT.1, Some(StatusCode::FORBIDDEN), Fault::Client)
+    } else {
+        let reason = RefusalReason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        (title_of(reason), Some(status_of(reason)), reason.fault())
+    };
+    let who = match fault {
+        Fault::Client => "client",
+        Fault::Upstream => "backend",
+        Fault::Operator => "operator",
+    };
+    let mut document = Map::new();
+    document.insert("type".into(), json!(format!("{PROBLEMS}{code}")));
+    document.insert("title".into(), json!(title));
+    // The rules choose it where the answer must not tell why.
+    if let Some(status) = status {
+        document.insert("status".into(), json!(status.as_u16()));
+    }
+    document.insert("who_has_to_act".into(), json!(who));
+    Some(document)
 }
 
 /// The answer that releases: minimized, or without a body.
@@ -221,10 +269,11 @@ pub(super) fn released(
         StatusCode::CREATED | StatusCode::ACCEPTED => Some(came_of_it),
         _ => None,
     };
-    let has_content = !matches!(body, Released::NoContent);
+    let has_content = !matches!(body, Released::NoContent | Released::Unchanged);
     let (status, body) = match body {
         Released::Body(body) => (done.unwrap_or(StatusCode::OK), ClientBody::Minimized(body)),
         Released::HeadOnly => (StatusCode::OK, ClientBody::Empty),
+        Released::Unchanged => (StatusCode::NOT_MODIFIED, ClientBody::Empty),
         Released::NoContent => (done.unwrap_or(StatusCode::NO_CONTENT), ClientBody::Empty),
     };
     let mut response = Response::new(body);
@@ -286,6 +335,8 @@ pub(super) enum Released {
     Body(MinimizedBody),
     /// The head alone, for `HEAD`.
     HeadOnly,
+    /// The client holds the minimized body already.
+    Unchanged,
     /// The backend had nothing to say.
     NoContent,
 }
@@ -382,8 +433,8 @@ pub(super) fn moved(location: &str) -> Option<Response<ClientBody>> {
 pub(super) fn plaintext_refused() -> Response<ClientBody> {
     let status = StatusCode::FORBIDDEN;
     let document = json!({
-        "type": format!("{PROBLEMS}plaintext"),
-        "title": "Only HTTPS is answered.",
+        "type": format!("{PROBLEMS}{}", PLAINTEXT.0),
+        "title": PLAINTEXT.1,
         "status": status.as_u16(),
     });
     let mut response = Response::new(ClientBody::own(document.to_string()));

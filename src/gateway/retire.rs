@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
@@ -45,7 +46,7 @@ pub(crate) struct Retirement {
     /// How long records are kept.
     pub(crate) keep: Span,
     /// The rules that say so.
-    pub(crate) policy: Digest,
+    pub(crate) policy: ArcSwap<Digest>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -74,7 +75,7 @@ impl Retirement {
         let Some(Retirable { segments, cut, tree }) = found else { return Ok(0) };
         // Signed first, so that the log holds where the cut is before anything is gone.
         self.checkpoints.sign_tree(&tree)?;
-        let note = Note::Retired { cut: cut.clone(), before, policy: self.policy };
+        let note = Note::Retired { cut: cut.clone(), before, policy: *self.policy.load_full() };
         self.ledger.note(&note).await?;
         self.checkpoints.sign_the_end().await;
         let records = cut.records;
@@ -132,7 +133,7 @@ mod tests {
             Duration::from_mins(5),
             Arc::clone(&metrics),
         ));
-        let (keep, policy) = (Span::new().years(6), GENESIS);
+        let (keep, policy) = (Span::new().years(6), ArcSwap::from_pointee(GENESIS));
         Retirement { ledger, directory, index, checkpoints, keep, policy, metrics }
     }
 

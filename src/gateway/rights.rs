@@ -83,9 +83,23 @@ pub(super) async fn give(
             note(gateway, policy, service.decision(), &route.id, right.as_str()).await?;
             Ok(Given { document: receipt(right, &taken), is_receipt: true })
         }
-        Some(Serve::Objection | Serve::PolicyDocument) | None => {
+        Some(Serve::Objection | Serve::PolicyDocument | Serve::ControllerContact) | None => {
             Err(RefusalReason::RouteNotCatalogued)
         }
+    }
+}
+
+/// Who answers people's requests about data that the company only works with: the refusal that says
+/// so, and the controller's contact. A controller that the rules do not name is none.
+pub(super) fn other_controller(
+    policy: &Policy,
+    matched: &RouteMatch,
+) -> (RefusalReason, Option<String>) {
+    let named = matched.parameters.first();
+    let contact = named.and_then(|(_, name)| policy.about.controllers.get(&**name.expose()));
+    match contact {
+        Some(contact) => (RefusalReason::OtherController, Some(contact.clone())),
+        None => (RefusalReason::NotFound, None),
     }
 }
 

@@ -4,6 +4,7 @@ use http::Method;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
+use super::respond;
 use crate::policy::Policy;
 use crate::policy::model::Serve;
 use crate::terms::{CategoryId, Country, PurposeId, RouteId};
@@ -14,7 +15,10 @@ pub(super) fn document(policy: &Policy, route: usize) -> Option<(RouteId, Map<St
     let document = match route.serve? {
         Serve::PolicyDocument => policy_document(policy),
         // Not for everybody: see `rights`.
-        Serve::SubjectReport | Serve::RightsInbox(_) | Serve::Objection => return None,
+        Serve::SubjectReport
+        | Serve::RightsInbox(_)
+        | Serve::Objection
+        | Serve::ControllerContact => return None,
     };
     Some((route.id.clone(), document))
 }
@@ -23,15 +27,20 @@ pub(super) fn document(policy: &Policy, route: usize) -> Option<(RouteId, Map<St
 /// "GPC Support Resource".
 const GPC: &str = "/.well-known/gpc.json";
 
-/// What is served at a fixed path, whatever the routes say: `Sec-GPC` is honoured, where the rules
-/// say to what it objects.
+/// What is served at a fixed path, whatever the routes say: what problems mean; and that `Sec-GPC` is
+/// honoured, where the rules say to what it objects.
 pub(super) fn well_known(
     policy: &Policy,
     method: &Method,
     path: &str,
 ) -> Option<Map<String, Value>> {
-    let is_asked = path == GPC && (method == Method::GET || method == Method::HEAD);
-    if !is_asked || policy.registers.gpc_objects_to.is_empty() {
+    if method != Method::GET && method != Method::HEAD {
+        return None;
+    }
+    if let Some(code) = path.strip_prefix(respond::PROBLEMS) {
+        return respond::described(code);
+    }
+    if path != GPC || policy.registers.gpc_objects_to.is_empty() {
         return None;
     }
     let mut document = Map::new();

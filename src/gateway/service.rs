@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use arc_swap::ArcSwap;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
@@ -23,19 +25,23 @@ use crate::observe::Event;
 
 /// Serves one connection to its end.
 pub(super) async fn connection(
-    gateway: Arc<Gateway>,
+    in_force: Arc<ArcSwap<Gateway>>,
     door: Door,
-    tls: TlsAcceptor,
     stream: TcpStream,
     address: SocketAddr,
 ) {
+    let tls = TlsAcceptor::from(Arc::clone(&in_force.load().tls.public));
     let Some(stream) = handshake(&door, &tls, stream).await else { return };
     let handshake = Handshake::of(&stream);
     let is_http2 = handshake.is_http2;
     let peer = Arc::new(Peer { address: address.ip(), handshake });
+    // Each request begins with what is in force then, and keeps it.
+    let (shared, its_peer) = (Arc::clone(&in_force), Arc::clone(&peer));
     let service =
-        service_fn(move |request| guarded(Arc::clone(&gateway), Arc::clone(&peer), request));
-    door.http(stream, is_http2, service).await;
+        service_fn(move |request| guarded(shared.load_full(), Arc::clone(&its_peer), request));
+    if let Some(unread) = door.http(stream, is_http2, service).await {
+        unread.account(&in_force.load(), &peer);
+    }
 }
 
 /// The TLS handshake, in bounded time. A failed one is counted.
@@ -62,11 +68,19 @@ async fn guarded(
     peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, Infallible> {
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let mut task = JoinSet::new();
     task.spawn(exchange(Arc::clone(&gateway), peer, request));
-    if let Some(Ok(response)) = task.join_next().await {
-        return Ok(response);
+    let mut response = if let Some(Ok(response)) = task.join_next().await {
+        response
+    } else {
+        Event::Internal { kind: "panic" }.emit(&gateway.metrics);
+        respond::defect(&gateway.policy)
+    };
+    if is_chunked {
+        // No chunks are taken, and where they end is what readers disagree about: what stands behind
+        // them is nobody's request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Event::Internal { kind: "panic" }.emit(&gateway.metrics);
-    Ok(respond::defect(&gateway.policy.load()))
+    Ok(response)
 }

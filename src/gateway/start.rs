@@ -1,6 +1,5 @@
 //! Setting up and stopping: everything is read and checked before the first connection is taken.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::{Extension, Router};
 use hyper::service::service_fn;
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -21,24 +21,24 @@ use tokio_rustls::TlsAcceptor;
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
 use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
+use super::files::Seen;
 use super::listener::Door;
-use super::pace::Pace;
+use super::loaded::{self, Loaded};
 use super::redirect::Redirect;
+use super::reload::{Fed, Fetching, Reloaded, Reloader};
 use super::retire::Retirement;
 use super::rights::REPORTS;
+use super::sockets::Sockets;
 use super::state::Gateway;
-use super::tls::{Authorities, Handshake, Tls, TlsError};
-use super::upstream::Upstreams;
-use super::waits::Waits;
+use super::tls::{Handshake, TlsError};
 use super::{respond, service};
-use crate::admin::{Access, AdminState, ChangeDrain, Reporting, admin_router, metrics_router};
-use crate::config::{self, Config, JwksSource, Listen, LogTarget};
-use crate::identity::{
-    ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
+use crate::admin::{
+    Access, AdminState, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
 };
+use crate::config::{Config, Listen, LogTarget};
+use crate::identity::IssuerError;
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
-use crate::minimize::link::Origins;
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{
@@ -58,6 +58,9 @@ pub enum StartError {
     /// The rules are rejected; all findings at once.
     #[error("the rules are rejected")]
     Rules(Diagnostics),
+    /// The rules were written while they were read.
+    #[error("{} changed while it was read", .0.display())]
+    Moving(PathBuf),
     /// A route names a backend that the configuration does not have.
     #[error("route {route} goes to backend {upstream}, which is not configured")]
     Upstream {
@@ -127,6 +130,7 @@ pub struct Running {
     upkeep: JoinSet<()>,
     /// Signs once more when everything has ended.
     checkpoints: Option<Arc<Checkpoints>>,
+    reloader: Arc<Reloader>,
 }
 
 /// What runs on stores of our own.
@@ -135,6 +139,8 @@ struct Embedded {
     feed: Option<Feed>,
     index: Arc<SubjectIndex>,
     reports: Arc<Reporting>,
+    checkpoints: Option<Arc<Checkpoints>>,
+    retirement: Option<Arc<Retirement>>,
 }
 
 /// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
@@ -146,8 +152,12 @@ pub(crate) fn subject_index(
     ledger: &Path,
     keys: &KeyRing,
 ) -> Result<Arc<SubjectIndex>, LedgerUnavailable> {
-    let keys = keys.index_keys().into_iter().map(|(rows, secrets)| IndexKey { rows, secrets });
-    SubjectIndex::open(ledger, keys.collect()).map(Arc::new)
+    SubjectIndex::open(ledger, rekeyed(keys)).map(Arc::new)
+}
+
+/// The keys of an index under this ring.
+pub(super) fn rekeyed(keys: &KeyRing) -> Vec<IndexKey> {
+    keys.index_keys().into_iter().map(|(rows, secrets)| IndexKey { rows, secrets }).collect()
 }
 
 /// Stores that an embedder or a test brings along.
@@ -164,12 +174,15 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        let policy = policy(&config.rules)?;
+        let mut seen = Seen::default();
+        seen.note(&config.file);
+        let loaded = Loaded::read(config, None, &mut seen)?;
+        let (config, policy, keys) = (&loaded.config, &loaded.policy, &loaded.keys);
         let metrics = Arc::new(Metrics::new());
         let registers = Arc::new(match &config.registers {
             RegisterPlace::File(path) => RegisterStore::embedded(path)?,
             RegisterPlace::Postgres(settings) => {
-                let max_staleness = settings.max_staleness.min(staleness(&policy));
+                let max_staleness = settings.max_staleness.min(staleness(policy));
                 let settings = PostgresSettings { max_staleness, ..settings.clone() };
                 RegisterStore::following(&settings, Arc::clone(&metrics))?
             }
@@ -177,31 +190,24 @@ impl Gateway {
         let waiting = Arc::clone(&registers);
         let known = tokio::task::spawn_blocking(move || waiting.wait_until_known(START_PATIENCE));
         drop(known.await);
-        let keys = KeyRing::open(&config.key_ring)?;
-        let kept = kept_ledger(&config, &policy, &keys, &metrics)?;
+        let kept = kept_ledger(config, policy, keys, &metrics)?;
         let KeptLedger { ledger, index, checkpoints, retirement } = kept;
-        let feed = Feed::of(&policy, &config.rules, &registers, &metrics);
+        let retirement = retirement.map(Arc::new);
+        let feed = Feed::of(policy, &config.rules, &registers, &metrics);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
             Some(feed) => {
                 // Before the first request, so that a start does not refuse what a run would not.
-                feed.read(&policy, &mut None);
+                feed.read(policy, &mut None);
                 Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
             }
         };
         let stores = Stores { registers: answering, ledger };
         let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
         let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
-        let embedded = Embedded { registers, feed, index, reports: Arc::new(reports) };
-        let mut running = Self::start_on(config, policy, stores, Some(embedded), metrics).await?;
-        if let Some(checkpoints) = checkpoints {
-            running.upkeep.spawn(Arc::clone(&checkpoints).keep_signing());
-            running.checkpoints = Some(checkpoints);
-        }
-        if let Some(retirement) = retirement {
-            running.upkeep.spawn(Arc::new(retirement).keep_retiring());
-        }
-        Ok(running)
+        let reports = Arc::new(reports);
+        let embedded = Embedded { registers, feed, index, reports, checkpoints, retirement };
+        Self::start_on(loaded, seen, stores, Some(embedded), metrics).await
     }
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
@@ -211,39 +217,22 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start_with(config: Config, stores: Stores) -> Result<Running, StartError> {
-        let policy = policy(&config.rules)?;
-        let config =
-            Config { listen: Listen { admin: None, metrics: None, ..config.listen }, ..config };
-        Self::start_on(config, policy, stores, None, Arc::new(Metrics::new())).await
+        let mut seen = Seen::default();
+        seen.note(&config.file);
+        let loaded = Loaded::read(config, None, &mut seen)?;
+        Self::start_on(loaded, seen, stores, None, Arc::new(Metrics::new())).await
     }
 
     async fn start_on(
-        config: Config,
-        policy: Policy,
+        loaded: Loaded,
+        mut seen: Seen,
         stores: Stores,
         embedded: Option<Embedded>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
-        let upstreams = Upstreams::new(&config.upstreams)?;
-        for route in policy.routes.iter().filter(|route| route.refuses.is_none()) {
-            if let Some(upstream) = route.upstream.as_ref().filter(|id| !upstreams.contains(id)) {
-                let (route, upstream) = (route.id.to_string(), upstream.to_string());
-                return Err(StartError::Upstream { route, upstream });
-            }
-        }
-        let overheard = config.upstreams.iter().find(|(_, upstream)| upstream.is_overheard());
-        if let Some((name, _)) = overheard.filter(|_| policy.tls.upstream_required) {
-            return Err(StartError::PlaintextUpstream(name.to_string()));
-        }
-        let versions = super::tls::versions(policy.tls.only_1_3);
-        let authorities = Authorities {
-            recipients: config.client_ca.as_deref(),
-            callers: config.admin.client_ca.as_deref(),
-        };
-        let tls = Tls::new(&config.certificates, authorities, versions)?;
-        let backends = config.upstreams.iter().map(|(id, at)| (id.clone(), at.url.to_string()));
-        let origins = Origins::new(backends, tls.names.hosts());
-        let keys = Arc::new(KeyRing::open(&config.key_ring)?);
+        let Loaded { config, policy, upstreams, keys, identifier, new_issuers } = loaded;
+        let tls = Arc::new(loaded::tls(&config, &policy, &mut seen)?);
+        let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
             LogTarget::File(path) => {
@@ -258,75 +247,106 @@ impl Gateway {
         stores.ledger.note(&Note::activation(&policy)).await?;
         Event::PolicyActivated { policy: &policy }.emit(&metrics);
 
-        let (identifier, issuers) = identifier(&config)?;
-        let sockets = Sockets::bind(&config.listen).await?;
+        let listen = match &embedded {
+            Some(_) => config.listen,
+            None => Listen { admin: None, metrics: None, ..config.listen },
+        };
+        let sockets = Sockets::bind(&listen).await?;
         let addresses = sockets.addresses;
-        let policy = Arc::new(ArcSwap::from_pointee(policy));
-        let gateway = Arc::new(Self {
+        let in_force = Arc::new(ArcSwap::from_pointee(Self {
             policy: Arc::clone(&policy),
             identifier,
             registers: stores.registers,
-            ledger: stores.ledger,
+            ledger: Arc::clone(&stores.ledger),
             keys,
             upstreams,
-            names: tls.names.clone(),
+            tls: Arc::clone(&tls),
             origins,
             limits: config.limits,
-            waits: Waits::default(),
+            waits: Arc::default(),
+            tags: Arc::default(),
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
-            pace: Pace::default(),
-            reports: Semaphore::new(REPORTS),
-        });
+            pace: Arc::default(),
+            reports: Arc::new(Semaphore::new(REPORTS)),
+        }));
+        let policy = Arc::new(ArcSwap::new(policy));
         let (stop, stopping) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(connections(config.limits.connections)));
         let door = Door { slots, limits: config.limits, metrics: Arc::clone(&metrics), stopping };
         let mut listeners = JoinSet::new();
-        listeners.spawn(clients(Arc::clone(&gateway), door.clone(), &tls, sockets.https));
+        listeners.spawn(clients(Arc::clone(&in_force), door.clone(), sockets.https));
         if let Some(listener) = sockets.http {
             let https_port = addresses.https.port();
-            let redirect = Redirect { names: tls.names.clone(), https_port };
+            let redirect = Redirect { in_force: Arc::clone(&in_force), https_port };
             listeners.spawn(plaintext(Arc::new(redirect), door.clone(), listener));
         }
         let mut upkeep = JoinSet::new();
-        for issuer in issuers {
-            upkeep.spawn(issuer.keep_fresh());
-        }
+        let mut fetching = Fetching::default();
+        fetching.follow(&config, new_issuers);
         let is_stopping = Arc::new(AtomicBool::new(false));
-        if let Some(Embedded { registers, feed, index, reports }) = embedded {
-            upkeep.spawn(keep_settling(Arc::clone(&registers), index));
-            if let Some(feed) = feed {
-                upkeep.spawn(keep_reading(feed, Arc::clone(&policy)));
+        let now = Timestamp::now();
+        metrics.files_good(true, now);
+        let standing = Arc::new(Standing::since(now));
+        let (mut stores_of_ours, mut checkpoints) = (None, None);
+        if let Some(embedded) = embedded {
+            let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =
+                embedded;
+            upkeep.spawn(keep_settling(
+                Arc::clone(&registers),
+                config.ledger.clone(),
+                Arc::clone(&index),
+            ));
+            let feed = Arc::new(ArcSwapOption::from_pointee(feed));
+            upkeep.spawn(keep_reading(Arc::clone(&feed), Arc::clone(&policy)));
+            if let Some(signing) = &signing {
+                upkeep.spawn(Arc::clone(signing).keep_signing());
             }
-            let ledger = Arc::clone(&gateway.ledger);
+            if let Some(retirement) = &retirement {
+                upkeep.spawn(Arc::clone(retirement).keep_retiring());
+            }
+            let ledger = stores.ledger;
             let drain =
                 ChangeDrain::new(Arc::clone(&registers), Arc::clone(&ledger), Arc::clone(&metrics));
+            let access = Access::new(config.admin.clone(), tls.names.hosts());
+            let access = Arc::new(ArcSwap::from_pointee(access));
+            stores_of_ours = Some(Fed {
+                registers: Arc::clone(&registers),
+                feed,
+                index,
+                access: Arc::clone(&access),
+                checkpoints: signing.clone(),
+                retirement,
+            });
+            checkpoints = signing;
             let state = AdminState {
-                policy,
+                policy: Arc::clone(&policy),
                 registers,
                 ledger,
                 drain: Arc::new(drain),
                 metrics: Arc::clone(&metrics),
-                access: Arc::new(Access::new(config.admin, tls.names.hosts())),
+                access,
                 reports,
+                standing: Arc::clone(&standing),
                 stopping: Arc::clone(&is_stopping),
             };
             upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));
             if let Some(listener) = sockets.admin {
-                let acceptor = Some(TlsAcceptor::from(Arc::clone(&tls.admin)));
-                listeners.spawn(routed(admin_router(state.clone()), acceptor, &door, listener));
+                let router = admin_router(state.clone());
+                listeners.spawn(routed(router, Some(Arc::clone(&in_force)), &door, listener));
             }
             if let Some(listener) = sockets.metrics {
                 listeners.spawn(routed(metrics_router(state), None, &door, listener));
             }
         }
+        let files = (config, seen, fetching);
+        let reloader = Arc::new(Reloader::new(in_force, policy, stores_of_ours, standing, files));
         let mut open = vec![("https", addresses.https)];
         open.extend(addresses.http.map(|address| ("http", address)));
         open.extend(addresses.admin.map(|address| ("admin", address)));
         open.extend(addresses.metrics.map(|address| ("metrics", address)));
         let version = env!("CARGO_PKG_VERSION");
         Event::Started { version, listeners: &open }.emit(&metrics);
-        let checkpoints = None;
         Ok(Running {
             addresses,
             metrics,
@@ -336,6 +356,7 @@ impl Gateway {
             listeners,
             upkeep,
             checkpoints,
+            reloader,
         })
     }
 }
@@ -346,6 +367,22 @@ impl Running {
     #[must_use]
     pub fn metrics(&self) -> String {
         self.metrics.text()
+    }
+
+    /// Reads settings, rules, keys and certificates anew. What does not hold leaves in force what is.
+    pub async fn reload(&self) -> Reloaded {
+        self.reloader.reload().await
+    }
+
+    /// Looks once whether files have changed. They are read at the second look that finds them so,
+    /// unless they changed again meanwhile. `None`: nothing was read.
+    pub async fn look_at_files(&self) -> Option<Reloaded> {
+        self.reloader.look().await
+    }
+
+    /// From now on looks at the files once a second.
+    pub fn follow_files(&mut self) {
+        self.upkeep.spawn(Arc::clone(&self.reloader).keep_looking());
     }
 
     /// From the next line on the access log's file is opened anew: somebody moved it away.
@@ -402,7 +439,7 @@ pub(crate) fn kept_ledger(
             index: Arc::clone(&index),
             checkpoints,
             keep,
-            policy: policy.digest,
+            policy: ArcSwap::from_pointee(policy.digest),
             metrics: Arc::clone(metrics),
         });
     Ok(KeptLedger { ledger, index, checkpoints, retirement })
@@ -423,95 +460,21 @@ fn checkpoints(
         };
     };
     let signer = NoteSigner::open(key)?;
-    let period = policy.checkpoint_every.and_then(respond::seconds);
-    let period = period.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
     let checkpoints = Checkpoints::new(
         Arc::clone(ledger),
         config.ledger.clone(),
         signer,
-        period.unwrap_or(USUAL_PERIOD),
+        period(policy),
         Arc::clone(metrics),
     );
     Ok(Some(Arc::new(checkpoints)))
 }
 
-fn policy(path: &Path) -> Result<Policy, StartError> {
-    let sources =
-        config::rules(path).map_err(|error| StartError::Unreadable(path.to_owned(), error))?;
-    Policy::of(&sources).map_err(StartError::Rules)
-}
-
-fn identifier(config: &Config) -> Result<(Identifier, Vec<Arc<IssuerKeys>>), IssuerError> {
-    let mut issuers = HashMap::new();
-    for (name, config) in &config.issuers {
-        let keys = match &config.jwks {
-            JwksSource::File(path) => KeySource::File(path.clone()),
-            JwksSource::Url { url, ca } => {
-                KeySource::Url { url: url.clone(), authorities: ca.clone() }
-            }
-        };
-        let algorithms = &config.algorithms;
-        let issuer = Issuer {
-            name: name.clone(),
-            audience: config.audience.clone(),
-            algorithms: algorithms
-                .iter()
-                .filter_map(|name| TokenAlgorithm::from_name(name))
-                .collect(),
-            keys,
-        };
-        issuers.insert(name.clone(), Arc::new(IssuerKeys::open(issuer)?));
-    }
-    let all = issuers.values().map(Arc::clone).collect();
-    let api_keys = ApiKeys::new(config.api_keys.clone());
-    Ok((Identifier { issuers, api_keys }, all))
-}
-
-/// Bound sockets.
-struct Sockets {
-    addresses: Addresses,
-    https: TcpListener,
-    http: Option<TcpListener>,
-    admin: Option<TcpListener>,
-    metrics: Option<TcpListener>,
-}
-
-impl Sockets {
-    async fn bind(listen: &Listen) -> Result<Self, StartError> {
-        let https = bind(listen.https).await?;
-        let http = bind_optional(listen.http).await?;
-        let admin = bind_optional(listen.admin).await?;
-        let metrics = bind_optional(listen.metrics).await?;
-        let address = |listener: &Option<(TcpListener, SocketAddr)>| {
-            listener.as_ref().map(|(_, address)| *address)
-        };
-        let addresses = Addresses {
-            https: https.1,
-            http: address(&http),
-            admin: address(&admin),
-            metrics: address(&metrics),
-        };
-        let socket =
-            |listener: Option<(TcpListener, SocketAddr)>| listener.map(|(socket, _)| socket);
-        let (http, admin, metrics) = (socket(http), socket(admin), socket(metrics));
-        Ok(Self { addresses, https: https.0, http, admin, metrics })
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let refused = |error| StartError::Listen(address, error);
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    Ok((listener, address))
-}
-
-async fn bind_optional(
-    address: Option<SocketAddr>,
-) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
-    match address {
-        Some(address) => bind(address).await.map(Some),
-        None => Ok(None),
-    }
+/// How often checkpoints are signed under these rules.
+pub(super) fn period(policy: &Policy) -> Duration {
+    let seconds = policy.checkpoint_every.and_then(respond::seconds);
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or(USUAL_PERIOD, Duration::from_secs)
 }
 
 /// How many connections are held at once: what is configured, and no more than the process has
@@ -526,15 +489,13 @@ fn connections(configured: usize) -> usize {
 const RESERVED: u64 = 96;
 
 fn clients(
-    gateway: Arc<Gateway>,
+    in_force: Arc<ArcSwap<Gateway>>,
     door: Door,
-    tls: &Tls,
     listener: TcpListener,
 ) -> impl Future<Output = usize> + use<> {
-    let acceptor = TlsAcceptor::from(Arc::clone(&tls.public));
     let inner = door.clone();
     door.accept(listener, move |stream, address| {
-        service::connection(Arc::clone(&gateway), inner.clone(), acceptor.clone(), stream, address)
+        service::connection(Arc::clone(&in_force), inner.clone(), stream, address)
     })
 }
 
@@ -556,16 +517,20 @@ fn plaintext(
 /// Admin API, metrics and health: routers of their own, with TLS around the first.
 fn routed(
     router: Router,
-    tls: Option<TlsAcceptor>,
+    in_force: Option<Arc<ArcSwap<Gateway>>>,
     door: &Door,
     listener: TcpListener,
 ) -> impl Future<Output = usize> + use<> {
     let inner = door.clone();
     door.clone().accept(listener, move |stream, _: SocketAddr| {
-        let (door, tls, router) = (inner.clone(), tls.clone(), router.clone());
+        let (door, router) = (inner.clone(), router.clone());
+        let tls = in_force.as_ref().map(|in_force| in_force.load().tls.admin.clone());
+        let tls = tls.map(TlsAcceptor::from);
         async move {
             match tls {
-                None => door.http(stream, false, TowerToHyperService::new(router)).await,
+                None => {
+                    door.http(stream, false, TowerToHyperService::new(router)).await;
+                }
                 Some(tls) => {
                     let Some(stream) = service::handshake(&door, &tls, stream).await else {
                         return;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
-use super::authority::Names;
+use super::conditions::Tags;
 use super::pace::Pace;
+use super::tls::Tls;
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use crate::config::Limits;
@@ -19,24 +19,29 @@ use crate::policy::Policy;
 use crate::registers::Registers;
 
 /// A gateway that is set up. [`Gateway::start`] opens its listeners.
+///
+/// It never changes: a reload makes another one, which shares what goes on, and exchanges begin with
+/// that from then on.
+#[derive(Clone)]
 pub struct Gateway {
-    /// The policy in force; an exchange keeps the one it began with.
-    pub(super) policy: Arc<ArcSwap<Policy>>,
-    pub(super) identifier: Identifier,
+    pub(super) policy: Arc<Policy>,
+    pub(super) identifier: Arc<Identifier>,
     pub(super) registers: Arc<dyn Registers>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) keys: Arc<KeyRing>,
-    pub(super) upstreams: Upstreams,
-    /// Hosts that are served.
-    pub(super) names: Names,
+    pub(super) upstreams: Arc<Upstreams>,
+    /// What handshakes are made with, and the hosts that are served.
+    pub(super) tls: Arc<Tls>,
     /// Where backends and the gateway itself are, for links.
     pub(super) origins: Origins,
     pub(super) limits: Limits,
     /// How long backends take to know nobody.
-    pub(super) waits: Waits,
+    pub(super) waits: Arc<Waits>,
+    /// Tags of answers.
+    pub(super) tags: Arc<Tags>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
-    pub(super) pace: Pace,
+    pub(super) pace: Arc<Pace>,
     /// Turns for reading the ledger.
-    pub(super) reports: Semaphore,
+    pub(super) reports: Arc<Semaphore>,
 }

@@ -20,6 +20,7 @@ use super::authority::Names;
 use crate::config::CertificateFiles;
 use crate::identity::SubjectAlternativeNames;
 use crate::observe::TlsVersion;
+use crate::terms::Digest;
 
 /// Versions that are spoken, in both directions.
 pub(super) static VERSIONS: &[&SupportedProtocolVersion] =
@@ -67,6 +68,8 @@ pub(super) struct Tls {
     pub(super) admin: Arc<ServerConfig>,
     /// The names in the certificates.
     pub(super) names: Names,
+    /// Over certificates, authorities and versions: a key belongs to its certificate.
+    pub(super) inputs: Digest,
 }
 
 impl Tls {
@@ -79,10 +82,12 @@ impl Tls {
         let provider = provider();
         let mut names = Names::default();
         let mut resolver = ByName(Vec::new());
+        let mut inputs = format!("{versions:?}").into_bytes();
         for files in certificates {
             let chain = pems::<CertificateDer<'static>>(&files.chain)?;
             let key = PrivateKeyDer::from_pem_file(&files.key)
                 .map_err(|error| TlsError::Pem(files.key.clone(), error.into()))?;
+            note(&mut inputs, "certificate", &chain);
             let own = chain.first().map(|certificate| Names::of(certificate)).unwrap_or_default();
             if own == Names::default() {
                 return Err(TlsError::Nameless(files.chain.clone()));
@@ -93,9 +98,23 @@ impl Tls {
             resolver.0.push((own, Arc::new(pair)));
         }
         let resolver = Arc::new(resolver);
-        let listener = |clients| listener(&provider, clients, versions, &resolver);
+        let mut listener = |file: Option<&Path>| {
+            let authorities = file.map(|file| Ok((file, pems::<CertificateDer<'static>>(file)?)));
+            let authorities = authorities.transpose()?;
+            let read = authorities.as_ref().map(|(_, read)| read.as_slice());
+            note(&mut inputs, "authorities", read.unwrap_or_default());
+            listener(&provider, authorities, versions, &resolver)
+        };
         let (public, admin) = (listener(authorities.recipients)?, listener(authorities.callers)?);
-        Ok(Self { public, admin, names })
+        Ok(Self { public, admin, names, inputs: Digest::of(&inputs) })
+    }
+}
+
+fn note(inputs: &mut Vec<u8>, what: &str, certificates: &[CertificateDer<'_>]) {
+    inputs.extend_from_slice(format!("\n{what} {}", certificates.len()).as_bytes());
+    for certificate in certificates {
+        inputs.extend_from_slice(format!(" {}:", certificate.len()).as_bytes());
+        inputs.extend_from_slice(certificate);
     }
 }
 
@@ -111,7 +130,7 @@ pub(super) struct Authorities<'a> {
 
 fn listener(
     provider: &Arc<CryptoProvider>,
-    client_ca: Option<&Path>,
+    client_ca: Option<(&Path, Vec<CertificateDer<'static>>)>,
     versions: &[&'static SupportedProtocolVersion],
     resolver: &Arc<ByName>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
@@ -120,10 +139,10 @@ fn listener(
         .map_err(TlsError::Versions)?;
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
-        Some(file) => {
+        Some((file, authorities)) => {
             let unusable = |error| TlsError::ClientAuthorities(file.to_owned(), error);
             let verifier = WebPkiClientVerifier::builder_with_provider(
-                Arc::new(roots(file)?),
+                Arc::new(trusted(file, authorities)?),
                 Arc::clone(provider),
             )
             .allow_unauthenticated()
@@ -140,8 +159,15 @@ fn listener(
 
 /// Authorities from a PEM file; all of them must be usable.
 pub(super) fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
+    trusted(file, pems(file)?)
+}
+
+fn trusted(
+    file: &Path,
+    authorities: Vec<CertificateDer<'static>>,
+) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in pems::<CertificateDer<'static>>(file)? {
+    for certificate in authorities {
         roots.add(certificate).map_err(|error| TlsError::Pem(file.to_owned(), error.into()))?;
     }
     Ok(roots)

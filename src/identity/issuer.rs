@@ -134,6 +134,12 @@ impl IssuerKeys {
         Ok(Self { issuer, present, source })
     }
 
+    /// `iss`, as tokens write it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.issuer.name
+    }
+
     /// Fetches the keys once. Does nothing for a file.
     ///
     /// # Errors

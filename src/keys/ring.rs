@@ -1,6 +1,6 @@
 //! Root keys from a file or the environment; see docs/OPERATIONS.md, "Keys".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,6 +23,7 @@ const FILE_BYTES: u64 = 64 * 1024;
 /// Root keys by version; the highest one makes new pseudonyms and tokens.
 pub struct KeyRing {
     keys: BTreeMap<NonZeroU32, RootKey>,
+    retired: BTreeSet<NonZeroU32>,
     newest: NonZeroU32,
     pub(super) derived: DerivedKeys,
 }
@@ -67,6 +68,15 @@ pub enum KeyRingError {
     /// The key makes what is new; without it nothing would.
     #[error("version {0} makes new values; make another first: tamis keys rotate")]
     StillNewest(NonZeroU32),
+    /// A version of the ring in use is neither in the new one nor retired there: half a file, or
+    /// another ring.
+    #[error(
+        "version {0} is in use and is not in the new key ring; `tamis keys retire` takes one out"
+    )]
+    Lost(NonZeroU32),
+    /// A version of the ring in use is another key in the new one.
+    #[error("version {0} is another key than the one in use")]
+    Exchanged(NonZeroU32),
     /// All version numbers are used up.
     #[error("no version number is left")]
     NoVersionLeft,
@@ -119,15 +129,34 @@ impl KeyRing {
     /// `Malformed` with the line, `Empty`.
     pub fn parse(source_name: &str, text: &str) -> Result<Self, KeyRingError> {
         let entries = entries::read(source_name, text)?;
+        let retired = entries.iter().filter(|(_, entry)| matches!(entry, Entry::Retired { .. }));
+        let retired = retired.map(|(version, _)| *version).collect();
         let root = |(version, entry)| match entry {
             Entry::Key { bytes, .. } => Some((version, RootKey::new(version, bytes))),
             Entry::Retired { .. } => None,
         };
         let keys: BTreeMap<NonZeroU32, RootKey> = entries.into_iter().filter_map(root).collect();
         match keys.last_key_value().map(|(version, _)| *version) {
-            Some(newest) => Ok(Self { keys, newest, derived: DerivedKeys::default() }),
+            Some(newest) => Ok(Self { keys, retired, newest, derived: DerivedKeys::default() }),
             None => Err(KeyRingError::Empty(source_name.to_owned())),
         }
+    }
+
+    /// Whether a running gateway may go on with this ring after `earlier`: every pseudonym and token
+    /// that can be read now can be read then, but for those of versions that were retired.
+    ///
+    /// # Errors
+    /// `Lost`, `Exchanged`.
+    pub fn continues(&self, earlier: &Self) -> Result<(), KeyRingError> {
+        for (version, key) in &earlier.keys {
+            match self.keys.get(version) {
+                Some(same) if same.is(key) => {}
+                Some(_) => return Err(KeyRingError::Exchanged(*version)),
+                None if self.retired.contains(version) => {}
+                None => return Err(KeyRingError::Lost(*version)),
+            }
+        }
+        Ok(())
     }
 
     /// The version that makes new pseudonyms and tokens.
@@ -237,6 +266,20 @@ mod tests {
             let words = format!("{fault} {fault:?}");
             assert!(!words.contains("0001") && !words.contains("1f1e"), "{words}");
         }
+    }
+
+    #[test]
+    fn a_ring_that_lost_or_exchanged_a_key_is_no_continuation() {
+        let ring = |text: String| KeyRing::parse("ring", &text).expect("a ring");
+        let old = ring(format!("1: {ONE}\n2: {TWO}\n"));
+        let after = |text: String| ring(text).continues(&old);
+        assert!(after(format!("1: {ONE}; 2: {TWO}")).is_ok());
+        assert!(after(format!("1: {ONE}; 2: {TWO}; 3: {TWO}")).is_ok(), "one more");
+        assert!(after(format!("1: retired 2026-11-24; 2: {TWO}")).is_ok(), "one retired");
+        let lost = after(format!("1: {ONE}")).expect_err("half a file");
+        assert!(matches!(lost, KeyRingError::Lost(version) if version.get() == 2));
+        let exchanged = after(format!("1: {TWO}; 2: {TWO}")).expect_err("another key");
+        assert!(matches!(exchanged, KeyRingError::Exchanged(NonZeroU32::MIN)));
     }
 
     #[test]

@@ -232,7 +232,7 @@ pub enum Note {
         number: u64,
         /// When it was recorded there.
         recorded_at: String,
-        /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`,
+        /// `consent`, `notice`, `objection`, `restriction`, `dispute`, `erasure`, `subject`,
         /// `order`, `case` or `one-time-grant`.
         register: String,
         /// `recorded`, `withdrawn`, `approved`, `used` or `lifted`.

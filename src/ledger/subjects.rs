@@ -11,9 +11,10 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -22,6 +23,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::LedgerUnavailable;
+use super::last_account::{self, LAST_ACCOUNTS, LastAccount};
 use super::people::Tag;
 use crate::action::pseudonym::{Canonical, DomainKey};
 use crate::terms::DataSubject;
@@ -33,7 +35,7 @@ const FILE: &str = "subjects.db";
 const APPLICATION_ID: i32 = 0x5461_6d73;
 
 /// The version of the table that this program reads and writes.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// How long one process waits for another to finish writing.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,7 +61,7 @@ pub struct IndexKey {
 pub struct SubjectIndex {
     path: PathBuf,
     /// Newest first.
-    keys: Vec<IndexKey>,
+    keys: ArcSwap<Vec<IndexKey>>,
     store: Mutex<Store>,
 }
 
@@ -124,7 +126,14 @@ impl SubjectIndex {
         drop(file);
         let connection = connect(&path).map_err(unusable)?;
         let store = Store { connection, version: -1, month: String::new(), cache: HashMap::new() };
-        Ok(Self { path, keys, store: Mutex::new(store) })
+        Ok(Self { path, keys: ArcSwap::from_pointee(keys), store: Mutex::new(store) })
+    }
+
+    /// Goes on with these keys: newest first. Without any it stays as it is.
+    pub fn follow(&self, keys: Vec<IndexKey>) {
+        if !keys.is_empty() {
+            self.keys.store(Arc::new(keys));
+        }
     }
 
     /// The tags of `people` in records of this month, in their order. Whoever has no secret gets one,
@@ -171,7 +180,9 @@ impl SubjectIndex {
     pub(super) fn secret(&self, person: &DataSubject) -> Result<Option<Secret>, LedgerUnavailable> {
         let mut store = self.store();
         let transaction = store.connection.transaction().map_err(unusable)?;
-        Ok(self.find(&transaction, person).map_err(unusable)?.map(|(secret, _)| secret))
+        Ok(find(&self.keys.load(), &transaction, person)
+            .map_err(unusable)?
+            .map(|(secret, _)| secret))
     }
 
     /// Tells `look` every secret there is, in no order that means anything. Whose it is nobody can say.
@@ -180,39 +191,71 @@ impl SubjectIndex {
         look: &mut dyn FnMut(&Secret),
     ) -> Result<(), LedgerUnavailable> {
         let connection = connect(&self.path).map_err(unusable)?;
+        let keys = self.keys.load();
         let mut reached = String::new();
         loop {
             let rows = rows_after(&connection, &reached).map_err(unusable)?;
             let Some((last, _)) = rows.last() else { return Ok(()) };
             reached.clone_from(last);
             for (_, wrapped) in &rows {
-                let secret = self.keys.iter().find_map(|key| unwrap(key, wrapped));
+                let secret = keys.iter().find_map(|key| unwrap(key, wrapped));
                 look(&secret.ok_or(IndexError::Garbage).map_err(unusable)?);
             }
         }
     }
 
-    /// Shreds the person's secret: their records cannot be told from others' any more. Durable on
-    /// return. Whether there was one.
+    /// Shreds the person's secret: their records cannot be told from others' any more. What is `last`
+    /// said of them is kept in its place, sealed, until its end; both or neither. Durable on return.
+    /// Whether there was a secret.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn shred(&self, person: &DataSubject) -> Result<bool, LedgerUnavailable> {
+    pub fn shred(
+        &self,
+        person: &DataSubject,
+        last: Option<&LastAccount>,
+    ) -> Result<bool, LedgerUnavailable> {
         let mut store = self.store();
         store.cache.remove(person);
-        let shred = |connection: &mut Connection| -> Result<bool, rusqlite::Error> {
+        let shred = |connection: &mut Connection| -> Result<bool, IndexError> {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut count = 0;
-            for key in &self.keys {
+            let keys = self.keys.load();
+            for key in keys.iter() {
                 if let Some(row) = row(key, person) {
                     count += transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
                 }
+            }
+            if let Some(last) = last {
+                let key = keys.first().ok_or(IndexError::Garbage)?;
+                last_account::keep(&transaction, key, person, last)?;
             }
             transaction.commit()?;
             Ok(count > 0)
         };
         shred(&mut store.connection).map_err(unusable)
+    }
+
+    /// What was kept of the person when they were erased, as far as its end has not come at `now`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn last_accounts(
+        &self,
+        person: &DataSubject,
+        now: Timestamp,
+    ) -> Result<Vec<LastAccount>, LedgerUnavailable> {
+        last_account::find(&self.store().connection, &self.keys.load(), person, now)
+            .map_err(unusable)
+    }
+
+    /// Removes what was kept of people who were erased and has come to its end. How many there were.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget_last_accounts(&self, now: Timestamp) -> Result<usize, LedgerUnavailable> {
+        last_account::forget(&self.store().connection, now).map_err(unusable)
     }
 
     /// Shreds the secrets of people of whom nothing was entered since the month of `before`. How many
@@ -246,10 +289,11 @@ impl SubjectIndex {
         month: &str,
     ) -> Result<Vec<Secret>, IndexError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let newest = self.keys.first().ok_or(IndexError::Garbage)?;
+        let keys = self.keys.load();
+        let newest = keys.first().ok_or(IndexError::Garbage)?;
         let mut secrets = Vec::with_capacity(people.len());
         for person in people {
-            let secret = match self.find(&transaction, person)? {
+            let secret = match find(&keys, &transaction, person)? {
                 Some((known, 0)) => {
                     let row = row(newest, person).ok_or(IndexError::Garbage)?;
                     let later = "UPDATE secrets SET month = ?2 WHERE row = ?1 AND month < ?2";
@@ -258,7 +302,7 @@ impl SubjectIndex {
                 }
                 // Wrapped anew, so that an old key is needed no longer than the person stays away.
                 Some((known, older)) => {
-                    let row = row(&self.keys[older], person).ok_or(IndexError::Garbage)?;
+                    let row = row(&keys[older], person).ok_or(IndexError::Garbage)?;
                     transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
                     keep(&transaction, newest, person, &known, month)?;
                     known
@@ -276,29 +320,28 @@ impl SubjectIndex {
         transaction.commit()?;
         Ok(secrets)
     }
-
-    /// With the position of the key under which the row was made.
-    fn find(
-        &self,
-        transaction: &Transaction<'_>,
-        person: &DataSubject,
-    ) -> Result<Option<(Secret, usize)>, IndexError> {
-        for (at, key) in self.keys.iter().enumerate() {
-            let row = row(key, person).ok_or(IndexError::Garbage)?;
-            let wrapped: Option<String> = transaction
-                .query_row("SELECT secret FROM secrets WHERE row = ?1", [row], |row| row.get(0))
-                .optional()?;
-            if let Some(wrapped) = wrapped {
-                let secret = unwrap(key, &wrapped).ok_or(IndexError::Garbage)?;
-                return Ok(Some((secret, at)));
-            }
-        }
-        Ok(None)
-    }
-
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// With the position of the key under which the row was made.
+fn find(
+    keys: &[IndexKey],
+    transaction: &Transaction<'_>,
+    person: &DataSubject,
+) -> Result<Option<(Secret, usize)>, IndexError> {
+    for (at, key) in keys.iter().enumerate() {
+        let row = row(key, person).ok_or(IndexError::Garbage)?;
+        let wrapped: Option<String> = transaction
+            .query_row("SELECT secret FROM secrets WHERE row = ?1", [row], |row| row.get(0))
+            .optional()?;
+        if let Some(wrapped) = wrapped {
+            let secret = unwrap(key, &wrapped).ok_or(IndexError::Garbage)?;
+            return Ok(Some((secret, at)));
+        }
+    }
+    Ok(None)
 }
 
 impl Store {
@@ -318,7 +361,7 @@ impl Store {
 
 /// What is wrong with the index. None of it says whose row it is.
 #[derive(Debug, thiserror::Error)]
-enum IndexError {
+pub(super) enum IndexError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     #[error("it holds what it cannot hold, or a key is missing")]
@@ -346,6 +389,7 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
                    row TEXT PRIMARY KEY, secret TEXT NOT NULL, month TEXT NOT NULL
                  ) STRICT, WITHOUT ROWID;",
             )?;
+            transaction.execute_batch(LAST_ACCOUNTS)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
@@ -356,6 +400,11 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
                 "ALTER TABLE secrets ADD COLUMN month TEXT NOT NULL DEFAULT '';
                  UPDATE secrets SET month = strftime('%Y-%m', 'now');",
             )?;
+            transaction.execute_batch(LAST_ACCOUNTS)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        (APPLICATION_ID, 2) => {
+            transaction.execute_batch(LAST_ACCOUNTS)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         _ => return Err(IndexError::Garbage),
@@ -468,8 +517,8 @@ mod tests {
         assert_eq!(index.tags(&everybody, "2026-11").expect("known"), before);
         // Another process, such as a command.
         let other = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");
-        assert!(other.shred(&everybody[0]).expect("written"));
-        assert!(!other.shred(&everybody[0]).expect("written"));
+        assert!(other.shred(&everybody[0], None).expect("written"));
+        assert!(!other.shred(&everybody[0], None).expect("written"));
         assert!(index.secret(&everybody[0]).expect("readable").is_none());
         let after = index.tags(&everybody, "2026-11").expect("made");
         assert_ne!(after[0], before[0], "a new secret, which finds nothing of before");
@@ -501,7 +550,7 @@ mod tests {
         let before = index.tags(&everybody, "2026-11").expect("made");
         drop(index);
         let file = Connection::open(directory.path().join(FILE)).expect("ours");
-        file.execute_batch("ALTER TABLE secrets DROP COLUMN month; PRAGMA user_version = 1;")
+        file.execute_batch("DROP TABLE last_accounts; ALTER TABLE secrets DROP COLUMN month; PRAGMA user_version = 1;")
             .expect("as it was");
         drop(file);
         let index = SubjectIndex::open(directory.path(), keys(&[1])).expect("opens");

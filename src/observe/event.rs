@@ -41,10 +41,17 @@ pub enum Event<'a> {
         /// The policy.
         policy: &'a Policy,
     },
-    /// New rules were rejected; the old ones stay in force.
-    PolicyRejected {
-        /// How many findings there are.
-        findings: usize,
+    /// A part of what is in force was read anew and is in force.
+    Reloaded {
+        /// `settings`, `rules`, `keys` or `certificates`.
+        what: &'static str,
+    },
+    /// A reload was refused; what was in force stays so.
+    ReloadRefused {
+        /// `settings`, `rules`, `keys` or `certificates`.
+        what: &'static str,
+        /// In words: files, lines and names of the settings and the rules.
+        why: &'a str,
     },
     /// A request was decided.
     Decided {
@@ -196,7 +203,7 @@ pub enum Event<'a> {
     },
     /// A statement of a data subject changed. Whose it is stays in the registers.
     RegisterChanged {
-        /// `consent`, `notice`, `objection`, `restriction`, `erasure` or `subject`.
+        /// `consent`, `notice`, `objection`, `restriction`, `dispute`, `erasure` or `subject`.
         register: &'a str,
         /// `recorded`, `withdrawn` or `lifted`.
         change: &'a str,
@@ -217,6 +224,11 @@ pub enum Event<'a> {
     /// A TLS handshake failed.
     TlsFailed {
         /// How: `timeout`, `alert`, `certificate`, `protocol`, `io`.
+        kind: &'static str,
+    },
+    /// Something was sent that is no request, and was answered without an exchange.
+    Unread {
+        /// `malformed`, `too-large` or `frames`.
         kind: &'static str,
     },
     /// A connection beyond the limit was closed.
@@ -249,12 +261,15 @@ impl Event<'_> {
                 let digest = policy.digest.to_string();
                 metrics.policy.reset();
                 metrics.policy.with_label_values(&[policy.id.as_ref(), digest.as_str()]).set(1);
-                metrics.reloads.with_label_values(&["activated"]).inc();
                 info!(policy = &*policy.id, revision = policy.revision, digest, "policy activated");
             }
-            Self::PolicyRejected { findings } => {
-                metrics.reloads.with_label_values(&["rejected"]).inc();
-                error!(findings, "new rules rejected, the old ones stay in force");
+            Self::Reloaded { what } => {
+                metrics.reloads.with_label_values(&[what, "activated"]).inc();
+                info!(what, "reloaded");
+            }
+            Self::ReloadRefused { what, why } => {
+                metrics.reloads.with_label_values(&[what, "refused"]).inc();
+                error!(what, why, "reload refused, what was in force stays so");
             }
             Self::Decided { role, purposes, refusal } => {
                 let role = role.map_or("unknown", Role::as_str);
@@ -348,6 +363,7 @@ impl Event<'_> {
                 metrics.tls_failures.with_label_values(&[kind]).inc();
                 tracing::debug!(kind, "TLS handshake failed");
             }
+            Self::Unread { kind } => metrics.unread.with_label_values(&[kind]).inc(),
             Self::ConnectionRefused => metrics.connections_refused.inc(),
             Self::LogLineDropped => metrics.log_lines_dropped.inc(),
             Self::LogNotKept { why } => {

@@ -78,6 +78,16 @@ impl LogFile {
         self.file.write_all(lines)
     }
 
+    /// Keeps what is written as other rules say. What stood in the file before segments were cut counts
+    /// as written in this hour.
+    pub(super) fn follow(&mut self, life: Life, now: Timestamp) {
+        let is_written = self.file.metadata().map_or(true, |about| about.len() > 0);
+        if !self.life.rotates() && is_written {
+            self.hour = Some(hour_of(now));
+        }
+        self.life = life;
+    }
+
     /// Opens the path anew, after somebody moved the file away.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         self.file = append(&self.path)?;

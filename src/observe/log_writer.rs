@@ -3,9 +3,9 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,10 @@ pub struct AccessLog {
     writer: Option<JoinHandle<()>>,
     salts: Arc<Salts>,
     /// Lines cannot be made coarser where they go, so they are written in that form.
-    cold_at_once: bool,
+    cold_at_once: AtomicBool,
+    /// What is kept for how long, if the rules were changed since the writer looked.
+    life: Arc<Mutex<Option<Life>>>,
+    is_stream: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -48,7 +51,7 @@ impl AccessLog {
         }
         let stdout = Sink::Stream(Box::new(io::stdout()));
         let mut log = Self::to(stdout, WAITING_LINES, metrics)?;
-        log.cold_at_once = rules.cold.is_some();
+        *log.cold_at_once.get_mut() = rules.cold.is_some();
         Ok(log)
     }
 
@@ -66,8 +69,11 @@ impl AccessLog {
         let (queue, queued) = mpsc::sync_channel(waiting);
         let salts = Arc::new(Salts::default());
         let moved = Arc::new(AtomicBool::new(false));
+        let life = Arc::new(Mutex::new(None));
+        let is_stream = matches!(sink, Sink::Stream(_));
         let mut writer = Writer {
             sink,
+            life: Arc::clone(&life),
             kept: Instant::now(),
             salts: Arc::clone(&salts),
             moved: Arc::clone(&moved),
@@ -77,7 +83,8 @@ impl AccessLog {
             .name("access-log".into())
             .spawn(move || writer.run(&queued))?;
         let (queue, writer) = (Some(queue), Some(thread));
-        Ok(Self { queue, moved, writer, salts, cold_at_once: false, metrics })
+        let cold_at_once = AtomicBool::new(false);
+        Ok(Self { queue, moved, writer, salts, cold_at_once, life, is_stream, metrics })
     }
 
     /// Queues a line, minimized by the rules that the exchange was decided by. Never waits.
@@ -88,7 +95,7 @@ impl AccessLog {
         // A segment counts as one hour older than its first line: what began earlier is written in the
         // form that is due soonest.
         if let Some(cold) = &rules.cold
-            && (self.cold_at_once || now.duration_since(line.at) > HOUR)
+            && (self.cold_at_once.load(Ordering::Relaxed) || now.duration_since(line.at) > HOUR)
         {
             text = text.and_then(|text| coarser(text.as_bytes(), cold));
         }
@@ -97,6 +104,14 @@ impl AccessLog {
         if !matches!(queued, Some(Ok(()))) {
             Event::LogLineDropped.emit(&self.metrics);
         }
+    }
+
+    /// From the next line on what was written is kept as these rules say.
+    pub fn follow(&self, rules: &AccessLogRules) {
+        if self.is_stream {
+            self.cold_at_once.store(rules.cold.is_some(), Ordering::Relaxed);
+        }
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some(Life::of(rules));
     }
 
     /// From the next line on the file is opened anew: somebody moved it away.
@@ -123,6 +138,7 @@ enum Sink {
 /// The thread that writes.
 struct Writer {
     sink: Sink,
+    life: Arc<Mutex<Option<Life>>>,
     /// When segments were looked at last.
     kept: Instant,
     salts: Arc<Salts>,
@@ -157,6 +173,7 @@ impl Writer {
         if self.moved.swap(false, Ordering::Acquire) {
             self.reopen();
         }
+        self.follow();
         let written = match &mut self.sink {
             Sink::Stream(stream) => {
                 stream.write_all(lines.as_bytes()).and_then(|()| stream.flush())
@@ -167,6 +184,14 @@ impl Writer {
             for _ in 0..count {
                 Event::LogLineDropped.emit(&self.metrics);
             }
+        }
+    }
+
+    /// Takes what the rules say now.
+    fn follow(&mut self) {
+        let life = self.life.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(life), Sink::File(file)) = (life, &mut self.sink) {
+            file.follow(life, Timestamp::now());
         }
     }
 
@@ -184,6 +209,7 @@ impl Writer {
         self.kept = Instant::now();
         let now = Timestamp::now();
         self.salts.forget(now);
+        self.follow();
         let Sink::File(file) = &mut self.sink else { return };
         let kept = file.keep(now);
         for _ in 0..kept.lines_lost {
@@ -198,7 +224,6 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
@@ -272,7 +297,7 @@ mod tests {
         drop(go);
         let sink = Sink::Stream(Box::new(Stuck(open, Arc::clone(&written))));
         let mut log = AccessLog::to(sink, 4, Arc::new(Metrics::new())).expect("threads can start");
-        log.cold_at_once = true;
+        *log.cold_at_once.get_mut() = true;
         let fields = vec![("time".to_owned(), Coarser::Day), ("route".to_owned(), Coarser::Remove)];
         let cold = Some(Cold { after: HOUR, fields });
         log.write(&a_line(), &AccessLogRules { cold, ..AccessLogRules::default() });

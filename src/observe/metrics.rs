@@ -6,6 +6,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -65,9 +66,12 @@ pub struct Metrics {
     pub(super) admin_requests: IntCounterVec,
     pub(super) policy: IntGaugeVec,
     pub(super) reloads: IntCounterVec,
+    reload_good: IntGauge,
+    last_good: IntGauge,
     pub(super) connections: IntGauge,
     pub(super) connections_refused: IntCounter,
     pub(super) tls_failures: IntCounterVec,
+    pub(super) unread: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
     pub(super) log_not_kept: IntCounter,
     pub(super) internal_errors: IntCounterVec,
@@ -243,15 +247,28 @@ impl Metrics {
             )),
             reloads: maker.counters(
                 "tamis_reloads_total",
-                "Attempts to load rules anew",
-                &["outcome"],
+                "Parts that were read anew while running, by what came of it",
+                &["what", "outcome"],
             ),
+            reload_good: maker.add(IntGauge::new(
+                "tamis_reload_good",
+                "Whether what is in force is what stands in the files: 1, or 0 after a refused reload",
+            )),
+            last_good: maker.add(IntGauge::new(
+                "tamis_reload_last_good_timestamp_seconds",
+                "When the files were last found to be good: at a start or a reload",
+            )),
             connections: maker.add(IntGauge::new("tamis_connections", "Open client connections")),
             connections_refused: maker
                 .counter("tamis_connections_refused_total", "Connections beyond the limit"),
             tls_failures: maker.counters(
                 "tamis_tls_failures_total",
                 "TLS handshakes that failed",
+                &["kind"],
+            ),
+            unread: maker.counters(
+                "tamis_unread_requests_total",
+                "What was sent and is no request, by what is wrong with it",
                 &["kind"],
             ),
             log_lines_dropped: maker.counter(
@@ -286,6 +303,14 @@ impl Metrics {
         let mut seen =
             self.registers_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *seen = Some(at);
+    }
+
+    /// Whether what stands in the files is in force; if so, since this moment.
+    pub fn files_good(&self, good: bool, now: Timestamp) {
+        self.reload_good.set(good.into());
+        if good {
+            self.last_good.set(now.as_second());
+        }
     }
 
     /// Whether consents from a file are known just now.

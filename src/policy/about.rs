@@ -1,6 +1,8 @@
 //! What the rules say to people beside who gets what, and of the ledger that answers them. Part of
 //! [`model`](super::model).
 
+use std::collections::BTreeMap;
+
 /// What the rules demand of the ledger.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LedgerRules {
@@ -21,6 +23,9 @@ pub struct About {
     pub data_sources: Option<String>,
     /// Whether decisions are automated, and by what logic.
     pub automated_decisions: Option<String>,
+    /// The controllers that the company only works for, by the name that stands in a path, and how to
+    /// reach each.
+    pub controllers: BTreeMap<String, String>,
     /// Categories, as a pattern, and the period after which they are not released any more.
     pub periods: Vec<(String, String)>,
 }

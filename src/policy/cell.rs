@@ -212,18 +212,10 @@ fn limits<'a>(
             let because = "limit".to_owned();
             Some(Decided { action: first, by: place.clone(), because })
         }
-        Limit::Withheld { categories, except_to, roles, because } => {
-            let role = asked.policy.recipients.get(asked.recipient).map(|one| one.role);
-            let binds = categories.iter().any(|pattern| pattern.covers(category))
-                && !except_to.contains(asked.recipient)
-                && (roles.is_empty() || role.is_none_or(|role| roles.contains(&role)));
-            binds.then(|| Decided {
-                action: Action::Remove,
-                by: because.place.clone(),
-                because: format!("not enforced yet: {}", because.what),
-            })
-        }
-        Limit::ThirdParties { .. } | Limit::Sensitive { .. } | Limit::Minors { .. } => None,
+        Limit::ThirdParties { .. }
+        | Limit::Sensitive { .. }
+        | Limit::Minors { .. }
+        | Limit::Disputed { .. } => None,
     })
 }
 
@@ -259,7 +251,7 @@ fn needs(asked: &Asked<'_>, category: &CategoryId, sensitive: bool) -> Vec<Need>
                 Limit::AtLeast { .. }
                 | Limit::ThirdParties { .. }
                 | Limit::Minors { .. }
-                | Limit::Withheld { .. } => {}
+                | Limit::Disputed { .. } => {}
             }
         }
     }

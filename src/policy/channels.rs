@@ -62,6 +62,8 @@ pub enum Serve {
     /// One click by which somebody objects, without a credential but the token in the path.
     /// Source: GDPR Art. 21; RFC 8058.
     Objection,
+    /// Says which controller answers, where the company only works for it. Source: GDPR Art. 28.
+    ControllerContact,
 }
 
 impl Serve {
@@ -69,7 +71,7 @@ impl Serve {
     #[must_use]
     pub const fn takes_body(self) -> bool {
         match self {
-            Self::RightsInbox(_) | Self::Objection => true,
+            Self::RightsInbox(_) | Self::Objection | Self::ControllerContact => true,
             Self::PolicyDocument | Self::SubjectReport => false,
         }
     }

@@ -15,6 +15,7 @@ mod codes;
 pub mod company;
 pub mod compile;
 pub mod diagnostic;
+pub mod difference;
 mod matching;
 mod mode;
 pub mod model;
@@ -27,6 +28,7 @@ pub mod retention;
 mod sources;
 mod syntax;
 pub mod target;
+mod transfers;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use codes::{CODES, Code};

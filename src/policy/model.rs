@@ -17,12 +17,13 @@ use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
 pub use super::retention::{Retention, Since};
+pub use super::transfers::{Mechanism, Transfers};
 use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::{Canonical, Scope};
 use crate::terms::{
-    CategoryId, CategoryPattern, Country, DataSubject, Digest, LegalBasis, Objectable, Picture,
-    PurposeId, PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
+    CategoryId, CategoryPattern, Country, DataSubject, Digest, IdShape, LegalBasis, Objectable,
+    Picture, PurposeId, PurposePattern, RecipientId, Role, RouteId, SubjectRole, UpstreamId,
 };
 
 /// All the rules of one privacy policy.
@@ -485,64 +486,28 @@ pub enum Limit {
         /// Where it stands.
         place: Place,
     },
-    /// Categories that this version withholds because the limit on them is not enforced yet.
-    Withheld {
-        /// Which categories.
-        categories: Vec<CategoryPattern>,
-        /// Recipients it does not bind.
-        except_to: Vec<RecipientId>,
-        /// Roles it binds; empty: all.
+    /// Of what a person disputes, nothing leaves to these roles. Source: GDPR Art. 18(1)(a).
+    Disputed {
+        /// Roles it binds; empty: all but the person's own.
         roles: Vec<Role>,
-        /// Why.
-        because: Unenforced,
+        /// Where it stands.
+        place: Place,
     },
 }
 
-/// Which regions' data may go to which countries.
-#[derive(Clone, Debug)]
-pub struct Transfers {
-    /// Where regions are learned.
-    pub sources: RegionSources,
-    /// The region of a subject of whom none is known.
-    pub unknown_region: Country,
-    /// Countries that anything may go to at all.
-    pub allowed: Vec<Country>,
-    /// Members of each named region.
-    pub regions: BTreeMap<Country, Vec<Country>>,
-    /// The mechanisms.
-    pub table: Vec<Mechanism>,
-}
-
-impl Transfers {
-    /// Whether a country is `of`, or lies within the region of that name.
+impl Limit {
+    /// Whether it keeps from this role what a person disputes.
     #[must_use]
-    pub fn is_within(&self, country: &Country, of: &Country) -> bool {
-        country == of || self.regions.get(of).is_some_and(|members| members.contains(country))
+    pub fn keeps_disputed_from(&self, role: Role) -> bool {
+        match self {
+            Self::Disputed { roles, .. } if roles.is_empty() => role != Role::Own,
+            Self::Disputed { roles, .. } => roles.contains(&role),
+            Self::AtLeast { .. }
+            | Self::ThirdParties { .. }
+            | Self::Sensitive { .. }
+            | Self::Minors { .. } => false,
+        }
     }
-}
-
-/// A transfer mechanism. Source: GDPR Art. 44–49.
-#[derive(Clone, Debug)]
-pub struct Mechanism {
-    /// From these regions.
-    pub from: Vec<Country>,
-    /// To these countries or regions; empty: any that is allowed.
-    pub to: Vec<Country>,
-    /// Its kind: `adequacy`, `scc`, `same-region`, `home-law`, …
-    pub by: String,
-    /// Its reference.
-    pub reference: Option<String>,
-    /// Its last day.
-    pub until: Option<Date>,
-    /// What must happen to these categories on the way.
-    pub measure: Vec<ShowCell>,
-    /// It carries the data of those who have consented to this explicitly, naming the recipient,
-    /// and of nobody else. Source: GDPR Art. 49(1)(a).
-    pub consent: Option<PurposeId>,
-    /// It carries answers of aggregate routes, and nothing else.
-    pub aggregates_only: bool,
-    /// Where it stands.
-    pub place: Place,
 }
 
 /// What the rules demand of the registers.
@@ -554,6 +519,8 @@ pub struct RegisterRules {
     pub consent_file: Option<String>,
     /// Whether there is a notice register.
     pub notice: bool,
+    /// How people's ids are written; a spelling that is not so is nobody's.
+    pub ids: IdShape,
     /// How many different people must approve an order; never fewer than two.
     pub order_approvers: usize,
     /// Consents that were last read from their file longer ago count as unknown.
@@ -568,6 +535,7 @@ impl Default for RegisterRules {
             consent: false,
             consent_file: None,
             notice: false,
+            ids: IdShape::default(),
             order_approvers: 2,
             max_staleness: None,
             gpc_objects_to: Vec::new(),

@@ -286,7 +286,7 @@ fn needs(
             Limit::AtLeast { .. }
             | Limit::Sensitive { .. }
             | Limit::Minors { .. }
-            | Limit::Withheld { .. } => {}
+            | Limit::Disputed { .. } => {}
         }
     }
     for purpose in purposes.iter().filter_map(|id| policy.purposes.get(id)) {

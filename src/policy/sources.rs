@@ -62,6 +62,12 @@ impl Sources {
         std::iter::once(&self.first).chain(&self.included)
     }
 
+    /// The names of all files, also of those that could not be read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let unread = self.unread.iter().map(|(name, _)| &**name);
+        self.files().map(|file| &*file.name).chain(unread)
+    }
+
     /// The file that includes the others.
     #[must_use]
     pub const fn first(&self) -> &Source {

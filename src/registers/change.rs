@@ -10,7 +10,7 @@ pub struct RegisterChange {
     pub number: u64,
     /// When it was recorded, RFC 3339.
     pub at: String,
-    /// `consent`, `notice`, `objection`, `restriction`, `erasure`, `subject`, `order`,
+    /// `consent`, `notice`, `objection`, `restriction`, `dispute`, `erasure`, `subject`, `order`,
     /// `case` or `one-time-grant`.
     pub register: String,
     /// `recorded`, `withdrawn`, `approved`, `used` or `lifted`.

@@ -37,6 +37,21 @@ impl Fields {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Takes members that say nothing for us, so that they are not left over.
+    pub(super) fn skip(&mut self, names: &[&str]) {
+        for name in names {
+            self.take(name);
+        }
+    }
+
+    /// A time in whole seconds since 1970.
+    pub(super) fn seconds(&mut self, name: &'static str) -> Result<Timestamp, RecordError> {
+        let seconds = self.take(name).and_then(|value| value.as_i64());
+        seconds
+            .and_then(|seconds| Timestamp::from_second(seconds).ok())
+            .ok_or(RecordError::Invalid(name))
+    }
+
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, RecordError> {
         self.take(name).map(|value| text(value, name)).transpose()
     }

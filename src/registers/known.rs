@@ -2,25 +2,37 @@
 //! so that it must not be taken in silence.
 
 use super::Record;
+use crate::policy::model::Limit;
 use crate::policy::{Policy, closest};
 use crate::terms::{CategoryPattern, PurposePattern};
 
 /// A name that the rules do not know. It says which field, and what the rules have instead; not
 /// what was written, which may be anything.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: no such name in the rules{}", .help.as_deref().map(|help| format!(", {help}")).unwrap_or_default())]
+#[error("{field}: {problem}{}", .help.as_deref().map(|help| format!(", {help}")).unwrap_or_default())]
 pub struct Unknown {
     /// The field.
     pub field: &'static str,
+    /// What is wrong with it.
+    problem: &'static str,
     /// "did you mean …?", with a name of the rules.
     pub help: Option<String>,
 }
 
-/// Checks every purpose, recipient and category that `record` names.
+const NO_NAME: &str = "no such name in the rules";
+
+/// Checks every person, purpose, recipient and category that `record` names.
 ///
 /// # Errors
-/// The first that the rules do not know.
+/// The first that the rules do not know, or that is not written as they say: what somebody said under
+/// another spelling of their id, nobody would ever find.
 pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
+    let ids = policy.registers.ids;
+    if !record.people().iter().all(|id| ids.admits(id.expose())) {
+        let problem = "not how `registers: {ids: …}` of the rules has people's ids written";
+        let help = Some(format!("which is {}", ids.in_words()));
+        return Err(Unknown { field: "subject", problem, help });
+    }
     match record {
         Record::Consent(consent) => {
             exact_purpose(policy, consent.purpose.as_str())?;
@@ -36,6 +48,15 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
         Record::Objection(objection) => check_purpose(policy, &objection.purpose),
         Record::Restriction(restriction) => {
             restriction.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
+        }
+        Record::Dispute(dispute) => {
+            // Taken in, it would do nothing, and nobody would know.
+            if !policy.limits.iter().any(|limit| matches!(limit, Limit::Disputed { .. })) {
+                let problem = "the rules have no limit `disputed_data`";
+                let help = Some("enter a restriction".to_owned());
+                return Err(Unknown { field: "kind", problem, help });
+            }
+            dispute.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
         }
         Record::Erasure(erasure) => {
             erasure.except.iter().try_for_each(|except| check_purpose(policy, except))
@@ -65,7 +86,7 @@ pub fn check_purpose(policy: &Policy, pattern: &PurposePattern) -> Result<(), Un
     }
     let written = pattern.as_str().trim_end_matches(".*");
     let names = policy.purposes.keys().map(crate::terms::PurposeId::as_str);
-    Err(Unknown { field: "purpose", help: closest(written, names) })
+    Err(Unknown { problem: NO_NAME, field: "purpose", help: closest(written, names) })
 }
 
 /// Checks that the rules have this recipient.
@@ -77,7 +98,7 @@ pub fn check_recipient(policy: &Policy, name: &str) -> Result<(), Unknown> {
         return Ok(());
     }
     let names = policy.recipients.keys().map(crate::terms::RecipientId::as_str);
-    Err(Unknown { field: "recipients", help: closest(name, names) })
+    Err(Unknown { problem: NO_NAME, field: "recipients", help: closest(name, names) })
 }
 
 fn exact_purpose(policy: &Policy, name: &str) -> Result<(), Unknown> {
@@ -85,7 +106,7 @@ fn exact_purpose(policy: &Policy, name: &str) -> Result<(), Unknown> {
         return Ok(());
     }
     let names = policy.purposes.keys().map(crate::terms::PurposeId::as_str);
-    Err(Unknown { field: "purpose", help: closest(name, names) })
+    Err(Unknown { problem: NO_NAME, field: "purpose", help: closest(name, names) })
 }
 
 fn check_categories(policy: &Policy, pattern: &str) -> Result<(), Unknown> {
@@ -94,5 +115,9 @@ fn check_categories(policy: &Policy, pattern: &str) -> Result<(), Unknown> {
         return Ok(());
     }
     let names = policy.categories.keys().map(crate::terms::CategoryId::as_str);
-    Err(Unknown { field: "categories", help: closest(pattern.trim_end_matches(".*"), names) })
+    Err(Unknown {
+        problem: NO_NAME,
+        field: "categories",
+        help: closest(pattern.trim_end_matches(".*"), names),
+    })
 }

@@ -5,7 +5,9 @@
 //! Their file is for its owner only, and nothing of it goes into logs, metrics or the ledger but the
 //! kind of a statement and its purpose.
 
+mod bulk;
 mod change;
+mod dispute;
 mod embedded;
 mod fault;
 mod feed;
@@ -27,7 +29,9 @@ use std::sync::Arc;
 
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
+pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
+pub use dispute::DisputeRecord;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};

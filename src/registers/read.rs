@@ -74,13 +74,14 @@ pub(super) fn statements_of(
         }
         Ok(())
     })?;
-    let columns = "categories, since, until, lifted_at IS NOT NULL";
+    let columns = "categories, since, until, lifted_at IS NOT NULL, id LIKE 'dispute:%'";
     each(snapshot, columns, "restrictions", "since, id", whom, |subject, row| {
         if !row.flag(4)? {
             said.entry(subject).or_default().restrictions.push(Restriction {
                 categories: row.list(1)?.iter().map(|text| CategoryPattern::new(text)).collect(),
                 since: row.time(2)?,
                 until: row.maybe_time(3)?,
+                disputed: row.flag(5)?,
             });
         }
         Ok(())

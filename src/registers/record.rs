@@ -9,6 +9,7 @@ use std::slice;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::dispute::{self, DisputeRecord};
 use super::fields::Fields;
 use super::order::{self, CaseRecord, OneTimeGrantRecord, OrderRecord};
 use crate::terms::{
@@ -28,6 +29,8 @@ pub enum Record {
     Objection(ObjectionRecord),
     /// Processing is restricted.
     Restriction(RestrictionRecord),
+    /// The data subject says that data are wrong.
+    Dispute(DisputeRecord),
     /// The data subject is erased.
     Erasure(ErasureRecord),
     /// What the directory knows of a subject.
@@ -180,6 +183,23 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// Whom it is about.
+    #[must_use]
+    pub fn people(&self) -> &[DataSubject] {
+        std::slice::from_ref(match self {
+            Self::Consent(consent) => &consent.subject,
+            Self::Notice(notice) => &notice.subject,
+            Self::Objection(objection) => &objection.subject,
+            Self::Restriction(restriction) => &restriction.subject,
+            Self::Dispute(dispute) => &dispute.subject,
+            Self::Erasure(erasure) => &erasure.subject,
+            Self::Subject(subject) => &subject.subject,
+            Self::OneTimeGrant(grant) => &grant.subject,
+            Self::Order(order) => return &order.subjects,
+            Self::Case(case) => return &case.subjects,
+        })
+    }
+
     /// Reads the JSON form. Without `kind` it is a consent.
     ///
     /// # Errors
@@ -209,6 +229,7 @@ impl Record {
             "notice" => Self::Notice(notice(&mut fields)?),
             "objection" => Self::Objection(objection(&mut fields)?),
             "restriction" => Self::Restriction(restriction(&mut fields)?),
+            "dispute" => Self::Dispute(dispute::dispute(&mut fields)?),
             "erasure" => Self::Erasure(erasure(&mut fields)?),
             "subject" => Self::Subject(directory(&mut fields)?),
             "order" => Self::Order(order::order(&mut fields)?),
@@ -229,6 +250,7 @@ impl Record {
             Self::Notice(_) => "notice",
             Self::Objection(_) => "objection",
             Self::Restriction(_) => "restriction",
+            Self::Dispute(_) => "dispute",
             Self::Erasure(_) => "erasure",
             Self::Subject(_) => "subject",
             Self::Order(_) => "order",
@@ -245,6 +267,7 @@ impl Record {
             Self::Notice(record) => slice::from_ref(&record.subject),
             Self::Objection(record) => slice::from_ref(&record.subject),
             Self::Restriction(record) => slice::from_ref(&record.subject),
+            Self::Dispute(record) => slice::from_ref(&record.subject),
             Self::Erasure(record) => slice::from_ref(&record.subject),
             Self::Subject(record) => slice::from_ref(&record.subject),
             Self::Order(record) => &record.subjects,
@@ -262,6 +285,7 @@ impl Record {
             Self::Objection(record) => Some(record.purpose.as_str()),
             Self::OneTimeGrant(record) => Some(record.purpose.as_str()),
             Self::Restriction(_)
+            | Self::Dispute(_)
             | Self::Erasure(_)
             | Self::Subject(_)
             | Self::Order(_)
@@ -287,6 +311,7 @@ impl Record {
                 invalid(record.categories.is_empty(), "categories")?;
                 invalid(record.until.is_some_and(|until| until < record.since), "until")
             }
+            Self::Dispute(record) => invalid(record.categories.is_empty(), "categories"),
             Self::Erasure(record) => {
                 invalid(record.except.iter().any(|except| !is_purpose(except.as_str())), "except")
             }

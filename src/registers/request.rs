@@ -148,14 +148,18 @@ impl Writer<'_> {
     }
 }
 
-/// The oldest requests that are not answered, at most `limit`.
+/// The oldest requests that are not answered, at most `limit`, of those after a place in their order:
+/// a time as text, and an id.
 pub(super) fn open_requests(
     tables: &dyn Tables,
+    after: (&str, &str),
     limit: usize,
 ) -> Result<Vec<OpenRequest>, StoreError> {
     let query = "SELECT id, subject, asked_for, categories, received_at FROM requests
-      WHERE answered_at IS NULL ORDER BY received_at, id LIMIT ?1";
-    let found = tables.rows(query, data![i64::try_from(limit).unwrap_or(i64::MAX)])?;
+      WHERE answered_at IS NULL AND (received_at, id) > (?1, ?2)
+      ORDER BY received_at, id LIMIT ?3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = tables.rows(query, data![after.0, after.1, limit])?;
     found
         .iter()
         .map(|row| {

@@ -30,6 +30,7 @@ pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
             ("categories", Some(Value::Array(categories.collect()))),
             ("since", Some(restriction.since.to_string().into())),
             ("until", restriction.until.map(|at| at.to_string().into())),
+            ("disputed", restriction.disputed.then_some(true.into())),
         ])
     });
     let one_time_grants = statements.one_time_grants.iter().map(|grant| {

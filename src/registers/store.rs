@@ -25,11 +25,12 @@ use super::{
 };
 use crate::observe::Metrics;
 use crate::terms::{
-    Case, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId, Statements, is_file_id,
+    Case, CategoryPattern, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId,
+    Statements, is_file_id,
 };
 
 /// Where a configuration says that registers are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegisterPlace {
     /// In a SQLite file.
     File(PathBuf),
@@ -213,6 +214,19 @@ impl RegisterStore {
         self.write(|writer| writer.lift_restrictions(subject.expose()))
     }
 
+    /// Resolves what `subject` disputes of exactly this category or pattern, or all of it. How many
+    /// disputes there were.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn resolve_disputes(
+        &self,
+        subject: &DataSubject,
+        category: Option<&CategoryPattern>,
+    ) -> Result<usize, RecordError> {
+        self.write(|writer| writer.resolve(subject.expose(), category))
+    }
+
     /// Approves the order of this id under the approver's own name. A second approval by the same
     /// name is the same approval.
     ///
@@ -254,7 +268,20 @@ impl RegisterStore {
     /// # Errors
     /// The registers cannot be asked.
     pub fn open_requests(&self, limit: usize) -> Result<Vec<OpenRequest>, RegistersUnavailable> {
-        self.read(|tables| request::open_requests(tables, limit))
+        self.open_requests_after(("", ""), limit)
+    }
+
+    /// As [`open_requests`](Self::open_requests), of those after a place in their order: the time and
+    /// the id of a request that was shown.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn open_requests_after(
+        &self,
+        after: (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<OpenRequest>, RegistersUnavailable> {
+        self.read(|tables| request::open_requests(tables, after, limit))
     }
 
     /// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.

@@ -75,6 +75,7 @@ impl<'t> Writer<'t> {
             Record::Notice(notice) => (self.notice(notice)?, "recorded"),
             Record::Objection(objection) => (self.objection(objection)?, "recorded"),
             Record::Restriction(restriction) => (self.restriction(restriction)?, "recorded"),
+            Record::Dispute(dispute) => (self.dispute(dispute)?, "recorded"),
             Record::Erasure(erasure) => (self.erasure(erasure)?, "recorded"),
             Record::Subject(subject) => (self.subject(subject)?, "recorded"),
             Record::Order(order) => (self.order(order)?, "recorded"),
@@ -147,10 +148,11 @@ impl<'t> Writer<'t> {
         Ok(count)
     }
 
-    /// Lifts every restriction. How many there were.
+    /// Lifts every restriction, but for disputes, which are resolved. How many there were.
     pub(super) fn lift_restrictions(&self, subject: &str) -> Result<usize, WriteError> {
         let count = self.tables.execute(
-            "UPDATE restrictions SET lifted_at = ?2 WHERE subject = ?1 AND lifted_at IS NULL",
+            "UPDATE restrictions SET lifted_at = ?2
+             WHERE subject = ?1 AND lifted_at IS NULL AND id NOT LIKE 'dispute:%'",
             data![subject, self.now],
         )?;
         self.touch(subject);

@@ -1,12 +1,10 @@
 //! The two reports about one person: what they may ask (Art. 15), and whom to tell what was changed at
 //! their request (Art. 19).
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::{Value, json};
 
 use super::{Basis, Document, Member, Query, ReportError, Sources, Table};
-use crate::ledger::{Told, about, subject_report};
+use crate::ledger::{about, by_recipient, subject_report};
 use crate::registers::Registers as _;
 use crate::terms::{DataSubject, RecipientId};
 
@@ -67,16 +65,6 @@ pub(super) fn subject(
     Ok(Document { name: "subject", title, basis, remarks: Vec::new(), members })
 }
 
-/// What one recipient got of the person.
-#[derive(Default)]
-struct Got<'a> {
-    categories: BTreeMap<&'a str, BTreeSet<&'a str>>,
-    last: &'a str,
-    role: &'a str,
-    country: Option<&'a str>,
-    disclosures: u64,
-}
-
 /// Whom to tell that the person's data were rectified, erased or restricted.
 pub(super) fn notify(
     query: &Query,
@@ -88,16 +76,15 @@ pub(super) fn notify(
     let columns = ["recipient", "role", "country", "contract", "categories", "disclosures", "last"];
     let (mut tell, mut inside, mut inquiries) =
         (Table::new(&columns), Table::new(&columns), Table::new(&columns));
-    let mut by_recipient: BTreeMap<(&str, bool), Got<'_>> = BTreeMap::new();
-    for one in told.disclosures.iter().filter(|one| one.role != "self") {
-        let is_inquiry = one.role == "authority" && one.ordered;
-        by_recipient.entry((&one.recipient, is_inquiry)).or_default().add(one);
-    }
-    for ((name, is_inquiry), got) in by_recipient {
-        let known = sources.policy.recipients.get(&RecipientId::from(name));
+    let mut all = by_recipient(&told.disclosures);
+    let last = sources.index.last_accounts(person, basis.as_of)?;
+    let kept_until: Vec<String> = last.iter().map(|one| format!("{:.0}", one.until)).collect();
+    all.extend(last.into_iter().flat_map(|one| one.recipients));
+    for got in all {
+        let known = sources.policy.recipients.get(&RecipientId::from(got.recipient.as_str()));
         let contract = known.and_then(|known| Some(known.contract.as_ref()?.reference.as_str()));
         let row = vec![
-            json!(name),
+            json!(got.recipient),
             json!(got.role),
             json!(got.country),
             json!(contract),
@@ -105,10 +92,10 @@ pub(super) fn notify(
             json!(got.disclosures),
             json!(got.last),
         ];
-        match (is_inquiry, got.role) {
-            (true, _) => inquiries.rows.push(row),
-            (false, "internal") => inside.rows.push(row),
-            (false, _) => tell.rows.push(row),
+        match (got.ordered, got.role.as_str()) {
+            (true, "authority") => inquiries.rows.push(row),
+            (_, "internal") => inside.rows.push(row),
+            _ => tell.rows.push(row),
         }
     }
     let mut remarks = vec![
@@ -121,31 +108,25 @@ pub(super) fn notify(
     let said = sources.registers.statements(person)?;
     let erased = said.erasure.as_ref().is_some_and(|one| one.effective_at <= basis.as_of);
     if erased {
-        remarks.push(
-            "The person was erased: what was disclosed before that cannot be found by their id \
-             any more."
-                .to_owned(),
-        );
+        remarks.push(match kept_until.last() {
+            Some(until) => format!(
+                "The person was erased. This is what the ledger said of them at that moment; it is \
+                 kept until {until}, for the telling, and then removed."
+            ),
+            None => {
+                "The person was erased, and no list of recipients is kept: nothing had left, or \
+                     the time for telling is over."
+                    .to_owned()
+            }
+        });
     }
     let members = vec![
         Member::Said("erased", json!(erased)),
+        Member::Said("kept_until", json!(kept_until)),
         Member::Rows("recipients_to_tell", tell),
         Member::Rows("within_the_controller", inside),
         Member::Rows("authorities_in_an_inquiry", inquiries),
     ];
     let title = "Recipients to tell of a rectification, erasure or restriction".to_owned();
     Ok(Document { name: "notify", title, basis, remarks, members })
-}
-
-impl<'a> Got<'a> {
-    fn add(&mut self, one: &'a Told) {
-        for (category, form) in &one.categories {
-            self.categories.entry(category).or_default().insert(form);
-        }
-        self.disclosures += 1;
-        // In the order of the ledger, so that the last is the latest.
-        self.last = &one.at;
-        self.role = &one.role;
-        self.country = one.country.as_deref();
-    }
 }

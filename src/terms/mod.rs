@@ -5,6 +5,7 @@
 
 mod admin_role;
 mod category;
+mod id_shape;
 mod law;
 mod name;
 mod order;
@@ -16,6 +17,7 @@ mod statement;
 
 pub use admin_role::{AdminCaller, AdminRole, CertificateName};
 pub use category::{CategoryId, CategoryPattern};
+pub use id_shape::IdShape;
 pub use law::{ConsentStatus, LegalBasis, Objectable, Right};
 pub use name::{
     Country, DecisionId, Digest, PurposeId, RecipientId, RouteId, SubjectRole, UpstreamId,

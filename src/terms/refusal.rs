@@ -74,6 +74,8 @@ pub enum RefusalReason {
     AggregateGuard,
     /// The backend could not be reached or broke off.
     UpstreamUnavailable,
+    /// Another controller answers this; the company only works for it. Source: GDPR Art. 28(3)(e).
+    OtherController,
     /// The backend took too long.
     UpstreamTimeout,
     /// The backend answered with an error of its own.
@@ -96,7 +98,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -127,6 +129,7 @@ impl RefusalReason {
         Self::Unfilterable,
         Self::AggregateGuard,
         Self::UpstreamUnavailable,
+        Self::OtherController,
         Self::UpstreamTimeout,
         Self::UpstreamError,
         Self::RequestBody,
@@ -172,6 +175,7 @@ impl RefusalReason {
             Self::Unfilterable => "unfilterable",
             Self::AggregateGuard => "aggregate-guard",
             Self::UpstreamUnavailable => "upstream-unavailable",
+            Self::OtherController => "other-controller",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamError => "upstream-error",
             Self::RequestBody => "request-body",
@@ -216,6 +220,7 @@ impl RefusalReason {
             | Self::NotEnforced
             | Self::NotInForce
             | Self::NothingGranted
+            | Self::OtherController
             | Self::Unfilterable
             | Self::AggregateGuard
             | Self::UpstreamUnavailable
@@ -271,6 +276,7 @@ impl RefusalReason {
             | Self::TransferOfSubject
             | Self::RetentionOver
             | Self::NotFound
+            | Self::OtherController
             | Self::RequestBody
             | Self::RateLimited
             | Self::RequestContent => Fault::Client,

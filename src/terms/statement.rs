@@ -127,6 +127,9 @@ pub struct Restriction {
     pub since: Timestamp,
     /// Until when; `None`: until lifted.
     pub until: Option<Timestamp>,
+    /// The person says that the data are wrong (Art. 18(1)(a)), and nothing else: it counts for
+    /// whom a limit of the rules names, until it is resolved.
+    pub disputed: bool,
 }
 
 /// The data subject was erased. Source: GDPR Art. 17.

@@ -1,6 +1,7 @@
 //! The admin API and the health listener: known callers only, no subject in a URL, every
 //! change in force and in the ledger.
 
+mod bulk;
 mod calls;
 mod openapi;
 mod roles;
@@ -63,6 +64,8 @@ impl Admin {
         let directory = tempfile::tempdir().expect("temporary directory");
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/letsmasak/rules.yaml");
         let text = std::fs::read_to_string(rules).expect("the rules are there");
+        // Canaries are capitals.
+        let text = text.replace("\nregisters:\n", "\nregisters:\n  ids: exact\n");
         let policy = Policy::parse("rules.yaml", &text).expect("the rules load");
         let registers =
             Arc::new(RegisterStore::embedded(&directory.path().join("r.db")).expect("opens"));
@@ -85,7 +88,11 @@ impl Admin {
             ledger,
             drain,
             metrics,
-            access: Arc::new(Access::new(callers(), vec!["admin.example".to_owned()])),
+            access: Arc::new(ArcSwap::from_pointee(Access::new(
+                callers(),
+                vec!["admin.example".to_owned()],
+            ))),
+            standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now())),
             reports: Arc::new(Reporting::new(place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),
         };

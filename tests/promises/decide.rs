@@ -234,6 +234,7 @@ fn each_gate_refuses_what_the_person_has_not_permitted() {
             categories: categories.iter().map(|pattern| CategoryPattern::new(pattern)).collect(),
             since: at(-1),
             until: until.map(at),
+            disputed: false,
         }],
         ..said()
     };
@@ -396,6 +397,7 @@ fn gates_of_single_fields_withhold_the_field_and_leave_the_rest() {
             categories: vec![CategoryPattern::new("contact.*")],
             since: at(-1),
             until: None,
+            disputed: false,
         }],
         ..Statements::default()
     };

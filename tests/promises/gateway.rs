@@ -10,12 +10,16 @@ mod attacks;
 mod concealed;
 mod cookies;
 mod cursors;
+mod desync;
+mod header_table;
+mod http2;
 mod links;
 mod modes;
 mod orders;
 mod pictures;
 mod recipients;
 mod regions;
+mod reloads;
 mod reports;
 mod request_bodies;
 mod requests;
@@ -24,6 +28,7 @@ mod rights;
 mod running;
 mod scopes;
 mod shared_registers;
+mod spellings;
 mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

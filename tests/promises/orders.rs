@@ -145,7 +145,7 @@ fn tamis(directory: &Path, arguments: &[&str]) -> Output {
 fn orders_and_cases_by_command() {
     let (directory, registers) = store();
     let enter = ["order", "enter", "--id", "ord-7", "--recipient", "authority", "--authority", "C"];
-    let rest = ["--subject", "CANARY", "--until", "2999-01-01T00:00:00Z", "--category"];
+    let rest = ["--subject", "canary", "--until", "2999-01-01T00:00:00Z", "--category"];
     let run = |arguments: &[&str]| {
         let output = tamis(directory.path(), arguments);
         let text = [output.stdout, output.stderr].concat();
@@ -166,7 +166,7 @@ fn orders_and_cases_by_command() {
         assert_eq!(approved, (Some(0), said.into()));
     }
     let (_, shown) = run(&["order", "show", "--id", "ord-7"]);
-    assert!(shown.contains("\"in_force\": true") && !shown.contains("CANARY"), "{shown}");
+    assert!(shown.contains("\"in_force\": true") && !shown.contains("canary"), "{shown}");
     assert_eq!(run(&["order", "lift", "--id", "ord-7"]).0, Some(0));
     assert_eq!(run(&["order", "lift", "--id", "ord-8"]).0, Some(1));
     assert!(order(&registers, "ord-7").lifted);

@@ -8,6 +8,7 @@ use aes_siv::siv::Aes256Siv;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::Canonical;
@@ -57,6 +58,12 @@ impl RootKey {
     #[must_use]
     pub const fn version(&self) -> NonZeroU32 {
         self.version
+    }
+
+    /// Whether the other one is this key, compared in constant time.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.version == other.version && self.bytes.ct_eq(&*other.bytes).into()
     }
 }
 

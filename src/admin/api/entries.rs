@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Answer, Body, OfSubject, change, document, json_body, no_body, read, subject_of};
 use crate::admin::AdminState;
 use crate::registers::{Record, Recorded, check_purpose, check_recipient, check_record};
-use crate::terms::{PurposePattern, RecipientId};
+use crate::terms::{CategoryPattern, PurposePattern, RecipientId};
 
 /// Takes one record of the route's kind: 201 where it says something new, 200 where it is known.
 pub(super) async fn take(
@@ -97,4 +97,26 @@ pub(super) async fn lift_restrictions(
     let subject = subject_of(subject)?;
     let lifted = change(&state, move |registers| registers.lift_restrictions(&subject)).await?;
     Ok(document(StatusCode::OK, json!({"lifted": lifted})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolveDisputes {
+    subject: String,
+    /// Exactly this category or pattern; without it all.
+    category: Option<String>,
+}
+
+pub(super) async fn resolve_disputes(
+    State(state): State<AdminState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let ResolveDisputes { subject, category } = read(&headers, body)?;
+    let subject = subject_of(subject)?;
+    let category = category.as_deref().map(CategoryPattern::new);
+    let resolved =
+        change(&state, move |registers| registers.resolve_disputes(&subject, category.as_ref()))
+            .await?;
+    Ok(document(StatusCode::OK, json!({"resolved": resolved})))
 }

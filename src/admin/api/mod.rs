@@ -1,5 +1,6 @@
 //! Routes of the admin API. Subjects stand in bodies only: URLs end up in logs.
 
+mod bulk;
 mod entries;
 mod files;
 mod people;
@@ -20,20 +21,21 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::problem::Problem;
+use super::roles::{BODY_BYTES, IMPORT_BYTES};
 use super::{AdminState, guard};
 use crate::registers::{RecordError, RegisterStore};
 use crate::terms::Personal;
 
-use self::entries::{lift_objection, lift_restrictions, take, withdraw, withdraw_consent};
+use self::bulk::import;
+use self::entries::{
+    lift_objection, lift_restrictions, resolve_disputes, take, withdraw, withdraw_consent,
+};
 use self::files::{approve_order, case, close_case, lift_order, order};
 use self::people::{answer_request, requests, statements};
 use self::reports::{report, report_about};
 use self::rules::{callers, openapi, policy};
 
 pub use self::reports::Reporting;
-
-/// Longest body: several times the longest record that somebody would write.
-const BODY_BYTES: usize = 64 << 10;
 
 type Answer = Result<Response, Problem>;
 type Body = Result<Bytes, BytesRejection>;
@@ -48,6 +50,8 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/objections/lift", post(lift_objection))
         .route("/v1/restrictions", put(|s, h, b| take("restriction", s, h, b)))
         .route("/v1/restrictions/lift", post(lift_restrictions))
+        .route("/v1/disputes", put(|s, h, b| take("dispute", s, h, b)))
+        .route("/v1/disputes/resolve", post(resolve_disputes))
         .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
         .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
         .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
@@ -63,6 +67,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/statements/query", post(statements))
         .route("/v1/reports/{name}", get(report))
         .route("/v1/reports/{name}/query", post(report_about))
+        .route("/v1/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES)))
         .route("/v1/callers", get(callers))
         .route("/v1/policy", get(policy))
         .route("/openapi.json", get(openapi))

@@ -42,7 +42,8 @@ pub(super) async fn policy(State(state): State<AdminState>) -> Response {
 
 /// Who may call, and as what. That there is a token is told; what it digests to is not.
 pub(super) async fn callers(State(state): State<AdminState>) -> Response {
-    let callers = state.access.callers().map(|(name, caller)| {
+    let access = state.access.load();
+    let callers = access.callers().map(|(name, caller)| {
         let roles: Vec<&str> = caller.roles.iter().map(|role| AdminRole::as_str(*role)).collect();
         json!({
             "name": name,

@@ -56,6 +56,12 @@ fn describe(rule: &Rule) -> Option<Described> {
         ("POST", "/v1/restrictions/lift") => {
             described("Lift a person's restrictions", Some("OfSubject"), LIFTED)
         }
+        ("PUT", "/v1/disputes") => described("A person disputes data", Some("Dispute"), TAKEN),
+        ("POST", "/v1/disputes/resolve") => described(
+            "Resolve what a person disputes",
+            Some("ResolvedDispute"),
+            &[("200", "Resolved")],
+        ),
         ("PUT", "/v1/erasures") => described("Erase a person", Some("Erasure"), TAKEN),
         ("PUT", "/v1/subjects") => {
             described("Age class and region of a person", Some("Subject"), TAKEN)
@@ -92,6 +98,11 @@ fn describe(rule: &Rule) -> Option<Described> {
             "A report about a person, or which of some people it concerns",
             Some("ReportAbout"),
             &[("200", "Report")],
+        ),
+        ("POST", "/v1/import") => described(
+            "Take records or receipts, one a line: all of them or none",
+            Some("Consent"),
+            &[("200", "Imported")],
         ),
         ("GET", "/v1/callers") => {
             described("Who may call, and as what", None, &[("200", "Callers")])
@@ -154,11 +165,17 @@ fn operation(rule: &Rule) -> Value {
             json!({"name": name, "in": "path", "required": true, "schema": schema})
         })
         .collect();
-    if (rule.method, rule.path) == ("GET", "/v1/reports/{name}") {
-        parameters.extend(
-            ["recipient", "from", "to", "format"]
-                .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}})),
-        );
+    let asked: &[&str] = match (rule.method, rule.path) {
+        ("GET", "/v1/reports/{name}") => &["recipient", "from", "to", "format"],
+        ("GET", "/v1/requests") => &["limit", "cursor"],
+        ("POST", "/v1/import") => &["form"],
+        _ => &[],
+    };
+    let text = json!({"type": "string"});
+    parameters
+        .extend(asked.iter().map(|name| json!({"name": name, "in": "query", "schema": text})));
+    if rule.touches == Touches::Registers {
+        parameters.push(json!({"name": "Idempotency-Key", "in": "header", "schema": text}));
     }
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
@@ -166,7 +183,11 @@ fn operation(rule: &Rule) -> Value {
     let Some(Described { summary, takes, gives }) = describe(rule) else { return operation };
     operation["summary"] = summary.into();
     if let Some(schema) = takes {
-        operation["requestBody"] = json!({"required": true, "content": json_of(schema)});
+        let mut content = json_of(schema);
+        if rule.path == "/v1/import" {
+            content["application/x-ndjson"] = json!({});
+        }
+        operation["requestBody"] = json!({"required": true, "content": content});
     }
     let mut responses = Map::new();
     for &(status, schema) in gives {
@@ -197,6 +218,7 @@ fn problems(takes_a_body: bool) -> impl Iterator<Item = (&'static str, &'static 
         ("401", "no credentials of a known caller"),
         ("403", "none of the caller's roles may do this, or a browser asks"),
         ("404", "nothing of this id"),
+        ("409", "the call of this idempotency key is still being made"),
         ("422", "the field that is wrong, never its value"),
         ("429", "the caller's share is used up; Retry-After says how long to wait"),
         ("503", "registers or ledger are not there"),

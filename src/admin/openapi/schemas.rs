@@ -127,6 +127,13 @@ fn records() -> Vec<Named> {
         }),
         &json!({"subject": "u1", "categories": ["contact.*"], "since": "2026-01-01T09:00:00Z"}),
     );
+    let dispute = body(
+        &["subject", "categories", "since"],
+        &json!({
+            "kind": kind("dispute"), "subject": text(), "categories": texts(), "since": time(),
+        }),
+        &json!({"subject": "u1", "categories": ["contact.email"], "since": "2026-01-01T09:00:00Z"}),
+    );
     let erasure = body(
         &["subject", "requested_at"],
         &json!({
@@ -186,6 +193,7 @@ fn records() -> Vec<Named> {
         ("Notice", notice),
         ("Objection", objection),
         ("Restriction", restriction),
+        ("Dispute", dispute),
         ("Erasure", erasure),
         ("Subject", subject),
         ("OneTimeGrant", grant),
@@ -206,6 +214,11 @@ fn asked() -> Vec<Named> {
         &json!({"subject": text(), "purpose": text()}),
         &json!({"subject": "u1", "purpose": "share.*"}),
     );
+    let resolve = body(
+        &["subject"],
+        &json!({"subject": text(), "category": text()}),
+        &json!({"subject": "u1", "category": "contact.email"}),
+    );
     let subject = body(&["subject"], &json!({"subject": text()}), &json!({"subject": "u1"}));
     let report = body(
         &[],
@@ -218,6 +231,7 @@ fn asked() -> Vec<Named> {
     vec![
         ("Withdrawal", withdrawal),
         ("LiftedObjection", lift),
+        ("ResolvedDispute", resolve),
         ("OfSubject", subject),
         ("ReportAbout", report),
     ]
@@ -228,6 +242,8 @@ fn answers() -> Vec<Named> {
         &["type", "title", "status", "detail"],
         &json!({
             "type": {"type": "string"}, "title": text(), "status": count(), "detail": text(),
+            "errors": list(&object(&["line", "why"], &json!({"line": count(), "why": text()}))),
+            "count": count(),
         }),
     );
     let order = object(
@@ -279,9 +295,11 @@ fn answers() -> Vec<Named> {
         ("Taken", object(&["new"], &json!({"new": flag()}))),
         ("Withdrawn", object(&["consents"], &json!({"consents": count()}))),
         ("Lifted", object(&["lifted"], &json!({"lifted": count()}))),
+        ("Resolved", object(&["resolved"], &json!({"resolved": count()}))),
         ("KnownOrder", order),
         ("KnownCase", case),
-        ("Requests", object(&["requests"], &json!({"requests": list(&request)}))),
+        ("Requests", object(&["requests"], &json!({"requests": list(&request), "next": text()}))),
+        ("Imported", object(&["records", "new"], &json!({"records": count(), "new": count()}))),
         ("Statements", statements()),
         ("Report", json!({"type": "object", "required": ["report", "basis"]})),
         ("Callers", object(&["callers"], &json!({"callers": list(&caller)}))),
@@ -307,7 +325,7 @@ fn statements() -> Value {
     let objection = object(&["purpose", "since"], &json!({"purpose": text(), "since": time()}));
     let restriction = object(
         &["categories", "since"],
-        &json!({"categories": texts(), "since": time(), "until": time()}),
+        &json!({"categories": texts(), "since": time(), "until": time(), "disputed": flag()}),
     );
     let grant = object(
         &["id", "purpose", "recipient", "granted_at"],

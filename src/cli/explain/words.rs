@@ -139,6 +139,10 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
     let route = &policy.routes[plan.route_index];
     let recipient = &policy.recipients[&plan.recipient];
     let mut lines = Vec::new();
+    if !route.subjects.is_empty() {
+        let ids = policy.registers.ids.in_words();
+        lines.push(format!("their id is written {ids}; any other spelling is nobody's"));
+    }
     if plan.only_own {
         lines.push("only data about the person who asks".to_owned());
     }
@@ -210,7 +214,7 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             Limit::AtLeast { .. }
             | Limit::ThirdParties { .. }
             | Limit::Sensitive { .. }
-            | Limit::Withheld { .. } => false,
+            | Limit::Disputed { .. } => false,
         });
         if for_adults || purpose.min_age.is_some() {
             lines.push(format!("{id} leaves out minors and people of unknown age"));
@@ -218,6 +222,9 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
         if purpose.consent_names_recipient || recipient.role == Role::ThirdParty {
             lines.push(format!("a consent to {id} must name {}", plan.recipient));
         }
+    }
+    if policy.limits.iter().any(|limit| limit.keeps_disputed_from(recipient.role)) {
+        lines.push("what the person disputes is left out".to_owned());
     }
     if policy.transfers.is_some() && !recipient.role.is_person() {
         lines.push(match &recipient.country {

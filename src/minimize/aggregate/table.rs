@@ -8,7 +8,7 @@
 //!   totals only those over one and the same set leave.
 //!
 //! Totals are what is given up, never another group: which total leaves then depends on hidden counts
-//! only by the sums that it tells anyway. Source: docs/RULES.md, "Aggregates"; decision 0011.
+//! only by the sums that it tells anyway. Source: docs/RULES.md, "Aggregates"; decision 0013.
 
 use std::collections::{BTreeMap, BTreeSet};
 

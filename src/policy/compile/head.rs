@@ -213,21 +213,19 @@ impl Compiler<'_> {
         Some(PolicyLink { path, to })
     }
 
-    pub(super) fn roles_as_processor(&mut self, node: &Node) {
+    /// The controllers that the company only works for, each with its contact.
+    pub(super) fn roles_as_processor(&mut self, node: &Node) -> BTreeMap<String, String> {
         let mut fields = node.fields(self.findings, "`roles_as_processor`");
-        if let Some(routes) = fields.require(self.findings, "routes") {
-            for item in routes.list(self.findings, "a list of path patterns") {
-                let Some(pattern) = item.text(self.findings, "a path pattern") else { continue };
-                let what = format!("roles_as_processor on {pattern}");
-                let effect = "no route is answered with another controller's contact";
-                self.refuse(&item.place, what, effect);
+        let mut contacts = BTreeMap::new();
+        if let Some(node) = fields.require(self.findings, "controllers") {
+            for (key, node) in node.entries(self.findings, "controllers with the contact of each") {
+                let contact = node.text(self.findings, "how to reach a controller");
+                contacts.extend(contact.map(|contact| (key.text.clone(), contact.to_owned())));
             }
-        }
-        if let Some(node) = fields.take("controller_contact") {
-            node.text(self.findings, "a contact");
         }
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
+        contacts
     }
 
     /// What every answer tells a browser. Embeds are read and never allowed, consent or not: no page

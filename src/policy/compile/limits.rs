@@ -123,18 +123,11 @@ impl Compiler<'_> {
         Some(Limit::Minors { purposes: purposes.unwrap_or_default(), place: key.clone() })
     }
 
-    /// There is no mark for disputed data of its own. A dispute is a restriction of the category
-    /// (GDPR Art. 18(1)(a)), which is enforced, and for everybody.
     fn disputed_data(&mut self, fields: &mut Fields<'_>) -> Option<Limit> {
         let (key, node) = fields.take_entry("disputed_data")?;
         node.word(self.findings, "a treatment of disputed data", &[("remove", ())]);
-        if let Some(node) = fields.take("to_roles") {
-            self.roles(node);
-        }
-        let effect = "a mark for disputed data cannot be entered; enter a restriction of the \
-                      category, which withholds it from everybody";
-        self.refuse(key, "disputed_data", effect);
-        None
+        let roles = fields.take("to_roles").map(|node| self.roles(node));
+        Some(Limit::Disputed { roles: roles.unwrap_or_default(), place: key.clone() })
     }
 
     /// What no aggregate route may hold: a member of it there is an error of the rules, so that nothing

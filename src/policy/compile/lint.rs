@@ -173,7 +173,7 @@ fn sensitive_in_clear(policy: &Policy, findings: &mut Findings) {
         Limit::AtLeast { .. }
         | Limit::ThirdParties { .. }
         | Limit::Minors { .. }
-        | Limit::Withheld { .. } => false,
+        | Limit::Disputed { .. } => false,
     });
     if asked_for_all {
         return;

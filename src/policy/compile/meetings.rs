@@ -120,7 +120,7 @@ fn binds(limit: &Limit, cell: &Granted<'_>) -> bool {
         Limit::ThirdParties { .. }
         | Limit::Sensitive { .. }
         | Limit::Minors { .. }
-        | Limit::Withheld { .. } => false,
+        | Limit::Disputed { .. } => false,
     }
 }
 
@@ -173,7 +173,7 @@ impl<'a> Bound<'a> {
             Limit::ThirdParties { .. }
             | Limit::Sensitive { .. }
             | Limit::Minors { .. }
-            | Limit::Withheld { .. } => None,
+            | Limit::Disputed { .. } => None,
         }
     }
 

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use self::names::Names;
 use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{About, Limit, Policy, Promises, Unenforced};
+use super::model::{About, Policy, Promises, Unenforced};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
@@ -69,7 +69,6 @@ impl Policy {
                 findings: &mut findings,
                 names,
                 unenforced: Vec::new(),
-                withheld: Vec::new(),
                 company: Vec::new(),
                 never_counted: None,
                 silent_aggregates: Vec::new(),
@@ -110,8 +109,6 @@ struct Compiler<'f> {
     findings: &'f mut Findings,
     names: Names,
     unenforced: Vec<Unenforced>,
-    /// Limits that follow from other sections than `limits`.
-    withheld: Vec<Limit>,
     /// What may not leave together or alone.
     company: Vec<Company>,
     /// Categories that no aggregate may hold, where the rules have such a limit.
@@ -143,8 +140,7 @@ impl Compiler<'_> {
         self.pictures_in_json(&routes);
         let grants = fields.require(self.findings, "release");
         let grants = grants.map(|node| self.release(node)).unwrap_or_default();
-        let mut limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
-        limits.append(&mut self.withheld);
+        let limits = fields.take("limits").map(|node| self.limits(node)).unwrap_or_default();
         self.not_in_aggregates(&routes, &categories);
         let registers = fields.take("registers").map(|node| self.registers(node));
         let registers = registers.unwrap_or_default();
@@ -161,9 +157,8 @@ impl Compiler<'_> {
         let policy_link = fields
             .take("policy_link")
             .and_then(|node| self.policy_link(node, &recipients, &routes));
-        if let Some(node) = fields.take("roles_as_processor") {
-            self.roles_as_processor(node);
-        }
+        let controllers = fields.take("roles_as_processor");
+        let controllers = controllers.map(|node| self.roles_as_processor(node)).unwrap_or_default();
         let page_headers = fields.take("html_headers").map(|node| self.html_headers(node));
         let withheld = fields.take("withheld_on_purpose").map(|node| self.category_list(node));
         if let Some(node) = fields.take("not_encoded") {
@@ -199,7 +194,7 @@ impl Compiler<'_> {
             tls: tls.rules,
             hsts: tls.hsts,
             ledger,
-            about: About { periods, ..head.about },
+            about: About { controllers, periods, ..head.about },
             promises: std::mem::take(&mut self.promises),
             unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Compiler;
 use crate::policy::model::{Cookie, RegisterRules};
 use crate::policy::syntax::{Fields, Node};
+use crate::terms::IdShape;
 
 /// What the rules say of the registers.
 #[derive(Debug, Default)]
@@ -88,6 +89,10 @@ impl Compiler<'_> {
             }
             self.keeps(orders.take("keeps"));
             orders.finish(self.findings);
+        }
+        if let Some(node) = fields.take("ids") {
+            let shape = node.word(self.findings, "a spelling of people's ids", &IdShape::WORDS);
+            rules.ids = shape.unwrap_or_default();
         }
         fields.finish(self.findings);
         registers

@@ -85,7 +85,7 @@ fn others_pseudonymise(policy: &Policy) -> bool {
         Limit::ThirdParties { .. }
         | Limit::Sensitive { .. }
         | Limit::Minors { .. }
-        | Limit::Withheld { .. } => None,
+        | Limit::Disputed { .. } => None,
     });
     let one = |action: &Action| matches!(action, Action::Pseudonym(_) | Action::Fpe);
     limits.any(|to| to.iter().any(one))

@@ -35,6 +35,7 @@ impl Compiler<'_> {
             ("subject-report", Kind::Whole(Serve::SubjectReport)),
             ("rights-inbox", Kind::Inbox),
             ("objection", Kind::Whole(Serve::Objection)),
+            ("controller-contact", Kind::Whole(Serve::ControllerContact)),
             ("policy-document", Kind::Whole(Serve::PolicyDocument)),
         ];
         let kind = node.word(self.findings, "something that the gateway serves", &kinds);
@@ -63,6 +64,9 @@ impl Compiler<'_> {
     pub(super) fn served(&mut self, route: &Route) {
         let Some(serve) = route.serve else { return };
         let (method, parameters) = match serve {
+            // People ask for a report with GET, for anything else with POST.
+            Serve::ControllerContact if route.method == "GET" => ("GET", 1),
+            Serve::ControllerContact => ("POST", 1),
             Serve::PolicyDocument | Serve::SubjectReport => ("GET", 0),
             Serve::RightsInbox(_) => ("POST", 0),
             Serve::Objection => ("POST", 1),
@@ -73,6 +77,9 @@ impl Compiler<'_> {
         } else if route.template.iter().filter(is_parameter).count() != parameters {
             match parameters {
                 0 => "this is served at one path, without parameters".to_owned(),
+                _ if serve == Serve::ControllerContact => {
+                    "this is served at a path with one parameter, the controller".to_owned()
+                }
                 _ => "this is served at a path with one parameter, the token".to_owned(),
             }
         } else if route.upstream.is_some() {
@@ -113,7 +120,19 @@ pub(super) fn needs(policy: &Policy, findings: &mut Findings) {
                     findings.error("T101", &route.place, message);
                 }
             }
-            Some(Serve::SubjectReport | Serve::RightsInbox(_) | Serve::PolicyDocument) | None => {}
+            Some(Serve::ControllerContact) if policy.about.controllers.is_empty() => {
+                let message = "which controllers? None is named";
+                let help =
+                    "add `roles_as_processor: {controllers: {<name in the path>: <contact>}}`";
+                findings.error_with("T101", &route.place, message, Some(help.to_owned()));
+            }
+            Some(
+                Serve::SubjectReport
+                | Serve::RightsInbox(_)
+                | Serve::ControllerContact
+                | Serve::PolicyDocument,
+            )
+            | None => {}
         }
     }
 }

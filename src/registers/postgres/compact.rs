@@ -107,6 +107,7 @@ impl Writer<'_> {
             writer.list(&restriction.categories, |writer, one| writer.name(one.as_str()));
             writer.time(restriction.since);
             writer.maybe(restriction.until.as_ref(), |writer, at| writer.time(*at));
+            writer.number(u64::from(restriction.disputed));
         });
         self.maybe(erasure.as_ref(), |writer, erasure| {
             writer.time(erasure.effective_at);
@@ -261,6 +262,7 @@ impl Reader<'_> {
                         .list(|reader| Some(CategoryPattern::new(reader.known_name()?)))?,
                     since: reader.time()?,
                     until: reader.maybe(Self::time)?,
+                    disputed: reader.number()? != 0,
                 })
             })?,
             erasure: self.maybe(|reader| {
@@ -436,6 +438,7 @@ mod tests {
                     categories: vec![CategoryPattern::new(text)],
                     since: at,
                     until: maybe,
+                    disputed: flag,
                 }],
                 erasure: flag.then(|| Erasure { effective_at: at, except: vec![pattern] }),
                 one_time_grants: vec![OneTimeGrant {

@@ -80,11 +80,13 @@ impl Follower {
             let asked = Instant::now();
             prove_commit(&session, beat)?;
             self.catch_up(&session)?;
-            self.snapshot.complete(asked);
+            // Another gateway's commit may stand in for the proof, if it is not older than that.
+            let proven = asked.checked_sub(beat / 2).unwrap_or(asked);
+            self.snapshot.complete(proven);
             if let Some(at) = &self.at {
                 self.file.write(at)?;
             }
-            self.metrics.registers_answered(asked);
+            self.metrics.registers_answered(proven);
             if told.take().is_some() {
                 Event::RegistersFollowed { people: self.snapshot.people() }.emit(&self.metrics);
             }

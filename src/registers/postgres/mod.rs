@@ -45,7 +45,7 @@ const MIGRATION_PATIENCE: Duration = Duration::from_hours(1);
 const EFFECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the server is, and who asks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresSettings {
     /// A file, its owner's alone, that holds `postgresql://user:password@host:5432/database`.
     pub url_file: PathBuf,

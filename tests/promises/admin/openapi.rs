@@ -185,6 +185,10 @@ async fn a_body_that_the_document_forbids_is_refused_and_one_that_it_shows_is_ta
             assert_eq!(answer.status, status, "{path} {kind}");
             operation.declares(&document, &answer);
         }
+        // An import is many records and may be as long as they are.
+        if operation.path == "/v1/import" {
+            continue;
+        }
         let long = format!("{{\"subject\":\"{}\"}}", "u".repeat(70_000));
         let answer = desk.call(As::Token("dpo"), method, &path, &long).await;
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");

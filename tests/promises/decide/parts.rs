@@ -55,6 +55,7 @@ fn a_query_does_not_find_people_by_what_their_gates_take_out() {
             categories: vec![CategoryPattern::new(category)],
             since: at(-1),
             until: None,
+            disputed: false,
         }],
         ..Statements::default()
     };

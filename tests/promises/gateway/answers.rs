@@ -193,6 +193,7 @@ async fn headers_of_the_backend_stay_behind() {
         "content-language",
         "content-type",
         "date",
+        "etag",
         "set-cookie",
         "strict-transport-security",
         "tamis-terms",

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// What it says.
@@ -15,6 +16,8 @@ pub(super) enum Reply {
     Bytes(Vec<u8>),
     /// These bytes; then it closes.
     Last(Vec<u8>),
+    /// The first bytes, and the others when it is told.
+    InTwo(Vec<u8>, Arc<Notify>, Vec<u8>),
     /// These bytes; then nothing, with the connection open.
     Stall(Vec<u8>),
 }
@@ -105,6 +108,13 @@ async fn talk(
         match reply {
             Reply::Bytes(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Reply::InTwo(first, go, rest) => {
+                let _ = stream.write_all(&first).await;
+                go.notified().await;
+                if stream.write_all(&rest).await.is_err() {
                     return;
                 }
             }

@@ -305,3 +305,26 @@ async fn what_a_court_forbids_to_tell_is_in_no_report_until_it_may_be() {
         assert_eq!(order["disclosures"], u64::from(is_told));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_to_tell_is_known_after_an_erasure_and_nothing_else_is() {
+    let stage = stage().await;
+    assert_eq!(stage.ask("mailer", "/people/CANARY-1").await.status, 200);
+    assert_eq!(stage.ask("desk", "/people/CANARY-1").await.status, 200);
+    assert_eq!(stage.ask_as("CANARY-1", "POST", "/me/erasure", None).await.status, 202);
+    // The gateway settles erasures beside its requests.
+    while !stage.stores.registers.unsettled_erasures(Timestamp::now()).expect("readable").is_empty()
+    {
+        tokio::task::yield_now().await;
+    }
+    let played = Played::of(stage).await;
+    let notify = played.json(&["notify", "--person", "CANARY-1"]);
+    assert_eq!(column(&notify, "recipients_to_tell", "recipient"), [&value!("mailer")]);
+    assert_eq!(column(&notify, "within_the_controller", "recipient"), [&value!("desk")]);
+    assert_eq!(notify["erased"], true);
+    assert_eq!(notify["kept_until"].as_array().map(Vec::len), Some(1));
+    let subject = played.json(&["subject", "--person", "CANARY-1"]);
+    assert_eq!(subject["disclosures"], value!([]), "the ledger knows them no more");
+    let other = played.json(&["notify", "--person", "CANARY-2"]);
+    assert!(column(&other, "recipients_to_tell", "recipient").is_empty());
+}

@@ -261,3 +261,22 @@ async fn one_click_objects_and_nothing_less_does() {
     assert_eq!(stage.ask("desk", "/people/CANARY-1").await.status, 200, "nothing else");
     assert!(!stage.ledger().contains("CANARY"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_what_another_controller_answers_is_told_which() {
+    let stage = stage().await;
+    let told = stage.ask_as("CANARY-1", "POST", "/shops/alpha/me/erasure", Some("{}")).await;
+    assert_eq!(told.status, 409);
+    let body = told.body.expect("whole");
+    let problem: Value = serde_json::from_str(&body).expect("JSON");
+    assert!(problem["type"].as_str().is_some_and(|text| text.ends_with("/other-controller")));
+    assert_eq!(problem["controller"], "privacy@alpha.example.invalid");
+    assert!(!body.contains("CANARY"));
+    let unknown = stage.ask_as("CANARY-1", "POST", "/shops/beta/me/erasure", Some("{}")).await;
+    assert_eq!(unknown.status, 404);
+    assert!(!unknown.body.expect("whole").contains("alpha"));
+    let stranger = stage.ask("desk", "/shops/alpha/me/erasure").await;
+    assert_eq!(stranger.status, 403, "no such route for GET");
+    // Nothing was asked of us, so that nothing is erased here.
+    assert_eq!(stage.ask_as("CANARY-1", "GET", "/people/CANARY-1", None).await.status, 200);
+}

@@ -241,6 +241,20 @@ impl Stage {
         self.directory
     }
 
+    /// Writes anew what the gateway was started from: `from` becomes `to`, which must differ.
+    pub(super) fn edit(&self, name: &str, from: &str, to: &str) {
+        let old = fs::read_to_string(self.path(name)).expect("ours");
+        let new = old.replace(from, to);
+        assert_ne!(new, old, "nothing is edited");
+        fs::write(self.path(name), new).expect("ours");
+    }
+
+    /// Another certificate of the server, by the same authority.
+    pub(super) fn renew(&self) {
+        let issued = self.authority.issue_server(&[HOST, "127.0.0.1"], Timestamp::now());
+        keep(&issued.expect("names"), self.directory.path(), "server");
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

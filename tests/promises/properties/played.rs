@@ -248,6 +248,7 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
                 categories: categories.iter().map(|one| CategoryPattern::new(one)).collect(),
                 since: at(*since),
                 until: until.map(at),
+                disputed: false,
             })
             .collect(),
         erasure: said.erasure.as_ref().map(|(second, except)| Erasure {

@@ -47,7 +47,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("webllet", "terms_header: {to_roles:", "to_roles", "`terms_header`"),
     ("webllet", "checkpoint: 5m", "checkpoint", "`ledger`"),
     ("we-lock", "policy_link: {to_categories:", "to_categories", "`policy_link`"),
-    ("webllet", "roles_as_processor: {routes:", "routes", "`roles_as_processor`"),
+    ("webllet", "roles_as_processor: {controllers:", "controllers", "`roles_as_processor`"),
     ("letsmasak", "{referrer_policy:", "referrer_policy", "`html_headers`"),
 ];
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Change, Way};
 use crate::policy::Policy;
 use crate::policy::model::{Aggregate, Cookie, Need, Purpose, Recipient, RegisterRules};
-use crate::terms::{CategoryId, Objectable, Role};
+use crate::terms::{CategoryId, IdShape, Objectable, Role};
 
 /// Changes of conditions, purpose by purpose and recipient by recipient.
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
@@ -48,6 +48,20 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     let (new_v4, new_v6) = new.access_log.ip_prefix;
     bits(&mut changes, "IPv4 bits in the access log", v4, new_v4);
     bits(&mut changes, "IPv6 bits in the access log", v6, new_v6);
+    let life = |policy: &Policy| {
+        let log = &policy.access_log;
+        format!("coarser {:?}, deleted after {:?}", log.cold, log.delete_after)
+    };
+    other(&mut changes, "life of the access log", &life(old), &life(new));
+    guard(&mut changes, "tls", "only 1.3", old.tls.only_1_3, new.tls.only_1_3);
+    let upstream = |policy: &Policy| policy.tls.upstream_required;
+    guard(&mut changes, "tls", "required towards backends", upstream(old), upstream(new));
+    let index = |policy: &Policy| policy.ledger.subject_index;
+    guard(&mut changes, "ledger", "people find themselves in it", index(old), index(new));
+    let signed = |policy: &Policy| {
+        policy.checkpoint_every.map_or("not signed".to_owned(), |span| format!("{span:#}"))
+    };
+    other_of(&mut changes, "ledger", "checkpoints", &signed(old), &signed(new));
     other(
         &mut changes,
         "conceal_as",
@@ -161,6 +175,14 @@ fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>
         rules.max_staleness.map_or("any age".to_owned(), |span| format!("{span:#}"))
     };
     other_of(changes, "registers", "max_staleness", &age(old), &age(new));
+    if old.ids != new.ids {
+        let way = match (old.ids, new.ids) {
+            (_, IdShape::Exact) => Way::Widened,
+            (IdShape::Exact, _) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        push(changes, way, "registers", "ids", old.ids.in_words(), new.ids.in_words());
+    }
 }
 
 /// Floors of an aggregate; a higher one shows less.
@@ -246,11 +268,9 @@ fn people(policy: &Policy) -> String {
         .iter()
         .filter_map(|limit| match limit {
             Limit::Minors { purposes, .. } => Some(format!("no minors for {purposes:?}")),
+            Limit::Disputed { roles, .. } => Some(format!("nothing disputed to {roles:?}")),
             // In the cells already.
-            Limit::AtLeast { .. }
-            | Limit::ThirdParties { .. }
-            | Limit::Sensitive { .. }
-            | Limit::Withheld { .. } => None,
+            Limit::AtLeast { .. } | Limit::ThirdParties { .. } | Limit::Sensitive { .. } => None,
         })
         .collect();
     rows.sort();

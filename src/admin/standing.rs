@@ -1,0 +1,81 @@
+//! How the files stand to what is in force: when they were last good, and what was refused since. For
+//! `/status`, which `tamis status` prints. Names files and lines; nothing in it is about a person.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Told by whoever reads anew, read by whoever asks.
+pub struct Standing(Mutex<Inner>);
+
+struct Inner {
+    started: Timestamp,
+    /// When each part came into force that was read anew.
+    activated: Vec<(&'static str, Timestamp)>,
+    last_good: Timestamp,
+    last_tried: Timestamp,
+    refused: Vec<(&'static str, String)>,
+}
+
+impl Standing {
+    /// Everything is in force since now.
+    #[must_use]
+    pub const fn since(now: Timestamp) -> Self {
+        Self(Mutex::new(Inner {
+            started: now,
+            activated: Vec::new(),
+            last_good: now,
+            last_tried: now,
+            refused: Vec::new(),
+        }))
+    }
+
+    /// The files were read anew at this time, with this outcome.
+    pub fn reloaded(
+        &self,
+        now: Timestamp,
+        activated: &[&'static str],
+        refused: &[(&'static str, String)],
+    ) {
+        let mut inner = self.inner();
+        for what in activated {
+            inner.activated.retain(|(other, _)| other != what);
+            inner.activated.push((what, now));
+        }
+        inner.last_tried = now;
+        if refused.is_empty() {
+            inner.last_good = now;
+        }
+        inner.refused = refused.to_vec();
+    }
+
+    /// As JSON; ages in whole seconds.
+    pub(super) fn document(&self, now: Timestamp) -> Value {
+        let inner = self.inner();
+        let age = |at: Timestamp| now.duration_since(at).as_secs().max(0);
+        let since = |what: &str| {
+            let activated = inner.activated.iter().find(|(other, _)| *other == what);
+            activated.map_or(inner.started, |(_, at)| *at)
+        };
+        let parts = ["settings", "rules", "keys", "certificates"];
+        let in_force: serde_json::Map<String, Value> = parts
+            .into_iter()
+            .map(|what| (what.into(), json!({"since": since(what), "age": age(since(what))})))
+            .collect();
+        let refused: Vec<Value> =
+            inner.refused.iter().map(|(what, why)| json!({"what": what, "why": why})).collect();
+        json!({
+            "started": inner.started,
+            "in_force": in_force,
+            "last_good": {"at": inner.last_good, "age": age(inner.last_good)},
+            "last_tried": {"at": inner.last_tried, "age": age(inner.last_tried)},
+            "refused": refused,
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics between two writes to it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

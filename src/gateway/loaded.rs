@@ -1,0 +1,182 @@
+//! What a gateway rests on that can be read anew while it runs: settings, rules, backends, keys,
+//! issuers. Read once and checked as a whole, at a start and at a reload alike; nothing takes effect
+//! here.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::files::Seen;
+use super::start::StartError;
+use super::state::Gateway;
+use super::tls::{Authorities, Tls, TlsError};
+use super::upstream::Upstreams;
+use crate::config::{self, Config, IssuerConfig, JwksSource};
+use crate::identity::{
+    ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
+};
+use crate::keys::KeyRing;
+use crate::minimize::link::Origins;
+use crate::policy::Policy;
+
+/// What is in force, for a reload to go on from.
+#[derive(Clone, Copy)]
+pub(super) struct Before<'a> {
+    pub(super) config: &'a Config,
+    pub(super) gateway: &'a Gateway,
+    pub(super) seen: &'a Seen,
+}
+
+/// Read and checked, not in force yet.
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    pub(super) policy: Arc<Policy>,
+    pub(super) upstreams: Arc<Upstreams>,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) identifier: Arc<Identifier>,
+    /// Issuers that were not there before.
+    pub(super) new_issuers: Vec<Arc<IssuerKeys>>,
+}
+
+impl Loaded {
+    /// Reads what `config` names, noting each file in `seen` before it is read. What has not changed
+    /// since `before` is taken from there, with its connections and derived keys.
+    pub(super) fn read(
+        config: Config,
+        before: Option<Before<'_>>,
+        seen: &mut Seen,
+    ) -> Result<Self, StartError> {
+        let policy = Arc::new(policy(&config.rules, seen)?);
+        let upstreams = upstreams(&config, before, seen)?;
+        for route in policy.routes.iter().filter(|route| route.refuses.is_none()) {
+            if let Some(upstream) = route.upstream.as_ref().filter(|id| !upstreams.contains(id)) {
+                let (route, upstream) = (route.id.to_string(), upstream.to_string());
+                return Err(StartError::Upstream { route, upstream });
+            }
+        }
+        let overheard = config.upstreams.iter().find(|(_, upstream)| upstream.is_overheard());
+        if let Some((name, _)) = overheard.filter(|_| policy.tls.upstream_required) {
+            return Err(StartError::PlaintextUpstream(name.to_string()));
+        }
+        let promised = policy.checkpoint_every.is_some() || policy.ledger.keep.is_some();
+        if promised && config.checkpoint_key.is_none() {
+            return Err(StartError::NoCheckpointKey);
+        }
+        seen.note(&config.key_ring);
+        let mut keys = Arc::new(KeyRing::open(&config.key_ring)?);
+        if let Some(before) = before {
+            let old = &before.gateway.keys;
+            keys.continues(old)?;
+            if keys.versions().eq(old.versions()) {
+                keys = Arc::clone(old);
+            }
+        }
+        let (identifier, new_issuers) = identifier(&config, before, seen)?;
+        let identifier = Arc::new(identifier);
+        Ok(Self { config, policy, upstreams, keys, identifier, new_issuers })
+    }
+}
+
+fn policy(path: &Path, seen: &mut Seen) -> Result<Policy, StartError> {
+    seen.note(path);
+    let sources =
+        config::rules(path).map_err(|error| StartError::Unreadable(path.to_owned(), error))?;
+    // Those that it includes are known only once it has been read; a change between the two readings
+    // is looked for afterwards.
+    for name in sources.names() {
+        seen.note(Path::new(name));
+    }
+    let again =
+        config::rules(path).map_err(|error| StartError::Unreadable(path.to_owned(), error))?;
+    if again != sources {
+        return Err(StartError::Moving(path.to_owned()));
+    }
+    Policy::of(&sources).map_err(StartError::Rules)
+}
+
+fn upstreams(
+    config: &Config,
+    before: Option<Before<'_>>,
+    seen: &mut Seen,
+) -> Result<Arc<Upstreams>, TlsError> {
+    let authorities: Vec<&Path> =
+        config.upstreams.values().filter_map(|upstream| upstream.ca.as_deref()).collect();
+    for file in &authorities {
+        seen.note(file);
+    }
+    // Kept connections and the turns at each backend go on with the same ones.
+    let same = before.filter(|before| {
+        before.config.upstreams == config.upstreams
+            && authorities.iter().all(|file| seen.agrees(before.seen, file))
+    });
+    match same {
+        Some(before) => Ok(Arc::clone(&before.gateway.upstreams)),
+        None => Upstreams::new(&config.upstreams).map(Arc::new),
+    }
+}
+
+/// Server certificates and authorities of clients.
+pub(super) fn tls(config: &Config, policy: &Policy, seen: &mut Seen) -> Result<Tls, TlsError> {
+    let files = config.certificates.iter().flat_map(|files| [&files.chain, &files.key]);
+    for file in files.chain(&config.client_ca).chain(&config.admin.client_ca) {
+        seen.note(file);
+    }
+    let authorities = Authorities {
+        recipients: config.client_ca.as_deref(),
+        callers: config.admin.client_ca.as_deref(),
+    };
+    Tls::new(&config.certificates, authorities, super::tls::versions(policy.tls.only_1_3))
+}
+
+/// Where backends and the gateway are, for links.
+pub(super) fn origins(config: &Config, tls: &Tls) -> Origins {
+    let backends = config.upstreams.iter().map(|(id, at)| (id.clone(), at.url.to_string()));
+    Origins::new(backends, tls.names.hosts())
+}
+
+fn identifier(
+    config: &Config,
+    before: Option<Before<'_>>,
+    seen: &mut Seen,
+) -> Result<(Identifier, Vec<Arc<IssuerKeys>>), IssuerError> {
+    let (mut issuers, mut new) = (HashMap::new(), Vec::new());
+    for (name, issuer) in &config.issuers {
+        let authorities = match &issuer.jwks {
+            // Read anew by the issuer itself.
+            JwksSource::File(_) => None,
+            JwksSource::Url { ca, .. } => ca.as_deref(),
+        };
+        if let Some(file) = authorities {
+            seen.note(file);
+        }
+        let same = before.filter(|before| {
+            before.config.issuers.get(name) == Some(issuer)
+                && authorities.is_none_or(|file| seen.agrees(before.seen, file))
+        });
+        let known = same.and_then(|before| before.gateway.identifier.issuers.get(name));
+        let keys = if let Some(keys) = known {
+            Arc::clone(keys)
+        } else {
+            let keys = Arc::new(IssuerKeys::open(issuer_of(name, issuer))?);
+            new.push(Arc::clone(&keys));
+            keys
+        };
+        issuers.insert(name.clone(), keys);
+    }
+    let api_keys = ApiKeys::new(config.api_keys.clone());
+    Ok((Identifier { issuers, api_keys }, new))
+}
+
+fn issuer_of(name: &str, config: &IssuerConfig) -> Issuer {
+    let keys = match &config.jwks {
+        JwksSource::File(path) => KeySource::File(path.clone()),
+        JwksSource::Url { url, ca } => KeySource::Url { url: url.clone(), authorities: ca.clone() },
+    };
+    let algorithms = &config.algorithms;
+    Issuer {
+        name: name.to_owned(),
+        audience: config.audience.clone(),
+        algorithms: algorithms.iter().filter_map(|name| TokenAlgorithm::from_name(name)).collect(),
+        keys,
+    }
+}

@@ -1,0 +1,204 @@
+//! How people's ids are written: each in one way only.
+//!
+//! What a person has said is looked up by their id, to the byte. A backend may be less exact, and take
+//! `042` for `42` or `U1` for `u1`: then another spelling would be asked about somebody who has said
+//! nothing, and answered with what is theirs. So a spelling that is not the one is nobody's.
+//! Source: docs/decisions/0012-one-spelling-of-an-id.md.
+
+use uuid::Uuid;
+
+/// The spelling of all ids of data subjects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdShape {
+    /// Signs of ASCII without capitals, and nothing that is another way to write a number or a UUID.
+    #[default]
+    Lower,
+    /// The same with capitals, and without small letters.
+    Upper,
+    /// Digits, without a zero in front.
+    Digits,
+    /// A UUID in small letters, with its hyphens. Source: RFC 9562 §4.
+    Uuid,
+    /// Any: the backend takes an id only as it is written.
+    Exact,
+}
+
+/// From here on, floating numbers are no integers that a backend could have meant: 2⁶⁴ has 20 digits.
+const NO_INTEGER: f64 = 1e20;
+
+impl IdShape {
+    /// The words of the rules.
+    pub const WORDS: [(&str, Self); 5] = [
+        ("lower", Self::Lower),
+        ("upper", Self::Upper),
+        ("digits", Self::Digits),
+        ("uuid", Self::Uuid),
+        ("exact", Self::Exact),
+    ];
+
+    /// Whether this is how the id of a person is written.
+    #[must_use]
+    pub fn admits(self, id: &str) -> bool {
+        match self {
+            Self::Lower => !id.bytes().any(|byte| byte.is_ascii_uppercase()) && is_plain(id, self),
+            Self::Upper => !id.bytes().any(|byte| byte.is_ascii_lowercase()) && is_plain(id, self),
+            Self::Digits => is_number(id),
+            Self::Uuid => Uuid::try_parse(id).is_ok_and(|uuid| uuid.to_string() == id),
+            Self::Exact => !id.is_empty(),
+        }
+    }
+
+    /// In words, for explanations.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Lower => "in small letters, digits and signs of ASCII",
+            Self::Upper => "in capital letters, digits and signs of ASCII",
+            Self::Digits => "in digits, without a zero in front",
+            Self::Uuid => "as a UUID in small letters with hyphens",
+            Self::Exact => "in any way, to the byte",
+        }
+    }
+}
+
+/// Digits, and no zero in front of others.
+fn is_number(id: &str) -> bool {
+    !id.is_empty()
+        && id.bytes().all(|byte| byte.is_ascii_digit())
+        && (id == "0" || !id.starts_with('0'))
+}
+
+/// Visible signs of ASCII, of which no usual reader of numbers or UUIDs makes another id.
+fn is_plain(id: &str, shape: IdShape) -> bool {
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return false;
+    }
+    let digits = id.strip_prefix('-').unwrap_or(id);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return is_number(digits) && id != "-0";
+    }
+    if let Ok(uuid) = Uuid::try_parse(id) {
+        let written = uuid.to_string();
+        return match shape {
+            IdShape::Upper => written.to_ascii_uppercase() == id,
+            _ => written == id,
+        };
+    }
+    !is_other_number(id)
+}
+
+/// Whether some reader takes the text for an integer: `+42`, `42.0`, `4.2e1`, `4_2`, `0x2a`.
+fn is_other_number(id: &str) -> bool {
+    let unsigned = id.trim_start_matches(['+', '-', '_']);
+    // Words such as `nan` and `inf` are floating numbers too, and nobody's integer.
+    let begins = unsigned.starts_with(|sign: char| sign.is_ascii_digit() || sign == '.');
+    if !begins {
+        return false;
+    }
+    let plain: String = unsigned.chars().filter(|sign| !matches!(sign, '_' | ',' | '\'')).collect();
+    if plain.parse::<f64>().is_ok_and(|number| number < NO_INTEGER) {
+        return true;
+    }
+    let lower = plain.to_ascii_lowercase();
+    let of = |prefix: &str, radix: u32| {
+        lower
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|digit| digit.is_digit(radix)))
+    };
+    of("0x", 16) || of("0o", 8) || of("0b", 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        use IdShape::{Digits, Exact, Lower, Upper, Uuid};
+        let of = |word: &str| match word {
+            "l" => Lower,
+            "u" => Upper,
+            "d" => Digits,
+            "i" => Uuid,
+            _ => Exact,
+        };
+        for (id, admitted_by) in [
+            ("42", "ldue"),
+            ("0", "ldue"),
+            ("-42", "lue"),
+            ("u1", "le"),
+            ("U1", "ue"),
+            ("uSer", "e"),
+            ("a@example.invalid", "le"),
+            ("550e8400-e29b-41d4-a716-446655440000", "lie"),
+            ("550E8400-E29B-41D4-A716-446655440000", "ue"),
+            ("507f1f77bcf86cd799439011", "le"),
+            ("00aa", "le"),
+            ("nan", "le"),
+            ("e1", "le"),
+            ("042", "e"),
+            ("00", "e"),
+            ("-0", "e"),
+            ("-042", "e"),
+            ("+42", "e"),
+            ("42.0", "e"),
+            ("42.", "e"),
+            (".42e2", "e"),
+            ("4.2e1", "e"),
+            ("4.2E1", "e"),
+            ("42e0", "e"),
+            ("042e0", "e"),
+            ("4_2", "e"),
+            ("0x2a", "e"),
+            ("0X2A", "e"),
+            ("0b101010", "e"),
+            ("0o52", "e"),
+            ("550e8400e29b41d4a716446655440000", "e"),
+            ("{550e8400-e29b-41d4-a716-446655440000}", "e"),
+            ("urn:uuid:550e8400-e29b-41d4-a716-446655440000", "e"),
+            ("550e8400-E29b-41d4-a716-446655440000", "e"),
+            (" 42", "e"),
+            ("42 ", "e"),
+            ("4 2", "e"),
+            ("42\n", "e"),
+            ("42\u{0}", "e"),
+            ("４２", "e"),
+            ("42\u{200b}", "e"),
+            ("é", "e"),
+            ("e\u{301}", "e"),
+            ("ı", "e"),
+            ("", ""),
+        ] {
+            for word in ["l", "u", "d", "i", "e"] {
+                assert_eq!(of(word).admits(id), admitted_by.contains(word), "{id:?} {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn among_spellings_that_any_fold_makes_one_at_most_one_is_admitted() {
+        let fold = |id: &str| -> String {
+            let folded = id.to_lowercase().replace('_', "");
+            let folded = folded.trim().trim_start_matches('+').trim_start_matches('0');
+            folded.strip_suffix(".0").unwrap_or(folded).to_owned()
+        };
+        let signs = ["0", "4", "2", "a", "A", "_", "+", " ", ".0"];
+        let mut known = std::collections::BTreeMap::new();
+        for number in 0..signs.len().pow(4) {
+            let mut id = String::new();
+            let mut rest = number;
+            for _ in 0..4 {
+                id.push_str(signs[rest % signs.len()]);
+                rest /= signs.len();
+            }
+            // A zero in front of letters, or a sign within them, is part of a name and no number.
+            let folded = fold(&id);
+            let is_number = !folded.is_empty() && folded.bytes().all(|byte| byte.is_ascii_digit());
+            if is_number && IdShape::Lower.admits(&id) {
+                let other = known.insert(folded, id.clone());
+                assert!(other.is_none(), "{id} and {other:?}");
+            }
+        }
+        assert!(known.len() > 10);
+    }
+}
