@@ -305,7 +305,7 @@ fn safe_totals(
         let group = &margins[at].group;
         (&group.key, group.count, Which::Margin(at))
     });
-    let mut candidates: Vec<(Vec<usize>, Which)> = whole
+    let mut candidates: Vec<(Beneath, Which)> = whole
         .chain(rows)
         .filter_map(|(key, count, which)| {
             Some((hidden_beneath(floors, atoms, joined, key, count)?, which))
@@ -322,17 +322,18 @@ fn safe_totals(
     candidates.sort_by(|(_, a), (_, b)| generality(a).cmp(&generality(b)));
 
     let mut sets = Sets::new(atoms.len());
-    for (hidden, _) in &candidates {
-        sets.unite(hidden);
+    for (beneath, _) in &candidates {
+        sets.unite(&beneath.hidden);
     }
     let mut first_of: BTreeMap<usize, &Vec<usize>> = BTreeMap::new();
     let (mut rows, mut whole) = (Vec::new(), vec![false; totals.len()]);
-    for (hidden, which) in &candidates {
-        let leaves = hidden.first().is_none_or(|first| {
+    for (Beneath { hidden, may_leave }, which) in &candidates {
+        let is_open = hidden.first().is_none_or(|first| {
             let set = *first_of.entry(sets.root(*first)).or_insert(hidden);
             let sum = hidden.iter().map(|at| atoms[*at].group.count).sum();
             set == hidden && floors.keeps_open(sum, hidden.len() as u64)
         });
+        let leaves = is_open && *may_leave;
         match which {
             Which::Whole(at) => whole[*at] = leaves,
             Which::Margin(at) if leaves => rows.push(*at),
@@ -349,16 +350,24 @@ enum Which {
     Margin(usize),
 }
 
-/// The hidden groups beneath a total, of which it tells the sum. `None`: it may not leave whatever
-/// that sum is.
+/// What a total tells of hidden groups.
+struct Beneath {
+    /// Those of which it tells the sum.
+    hidden: Vec<usize>,
+    /// Whether it may leave at all. One that may not still stands in its heap: which total leaves of a
+    /// heap must not depend on hidden counts, or that it left would tell of them.
+    may_leave: bool,
+}
+
+/// The hidden groups beneath a total. `None`: it is no sum of groups, and tells of none.
 fn hidden_beneath(
     floors: &Floors,
     atoms: &[Atom],
     joined: &[Joined],
     key: &Key,
     count: u64,
-) -> Option<Vec<usize>> {
-    if count < floors.k || is_over_several(floors, key) {
+) -> Option<Beneath> {
+    if is_over_several(floors, key) {
         return None;
     }
     let is_beneath = |atom: &Atom| {
@@ -366,7 +375,7 @@ fn hidden_beneath(
     };
     let any_joined = joined.iter().any(|joined| joined.shown);
     let mut sum = 0_u64;
-    let mut hidden = Vec::new();
+    let (mut hidden, mut may_leave) = (Vec::new(), count >= floors.k);
     let mut beneath_joined = vec![0_usize; joined.len()];
     for (at, atom) in atoms.iter().enumerate().filter(|(_, atom)| is_beneath(atom)) {
         if atom.uncounted {
@@ -376,17 +385,20 @@ fn hidden_beneath(
         match atom.fate {
             Fate::Shown => {}
             Fate::Joined(block) if joined[block].shown => beneath_joined[block] += 1,
-            // Beside joined groups that are shown, a sum of such values would tell more of them.
-            Fate::Joined(_) if any_joined => return None,
-            // A hidden group that is not small would leave too little for those beside it.
-            Fate::Hidden | Fate::Joined(_) if atom.group.count >= floors.k => return None,
-            Fate::Hidden | Fate::Joined(_) => hidden.push(at),
+            Fate::Hidden | Fate::Joined(_) => {
+                // Beside joined groups that are shown, a sum of such values would tell more of them;
+                // and a hidden group that is not small would leave too little for those beside it.
+                let tells = matches!(atom.fate, Fate::Joined(_)) && any_joined;
+                may_leave &= !tells && atom.group.count < floors.k;
+                hidden.push(at);
+            }
         }
     }
     let is_whole = |(found, joined): (usize, &Joined)| found == 0 || found == joined.atoms.len();
     let whole = beneath_joined.into_iter().zip(joined).all(is_whole);
     // A total of more people than its groups would tell of a group that is not in the table.
-    (sum == count && whole).then_some(hidden)
+    let may_leave = may_leave && whole;
+    (sum == count).then_some(Beneath { hidden, may_leave })
 }
 
 /// Who has several values is counted several times: a total over them is no sum.

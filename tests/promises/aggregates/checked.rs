@@ -140,6 +140,20 @@ fn totals_that_overlap_are_not_subtracted_from_each_other() {
     check(settings, &sent, &[("ALL", "a", 12), ("m", "b", 40)]);
 }
 
+/// A total of fewer than k people once left its heap, and another one came in its place: that it did
+/// told that the first was small, and of the group beneath both that it was.
+#[test]
+fn a_total_that_is_small_itself_makes_no_room_for_another() {
+    let settings = "k: 10, all: ALL, forbid: [contact.*]";
+    let groups = |other: u64| [("f", "a", 7), ("f", "b", 3), ("m", "a", other)];
+    for other in [1, 5, 9] {
+        let margins = [("ALL", "a", 7 + other), ("f", "ALL", 10)];
+        let sent = [&groups(other)[..], &margins].concat();
+        let expected: &[_] = if other == 5 { &[("ALL", "a", 12)] } else { &[] };
+        check(settings, &sent, expected);
+    }
+}
+
 #[test]
 fn a_total_of_everybody_is_one_too() {
     let settings = r#"k: 10, totals: ["$.data.people"], forbid: [contact.*]"#;
