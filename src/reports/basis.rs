@@ -65,7 +65,7 @@ impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Holds => f.write_str("every link holds"),
-            Self::Broken(error) => write!(f, "{error}; what follows is not vouched for"),
+            Self::Broken(error) => write!(f, "broken: {error}; what follows is not vouched for"),
             Self::NotSigned => {
                 f.write_str("a checkpoint beside the ledger is not signed by the key")
             }

@@ -46,7 +46,7 @@ pub fn html(document: &Document) -> String {
     );
     if !document.basis.chain.holds() {
         let said = escaped(&document.basis.chain.to_string());
-        let _ = writeln!(page, "<p class=\"broken\">The ledger is broken: {said}</p>");
+        let _ = writeln!(page, "<p class=\"broken\">Not to be relied on: {said}</p>");
     }
     page.push_str("<table class=\"basis\">\n");
     for (key, value) in document.basis.rows() {
@@ -141,7 +141,7 @@ mod tests {
         document.basis.chain =
             Chain::Broken(VerifyError::Gap { sequence: 3, segment: 1, found: 5 });
         let page = html(&document);
-        let said = page.find("The ledger is broken: record 3").expect("it is said");
+        let said = page.find("Not to be relied on: broken: record 3").expect("it is said");
         assert!(said < page.find("<table").expect("there is one"));
     }
 }
