@@ -190,7 +190,7 @@ impl Report {
                     Chain::Broken(_) => 1,
                     Chain::NotSigned => 3,
                 };
-                complain(&format!("the ledger is broken: {}", basis.chain));
+                complain(&format!("not to be relied on: {}", basis.chain));
                 ExitCode::from(code)
             }
             Err(Failure::Rejected(text)) => {
