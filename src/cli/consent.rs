@@ -15,7 +15,8 @@ use crate::policy::Policy;
 use crate::registers::{
     BulkError, BulkForm, ConsentRecord, DisputeRecord, ErasureRecord, Evidence, Imported,
     NoticeRecord, ObjectionRecord, OneTimeGrantRecord, Record, RegisterStore, Registers as _,
-    RestrictionRecord, check_purpose, check_recipient, one_a_line, statements_to_json,
+    RestrictionRecord, check_person, check_purpose, check_recipient, one_a_line,
+    statements_to_json,
 };
 use crate::terms::{
     CategoryPattern, ConsentEvent, ConsentStatus, DataSubject, PurposeId, PurposePattern,
@@ -213,15 +214,15 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             take(record, &said)
         }
         What::Withdraw { subject, purpose, recipient } => {
-            let purpose = PurposePattern::new(&purpose);
+            let (subject, purpose) = (subject.read()?, PurposePattern::new(&purpose));
+            check_person(policy, &subject).map_err(failed)?;
             check_purpose(policy, &purpose).map_err(failed)?;
             if let Some(recipient) = &recipient {
                 check_recipient(policy, recipient).map_err(failed)?;
             }
             let recipient = recipient.map(RecipientId::from);
-            let ended = registers
-                .withdraw(&subject.read()?, &purpose, recipient.as_ref())
-                .map_err(failed)?;
+            let ended =
+                registers.withdraw(&subject, &purpose, recipient.as_ref()).map_err(failed)?;
             Ok(format!("withdrawn: {ended} consents"))
         }
         What::Show { subject } => {

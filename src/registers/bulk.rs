@@ -171,6 +171,13 @@ fn purpose(policy: &Policy, said: &str) -> Result<(PurposeId, Option<Digest>), R
     Err(RecordError::Invalid("purpose: neither an id nor a text of the rules"))
 }
 
+/// The notice whose reference is the member `at`, in the record's language.
+fn shown(fields: &mut Fields, at: &'static str) -> Result<Option<ShownNotice>, RecordError> {
+    let language = fields.text("language")?;
+    let notice = |reference| ShownNotice { reference, revision: None, language, shown_at: None };
+    Ok(fields.text(at)?.map(notice))
+}
+
 /// One receipt is a consent for each of its purposes.
 fn receipt(line: &[u8], policy: &Policy) -> Result<Vec<ConsentRecord>, RecordError> {
     let mut fields = Fields::parse(line)?;
@@ -180,13 +187,7 @@ fn receipt(line: &[u8], policy: &Policy) -> Result<Vec<ConsentRecord>, RecordErr
     let id = fields.required("consentReceiptID")?;
     let subject: DataSubject = Personal::new(fields.required("piiPrincipalId")?.into());
     let at = fields.seconds("consentTimestamp")?;
-    let language = fields.text("language")?;
-    let notice = fields.text("policyUrl")?.map(|reference| ShownNotice {
-        reference,
-        revision: None,
-        language,
-        shown_at: None,
-    });
+    let notice = shown(&mut fields, "policyUrl")?;
     let evidence = Evidence {
         notice,
         method: fields.text("collectionMethod")?,
@@ -247,13 +248,7 @@ fn iso_record(line: &[u8], policy: &Policy) -> Result<Vec<ConsentRecord>, Record
     }
     let id = fields.required("record_identifier")?;
     let subject: DataSubject = Personal::new(fields.required("pii_principal_identifier")?.into());
-    let language = fields.text("language")?;
-    let notice = fields.text("privacy_notice")?.map(|reference| ShownNotice {
-        reference,
-        revision: None,
-        language,
-        shown_at: None,
-    });
+    let notice = shown(&mut fields, "privacy_notice")?;
     let mut events = Vec::new();
     let (mut explicit, mut expires_at) = (false, None);
     for mut event in fields.objects("events")? {

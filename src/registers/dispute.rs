@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::fields::Fields;
+use super::record::subject;
 use super::sql::data;
 use super::write::{WriteError, Writer, sorted};
 use super::{RecordError, Recorded};
-use crate::terms::{CategoryPattern, DataSubject, Digest, Personal};
+use crate::terms::{CategoryPattern, DataSubject, Digest};
 
 /// A person disputes data of these categories.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct DisputeRecord {
 pub(super) fn dispute(fields: &mut Fields) -> Result<DisputeRecord, RecordError> {
     let categories = fields.texts("categories")?;
     Ok(DisputeRecord {
-        subject: Personal::new(fields.required("subject")?.into()),
+        subject: subject(fields)?,
         categories: categories.iter().map(|text| CategoryPattern::new(text)).collect(),
         since: fields.time("since")?.ok_or(RecordError::Invalid("since"))?,
     })

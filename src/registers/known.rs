@@ -4,7 +4,7 @@
 use super::Record;
 use crate::policy::model::Limit;
 use crate::policy::{Policy, closest};
-use crate::terms::{CategoryPattern, PurposePattern};
+use crate::terms::{CategoryPattern, DataSubject, PurposePattern};
 
 /// A name that the rules do not know. It says which field, and what the rules have instead; not
 /// what was written, which may be anything.
@@ -24,15 +24,9 @@ const NO_NAME: &str = "no such name in the rules";
 /// Checks every person, purpose, recipient and category that `record` names.
 ///
 /// # Errors
-/// The first that the rules do not know, or that is not written as they say: what somebody said under
-/// another spelling of their id, nobody would ever find.
+/// The first that the rules do not know, or that is not written as they say.
 pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
-    let ids = policy.registers.ids;
-    if !record.people().iter().all(|id| ids.admits(id.expose())) {
-        let problem = "not how `registers: {ids: …}` of the rules has people's ids written";
-        let help = Some(format!("which is {}", ids.in_words()));
-        return Err(Unknown { field: "subject", problem, help });
-    }
+    record.subjects().iter().try_for_each(|person| check_person(policy, person))?;
     match record {
         Record::Consent(consent) => {
             exact_purpose(policy, consent.purpose.as_str())?;
@@ -74,6 +68,20 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
             case.purposes.iter().try_for_each(|it| exact_purpose(policy, it.as_str()))
         }
     }
+}
+
+/// Checks that a person's id is written as the rules say.
+///
+/// # Errors
+/// It is not: what somebody said under another spelling of their id, nobody would ever find.
+pub fn check_person(policy: &Policy, person: &DataSubject) -> Result<(), Unknown> {
+    let ids = policy.registers.ids;
+    if ids.admits(person.expose()) {
+        return Ok(());
+    }
+    let problem = "not how `registers: {ids: …}` of the rules has people's ids written";
+    let help = Some(format!("which is {}", ids.in_words()));
+    Err(Unknown { field: "subject", problem, help })
 }
 
 /// Checks that `pattern` covers at least one purpose of the rules.

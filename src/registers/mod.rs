@@ -33,7 +33,7 @@ pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
 pub use dispute::DisputeRecord;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
-pub use known::{Unknown, check_purpose, check_recipient, check_record};
+pub use known::{Unknown, check_person, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use postgres::PostgresSettings;
 pub use record::{

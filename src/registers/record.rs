@@ -183,23 +183,6 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// Whom it is about.
-    #[must_use]
-    pub fn people(&self) -> &[DataSubject] {
-        std::slice::from_ref(match self {
-            Self::Consent(consent) => &consent.subject,
-            Self::Notice(notice) => &notice.subject,
-            Self::Objection(objection) => &objection.subject,
-            Self::Restriction(restriction) => &restriction.subject,
-            Self::Dispute(dispute) => &dispute.subject,
-            Self::Erasure(erasure) => &erasure.subject,
-            Self::Subject(subject) => &subject.subject,
-            Self::OneTimeGrant(grant) => &grant.subject,
-            Self::Order(order) => return &order.subjects,
-            Self::Case(case) => return &case.subjects,
-        })
-    }
-
     /// Reads the JSON form. Without `kind` it is a consent.
     ///
     /// # Errors
@@ -336,7 +319,7 @@ pub(super) fn is_purpose(text: &str) -> bool {
     stem.len() <= 128 && stem.split('.').all(segment)
 }
 
-fn subject(fields: &mut Fields) -> Result<DataSubject, RecordError> {
+pub(super) fn subject(fields: &mut Fields) -> Result<DataSubject, RecordError> {
     Ok(Personal::new(fields.required("subject")?.into()))
 }
 

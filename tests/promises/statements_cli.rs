@@ -56,6 +56,17 @@ fn a_misspelt_name_is_refused_with_a_suggestion() {
 }
 
 #[test]
+fn a_withdrawal_under_another_spelling_of_an_id_is_not_taken_in_silence() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let arguments = ["consent", "withdraw", "--subject", "-", "--purpose", "share.*"];
+    let refused = tamis(directory.path(), &arguments, "CANARY\n");
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+    let said = text(&refused.stderr);
+    assert!(said.contains("subject: not how `registers: {ids: …}`"), "{said}");
+    assert!(!said.contains("CANARY"), "{said}");
+}
+
+#[test]
 fn an_import_with_wrong_lines_names_them_all_and_takes_nothing() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let good = r#"{"id":"c1","subject":"u1","purpose":"share.partner","status":"given","given_at":"2026-01-01T00:00:00Z"}"#;

@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::{Answer, Body, OfSubject, change, document, json_body, no_body, read, subject_of};
 use crate::admin::AdminState;
-use crate::registers::{Record, Recorded, check_purpose, check_recipient, check_record};
+use crate::registers::{
+    Record, Recorded, check_person, check_purpose, check_recipient, check_record,
+};
 use crate::terms::{CategoryPattern, PurposePattern, RecipientId};
 
 /// Takes one record of the route's kind: 201 where it says something new, 200 where it is known.
@@ -55,14 +57,14 @@ pub(super) async fn withdraw(
     body: Body,
 ) -> Answer {
     let Withdrawal { subject, purpose, recipient } = read(&headers, body)?;
-    let purpose = PurposePattern::new(&purpose);
+    let (subject, purpose) = (subject_of(subject)?, PurposePattern::new(&purpose));
     {
         let policy = state.policy.load();
+        check_person(&policy, &subject)?;
         check_purpose(&policy, &purpose)?;
         recipient.as_deref().map_or(Ok(()), |name| check_recipient(&policy, name))?;
     }
     let recipient = recipient.map(RecipientId::from);
-    let subject = subject_of(subject)?;
     let ended =
         change(&state, move |registers| registers.withdraw(&subject, &purpose, recipient.as_ref()))
             .await?;

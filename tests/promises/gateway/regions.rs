@@ -2,7 +2,7 @@
 //! leaves before it was read.
 
 use super::backend::json;
-use super::stage::Stage;
+use super::stage::{Stage, changed};
 
 const RULES: &str = include_str!("../../cases/wire.rules.yaml");
 
@@ -22,12 +22,7 @@ fn rules() -> String {
             "transfers:\n  region_of_subject: {from: [route.region, directory], unknown: EEA}\n  allowed_countries: [EEA]\n  table: [{from: [\"HK\", EEA], to: EEA, by: adequacy}]\n  otherwise: refuse\nregisters:\n",
         ),
     ];
-    let mut text = RULES.to_owned();
-    for (from, to) in with {
-        assert_eq!(text.matches(from).count(), 1, "{from}");
-        text = text.replacen(from, to, 1);
-    }
-    text
+    changed(RULES, &with)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,14 @@ pub(super) struct Switched {
     ledger: FileLedger,
 }
 
+/// `rules` with each of these texts, which must stand in them once, replaced by the one beside it.
+pub(super) fn changed(rules: &str, with: &[(&str, &str)]) -> String {
+    with.iter().fold(rules.to_owned(), |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "{from}");
+        text.replacen(from, to, 1)
+    })
+}
+
 impl Registers for Switched {
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
         if self.switches.registers_fail.load(Ordering::SeqCst) {
