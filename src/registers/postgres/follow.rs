@@ -15,6 +15,7 @@ use super::super::file_rows;
 use super::super::read::{Whom, statements_of};
 use super::super::schema::StoreError;
 use super::super::sql::{Tables as _, data};
+use super::history::{LastRead, Recognised, head, recognise};
 use super::mark::{Mark, MarkFile};
 use super::migrations;
 use super::session::{Server, Session};
@@ -38,14 +39,10 @@ pub(super) struct Follower {
     pub(super) metrics: Arc<Metrics>,
     pub(super) is_over: Arc<AtomicBool>,
     pub(super) max_staleness: Duration,
-    /// How far was read; `None`: the snapshot was not made yet.
+    /// How far the snapshot was read; `None`: it was not made yet.
     pub(super) at: Option<Mark>,
-}
-
-/// The server's newest commit, and the mark that it has for the number that was read last.
-struct Head {
-    newest: Mark,
-    ours: Option<String>,
+    /// How far this gateway has read, in this run or an earlier one.
+    pub(super) last_read: LastRead,
 }
 
 impl Follower {
@@ -117,18 +114,12 @@ impl Follower {
 
     /// Compares the server with what was read from it before, in this run or an earlier one.
     fn recognise(&mut self, session: &Session) -> Result<(), StoreError> {
-        let before = self.at.clone().or_else(|| self.file.written().cloned());
-        let Some(before) = before else { return Ok(()) };
-        let head = head(session, before.number)?;
-        if head.newest.history == before.history {
-            return head.contains(&before);
+        let Some(before) = self.last_read.get() else { return Ok(()) };
+        if recognise(session, &before)? == Recognised::Instead {
+            // Nothing of the other one is left.
+            self.snapshot.clear();
+            self.at = None;
         }
-        if !takes_the_place_of(session, &head.newest.history, &before.history)? {
-            return Err(StoreError::History("the server holds other registers than before"));
-        }
-        // Somebody has said that this history counts instead. Nothing of the other one is left.
-        self.snapshot.clear();
-        self.at = None;
         Ok(())
     }
 
@@ -152,8 +143,7 @@ impl Follower {
             }
         }
         self.read_files(session, 0)?;
-        self.snapshot.reach(from.number);
-        self.at = Some(from);
+        self.is_read_up_to(from);
         let people = self.snapshot.people();
         Event::RegistersRead { people, took: begun.elapsed() }.emit(&self.metrics);
         Ok(())
@@ -186,9 +176,14 @@ impl Follower {
             self.read_files(session, at.number)?;
         }
         session.batch("COMMIT")?;
-        self.snapshot.reach(head.newest.number);
-        self.at = Some(head.newest);
+        self.is_read_up_to(head.newest);
         Ok(())
+    }
+
+    fn is_read_up_to(&mut self, mark: Mark) {
+        self.last_read.set(mark.clone());
+        self.snapshot.reach(mark.number);
+        self.at = Some(mark);
     }
 
     fn read_people(&self, session: &Session, people: &[String]) -> Result<(), StoreError> {
@@ -221,39 +216,7 @@ impl Follower {
     }
 }
 
-impl Head {
-    /// Whether the server's history went on from `before`.
-    fn contains(&self, before: &Mark) -> Result<(), StoreError> {
-        if self.newest.number < before.number
-            || (before.number > 0 && self.ours.as_ref() != Some(&before.salt))
-        {
-            return Err(StoreError::History(
-                "changes that the server had before are missing there",
-            ));
-        }
-        Ok(())
-    }
-}
-
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-
-fn head(session: &Session, number: i64) -> Result<Head, StoreError> {
-    let query = "SELECT head.history, head.number, coalesce(newest.salt, ''), ours.salt FROM head
-      LEFT JOIN commits newest ON newest.number = head.number
-      LEFT JOIN commits ours ON ours.number = ?1";
-    let row = session.row(query, data![number])?.ok_or(StoreError::Garbage("head"))?;
-    let newest = Mark { history: row.text(0)?, number: row.number(1)?, salt: row.text(2)? };
-    Ok(Head { newest, ours: row.maybe_text(3)? })
-}
-
-/// Whether somebody has said that `history` counts instead of `before`, at once or by way of others.
-fn takes_the_place_of(session: &Session, history: &str, before: &str) -> Result<bool, StoreError> {
-    let query = "WITH RECURSIVE earlier (id) AS (
-        SELECT instead_of FROM histories WHERE id = ?1
-        UNION SELECT instead_of FROM histories JOIN earlier ON histories.id = earlier.id)
-      SELECT id FROM earlier WHERE id = ?2 LIMIT 1";
-    Ok(session.row(query, data![history, before])?.is_some())
-}
 
 /// Has the server commit something, unless it did so within `period`, for whoever asked. A server that
 /// was set aside, or waits for a replica in vain, cannot.

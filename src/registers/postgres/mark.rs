@@ -54,6 +54,8 @@ impl MarkFile {
         let mut file =
             OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
         writeln!(file, "{} {} {}", mark.history, mark.number, mark.salt)?;
+        // A name that outlives a power cut without its content could not be understood.
+        file.sync_data()?;
         fs::rename(&beside, &self.path)?;
         self.written = Some(mark.clone());
         Ok(())

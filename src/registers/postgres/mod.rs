@@ -8,6 +8,7 @@
 
 mod compact;
 mod follow;
+mod history;
 mod mark;
 mod migrations;
 mod session;
@@ -31,6 +32,7 @@ use super::write::{Touched, WriteError, Writer};
 use crate::observe::Metrics;
 use crate::terms::{Case, DataSubject, LegalOrder, Personal, Statements};
 use follow::Follower;
+use history::{LastRead, recognise};
 use mark::MarkFile;
 use session::{Server, Session};
 use snapshot::Snapshot;
@@ -67,6 +69,9 @@ pub struct PostgresRegisters {
     reader: Mutex<Option<Session>>,
     /// A gateway's; commands have none.
     snapshot: Option<Arc<Snapshot>>,
+    /// How far a gateway has read. A command asks whatever server it meets: whoever enters again what a
+    /// server has lost does so before any gateway believes it.
+    last_read: LastRead,
     is_over: Arc<AtomicBool>,
     /// Drives the connections, apart from those who wait for them.
     runtime: Option<Runtime>,
@@ -91,6 +96,7 @@ impl PostgresRegisters {
             writer: Mutex::new(None),
             reader: Mutex::new(None),
             snapshot: None,
+            last_read: LastRead::default(),
             is_over: Arc::default(),
             runtime: Some(runtime),
         })
@@ -108,14 +114,17 @@ impl PostgresRegisters {
         let mut store = Self::patient(settings, PATIENCE)?;
         let handle = store.runtime.as_ref().ok_or(StoreError::Late)?.handle().clone();
         let snapshot = Arc::new(Snapshot::new(max_staleness));
+        let file = MarkFile::open(&settings.mark)?;
+        store.last_read = LastRead::new(file.written().cloned());
         let follower = Follower {
             server: Server::read(settings, handle, patience)?,
             snapshot: Arc::clone(&snapshot),
-            file: MarkFile::open(&settings.mark)?,
+            file,
             metrics,
             is_over: Arc::clone(&store.is_over),
             max_staleness,
             at: None,
+            last_read: store.last_read.clone(),
         };
         std::thread::Builder::new().name("follow".into()).spawn(move || follower.run())?;
         store.snapshot = Some(snapshot);
@@ -195,6 +204,9 @@ impl PostgresRegisters {
         // From here on the session is kept only if it is known in which state it is.
         let lock = "SELECT number FROM head FOR UPDATE";
         let number = session.row(lock, data![])?.ok_or(StoreError::Garbage("head"))?.number(0)?;
+        if let Some(before) = self.last_read.get() {
+            recognise(&session, &before)?;
+        }
         // Taken inside, so that what is recorded later is never recorded as earlier.
         let writer = Writer::new(&session, Timestamp::now());
         let result = match write(&writer) {

@@ -61,13 +61,13 @@ enum Standing {
     Lost,
 }
 
-/// Whether consents are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether consents are known; the more, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Known {
-    Everything,
+    Nothing,
     /// All but what takes a yes that may have been taken back.
     WithoutConsents,
-    Nothing,
+    Everything,
 }
 
 impl Snapshot {
@@ -118,6 +118,12 @@ impl Snapshot {
             None => Statements::default(),
         };
         drop(people);
+        // Asked again: between the two another history may have begun to take the place of this one, and
+        // an objection that is not there any more would count as none.
+        let known = known.min(self.known(Instant::now()));
+        if known == Known::Nothing {
+            return Err(StoreError::NotYet);
+        }
         if known == Known::WithoutConsents {
             said.consents.clear();
             said.consents_unknown = true;

@@ -152,11 +152,14 @@ fn an_empty_server_in_the_place_of_the_old_one_is_not_believed_until_somebody_sa
     }
     scene.proxy.turn_to(empty.port);
     eventually("consents unknown", || consents_are_unknown(&gateway));
-    let refused = gateway.record(&given("con_lost"));
-    // What is taken there is another register's: it does not make the old one known.
-    drop(refused);
+    // What was taken there would be lost when the old one is back.
+    assert!(gateway.record(&given("con_lost")).is_err(), "not acknowledged");
     assert!(consents_are_unknown(&gateway));
-    assert!(scene.gateway().statements(&person("u1")).is_err(), "nor by one that is started anew");
+    let anew = scene.gateway();
+    assert!(anew.record(&given("con_lost")).is_err(), "nor by one that is started anew");
+    assert!(anew.statements(&person("u1")).is_err(), "which believes nothing there either");
+    drop(anew);
+    assert_eq!(status(&beside, "con_lost"), None, "and nothing was entered there");
 
     scene.proxy.turn_to(scene.server.port);
     eventually("the old one is back", || status(&gateway, "con_1") == Some(ConsentStatus::Given));
@@ -195,6 +198,7 @@ fn a_replica_that_lost_changes_is_not_believed_however_many_it_has_since() {
         });
     };
     stays_unknown(&gateway);
+    assert!(gateway.record(&given("con_lost")).is_err(), "it would be lost with the replica");
     for number in 2..6 {
         beside.record(&given(&format!("con_{number}"))).expect("taken");
     }
