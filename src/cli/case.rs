@@ -79,7 +79,10 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
         What::Open { id, purposes, subjects: named, until } => {
             let purposes = purposes.into_iter().map(Into::into).collect();
             let subjects = subjects(&named)?;
-            take(CaseRecord { id, purposes, subjects, opened_at: now, until }, "opened")
+            take(
+                CaseRecord { id, purposes, subjects, opened_at: now, until, closed_at: None },
+                "opened",
+            )
         }
         What::Add { id, subjects: named } => {
             let case = known(&id)?;
@@ -88,7 +91,7 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             }
             let (purposes, opened_at, until) = (case.purposes, case.opened_at, case.until);
             let subjects = subjects(&named)?;
-            take(CaseRecord { id, purposes, subjects, opened_at, until }, "added")
+            take(CaseRecord { id, purposes, subjects, opened_at, until, closed_at: None }, "added")
         }
         What::Close { id } => {
             registers.close_case(&id).map_err(failed)?;

@@ -4,6 +4,9 @@
 //! enters the change in the ledger. Names are checked against the rules, since a misspelt purpose
 //! would withdraw nothing.
 
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -169,6 +172,12 @@ enum What {
         #[arg(long, default_value = "records", value_parser = form)]
         form: BulkForm,
     },
+    /// Write every record to a new file that is its owner's alone, as `import` takes them. Approvals of
+    /// orders and requests that wait for an answer are left out.
+    Export {
+        /// The file, which must not be there yet.
+        file: PathBuf,
+    },
 }
 
 impl Consent {
@@ -210,6 +219,7 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
                 recipient: recipient.into(),
                 granted_at: now,
                 expires_at: expires,
+                used_by: None,
             });
             take(record, &said)
         }
@@ -291,6 +301,7 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             take(Record::Erasure(erasure), "erased")
         }
         What::Import { file, form } => import(&file, form, registers, policy),
+        What::Export { file } => export(&file, registers),
     }
 }
 
@@ -323,6 +334,25 @@ fn import(
             Err(Failure::Failed(said.join("\n")))
         }
         Err(error @ BulkError::Unavailable(_)) => Err(failed(error)),
+    }
+}
+
+fn export(file: &std::path::Path, registers: &RegisterStore) -> Result<String, Failure> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let mut out = BufWriter::new(made.map_err(|error| failed(error.kind()))?);
+    let written = registers.export(&mut out).and_then(|count| {
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        Ok(count)
+    });
+    match written {
+        Ok(count) => Ok(format!("exported: {count} records")),
+        Err(error) => {
+            // Half of what people have said is worse than nothing.
+            let left = std::fs::remove_file(file).is_err();
+            let left = if left { "; what was written is not all" } else { "" };
+            Err(failed(format!("{error}{left}")))
+        }
     }
 }
 

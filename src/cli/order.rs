@@ -122,6 +122,7 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
                 from: from.unwrap_or_else(Timestamp::now),
                 until,
                 gag_until,
+                lifted_at: None,
             });
             let said = format!("entered; it needs {} approvals", policy.registers.order_approvers);
             enter(registers, policy, &record, &said)

@@ -157,8 +157,10 @@ impl Writer<'_> {
         ]);
         let content = Digest::of(content.to_string().as_bytes()).to_string();
         // Approvals are given to a content: another content under the same id would inherit them.
+        let lifted =
+            |writer: &Self| writer.ended("orders", "lifted_at", &record.id, record.lifted_at);
         if let Some(known) = self.content_of("orders", &record.id)? {
-            return if known == content { Ok(false) } else { Err(WriteError::Invalid("id")) };
+            return if known == content { lifted(self) } else { Err(WriteError::Invalid("id")) };
         }
         self.tables.execute(
             "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL)",
@@ -181,6 +183,7 @@ impl Writer<'_> {
                 data![&record.id, subject.expose().as_ref()],
             )?;
         }
+        lifted(self)?;
         Ok(true)
     }
 
@@ -208,7 +211,25 @@ impl Writer<'_> {
             )?;
             changed |= added > 0;
         }
+        if self.ended("cases", "closed_at", &record.id, record.closed_at)? {
+            // Also those who are not named this time.
+            self.touch_all("SELECT subject FROM case_subjects WHERE case_id = ?1", &record.id)?;
+            changed = true;
+        }
         Ok(changed)
+    }
+
+    /// Ends what was ended elsewhere. Whether it was not ended here yet.
+    fn ended(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        id: &str,
+        at: Option<Timestamp>,
+    ) -> Result<bool, WriteError> {
+        let Some(at) = at else { return Ok(false) };
+        let end = format!("UPDATE {table} SET {column} = ?2 WHERE id = ?1 AND {column} IS NULL");
+        Ok(self.tables.execute(&end, data![id, at])? > 0)
     }
 
     pub(super) fn one_time_grant(&self, record: &OneTimeGrantRecord) -> Result<bool, WriteError> {
@@ -219,14 +240,29 @@ impl Writer<'_> {
         let content = json!(["one-time-grant", subject, purpose, recipient, granted, expires]);
         let content = Digest::of(content.to_string().as_bytes()).to_string();
         // Delivered again after it was used it must not become a second use.
+        let used = |writer: &Self| match &record.used_by {
+            Some(decision) => writer.mark_used(&record.id, decision),
+            None => Ok(false),
+        };
         if let Some(known) = self.content_of("one_time_grants", &record.id)? {
-            return if known == content { Ok(false) } else { Err(WriteError::Invalid("id")) };
+            return if known == content { used(self) } else { Err(WriteError::Invalid("id")) };
         }
         self.tables.execute(
             "INSERT INTO one_time_grants VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL)",
             data![&record.id, content, subject.as_ref(), purpose, recipient, granted, expires],
         )?;
+        used(self)?;
         Ok(true)
+    }
+
+    /// Marks a grant as used by `decision`, unless another one has used it.
+    fn mark_used(&self, id: &str, decision: &DecisionId) -> Result<bool, WriteError> {
+        let count = self.tables.execute(
+            "UPDATE one_time_grants SET used_at = ?2, used_by = ?3
+             WHERE id = ?1 AND used_by IS NULL",
+            data![id, self.now, decision.as_str()],
+        )?;
+        Ok(count > 0)
     }
 
     /// Uses the grants up for one decision. False: another decision was first with one of them.
@@ -236,12 +272,7 @@ impl Writer<'_> {
         decision: &DecisionId,
     ) -> Result<bool, WriteError> {
         for id in ids {
-            let count = self.tables.execute(
-                "UPDATE one_time_grants SET used_at = ?2, used_by = ?3
-                 WHERE id = ?1 AND used_by IS NULL",
-                data![id.as_ref(), self.now, decision.as_str()],
-            )?;
-            if count == 0 {
+            if !self.mark_used(id, decision)? {
                 return Ok(false);
             }
             self.touch_all("SELECT subject FROM one_time_grants WHERE id = ?1", id)?;

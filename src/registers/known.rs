@@ -1,7 +1,7 @@
 //! Names in records against names in the rules. A misspelt purpose in a withdrawal withdraws nothing,
 //! so that it must not be taken in silence.
 
-use super::Record;
+use super::{Record, Withdrawn};
 use crate::policy::model::Limit;
 use crate::policy::{Policy, closest};
 use crate::terms::{CategoryPattern, DataSubject, PurposePattern};
@@ -60,6 +60,13 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
             check_recipient(policy, grant.recipient.as_str())
         }
         Record::Subject(_) => Ok(()),
+        Record::Withdrawal(withdrawal) => match &withdrawal.what {
+            Withdrawn::Consent(_) => Ok(()),
+            Withdrawn::Purpose { subject: _, purpose, recipient } => {
+                check_purpose(policy, purpose)?;
+                recipient.iter().try_for_each(|name| check_recipient(policy, name.as_str()))
+            }
+        },
         Record::Order(order) => {
             check_recipient(policy, order.recipient.as_str())?;
             order.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))

@@ -9,6 +9,7 @@ mod bulk;
 mod change;
 mod dispute;
 mod embedded;
+mod export;
 mod fault;
 mod feed;
 mod fields;
@@ -23,6 +24,7 @@ mod schema;
 mod show;
 mod sql;
 mod store;
+mod withdrawal;
 mod write;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
 pub use dispute::DisputeRecord;
+pub use export::ExportError;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_person, check_purpose, check_recipient, check_record};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
@@ -43,6 +46,7 @@ pub use record::{
 pub use request::{OpenRequest, RequestReceipt, RightRequest};
 pub use show::{case_to_json, order_to_json, statements_to_json};
 pub use store::{RegisterPlace, RegisterStore};
+pub use withdrawal::{WithdrawalRecord, Withdrawn};
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {

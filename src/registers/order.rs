@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::RecordError;
 use super::fields::Fields;
-use crate::terms::{CategoryId, DataSubject, Digest, Personal, PurposeId, RecipientId, is_file_id};
+use crate::terms::{
+    CategoryId, DataSubject, DecisionId, Digest, Personal, PurposeId, RecipientId, is_file_id,
+};
 
 /// A legal order. Source: GDPR Art. 6(1)(c), 23.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct OrderRecord {
     pub until: Timestamp,
     /// Until when the people it names must not be told.
     pub gag_until: Option<Timestamp>,
+    /// When it was lifted, where it comes from other registers; it is over for good.
+    pub lifted_at: Option<Timestamp>,
 }
 
 /// A case. The same id again adds people to it, and changes nothing else.
@@ -47,6 +51,8 @@ pub struct CaseRecord {
     pub opened_at: Timestamp,
     /// Until when; `None`: until it is closed.
     pub until: Option<Timestamp>,
+    /// When it was closed, where it comes from other registers; it is over for good.
+    pub closed_at: Option<Timestamp>,
 }
 
 /// A person lets one recipient have their data once. Source: GDPR Art. 20(2).
@@ -64,6 +70,8 @@ pub struct OneTimeGrantRecord {
     pub granted_at: Timestamp,
     /// When it ends unused.
     pub expires_at: Option<Timestamp>,
+    /// The decision that used it, where it comes from other registers; nothing uses it again.
+    pub used_by: Option<DecisionId>,
 }
 
 /// The words for who gives orders.
@@ -81,6 +89,7 @@ pub(super) fn order(fields: &mut Fields) -> Result<OrderRecord, RecordError> {
         from: fields.time("from")?.ok_or(RecordError::Invalid("from"))?,
         until: fields.time("until")?.ok_or(RecordError::Invalid("until"))?,
         gag_until: fields.time("gag_until")?,
+        lifted_at: fields.time("lifted_at")?,
     })
 }
 
@@ -91,6 +100,7 @@ pub(super) fn case(fields: &mut Fields) -> Result<CaseRecord, RecordError> {
         subjects: subjects(fields)?,
         opened_at: fields.time("opened_at")?.ok_or(RecordError::Invalid("opened_at"))?,
         until: fields.time("until")?,
+        closed_at: fields.time("closed_at")?,
     })
 }
 
@@ -102,6 +112,7 @@ pub(super) fn one_time_grant(fields: &mut Fields) -> Result<OneTimeGrantRecord, 
         recipient: fields.required("recipient")?.into(),
         granted_at: fields.time("granted_at")?.ok_or(RecordError::Invalid("granted_at"))?,
         expires_at: fields.time("expires_at")?,
+        used_by: fields.text("used_by")?.as_deref().map(DecisionId::from),
     })
 }
 

@@ -135,11 +135,11 @@ pub(super) fn rows(
 }
 
 /// A withdrawal of everything for a purpose, which also ends consents that arrive after it.
-struct Withdrawal {
-    purpose: PurposePattern,
-    recipient: Option<RecipientId>,
-    at: Timestamp,
-    recorded: i64,
+pub(super) struct Withdrawal {
+    pub(super) purpose: PurposePattern,
+    pub(super) recipient: Option<RecipientId>,
+    pub(super) at: Timestamp,
+    pub(super) recorded: i64,
 }
 
 fn consents(
@@ -149,13 +149,7 @@ fn consents(
     let mut withdrawals: HashMap<String, Vec<Withdrawal>> = HashMap::new();
     let columns = "purpose, recipient, at, recorded";
     each(snapshot, columns, "withdrawals", "at", whom, |subject, row| {
-        let recipient = row.text(2)?;
-        withdrawals.entry(subject).or_default().push(Withdrawal {
-            purpose: PurposePattern::new(&row.text(1)?),
-            recipient: (!recipient.is_empty()).then(|| recipient.into()),
-            at: row.time(3)?,
-            recorded: row.number(4)?,
-        });
+        withdrawals.entry(subject).or_default().push(withdrawal_of(row)?);
         Ok(())
     })?;
     let mut events = events(snapshot, whom)?;
@@ -192,15 +186,31 @@ fn events(
       JOIN consents ON consents.id = consent WHERE subject = ?1";
     let mut events: HashMap<String, Vec<ConsentEvent>> = HashMap::new();
     for row in rows(snapshot, query, whom)? {
-        let status = ConsentStatus::parse(&row.text(2)?)
-            .ok_or(StoreError::Garbage("status of a consent"))?;
-        let (stated, recorded_at) = (row.time(1)?, row.time(3)?);
-        // What takes a consent away counts from when we heard of it at the latest: a sender
-        // whose clock is ahead must not put it off.
-        let at = if status.is_valid() { stated } else { stated.min(recorded_at) };
-        events.entry(row.text(0)?).or_default().push(ConsentEvent { at, status });
+        events.entry(row.text(0)?).or_default().push(event_of(&row)?);
     }
     Ok(events)
+}
+
+/// Of a row with its consent, time, status and the time of recording.
+pub(super) fn event_of(row: &Row) -> Result<ConsentEvent, StoreError> {
+    let status =
+        ConsentStatus::parse(&row.text(2)?).ok_or(StoreError::Garbage("status of a consent"))?;
+    let (stated, recorded_at) = (row.time(1)?, row.time(3)?);
+    // What takes a consent away counts from when we heard of it at the latest: a sender whose clock is
+    // ahead must not put it off.
+    let at = if status.is_valid() { stated } else { stated.min(recorded_at) };
+    Ok(ConsentEvent { at, status })
+}
+
+/// Of a row with the person, purpose, recipient, time and number.
+pub(super) fn withdrawal_of(row: &Row) -> Result<Withdrawal, StoreError> {
+    let recipient = row.text(2)?;
+    Ok(Withdrawal {
+        purpose: PurposePattern::new(&row.text(1)?),
+        recipient: (!recipient.is_empty()).then(|| recipient.into()),
+        at: row.time(3)?,
+        recorded: row.number(4)?,
+    })
 }
 
 /// Ends `consent` as far as `withdrawals` cover it: given before one of them, by the sender's clock

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::dispute::{self, DisputeRecord};
 use super::fields::Fields;
 use super::order::{self, CaseRecord, OneTimeGrantRecord, OrderRecord};
+use super::withdrawal::{self, WithdrawalRecord};
 use crate::terms::{
     AgeClass, CategoryId, CategoryPattern, ConsentEvent, ConsentStatus, Country, DataSubject,
     Digest, Personal, PurposeId, PurposePattern, RecipientId,
@@ -41,6 +42,8 @@ pub enum Record {
     Case(CaseRecord),
     /// A grant for one use.
     OneTimeGrant(OneTimeGrantRecord),
+    /// A withdrawal that was made elsewhere.
+    Withdrawal(WithdrawalRecord),
 }
 
 /// A consent record. Source: ISO/IEC TS 27560.
@@ -218,6 +221,7 @@ impl Record {
             "order" => Self::Order(order::order(&mut fields)?),
             "case" => Self::Case(order::case(&mut fields)?),
             "one-time-grant" => Self::OneTimeGrant(order::one_time_grant(&mut fields)?),
+            "withdrawal" => Self::Withdrawal(withdrawal::withdrawal(&mut fields)?),
             _ => return Err(RecordError::Invalid("kind")),
         };
         fields.finish()?;
@@ -239,6 +243,7 @@ impl Record {
             Self::Order(_) => "order",
             Self::Case(_) => "case",
             Self::OneTimeGrant(_) => "one-time-grant",
+            Self::Withdrawal(_) => "withdrawal",
         }
     }
 
@@ -256,6 +261,7 @@ impl Record {
             Self::Order(record) => &record.subjects,
             Self::Case(record) => &record.subjects,
             Self::OneTimeGrant(record) => slice::from_ref(&record.subject),
+            Self::Withdrawal(record) => record.subject().map_or(&[], slice::from_ref),
         }
     }
 
@@ -267,6 +273,7 @@ impl Record {
             Self::Notice(record) => Some(record.purpose.as_str()),
             Self::Objection(record) => Some(record.purpose.as_str()),
             Self::OneTimeGrant(record) => Some(record.purpose.as_str()),
+            Self::Withdrawal(record) => record.purpose().map(PurposePattern::as_str),
             Self::Restriction(_)
             | Self::Dispute(_)
             | Self::Erasure(_)
@@ -301,6 +308,7 @@ impl Record {
             Self::Order(record) => record.check(),
             Self::Case(record) => record.check(),
             Self::OneTimeGrant(record) => record.check(),
+            Self::Withdrawal(record) => record.check(),
             Self::Objection(_) | Self::Subject(_) => Ok(()),
         }
     }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::record::{age_word, members};
 use crate::terms::{
-    Case, CategoryId, Consent, Digest, LegalOrder, PurposeId, PurposePattern, RecipientId,
-    Statements,
+    Case, CategoryId, Consent, ConsentEvent, Digest, LegalOrder, PurposeId, PurposePattern,
+    RecipientId, Statements,
 };
 
 /// `statements` as they stand at `now`.
@@ -91,10 +91,7 @@ pub fn case_to_json(case: &Case, is_open: bool) -> Value {
 }
 
 fn consent(consent: &Consent, now: Timestamp) -> Value {
-    let events = consent
-        .events
-        .iter()
-        .map(|event| json!({"at": event.at.to_string(), "status": event.status.as_str()}));
+    let events = consent.events.iter().map(event_to_json);
     let recipients: Vec<&str> = consent.recipients.iter().map(RecipientId::as_str).collect();
     let categories: Vec<&str> = consent.categories.iter().map(CategoryId::as_str).collect();
     Value::Object(members([
@@ -108,6 +105,10 @@ fn consent(consent: &Consent, now: Timestamp) -> Value {
         ("expires_at", consent.expires_at.map(|at| at.to_string().into())),
         ("events", Some(Value::Array(events.collect()))),
     ]))
+}
+
+pub(super) fn event_to_json(event: &ConsentEvent) -> Value {
+    json!({"at": event.at.to_string(), "status": event.status.as_str()})
 }
 
 fn digest(digest: Option<Digest>) -> Option<Value> {

@@ -368,7 +368,7 @@ impl RegisterStore {
     }
 
     /// As one transaction sees it.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&dyn Tables) -> Result<T, StoreError>,
     ) -> Result<T, RegistersUnavailable> {

@@ -81,6 +81,7 @@ impl<'t> Writer<'t> {
             Record::Order(order) => (self.order(order)?, "recorded"),
             Record::Case(case) => (self.case(case)?, "recorded"),
             Record::OneTimeGrant(grant) => (self.one_time_grant(grant)?, "recorded"),
+            Record::Withdrawal(withdrawal) => return self.withdrawal(withdrawal),
         };
         if changed {
             record.subjects().iter().for_each(|subject| self.touch(subject.expose()));

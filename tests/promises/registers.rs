@@ -15,7 +15,14 @@ use tamis::terms::{
 
 use crate::postgres::server::Database;
 
+mod moved;
 mod records;
+
+use moved::{
+    a_withdrawal_made_elsewhere_ends_what_was_given_before_it, what_ended_elsewhere_ends_here,
+    what_is_exported_decides_the_same_in_other_registers,
+    what_is_taken_from_an_export_is_known_when_it_is_taken_again,
+};
 
 /// The promises below that every store keeps.
 macro_rules! on_each_store {
@@ -47,6 +54,10 @@ on_each_store!(
     lookups_and_changes_from_many_threads_agree,
     an_import_is_taken_whole_or_not_at_all,
     changes_are_listed_by_kind_and_purpose_and_not_by_person,
+    what_is_exported_decides_the_same_in_other_registers,
+    what_is_taken_from_an_export_is_known_when_it_is_taken_again,
+    a_withdrawal_made_elsewhere_ends_what_was_given_before_it,
+    what_ended_elsewhere_ends_here,
 );
 
 /// Where a store keeps what it is told.

@@ -1,6 +1,7 @@
 //! `tamis consent` and `tamis ledger verify`, as people type them.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -84,6 +85,16 @@ fn an_import_with_wrong_lines_names_them_all_and_takes_nothing() {
     std::fs::write(directory.path().join("in.jsonl"), good).expect("ours");
     let taken = tamis(directory.path(), &["consent", "import", "in.jsonl"], "");
     assert_eq!(text(&taken.stdout), "imported: 1 records, 1 of them new\n");
+
+    let exported = tamis(directory.path(), &["consent", "export", "out.jsonl"], "");
+    assert_eq!(text(&exported.stdout), "exported: 1 records\n", "{}", text(&exported.stderr));
+    let out = directory.path().join("out.jsonl");
+    let mode = std::fs::metadata(&out).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it is its owner's alone");
+    let taken = tamis(directory.path(), &["consent", "import", "out.jsonl"], "");
+    assert_eq!(text(&taken.stdout), "imported: 1 records, 0 of them new\n");
+    let again = tamis(directory.path(), &["consent", "export", "out.jsonl"], "");
+    assert_eq!(again.status.code(), Some(1), "a file that is there is not written over");
 }
 
 #[test]

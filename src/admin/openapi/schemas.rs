@@ -156,7 +156,7 @@ fn records() -> Vec<Named> {
         &["id", "subject", "purpose", "recipient", "granted_at"],
         &json!({
             "kind": kind("one-time-grant"), "id": text(), "subject": text(), "purpose": text(),
-            "recipient": text(), "granted_at": time(), "expires_at": time(),
+            "recipient": text(), "granted_at": time(), "expires_at": time(), "used_by": text(),
         }),
         &json!({
             "id": "grant_1", "subject": "u1", "purpose": "share.partner", "recipient": "partner",
@@ -169,7 +169,7 @@ fn records() -> Vec<Named> {
             "kind": kind("order"), "id": text(), "recipient": text(), "authority": text(),
             "type": word(&["court", "regulator", "police"]), "document": digest(),
             "subjects": texts(), "categories": texts(), "from": time(), "until": time(),
-            "gag_until": time(),
+            "gag_until": time(), "lifted_at": time(),
         }),
         &json!({
             "id": "ord-7", "recipient": "court", "authority": "Invented Court",
@@ -181,7 +181,7 @@ fn records() -> Vec<Named> {
         &["id", "purposes", "subjects", "opened_at"],
         &json!({
             "kind": kind("case"), "id": text(), "purposes": texts(), "subjects": texts(),
-            "opened_at": time(), "until": time(),
+            "opened_at": time(), "until": time(), "closed_at": time(),
         }),
         &json!({
             "id": "C-1", "purposes": ["legal.claims"], "subjects": ["u1"],
