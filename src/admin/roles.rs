@@ -99,6 +99,7 @@ pub(super) const TABLE: &[Rule] = &[
     rule("GET", "/v1/requests", Touches::People, LOOK_UP),
     rule("POST", "/v1/requests/{receipt}/answer", Touches::Registers, DESK),
     rule("POST", "/v1/statements/query", Touches::People, LOOK_UP),
+    rule("POST", "/v1/statements/history", Touches::People, LOOK_UP),
     rule("GET", "/v1/reports/{name}", Touches::Nobody, FIGURES),
     rule("POST", "/v1/reports/{name}/query", Touches::People, OFFICER),
     // Each record of it must be one that the caller may enter alone.

@@ -105,6 +105,12 @@ enum What {
         #[command(flatten)]
         subject: Subject,
     },
+    /// Print every act of a subject, oldest first and with its proof, as JSON: also what was withdrawn,
+    /// lifted or answered since.
+    History {
+        #[command(flatten)]
+        subject: Subject,
+    },
     /// Record that a subject was shown the purpose's present text.
     Notice {
         #[command(flatten)]
@@ -238,6 +244,10 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
         What::Show { subject } => {
             let said = registers.statements(&subject.read()?).map_err(failed)?;
             Ok(format!("{:#}", statements_to_json(&said, now)))
+        }
+        What::History { subject } => {
+            let acts = registers.acts_of(&subject.read()?).map_err(failed)?;
+            Ok(format!("{:#}", serde_json::Value::Array(acts)))
         }
         What::Notice { subject, purpose } => {
             let (id, subject) = (None, subject.read()?);

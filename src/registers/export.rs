@@ -15,7 +15,7 @@ use super::RegisterStore;
 use super::read::{Withdrawal, event_of, withdrawal_of};
 use super::record::{members, sort_events};
 use super::schema::StoreError;
-use super::show::event_to_json;
+use super::show::{event_to_json, text};
 use super::sql::{Datum, Row, Tables, data};
 use crate::terms::{ConsentEvent, ConsentStatus, PurposeId, RecipientId};
 
@@ -381,10 +381,6 @@ fn withdrawals_about(
 
 fn subjects(tables: &dyn Tables, query: &str, id: &str) -> Result<Vec<String>, StoreError> {
     tables.rows(query, data![id])?.iter().map(|row| row.text(0)).collect()
-}
-
-fn text(row: &Row, column: usize) -> Result<Option<Value>, StoreError> {
-    Ok(row.maybe_text(column)?.map(Value::from))
 }
 
 /// The id that a statement came with; none where it was made of its content.

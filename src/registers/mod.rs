@@ -5,6 +5,7 @@
 //! Their file is for its owner only, and nothing of it goes into logs, metrics or the ledger but the
 //! kind of a statement and its purpose.
 
+mod acts;
 mod bulk;
 mod change;
 mod dispute;

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::{age_word, members};
+use super::schema::StoreError;
+use super::sql::Row;
 use crate::terms::{
     Case, CategoryId, Consent, ConsentEvent, Digest, LegalOrder, PurposeId, PurposePattern,
     RecipientId, Statements,
@@ -109,6 +111,11 @@ fn consent(consent: &Consent, now: Timestamp) -> Value {
 
 pub(super) fn event_to_json(event: &ConsentEvent) -> Value {
     json!({"at": event.at.to_string(), "status": event.status.as_str()})
+}
+
+/// The text of a column, if there is one.
+pub(super) fn text(row: &Row, column: usize) -> Result<Option<Value>, StoreError> {
+    Ok(row.maybe_text(column)?.map(Value::from))
 }
 
 fn digest(digest: Option<Digest>) -> Option<Value> {

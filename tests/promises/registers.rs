@@ -15,9 +15,11 @@ use tamis::terms::{
 
 use crate::postgres::server::Database;
 
+mod acts;
 mod moved;
 mod records;
 
+use acts::every_act_of_a_person_is_told_with_its_proof_and_nobody_elses;
 use moved::{
     a_withdrawal_made_elsewhere_ends_what_was_given_before_it, what_ended_elsewhere_ends_here,
     what_is_exported_decides_the_same_in_other_registers,
@@ -58,6 +60,7 @@ on_each_store!(
     what_is_taken_from_an_export_is_known_when_it_is_taken_again,
     a_withdrawal_made_elsewhere_ends_what_was_given_before_it,
     what_ended_elsewhere_ends_here,
+    every_act_of_a_person_is_told_with_its_proof_and_nobody_elses,
 );
 
 /// Where a store keeps what it is told.

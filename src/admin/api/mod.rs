@@ -31,7 +31,7 @@ use self::entries::{
     lift_objection, lift_restrictions, resolve_disputes, take, withdraw, withdraw_consent,
 };
 use self::files::{approve_order, case, close_case, lift_order, order};
-use self::people::{answer_request, requests, statements};
+use self::people::{answer_request, history, requests, statements};
 use self::reports::{report, report_about};
 use self::rules::{callers, openapi, policy};
 
@@ -65,6 +65,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/requests", get(requests))
         .route("/v1/requests/{receipt}/answer", post(answer_request))
         .route("/v1/statements/query", post(statements))
+        .route("/v1/statements/history", post(history))
         .route("/v1/reports/{name}", get(report))
         .route("/v1/reports/{name}/query", post(report_about))
         .route("/v1/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES)))

@@ -117,6 +117,21 @@ pub(super) async fn statements(
     Ok(about(document(StatusCode::OK, statements_to_json(&said, Timestamp::now())), people))
 }
 
+pub(super) async fn history(
+    State(state): State<AdminState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let OfSubject { subject } = read(&headers, body)?;
+    let subject = subject_of(subject)?;
+    let (acts, people) = asked(&state, move |registers| {
+        let acts = registers.acts_of(&subject)?;
+        Ok((acts, not_erased(registers, vec![subject])?))
+    })
+    .await?;
+    Ok(about(document(StatusCode::OK, json!({"history": acts})), people))
+}
+
 /// Asks the registers aside, since they read a disk.
 async fn asked<T: Send + 'static>(
     state: &AdminState,

@@ -91,6 +91,11 @@ fn describe(rule: &Rule) -> Option<Described> {
         ("POST", "/v1/statements/query") => {
             described("All that a person has said", Some("OfSubject"), &[("200", "Statements")])
         }
+        ("POST", "/v1/statements/history") => described(
+            "Every act of a person, with its proof",
+            Some("OfSubject"),
+            &[("200", "History")],
+        ),
         ("GET", "/v1/reports/{name}") => {
             described("A report that names nobody", None, &[("200", "Report")])
         }

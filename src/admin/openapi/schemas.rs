@@ -301,11 +301,21 @@ fn answers() -> Vec<Named> {
         ("Requests", object(&["requests"], &json!({"requests": list(&request), "next": text()}))),
         ("Imported", object(&["records", "new"], &json!({"records": count(), "new": count()}))),
         ("Statements", statements()),
+        ("History", object(&["history"], &json!({"history": list(&act())}))),
         ("Report", json!({"type": "object", "required": ["report", "basis"]})),
         ("Callers", object(&["callers"], &json!({"callers": list(&caller)}))),
         ("Policy", policy),
         ("OpenApi", json!({"type": "object", "required": ["openapi", "paths"]})),
     ]
+}
+
+/// One act of a person, and what its register keeps of it.
+fn act() -> Value {
+    json!({
+        "type": "object",
+        "required": ["at", "register", "change"],
+        "properties": {"at": time(), "register": text(), "change": text()},
+    })
 }
 
 /// All that a person has said, in every state.
