@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::callers::admin;
+use super::forwarding::forwarding;
 use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
 use super::registers;
@@ -66,6 +67,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         .required("upstreams", findings)
         .map(|node| upstreams(node, &mut loosenings, findings))
         .unwrap_or_default();
+    let forwarding = forwarding(top.optional("forwarding"), findings);
     let issuers = named(top.optional("issuers"), "issuers", findings, issuer);
     let api_keys = digests(top.optional("api_keys"), findings);
     let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
@@ -91,6 +93,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         certificates: certificates?,
         client_ca,
         upstreams,
+        forwarding,
         issuers,
         api_keys,
         key_ring: key_ring?,

@@ -2,6 +2,7 @@
 
 mod callers;
 mod file;
+mod forwarding;
 mod node;
 mod read;
 mod registers;
@@ -21,6 +22,7 @@ use crate::registers::RegisterPlace;
 use crate::terms::{Digest, UpstreamId};
 
 pub use callers::AdminConfig;
+pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub client_ca: Option<PathBuf>,
     /// Backends by name.
     pub upstreams: BTreeMap<UpstreamId, UpstreamConfig>,
+    /// What backends are told of callers.
+    pub forwarding: Forwarding,
     /// Token issuers by `iss`.
     pub issuers: BTreeMap<String, IssuerConfig>,
     /// SHA-256 of API keys by reference.

@@ -23,6 +23,7 @@ client_ca: /etc/tamis/ca.pem
 upstreams:
   people: {url: 'https://people.example.invalid:9443', ca: ca.pem, connect_timeout: 500ms, response_timeout: 5s}
   orders: {url: 'http://orders.example.invalid', dangerous_plaintext: true}
+forwarding: {address: full, forwarded: true, trace: internal, identity: {key: identity.pem, person: true}}
 issuers:
   https://id.example.invalid:
     jwks: {file: jwks.json}

@@ -29,6 +29,7 @@ use super::rights::Given;
 use super::route::{Opened, Target, Tokens};
 use super::state::Gateway;
 use super::tls::Handshake;
+use super::told::Asking;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
 use super::waits::Asked;
@@ -296,8 +297,16 @@ async fn walk(
     let gpc = purpose::gpc(&head.headers);
     let cookies = Cookies::of(&policy, &caller, &*gateway.registers, gpc, now);
     let id = permit.decision().as_str();
-    let towards =
-        headers::towards_upstream(&head.headers, &policy, &cookies, &route.media, peer.address, id);
+    let mut towards = headers::towards_upstream(&head.headers, &cookies, &route.media, id);
+    let asking = Asking {
+        permit: &permit,
+        caller: &caller,
+        upstream: route.upstream.as_ref(),
+        address: peer.address,
+        host: account.authority.as_deref().unwrap_or_default(),
+        headers: &head.headers,
+    };
+    gateway.told.write(&mut towards, &asking, now);
     account.has_asked = true;
     let answer = gateway
         .upstreams

@@ -16,25 +16,19 @@ use http::{HeaderMap, HeaderValue};
 
 use super::cookies::Cookies;
 use super::purpose;
-use crate::policy::Policy;
 use crate::terms::Picture;
 
-/// The client's address, shortened.
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Fresh for every request; the decision's id, so that the backend's log can be joined by operators.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest value of a client's or backend's field that passes.
 const LONGEST: usize = 256;
 
-/// What the backend is sent of, and besides, a client's headers.
+/// What the backend is sent of, and besides, a client's headers; who the client is, is told elsewhere.
 pub(super) fn towards_upstream(
     client: &HeaderMap,
-    policy: &Policy,
     cookies: &Cookies<'_>,
     media: &[Picture],
-    address: IpAddr,
     request_id: &str,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -43,9 +37,6 @@ pub(super) fn towards_upstream(
     insert(&mut headers, ACCEPT, accepted);
     // A backend that answers encoded all the same is decoded; see `decode`.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    let prefix = shorten(address, policy.access_log.ip_prefix).to_string();
-    insert(&mut headers, X_FORWARDED_FOR, &prefix);
     insert(&mut headers, X_REQUEST_ID, request_id);
     if let Some(languages) = single(client, &ACCEPT_LANGUAGE, is_language_byte) {
         headers.insert(ACCEPT_LANGUAGE, languages.clone());
@@ -88,7 +79,7 @@ fn is_language_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-,;=.* ".contains(&byte)
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     // Values are addresses, ids of our own and checked cookies; one that is no header value is left
     // out, which withholds.
     if let Ok(value) = HeaderValue::from_str(value) {

@@ -10,6 +10,7 @@ use super::files::Seen;
 use super::start::StartError;
 use super::state::Gateway;
 use super::tls::{Authorities, Tls, TlsError};
+use super::told::Told;
 use super::upstream::Upstreams;
 use crate::config::{self, Config, IssuerConfig, JwksSource};
 use crate::identity::{
@@ -32,6 +33,7 @@ pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) policy: Arc<Policy>,
     pub(super) upstreams: Arc<Upstreams>,
+    pub(super) told: Arc<Told>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) identifier: Arc<Identifier>,
     /// Issuers that were not there before.
@@ -62,6 +64,10 @@ impl Loaded {
         if promised && config.checkpoint_key.is_none() {
             return Err(StartError::NoCheckpointKey);
         }
+        if let Some(identity) = &config.forwarding.identity {
+            seen.note(&identity.key);
+        }
+        let told = Arc::new(Told::new(&config.forwarding, &config.node)?);
         seen.note(&config.key_ring);
         let mut keys = Arc::new(KeyRing::open(&config.key_ring)?);
         if let Some(before) = before {
@@ -73,7 +79,7 @@ impl Loaded {
         }
         let (identifier, new_issuers) = identifier(&config, before, seen)?;
         let identifier = Arc::new(identifier);
-        Ok(Self { config, policy, upstreams, keys, identifier, new_issuers })
+        Ok(Self { config, policy, upstreams, told, keys, identifier, new_issuers })
     }
 }
 

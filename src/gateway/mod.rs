@@ -12,6 +12,7 @@ mod route;
 
 mod headers;
 mod request_body;
+mod told;
 mod upstream;
 
 mod decode;

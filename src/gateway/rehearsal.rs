@@ -22,6 +22,7 @@ use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
+use super::told::{Asking, Told};
 use super::{account, fit, headers, purpose, request_body, rights, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_service};
 use crate::keys::KeyRing;
@@ -324,18 +325,20 @@ fn play(
         return Err(permitted_but(RefusalReason::NotFound));
     }
     let decided = permit.decision().as_str();
-    *towards_backend = Some(TowardsBackend {
-        target: target.path_and_query(),
-        headers: headers::towards_upstream(
-            &asked.headers,
-            policy,
-            &cookies(stage, asked),
-            &rules.media,
-            asked.client,
-            decided,
-        ),
-        body,
-    });
+    let passes = cookies(stage, asked);
+    let mut towards = headers::towards_upstream(&asked.headers, &passes, &rules.media, decided);
+    let asking = Asking {
+        permit: &permit,
+        caller: &asked.caller,
+        upstream: rules.upstream.as_ref(),
+        address: asked.client,
+        host: "",
+        headers: &asked.headers,
+    };
+    // What is configured beside the rules is not part of what they promise.
+    Told::usual().write(&mut towards, &asking, stage.now);
+    *towards_backend =
+        Some(TowardsBackend { target: target.path_and_query(), headers: towards, body });
     let failed = |error: MinimizingError| permitted_but(error.reason());
     let (held, people) = (Arc::clone(&permit), stated(rules, &backend.headers));
     let registers = Arc::clone(&stage.registers);

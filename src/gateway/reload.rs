@@ -74,7 +74,7 @@ impl ReloadError {
             Self::Settings(_) | Self::NeedsRestart(_) | Self::Issuer(_) | Self::Defect => SETTINGS,
             Self::Read(StartError::Keys(_)) => KEYS,
             Self::Read(StartError::Tls(_)) | Self::Certificates(_) => CERTIFICATES,
-            Self::Read(StartError::Issuer(_)) => SETTINGS,
+            Self::Read(StartError::Issuer(_) | StartError::IdentityKey(_)) => SETTINGS,
             Self::Read(_)
             | Self::RulesNeedRestart(_)
             | Self::Widens { .. }
@@ -338,7 +338,7 @@ impl Reloader {
             activated.push(CERTIFICATES);
         }
         if let Some(loaded) = rest {
-            let Loaded { config, policy, upstreams, keys, identifier, new_issuers } = loaded;
+            let Loaded { config, policy, upstreams, told, keys, identifier, new_issuers } = loaded;
             if !Arc::ptr_eq(&keys, &gateway.keys) {
                 activated.push(KEYS);
             }
@@ -351,6 +351,7 @@ impl Reloader {
                 activated.push(SETTINGS);
             }
             (gateway.policy, gateway.upstreams) = (policy, upstreams);
+            gateway.told = told;
             (gateway.keys, gateway.identifier) = (keys, identifier);
             gateway.limits = config.limits;
             state.fetching.follow(&config, new_issuers);

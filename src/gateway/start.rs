@@ -31,6 +31,7 @@ use super::rights::REPORTS;
 use super::sockets::Sockets;
 use super::state::Gateway;
 use super::tls::{Handshake, TlsError};
+use super::told::IdentityKeyError;
 use super::{respond, service};
 use crate::admin::{
     Access, AdminState, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
@@ -78,6 +79,9 @@ pub enum StartError {
     /// The key ring.
     #[error("the key ring cannot be used")]
     Keys(#[from] KeyRingError),
+    /// The key with which backends are told who asks.
+    #[error("cannot tell backends who asks")]
+    IdentityKey(#[from] IdentityKeyError),
     /// The registers.
     #[error("the registers cannot be opened")]
     Registers(#[from] RegistersUnavailable),
@@ -230,7 +234,7 @@ impl Gateway {
         embedded: Option<Embedded>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
-        let Loaded { config, policy, upstreams, keys, identifier, new_issuers } = loaded;
+        let Loaded { config, policy, upstreams, told, keys, identifier, new_issuers } = loaded;
         let tls = Arc::new(loaded::tls(&config, &policy, &mut seen)?);
         let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
@@ -260,6 +264,7 @@ impl Gateway {
             ledger: Arc::clone(&stores.ledger),
             keys,
             upstreams,
+            told,
             tls: Arc::clone(&tls),
             origins,
             limits: config.limits,

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::conditions::Tags;
 use super::pace::Pace;
 use super::tls::Tls;
+use super::told::Told;
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use crate::config::Limits;
@@ -30,6 +31,8 @@ pub struct Gateway {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) upstreams: Arc<Upstreams>,
+    /// What backends are told of callers.
+    pub(super) told: Arc<Told>,
     /// What handshakes are made with, and the hosts that are served.
     pub(super) tls: Arc<Tls>,
     /// Where backends and the gateway itself are, for links.

@@ -185,6 +185,42 @@ impl Stage {
         Self { backend, switches, running, stores, directory, authority, signer }
     }
 
+    /// A gateway with `more` in its configuration, and these files beside it.
+    pub(super) async fn configured(rules: &str, more: &str, files: &[(&str, &str)]) -> Self {
+        let Prepared { directory, authority, backend, config, signer } =
+            Self::prepare_with(rules, more, files).await;
+        let (switches, stores) = Self::stores(&config.registers, &config.ledger);
+        let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
+        let ledger = Arc::<Switched>::clone(&stores);
+        let running = Gateway::start_with(config, Stores { registers, ledger })
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        Self { backend, switches, running, stores, directory, authority, signer }
+    }
+
+    /// Why a gateway so configured does not start.
+    pub(super) async fn refused(rules: &str, more: &str, files: &[(&str, &str)]) -> String {
+        let prepared = Self::prepare_with(rules, more, files).await;
+        match Gateway::start(prepared.config).await {
+            Ok(_) => panic!("it starts"),
+            Err(error) => format!("{error:?}"),
+        }
+    }
+
+    async fn prepare_with(rules: &str, more: &str, files: &[(&str, &str)]) -> Prepared {
+        let prepared = Self::prepare(rules, "1ms").await;
+        let at = prepared.directory.path();
+        for (name, text) in files {
+            fs::write(at.join(name), text).expect("writable");
+            fs::set_permissions(at.join(name), fs::Permissions::from_mode(0o600)).expect("ours");
+        }
+        let file = at.join("tamis.yaml");
+        let text = fs::read_to_string(&file).expect("ours");
+        fs::write(&file, text + more).expect("writable");
+        let config = Config::load(&file).expect("a configuration of ours");
+        Prepared { config, ..prepared }
+    }
+
     /// A gateway as `tamis run` starts it, with its registers elsewhere.
     pub(super) async fn on(rules: &str, registers: RegisterPlace) -> Self {
         let Prepared { directory, authority, backend, mut config, signer } =
