@@ -106,7 +106,8 @@ fn is_other_uuid(id: &str) -> bool {
     {
         return true;
     }
-    let wrapped = |sign: char| matches!(sign, '{' | '}' | '(' | ')' | '[' | ']' | '<' | '>' | '"' | '\'');
+    let wrapped =
+        |sign: char| matches!(sign, '{' | '}' | '(' | ')' | '[' | ']' | '<' | '>' | '"' | '\'');
     let bare = lower.replace("urn:", "").replace("uuid:", "").replace(wrapped, "");
     // A list of numbers in braces: `{0x550e8400,0xe29b,0x41d4,{0xa7,…}}`.
     if bare.len() < lower.len() && bare.starts_with("0x") && bare.contains(',') {
