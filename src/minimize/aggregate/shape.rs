@@ -3,7 +3,7 @@
 
 use super::super::Treatments;
 use super::table::Floors;
-use crate::action::{Action, Treatment};
+use crate::action::Treatment;
 use crate::policy::aggregate::Aggregate;
 use crate::policy::model::Route;
 use crate::policy::path::Selector;
@@ -53,29 +53,9 @@ pub(super) struct Measure {
 }
 
 impl Dimension {
-    /// Whether it stands in what leaves. A pseudonym tells people apart, and there is no other use for
-    /// one among groups.
+    /// Whether it stands in what leaves.
     pub(super) const fn leaves(&self) -> bool {
-        match self.treatment.action {
-            Action::Keep
-            | Action::Mask(_)
-            | Action::Initials
-            | Action::FirstWord
-            | Action::Generalise(_)
-            | Action::IpPrefix { .. }
-            | Action::AgentFamily
-            | Action::PathTemplate
-            | Action::Origin => true,
-            Action::Fpe
-            | Action::Token
-            | Action::Pseudonym(_)
-            | Action::Scrub
-            | Action::OwnLines
-            | Action::Blank
-            | Action::Remove
-            | Action::Drop
-            | Action::Refuse => false,
-        }
+        self.treatment.action.tells_groups_apart()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::policy::Place;
 use crate::policy::Selector;
 use crate::policy::aggregate::Aggregate;
 use crate::policy::model::{Category, Form, Policy, Route, Segment};
-use crate::policy::plan::Plan;
+use crate::policy::plan::{Cell, Plan};
 use crate::policy::syntax::{Fields, Findings, Node};
 use crate::terms::{CategoryId, CategoryPattern, Role};
 
@@ -263,7 +263,7 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
         }
         let mut told = Vec::new();
         for (id, recipient) in &policy.recipients {
-            let mut keys: Vec<Vec<Action>> = Vec::new();
+            let mut keys: Vec<Vec<Option<Action>>> = Vec::new();
             for purpose in &recipient.purposes {
                 let Ok(plan) = Plan::build(policy, index, id, std::slice::from_ref(purpose)) else {
                     continue;
@@ -272,8 +272,12 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
                 if plan.only_own || recipient.role == Role::Authority {
                     continue;
                 }
-                let key = plan.cells.iter().zip(&route.fields).map(|(cell, _)| cell.action.clone());
-                let key: Vec<Action> = key.collect();
+                // A part that needs somebody's word leaves the key, since nobody can be asked.
+                let part = |(cell, _): (&Cell, _)| {
+                    let leaves = cell.needs.is_empty() && cell.action.tells_groups_apart();
+                    leaves.then(|| cell.action.clone())
+                };
+                let key: Vec<_> = plan.cells.iter().zip(&route.fields).map(part).collect();
                 // What needs somebody's consent is never an aggregate.
                 if plan.releases_personal_data() && plan.needs.is_empty() && !keys.contains(&key) {
                     keys.push(key);

@@ -385,15 +385,28 @@ fn whatever_may_show_a_place_finer_than_a_city_is_an_error() {
 
 #[test]
 fn one_recipient_is_warned_of_with_two_keys() {
-    let more = "  more: {text: More, basis: legitimate-interests, balancing: LIA-2}\n  asked: {";
-    let grant = "release:\n  - {to: [desk], for: [more], show: {group.sex: keep}}\n";
-    let rules = RULES
-        .replace("AGGREGATE", PLAIN)
-        .replacen("  asked: {", more, 1)
-        .replacen("[statistics, asked]", "[statistics, asked, more]", 1)
-        .replacen("release:\n", grant, 1);
-    let warnings = policy_of(&rules).warnings;
-    assert!(warnings.iter().any(|finding| finding.code == "T220"), "{warnings:?}");
+    let warned = |grant: &str| {
+        let more =
+            "  more: {text: More, basis: legitimate-interests, balancing: LIA-2}\n  asked: {";
+        let rules = RULES
+            .replace("AGGREGATE", PLAIN)
+            .replacen("  asked: {", more, 1)
+            .replacen("purposes: [statistics]}", "purposes: [statistics, more]}", 1)
+            .replacen(
+                "release:\n",
+                &format!("release:\n  - {{to: [printer], for: [more], {grant}}}\n"),
+                1,
+            );
+        policy_of(&rules).warnings.iter().any(|finding| finding.code == "T220")
+    };
+    assert!(!warned("show: {group.sex: keep}"), "the same key");
+    assert!(
+        !warned("show: {group.sex: keep, group.age: blank, group.job: remove}"),
+        "the same key"
+    );
+    assert!(warned("show: {group.sex: keep, group.app: keep}"));
+    // What needs somebody's consent is left out of the key: that is another one.
+    assert!(warned("needs: [consent], show: {group.sex: keep}"));
 }
 
 #[test]
