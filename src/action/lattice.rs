@@ -186,6 +186,12 @@ impl Action {
         !matches!(self, Self::Blank | Self::Remove | Self::Drop | Self::Refuse)
     }
 
+    /// Whether it makes something that only a key makes the same again.
+    #[must_use]
+    pub const fn needs_key(&self) -> bool {
+        matches!(self, Self::Fpe | Self::Token | Self::Pseudonym(_))
+    }
+
     /// Whether a value under this action stands in the key of a group of people. A pseudonym tells people
     /// apart, and there is no other use for one among groups.
     #[must_use]

@@ -105,8 +105,8 @@ impl KeyRing {
             let (action, today) = (Action::Token, disclosure.today);
             let key = self.key_for(&action, disclosure, domain, Scope::Recipient);
             let canonical = Canonical::default();
-            let treatment =
-                Treatment { action, key, opens: None, link: None, canonical, groups: None, today };
+            let (opens, link, groups, scope) = (None, None, None, Scope::Recipient);
+            let treatment = Treatment { action, key, scope, opens, link, canonical, groups, today };
             (domain.clone(), treatment)
         };
         sealed.map(seals).collect()
@@ -140,7 +140,8 @@ impl KeyRing {
                 Some(Derivation::CountEach) | None => category.map(|(id, _)| id),
             };
             let key = domain.and_then(|id| self.key_for(&action, disclosure, id, cell.scope));
-            Treatment { action, key, opens: None, link: None, canonical, groups, today }
+            let (opens, link, scope) = (None, None, cell.scope);
+            Treatment { action, key, scope, opens, link, canonical, groups, today }
         };
         cells.iter().enumerate().map(treatment).collect()
     }

@@ -212,6 +212,7 @@ fn looks_personal(text: &str) -> bool {
     let scrub = Treatment {
         action: Action::Scrub,
         key: None,
+        scope: crate::action::pseudonym::Scope::Recipient,
         opens: None,
         canonical: crate::action::pseudonym::Canonical::default(),
         groups: None,
