@@ -233,7 +233,7 @@ mod tests {
             none.to_owned(),
             "550e-8400-e29b-41d4-a716-4466-5544-0000".to_owned(),
             "550e8400-e29b41d4-a7164466-55440000".to_owned(),
-            none.chars().map(|digit| format!("{digit}-")).collect(),
+            none.chars().flat_map(|digit| [digit, '-']).collect(),
             format!("{one}-"),
             format!("-{one}"),
             format!("550e8400--{}", &one[9..]),
