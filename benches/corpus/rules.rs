@@ -178,6 +178,7 @@ fn treatment(action: &str) -> Treatment {
     Treatment {
         action,
         key,
+        scope: Scope::Recipient,
         opens: None,
         link: None,
         canonical: Canonical::default(),

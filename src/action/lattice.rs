@@ -186,6 +186,38 @@ impl Action {
         !matches!(self, Self::Blank | Self::Remove | Self::Drop | Self::Refuse)
     }
 
+    /// Whether it makes something that only a key makes the same again.
+    #[must_use]
+    pub const fn needs_key(&self) -> bool {
+        matches!(self, Self::Fpe | Self::Token | Self::Pseudonym(_))
+    }
+
+    /// Whether a value under this action stands in the key of a group of people. A pseudonym tells people
+    /// apart, and there is no other use for one among groups.
+    #[must_use]
+    pub const fn tells_groups_apart(&self) -> bool {
+        match self {
+            Self::Keep
+            | Self::Mask(_)
+            | Self::Initials
+            | Self::FirstWord
+            | Self::Generalise(_)
+            | Self::IpPrefix { .. }
+            | Self::AgentFamily
+            | Self::PathTemplate
+            | Self::Origin => true,
+            Self::Fpe
+            | Self::Token
+            | Self::Pseudonym(_)
+            | Self::Scrub
+            | Self::OwnLines
+            | Self::Blank
+            | Self::Remove
+            | Self::Drop
+            | Self::Refuse => false,
+        }
+    }
+
     /// Whether the value leaves in clear, so that filtering on it tells the recipient nothing new.
     /// Whoever gets tokens asks with tokens: an answer to the value would tell whose the token is.
     #[must_use]

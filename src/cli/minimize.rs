@@ -130,7 +130,7 @@ impl Minimize {
         })?;
         let limits = JsonLimits::default();
         let keys = (Arc::new(keys), Arc::new(Origins::made_up(&policy)));
-        let mut body = Minimizing::json(Arc::new(permit), vec![], registers, keys, limits, now)
+        let mut body = Minimizing::json(&Arc::new(permit), vec![], registers, keys, limits, now)
             .map_err(in_words)?;
         let mut piece = vec![0; 64 * 1024];
         let mut out = Vec::new();
@@ -143,6 +143,8 @@ impl Minimize {
             };
             output.write_all(&out).map_err(|e| Failure::Refused(chain(&e)))?;
             out.clear();
+            // There is no ledger here in which they would be entered.
+            drop(body.take_met());
             step.map_err(in_words)?;
             if read == 0 {
                 return output.flush().map_err(|e| Failure::Refused(chain(&e)));

@@ -253,6 +253,7 @@ fn bare(action: Action, today: Date) -> Treatment {
     Treatment {
         action,
         key: None,
+        scope: Scope::Recipient,
         opens: None,
         link: None,
         canonical: Canonical::default(),

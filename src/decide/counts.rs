@@ -3,12 +3,12 @@
 
 use jiff::Timestamp;
 
-use super::subject::{Transfer, What, adults_only, covered, mechanism, today};
+use super::subject::{Transfer, What, adults_only, mechanism, objects_by_gpc, today};
 use super::{Adjustment, Permit};
 use crate::action::Action;
 use crate::policy::model::{Mechanism, Need, Recipient};
 use crate::policy::{CellId, Policy};
-use crate::terms::{Country, Objectable, PurposeId, RefusalReason};
+use crate::terms::{Country, PurposeId, RefusalReason};
 
 /// What of an aggregate leaves beyond its plan, or why nothing does.
 pub(super) fn gate(permit: &Permit, now: Timestamp) -> Result<Vec<Adjustment>, RefusalReason> {
@@ -24,11 +24,7 @@ pub(super) fn gate(permit: &Permit, now: Timestamp) -> Result<Vec<Adjustment>, R
     if !plan.company.is_empty() {
         return Err(RefusalReason::NothingGranted);
     }
-    let gpc = &permit.policy.registers.gpc_objects_to;
-    let objects = |id: &PurposeId| {
-        covered(gpc, id) && permit.policy.purposes[id].objectable != Objectable::Never
-    };
-    if permit.gpc && permit.purposes().iter().any(objects) {
+    if permit.purposes().iter().any(|id| objects_by_gpc(permit, id)) {
         return Err(RefusalReason::Objected);
     }
     if adults_only(permit) {

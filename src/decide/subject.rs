@@ -80,7 +80,7 @@ pub(super) fn gate(
             said.objections
                 .iter()
                 .any(|objection| objection.since <= now && objection.purpose.covers(id))
-                || (permit.gpc && covered(&permit.policy.registers.gpc_objects_to, id))
+                || objects_by_gpc(permit, id)
         }
     });
     if objected && !ordered {
@@ -113,6 +113,14 @@ pub(super) fn gate(
         adjustments.extend(narrowed.into_iter().filter(|adjustment| adjustment.cell == cell));
     }
     SubjectGate::Release(adjustments)
+}
+
+/// Whether the request's `Sec-GPC: 1` objects to a purpose, as the rules say, and as far as anybody can
+/// object to it.
+pub(super) fn objects_by_gpc(permit: &Permit, id: &PurposeId) -> bool {
+    permit.gpc
+        && covered(&permit.policy.registers.gpc_objects_to, id)
+        && permit.policy.purposes[id].objectable != Objectable::Never
 }
 
 /// Whether one of the purposes leaves out minors.

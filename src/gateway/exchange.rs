@@ -530,12 +530,12 @@ fn transit(
     let limits = &gateway.limits;
     let decoder =
         Decoder::of(&answer.headers, limits.response_body_bytes, limits.decompression_ratio)?;
-    let (held, people) = (Arc::clone(permit), stated(route, &answer.headers));
+    let people = stated(route, &answer.headers);
     let registers = Arc::clone(&gateway.registers);
     let keys = (Arc::clone(&gateway.keys), Arc::clone(origins));
     let minimizing = match fit::picture(route, &answer.headers) {
-        Some(kind) => Minimizing::picture(held, kind, people, registers, keys, now)?,
-        None => Minimizing::json(held, people, registers, keys, limits.json, now)?,
+        Some(kind) => Minimizing::picture(permit, kind, people, registers, keys, now)?,
+        None => Minimizing::json(permit, people, registers, keys, limits.json, now)?,
     };
     Ok(Transit::new(Arc::clone(permit), answer.body, decoder, minimizing))
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::action::Action;
 use crate::decide::{Adjustment, Gate, Judge, Met, Part, Permit, SubjectIds};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, Treating};
 use crate::minimize::link::Origins;
 use crate::minimize::{
     Finish, JsonLimits, Located, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally,
@@ -24,13 +24,10 @@ use super::picture::Held;
 
 /// A body that is being minimized.
 pub struct Minimizing {
-    permit: Arc<Permit>,
     judge: Judge,
     body: Body,
     registers: Arc<dyn Registers>,
-    keys: Arc<KeyRing>,
-    /// Where backends and the gateway are, for links.
-    origins: Arc<Origins>,
+    treating: Treating,
     /// Ids that stood in the answer's head, by role; they hold for every part of the body.
     stated: Vec<(usize, SubjectIds)>,
     /// The treatments that hold where no gate tightened anything inside the body.
@@ -88,7 +85,7 @@ impl Minimizing {
     /// # Errors
     /// [`MinimizingError::Refused`] and [`MinimizingError::Registers`], for subjects in the head.
     pub fn json(
-        permit: Arc<Permit>,
+        permit: &Arc<Permit>,
         stated: Vec<(usize, SubjectIds)>,
         registers: Arc<dyn Registers>,
         (keys, origins): (Arc<KeyRing>, Arc<Origins>),
@@ -96,7 +93,7 @@ impl Minimizing {
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
-        let mut judge = Judge::new(Arc::clone(&permit));
+        let mut judge = Judge::new(Arc::clone(permit));
         let mut tightened = permit.adjustments().to_vec();
         // A body that is not held asks nothing of its own about who stands in the head.
         if !stated.is_empty() && !plan.holds_document {
@@ -107,7 +104,8 @@ impl Minimizing {
                 Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
             }
         }
-        let base = keys.treatments(&permit, &tightened, &origins, now);
+        let mut treating = Treating::new(keys, permit, origins, now);
+        let base = treating.treatments(&tightened);
         let route = &permit.policy().routes[plan.route_index];
         let body = match &route.aggregate {
             None => Body::Json(Lent::take(plan, &base, limits)),
@@ -117,7 +115,7 @@ impl Minimizing {
             }
         };
         let refused = None;
-        Ok(Self { permit, judge, body, registers, keys, origins, stated, base, tightened, refused })
+        Ok(Self { judge, body, registers, treating, stated, base, tightened, refused })
     }
 
     /// Prepares a picture, which leaves whole or not at all. Arguments: see [`json`](Self::json).
@@ -125,7 +123,7 @@ impl Minimizing {
     /// # Errors
     /// [`MinimizingError::Refused`] and [`MinimizingError::Registers`].
     pub(super) fn picture(
-        permit: Arc<Permit>,
+        permit: &Arc<Permit>,
         kind: Picture,
         stated: Vec<(usize, SubjectIds)>,
         registers: Arc<dyn Registers>,
@@ -133,21 +131,22 @@ impl Minimizing {
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
-        let mut judge = Judge::new(Arc::clone(&permit));
+        let mut judge = Judge::new(Arc::clone(permit));
         let said = |subject: &_| registers.statements(subject);
         let gate = judge.gate(Part::Document, stated.clone(), said, now);
         let tightened = match gate.map_err(MinimizingError::Registers)? {
             Gate::Release(adjustments) => adjustments,
             Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
         };
-        let base = keys.treatments(&permit, &tightened, &origins, now);
+        let mut treating = Treating::new(keys, permit, origins, now);
+        let base = treating.treatments(&tightened);
         // Nothing but to keep it can be done with a picture.
         if base.first().is_none_or(|first| first.action != Action::Keep) {
             return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
         }
         let body = Body::Picture(Held::new(kind, plan.cells.len()));
         let refused = None;
-        Ok(Self { permit, judge, body, registers, keys, origins, stated, base, tightened, refused })
+        Ok(Self { judge, body, registers, treating, stated, base, tightened, refused })
     }
 
     /// Takes a piece of the body and appends what may leave to `out`.
@@ -256,12 +255,7 @@ impl Minimizing {
             Gate::Release(adjustments) if adjustments == self.tightened => {
                 Verdict::Release(Arc::clone(&self.base))
             }
-            Gate::Release(adjustments) => Verdict::Release(self.keys.treatments(
-                &self.permit,
-                &adjustments,
-                &self.origins,
-                now,
-            )),
+            Gate::Release(adjustments) => Verdict::Release(self.treating.treatments(&adjustments)),
             Gate::Drop(reason) => {
                 if part == Part::Document {
                     self.refused = Some(reason);

@@ -28,6 +28,8 @@ pub(super) async fn measure(transit: &mut Transit, account: &Account) -> Result<
     let mut thrown_away = Vec::new();
     while transit.advance(&mut thrown_away).await? == Progress::More {
         thrown_away.clear();
+        // Nothing of anybody leaves, so that nobody is entered.
+        drop(transit.take_met());
     }
     transit.measured(&account.metrics);
     Ok(())

@@ -340,14 +340,16 @@ fn play(
     *towards_backend =
         Some(TowardsBackend { target: target.path_and_query(), headers: towards, body });
     let failed = |error: MinimizingError| permitted_but(error.reason());
-    let (held, people) = (Arc::clone(&permit), stated(rules, &backend.headers));
+    let people = stated(rules, &backend.headers);
     let registers = Arc::clone(&stage.registers);
     let keys = (Arc::clone(&stage.keys), Arc::new(Origins::made_up(policy)));
     let minimizing = match fit::picture(rules, &backend.headers) {
-        Some(kind) => Minimizing::picture(held, kind, people, registers, keys, stage.now),
+        Some(kind) => Minimizing::picture(&permit, kind, people, registers, keys, stage.now),
         // A case's backend says that it is JSON, unless it says otherwise.
         None if !rules.media.is_empty() => return Err(permitted_but(RefusalReason::Unfilterable)),
-        None => Minimizing::json(held, people, registers, keys, JsonLimits::default(), stage.now),
+        None => {
+            Minimizing::json(&permit, people, registers, keys, JsonLimits::default(), stage.now)
+        }
     };
     let mut minimizing = minimizing.map_err(failed)?;
     let mut body = Vec::new();

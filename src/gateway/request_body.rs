@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::fit::is_json;
-use crate::action::pseudonym::{Canonical, TokenKeys};
+use crate::action::pseudonym::{Canonical, Scope, TokenKeys};
 use crate::action::{Action, Treatment};
 use crate::config::Limits;
 use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need, without_doubles};
@@ -94,6 +94,7 @@ fn reduce(
     let treatment = |opens: &Option<Arc<TokenKeys>>| Treatment {
         action: if opens.is_some() { Action::Token } else { Action::Keep },
         key: None,
+        scope: Scope::Recipient,
         opens: opens.clone(),
         link: None,
         canonical: Canonical::default(),

@@ -3,6 +3,7 @@
 //! A key never appears in an error, a log or a `Debug` text. A ring that cannot be read, that others
 //! can read, or that has no key is refused: there is no default key to fall back to.
 
+mod derived;
 mod entries;
 mod index;
 mod life;
@@ -13,3 +14,4 @@ mod treatments;
 pub use life::{Standing, VersionStatus};
 pub use note::{NoteError, NoteKey, NoteSigner};
 pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};
+pub use treatments::Treating;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::derived::DerivedKeys;
 use super::entries::{self, Entry};
-use super::treatments::DerivedKeys;
 use crate::action::pseudonym::{Domain, DomainKey, RootKey};
 
 /// The environment variable that holds a key ring in place of a file.

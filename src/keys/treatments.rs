@@ -1,294 +1,218 @@
-//! A plan's actions with their keys: what the minimizer applies to values.
+//! A plan's actions with their keys, links and cursors: what the minimizer applies to the values of one
+//! answer.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::KeyRing;
+use super::derived::{Disclosure, OwnKeys};
 use crate::action::link::ReadsLinks;
-use crate::action::pseudonym::{Canonical, Domain, DomainKey, Scope, TokenKeys, Use};
-use crate::action::{Action, Link, Period, Treatment};
+use crate::action::pseudonym::{Canonical, Scope};
+use crate::action::{Action, Link, Treatment};
 use crate::decide::{Adjustment, Permit};
 use crate::minimize::Treatments;
 use crate::minimize::link::{Links, Origins};
 use crate::policy::Policy;
 use crate::policy::model::{Category, Derivation, Form, QueryParameter};
 use crate::policy::plan::Cell;
-use crate::terms::{CategoryId, Personal, PurposeId, RecipientId};
+use crate::terms::CategoryId;
 
-/// Derived keys kept at a time. A policy has a few dozen domains; daily ones come anew each day, and
-/// the whole store is dropped when it is full, so that yesterday's do not stay for ever.
-const DERIVED_KEYS: usize = 4096;
+/// Tables of one answer that are kept. People whose gates tightened the same share one; there are as many
+/// as their statements differ. When it is full they are made anew.
+const TABLES: usize = 64;
 
-/// Keys derived so far.
-#[derive(Default)]
-pub(super) struct DerivedKeys {
-    keys: Mutex<HashMap<DerivedKey, Arc<DomainKey>>>,
-}
-
-#[derive(PartialEq, Eq, Hash)]
-struct DerivedKey {
-    used_for: Use,
-    policy: Arc<str>,
-    category: CategoryId,
+/// What of a cell stays the same, whatever the gates tighten.
+struct Base {
+    action: Action,
+    category: Option<CategoryId>,
+    /// In which its keys are made. Without one there is no key, so the value is blanked.
+    domain: Option<CategoryId>,
     scope: Scope,
-    recipient: RecipientId,
-    purpose: String,
-    extra: String,
-    period: String,
+    canonical: Canonical,
+    groups: Option<Arc<BTreeMap<String, String>>>,
+    form: Form,
 }
 
-/// What a domain may depend on beside the member: who gets it, what for, in which case and answer.
-struct Disclosure<'a> {
-    policy: &'a Arc<str>,
-    recipient: &'a RecipientId,
-    purposes: &'a [PurposeId],
-    case: Option<&'a str>,
-    decision: &'a str,
-    today: Date,
+impl Base {
+    fn of(cell: &Cell, categories: &BTreeMap<CategoryId, Category>) -> Self {
+        let category = cell.category.as_ref().and_then(|id| Some((id, categories.get(id)?)));
+        // Cursors have a domain of their own.
+        let domain = match &cell.derived {
+            Some(Derivation::Sealed { domain }) => Some(domain.clone()),
+            Some(Derivation::CountEach) | None => category.map(|(id, _)| id.clone()),
+        };
+        let (canonical, groups) = category.map_or((Canonical::default(), None), |(_, found)| {
+            (found.canonical, found.groups.clone())
+        });
+        Self {
+            action: cell.action.clone(),
+            category: cell.category.clone(),
+            domain,
+            scope: cell.scope,
+            canonical,
+            groups,
+            form: cell.form,
+        }
+    }
 }
 
-impl KeyRing {
-    /// The actions of the permit's plan with their keys, tightened by what the subjects' gates
-    /// adjusted: one treatment for each cell, by its position.
+/// How the links of one answer are read, and the cursors that may stand in any of them.
+struct InLinks {
+    reads: Arc<dyn ReadsLinks>,
+    cursors: Vec<(CategoryId, Treatment)>,
+}
+
+/// The treatments of one answer. Keys, links and cursors are made once for it, and a table once for all
+/// parts of which the gates tightened the same. The whole answer is treated as of the day it began.
+pub struct Treating {
+    ring: Arc<KeyRing>,
+    disclosure: Disclosure,
+    own: OwnKeys,
+    bases: Vec<Base>,
+    links: Option<InLinks>,
+    /// Where the gates tighten nothing.
+    plain: Vec<Treatment>,
+    made: HashMap<Vec<Adjustment>, Treatments>,
+}
+
+impl Treating {
+    /// Prepares the answer under `permit`, in which links lead to `origins`, as of `now`.
     #[must_use]
-    pub fn treatments(
-        &self,
-        permit: &Permit,
-        adjustments: &[Adjustment],
-        origins: &Arc<Origins>,
-        now: Timestamp,
-    ) -> Treatments {
+    pub fn new(ring: Arc<KeyRing>, permit: &Permit, origins: Arc<Origins>, now: Timestamp) -> Self {
         let (policy, plan) = (permit.policy(), permit.plan());
         let disclosure = Disclosure {
-            policy: &policy.id,
-            recipient: &plan.recipient,
-            purposes: &plan.purposes,
-            case: permit.case().map(|case| &*case.id),
-            decision: permit.decision().as_str(),
+            policy: Arc::clone(&policy.id),
+            recipient: plan.recipient.clone(),
+            purposes: plan.purposes.clone(),
+            case: permit.case().map(|case| case.id.to_string()),
+            decision: permit.decision().as_str().to_owned(),
             today: Offset::UTC.to_datetime(now).date(),
         };
-        let treatments = self.treat(&disclosure, &policy.categories, &plan.cells, adjustments);
-        if plan.cells.iter().all(|cell| cell.form != Form::Link) {
-            return treatments;
+        let mut treating = Self::prepared(ring, disclosure, &policy.categories, &plan.cells);
+        if plan.cells.iter().any(|cell| cell.form == Form::Link) {
+            let reads = Arc::new(Links::new(Arc::clone(policy), origins));
+            let cursors = treating.cursors(policy);
+            treating.links = Some(InLinks { reads, cursors });
+            treating.make_plain();
         }
-        let links: Arc<dyn ReadsLinks> =
-            Arc::new(Links::new(Arc::clone(policy), Arc::clone(origins)));
-        let cursors = self.cursors(&disclosure, policy);
-        let linked = |(cell, treatment): (&Cell, &Treatment)| {
-            let mut treatment = treatment.clone();
-            if cell.form == Form::Link {
-                let own = cell.category.iter().map(|id| (id.clone(), treatment.clone()));
-                let values = cursors.iter().cloned().chain(own).collect();
-                treatment.link = Some(Arc::new(Link::new(Arc::clone(&links), values)));
-            }
-            treatment
+        treating
+    }
+
+    fn prepared(
+        ring: Arc<KeyRing>,
+        disclosure: Disclosure,
+        categories: &BTreeMap<CategoryId, Category>,
+        cells: &[Cell],
+    ) -> Self {
+        let bases = cells.iter().map(|cell| Base::of(cell, categories)).collect();
+        let (own, plain, made) = (OwnKeys::new(), Vec::new(), HashMap::new());
+        let mut treating = Self { ring, disclosure, own, bases, links: None, plain, made };
+        treating.make_plain();
+        treating
+    }
+
+    fn make_plain(&mut self) {
+        let all = 0..self.bases.len();
+        self.plain = all
+            .map(|position| self.treatment(position, self.bases[position].action.clone()))
+            .collect();
+    }
+
+    /// The actions of the plan with their keys, tightened by what the subjects' gates adjusted: one
+    /// treatment for each cell, by its position.
+    #[must_use]
+    pub fn treatments(&mut self, adjustments: &[Adjustment]) -> Treatments {
+        if let Some(known) = self.made.get(adjustments) {
+            return Arc::clone(known);
+        }
+        // An adjustment can only tighten: it is joined to the plan's action, never put in its place.
+        let mut tightened: BTreeMap<usize, Action> = BTreeMap::new();
+        for Adjustment { cell, action } in adjustments {
+            let position = usize::from(cell.0);
+            let Some(base) = self.bases.get(position) else { continue };
+            let so_far = tightened.remove(&position).unwrap_or_else(|| base.action.clone());
+            tightened.insert(position, so_far.join(action.clone()));
+        }
+        let mut table = self.plain.clone();
+        for (position, action) in tightened {
+            table[position] = self.treatment(position, action);
+        }
+        let table: Treatments = table.into();
+        if self.made.len() >= TABLES {
+            self.made.clear();
+        }
+        self.made.insert(adjustments.to_vec(), Arc::clone(&table));
+        table
+    }
+
+    fn treatment(&mut self, position: usize, action: Action) -> Treatment {
+        let base = &self.bases[position];
+        let (ring, disclosure, own) = (&self.ring, &self.disclosure, &mut self.own);
+        let key = base
+            .domain
+            .as_ref()
+            .and_then(|id| ring.key_for(&action, disclosure, id, base.scope, own));
+        let mut treatment = Treatment {
+            action,
+            key,
+            scope: base.scope,
+            opens: None,
+            link: None,
+            canonical: base.canonical,
+            groups: base.groups.clone(),
+            today: disclosure.today,
         };
-        plan.cells.iter().zip(treatments.iter()).map(linked).collect()
+        if let (Form::Link, Some(links)) = (base.form, &self.links) {
+            let own = base.category.iter().map(|id| (id.clone(), treatment.clone()));
+            let values = links.cursors.iter().cloned().chain(own).collect();
+            treatment.link = Some(Arc::new(Link::new(Arc::clone(&links.reads), values)));
+        }
+        treatment
     }
 
     /// What seals each cursor that some route takes back, by its domain.
-    fn cursors(
-        &self,
-        disclosure: &Disclosure<'_>,
-        policy: &Policy,
-    ) -> Vec<(CategoryId, Treatment)> {
+    fn cursors(&mut self, policy: &Policy) -> Vec<(CategoryId, Treatment)> {
         let of_routes = policy.routes.iter().flat_map(|route| route.query.values());
         let sealed = of_routes.filter_map(|parameter| match parameter {
             QueryParameter::Sealed { domain } => Some(domain),
             QueryParameter::Open | QueryParameter::Category(_) => None,
         });
+        let (ring, disclosure, keys) = (&self.ring, &self.disclosure, &mut self.own);
         let seals = |domain: &CategoryId| {
-            let (action, today) = (Action::Token, disclosure.today);
-            let key = self.key_for(&action, disclosure, domain, Scope::Recipient);
-            let canonical = Canonical::default();
-            let treatment =
-                Treatment { action, key, opens: None, link: None, canonical, groups: None, today };
+            let (action, scope) = (Action::Token, Scope::Recipient);
+            let key = ring.key_for(&action, disclosure, domain, scope, keys);
+            let treatment = Treatment {
+                action,
+                key,
+                scope,
+                opens: None,
+                link: None,
+                canonical: Canonical::default(),
+                groups: None,
+                today: disclosure.today,
+            };
             (domain.clone(), treatment)
         };
         sealed.map(seals).collect()
-    }
-
-    fn treat(
-        &self,
-        disclosure: &Disclosure<'_>,
-        categories: &BTreeMap<CategoryId, Category>,
-        cells: &[Cell],
-        adjustments: &[Adjustment],
-    ) -> Treatments {
-        let today = disclosure.today;
-        let treatment = |(position, cell): (usize, &Cell)| {
-            // An adjustment can only tighten: it is joined to the plan's action, never put in its place.
-            let action = adjustments
-                .iter()
-                .filter(|adjustment| usize::from(adjustment.cell.0) == position)
-                .fold(cell.action.clone(), |action, adjustment| {
-                    action.join(adjustment.action.clone())
-                });
-            let category = cell.category.as_ref().and_then(|id| Some((id, categories.get(id)?)));
-            let (canonical, groups) = category
-                .map_or((Canonical::default(), None), |(_, found)| {
-                    (found.canonical, found.groups.clone())
-                });
-            // Without a category there is no domain, so no key: such a value is blanked. Cursors have
-            // a domain of their own.
-            let domain = match &cell.derived {
-                Some(Derivation::Sealed { domain }) => Some(domain),
-                Some(Derivation::CountEach) | None => category.map(|(id, _)| id),
-            };
-            let key = domain.and_then(|id| self.key_for(&action, disclosure, id, cell.scope));
-            Treatment { action, key, opens: None, link: None, canonical, groups, today }
-        };
-        cells.iter().enumerate().map(treatment).collect()
-    }
-
-    /// What a cursor of this domain was before it was sealed for this recipient; `None` for one that
-    /// was sealed for another recipient, route or parameter, changed, or made up.
-    #[must_use]
-    pub fn open_cursor(
-        &self,
-        policy: &Policy,
-        recipient: &RecipientId,
-        domain: &CategoryId,
-        sealed: &str,
-    ) -> Option<Personal<String>> {
-        self.keys_of_tokens(policy, std::slice::from_ref(recipient), domain).open(sealed)
-    }
-
-    /// What opens tokens of `category` that were issued to any of `issued_to`, by every key that is
-    /// still in the ring. For what needs no category, such as a cursor, the value is taken as text.
-    #[must_use]
-    pub fn keys_of_tokens(
-        &self,
-        policy: &Policy,
-        issued_to: &[RecipientId],
-        category: &CategoryId,
-    ) -> TokenKeys {
-        let of = |recipient: &RecipientId| {
-            self.all_keys(&Domain {
-                used_for: Use::Token,
-                policy: &policy.id,
-                category: category.as_str(),
-                scope: Scope::Recipient,
-                recipient: recipient.as_str(),
-                purpose: "",
-                extra: "",
-                period: "",
-            })
-        };
-        let canonical = policy.categories.get(category).map(|found| found.canonical);
-        TokenKeys::new(canonical.unwrap_or_default(), issued_to.iter().flat_map(of).collect())
-    }
-
-    /// The key that an action needs; `None` for an action that needs none, and where what the scope
-    /// ends with is not known: the value is blanked then.
-    fn key_for(
-        &self,
-        action: &Action,
-        disclosure: &Disclosure<'_>,
-        category: &CategoryId,
-        scope: Scope,
-    ) -> Option<Arc<DomainKey>> {
-        let (used_for, period) = match action {
-            Action::Pseudonym(period) => (Use::Pseudonym, *period),
-            // A token is opened on its way in, where nobody knows the answer that it came with.
-            Action::Token if scope != Scope::Recipient => return None,
-            Action::Token => (Use::Token, Period::Unlimited),
-            Action::Fpe => (Use::Fpe, Period::Unlimited),
-            Action::Keep
-            | Action::Mask(_)
-            | Action::Initials
-            | Action::FirstWord
-            | Action::Generalise(_)
-            | Action::IpPrefix { .. }
-            | Action::AgentFamily
-            | Action::PathTemplate
-            | Action::Origin
-            | Action::Scrub
-            | Action::OwnLines
-            | Action::Blank
-            | Action::Remove
-            | Action::Drop
-            | Action::Refuse => return None,
-        };
-        let extra = match scope {
-            Scope::Recipient | Scope::RecipientAndPurpose => "",
-            Scope::Case | Scope::CaseAndPurpose => disclosure.case?,
-            Scope::Response => disclosure.decision,
-        };
-        let purposes = if scope.by_purpose() { disclosure.purposes } else { &[] };
-        let purposes: Vec<&str> = purposes.iter().map(PurposeId::as_str).collect();
-        let name = DerivedKey {
-            used_for,
-            policy: Arc::clone(disclosure.policy),
-            category: category.clone(),
-            scope,
-            recipient: disclosure.recipient.clone(),
-            purpose: purposes.join("+"),
-            extra: extra.to_owned(),
-            period: in_words(period, disclosure.today),
-        };
-        // Nobody asks for the key of one answer again: kept, it would push out those of others.
-        if scope == Scope::Response {
-            return Some(Arc::new(self.derive(&name)));
-        }
-        // A panic elsewhere cannot leave a key half derived: entries are only ever put in whole.
-        let mut keys = self.derived.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.get(&name) {
-            return Some(Arc::clone(key));
-        }
-        let key = Arc::new(self.derive(&name));
-        if keys.len() >= DERIVED_KEYS {
-            keys.clear();
-        }
-        keys.insert(name, Arc::clone(&key));
-        Some(key)
-    }
-
-    fn derive(&self, name: &DerivedKey) -> DomainKey {
-        self.key(&Domain {
-            used_for: name.used_for,
-            policy: &name.policy,
-            category: name.category.as_str(),
-            scope: name.scope,
-            recipient: name.recipient.as_str(),
-            purpose: &name.purpose,
-            extra: &name.extra,
-            period: &name.period,
-        })
-    }
-}
-
-/// The period as it enters the derivation, in UTC. Part of the format: it can never change.
-fn in_words(period: Period, today: Date) -> String {
-    let (year, month, day) = (today.year(), today.month(), today.day());
-    match period {
-        Period::Unlimited => String::new(),
-        Period::Year => format!("{year:04}"),
-        Period::Month => format!("{year:04}-{month:02}"),
-        Period::Week => {
-            let week = today.iso_week_date();
-            format!("{:04}-W{:02}", week.year(), week.week())
-        }
-        Period::Day => format!("{year:04}-{month:02}-{day:02}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::derived::DERIVED_KEYS;
     use super::*;
-    use crate::action::{Applied, Mask, Scalar};
-    use crate::policy::{CellId, Place};
+    use crate::action::{Applied, Mask, Period, Scalar};
+    use crate::policy::CellId;
 
-    fn ring() -> KeyRing {
-        KeyRing::parse(
+    fn ring() -> Arc<KeyRing> {
+        let ring = KeyRing::parse(
             "ring",
             "1: 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-        )
-        .expect("a ring")
+        );
+        Arc::new(ring.expect("a ring"))
     }
 
     fn cell(category: Option<&str>, action: Action) -> Cell {
@@ -301,7 +225,12 @@ mod tests {
             derived: None,
             form: Form::Value,
             sensitive: false,
-            decided_by: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
+            decided_by: crate::policy::Place {
+                file: "rules.yaml".into(),
+                line: 1,
+                column: 1,
+                length: 1,
+            },
             because: "release".to_owned(),
             selector: "$.value".to_owned(),
         }
@@ -311,26 +240,29 @@ mod tests {
         time.parse().expect("a time")
     }
 
+    fn treating(ring: &Arc<KeyRing>, recipient: &str, cells: &[Cell], now: &str) -> Treating {
+        let categories = ["account.id", "online.device_id"]
+            .map(|id| (CategoryId::from(id), Category::default()))
+            .into();
+        let disclosure = Disclosure {
+            policy: "webllet".into(),
+            recipient: recipient.into(),
+            purposes: vec!["service.support".into()],
+            case: Some("C-1".to_owned()),
+            decision: "d_1".to_owned(),
+            today: Offset::UTC.to_datetime(at(now)).date(),
+        };
+        Treating::prepared(Arc::clone(ring), disclosure, &categories, cells)
+    }
+
     fn treat(
-        ring: &KeyRing,
+        ring: &Arc<KeyRing>,
         recipient: &str,
         cells: &[Cell],
         adjustments: &[Adjustment],
         now: &str,
     ) -> Treatments {
-        let categories = ["account.id", "online.device_id"]
-            .map(|id| (CategoryId::from(id), Category::default()))
-            .into();
-        let purposes = ["fraud.investigate".into(), "service.support".into()];
-        let disclosure = Disclosure {
-            policy: &"webllet".into(),
-            recipient: &recipient.into(),
-            purposes: &purposes[1..],
-            case: Some("C-1"),
-            decision: "d_1",
-            today: Offset::UTC.to_datetime(at(now)).date(),
-        };
-        ring.treat(&disclosure, &categories, cells, adjustments)
+        treating(ring, recipient, cells, now).treatments(adjustments)
     }
 
     fn c1(treatment: &Treatment) -> (String, Applied) {
@@ -361,25 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn periods_are_those_of_utc() {
-        let cases = [
-            (Period::Unlimited, "2026-11-23T23:59:59Z", ""),
-            (Period::Day, "2026-11-23T23:59:59Z", "2026-11-23"),
-            (Period::Day, "2026-11-24T07:59:59+08:00", "2026-11-23"),
-            (Period::Day, "2026-11-24T00:00:00Z", "2026-11-24"),
-            (Period::Week, "2026-11-23T00:00:00Z", "2026-W48"),
-            (Period::Week, "2027-01-03T23:59:59Z", "2026-W53"),
-            (Period::Week, "2027-01-04T00:00:00Z", "2027-W01"),
-            (Period::Month, "2026-11-30T23:59:59Z", "2026-11"),
-            (Period::Year, "2026-12-31T23:59:59Z", "2026"),
-        ];
-        for (period, time, expected) in cases {
-            let today = Offset::UTC.to_datetime(at(time)).date();
-            assert_eq!(in_words(period, today), expected, "{period:?} {time}");
-        }
-    }
-
-    #[test]
     fn a_daily_pseudonym_lasts_one_day() {
         let cells = [cell(Some("account.id"), Action::Pseudonym(Period::Day))];
         let ring = ring();
@@ -393,17 +306,16 @@ mod tests {
     fn a_scope_parts_what_it_names() {
         let of = |scope, action: Action, case: Option<&str>, purposes: &[&str], decision: &str| {
             let cells = [Cell { scope, ..cell(Some("account.id"), action) }];
-            let purposes: Vec<PurposeId> = purposes.iter().map(|id| (*id).into()).collect();
             let disclosure = Disclosure {
-                policy: &"webllet".into(),
-                recipient: &"help-desk".into(),
-                purposes: &purposes,
-                case,
-                decision,
+                policy: "webllet".into(),
+                recipient: "help-desk".into(),
+                purposes: purposes.iter().map(|id| (*id).into()).collect(),
+                case: case.map(str::to_owned),
+                decision: decision.to_owned(),
                 today: Offset::UTC.to_datetime(at(NOON)).date(),
             };
             let categories = [("account.id".into(), Category::default())].into();
-            c1(&ring().treat(&disclosure, &categories, &cells, &[])[0]).0
+            c1(&Treating::prepared(ring(), disclosure, &categories, &cells).treatments(&[])[0]).0
         };
         let pseudonym = || Action::Pseudonym(Period::Unlimited);
         let support = &["service.support"][..];
@@ -461,6 +373,39 @@ mod tests {
         assert_eq!(c1(&adjusted[1]).0, r#""ps1_4pulu2vyfw5kefdozwttqy7vhe""#);
     }
 
+    /// Keys of one answer, links and cursors were made anew for each element that differed.
+    #[test]
+    fn of_one_answer_everything_is_made_once() {
+        let within = |scope, action| Cell { scope, ..cell(Some("account.id"), action) };
+        let pseudonym = Action::Pseudonym(Period::Unlimited);
+        let cells = [
+            within(Scope::Response, pseudonym.clone()),
+            within(Scope::Response, Action::Keep),
+            within(Scope::Recipient, Action::Keep),
+        ];
+        let mut treating = treating(&ring(), "help-desk", &cells, NOON);
+        let plain = treating.treatments(&[]);
+        assert!(Arc::ptr_eq(&plain, &treating.treatments(&[])));
+        let adjust = |cell| Adjustment { cell: CellId(cell), action: pseudonym.clone() };
+        let tables =
+            [vec![adjust(1)], vec![adjust(2)], vec![adjust(1), adjust(2)]].map(|adjustments| {
+                let table = treating.treatments(&adjustments);
+                assert!(Arc::ptr_eq(&table, &treating.treatments(&adjustments)));
+                table
+            });
+        let key = |table: &Treatments, at: usize| table[at].key.clone().expect("a key");
+        for table in &tables {
+            assert!(Arc::ptr_eq(&key(table, 0), &key(&plain, 0)));
+        }
+        assert!(Arc::ptr_eq(&key(&tables[0], 1), &key(&plain, 0)), "one domain, one key");
+        assert!(Arc::ptr_eq(&key(&tables[1], 2), &key(&tables[2], 2)));
+        for number in 0..200 {
+            let _ =
+                treating.treatments(&[Adjustment { cell: CellId(number), action: Action::Keep }]);
+        }
+        assert!(treating.made.len() <= TABLES);
+    }
+
     #[test]
     fn without_a_known_category_a_pseudonym_is_blank() {
         for category in [None, Some("unheard.of")] {
@@ -480,7 +425,7 @@ mod tests {
         for number in 0..DERIVED_KEYS + 10 {
             let _ = treat(&ring, &format!("r{number}"), &cells, &[], NOON);
         }
-        let kept = ring.derived.keys.lock().expect("not poisoned").len();
+        let kept = ring.derived.len();
         assert!((1..=DERIVED_KEYS).contains(&kept), "{kept}");
     }
 }

@@ -119,6 +119,22 @@ impl Selector {
         Ok(())
     }
 
+    /// The names that it consists of; `None` for one that selects in any other way.
+    #[must_use]
+    pub fn names(&self) -> Option<Vec<String>> {
+        self.segments.iter().map(|segment| segment.name().map(str::to_owned)).collect()
+    }
+
+    /// The name of the member that it selects in each of `rows`; `None` for one that selects anything
+    /// else.
+    #[must_use]
+    pub fn member_of(&self, rows: &Self) -> Option<&str> {
+        match self.segments.strip_prefix(rows.segments.as_slice())? {
+            [segment] => segment.name(),
+            _ => None,
+        }
+    }
+
     /// Whether it selects at most one place in any document: names and single indices only.
     #[must_use]
     pub fn is_singular(&self) -> bool {
@@ -137,6 +153,15 @@ impl PathSegment {
     #[must_use]
     pub fn is_singular(&self) -> bool {
         !self.descendant && matches!(self.steps.as_slice(), [Step::Name(_) | Step::Index(_)])
+    }
+
+    /// The one name that it selects.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self.steps.as_slice() {
+            [Step::Name(name)] if !self.descendant => Some(name),
+            _ => None,
+        }
     }
 
     fn has_filter(&self) -> bool {

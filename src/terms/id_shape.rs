@@ -43,7 +43,7 @@ impl IdShape {
             Self::Lower => !id.bytes().any(|byte| byte.is_ascii_uppercase()) && is_plain(id, self),
             Self::Upper => !id.bytes().any(|byte| byte.is_ascii_lowercase()) && is_plain(id, self),
             Self::Digits => is_number(id),
-            Self::Uuid => Uuid::try_parse(id).is_ok_and(|uuid| uuid.to_string() == id),
+            Self::Uuid => is_canonical_uuid(id),
             Self::Exact => !id.is_empty(),
         }
     }
@@ -77,14 +77,57 @@ fn is_plain(id: &str, shape: IdShape) -> bool {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return is_number(digits) && id != "-0";
     }
-    if let Ok(uuid) = Uuid::try_parse(id) {
-        let written = uuid.to_string();
-        return match shape {
-            IdShape::Upper => written.to_ascii_uppercase() == id,
-            _ => written == id,
-        };
+    let is_upper = shape == IdShape::Upper;
+    if is_canonical_uuid(&if is_upper { id.to_ascii_lowercase() } else { id.to_owned() }) {
+        return true;
     }
-    !is_other_number(id)
+    !is_other_uuid(id) && !is_other_number(id)
+}
+
+/// A UUID in the one spelling of RFC 9562 §4.
+fn is_canonical_uuid(id: &str) -> bool {
+    Uuid::try_parse(id).is_ok_and(|uuid| uuid.to_string() == id)
+}
+
+/// Hexadecimal digits of a UUID.
+const UUID_DIGITS: usize = 32;
+
+/// Length of a UUID with its hyphens.
+const UUID_LENGTH: usize = 36;
+
+/// Whether some usual reader takes the text for a UUID. They disagree: PostgreSQL, MariaDB and Python
+/// take hyphens anywhere or none, most take braces, .NET parentheses and a list of `0x` numbers too,
+/// Python `urn:` and `uuid:` wherever they stand and any number that is 32 signs long, Go any sign in
+/// front and behind, Java five short or long groups.
+fn is_other_uuid(id: &str) -> bool {
+    let lower = id.to_ascii_lowercase();
+    if lower.len() == UUID_LENGTH + 2
+        && lower.get(1..=UUID_LENGTH).is_some_and(|inner| Uuid::try_parse(inner).is_ok())
+    {
+        return true;
+    }
+    let wrapped =
+        |sign: char| matches!(sign, '{' | '}' | '(' | ')' | '[' | ']' | '<' | '>' | '"' | '\'');
+    let bare = lower.replace("urn:", "").replace("uuid:", "").replace(wrapped, "");
+    // A list of numbers in braces: `{0x550e8400,0xe29b,0x41d4,{0xa7,…}}`.
+    if bare.len() < lower.len() && bare.starts_with("0x") && bare.contains(',') {
+        return true;
+    }
+    let digits = bare.replace('-', "");
+    if digits.len() == UUID_DIGITS {
+        let unsigned = digits.trim_start_matches('+');
+        let unsigned = unsigned.strip_prefix("0x").unwrap_or(unsigned);
+        if unsigned.bytes().all(|sign| sign.is_ascii_hexdigit() || sign == b'_') {
+            return true;
+        }
+    }
+    // Java drops what is empty behind the last group, and takes the low bits of what is too long.
+    let groups: Vec<&str> = bare.trim_end_matches('-').split('-').collect();
+    let is_group = |group: &&str| {
+        let unsigned = group.strip_prefix('+').unwrap_or(group);
+        !unsigned.is_empty() && unsigned.bytes().all(|sign| sign.is_ascii_hexdigit())
+    };
+    groups.len() == 5 && groups.iter().all(is_group)
 }
 
 /// Whether some reader takes the text for an integer: `+42`, `42.0`, `4.2e1`, `4_2`, `0x2a`.
@@ -157,6 +200,11 @@ mod tests {
             ("{550e8400-e29b-41d4-a716-446655440000}", "e"),
             ("urn:uuid:550e8400-e29b-41d4-a716-446655440000", "e"),
             ("550e8400-E29b-41d4-a716-446655440000", "e"),
+            ("a-b-c-d", "le"),
+            ("a-b-c-d-e-f", "le"),
+            ("sku-a-b-c-d", "le"),
+            ("{a}", "le"),
+            ("urn:example:a", "le"),
             (" 42", "e"),
             ("42 ", "e"),
             ("4 2", "e"),
@@ -173,6 +221,54 @@ mod tests {
                 assert_eq!(of(word).admits(id), admitted_by.contains(word), "{id:?} {word}");
             }
         }
+    }
+
+    /// Other hyphens, braces, `urn:uuid:` and short groups were admitted once: PostgreSQL, Python, Go and
+    /// Java read each of them as the one id that had been withdrawn.
+    #[test]
+    fn of_the_spellings_of_a_uuid_one_is_admitted() {
+        let one = "550e8400-e29b-41d4-a716-446655440000";
+        let none = "550e8400e29b41d4a716446655440000";
+        let mut spellings = vec![
+            none.to_owned(),
+            "550e-8400-e29b-41d4-a716-4466-5544-0000".to_owned(),
+            "550e8400-e29b41d4-a7164466-55440000".to_owned(),
+            none.chars().flat_map(|digit| [digit, '-']).collect(),
+            format!("{one}-"),
+            format!("-{one}"),
+            format!("550e8400--{}", &one[9..]),
+            format!("({one})"),
+            format!("[{one}]"),
+            format!("\"{one}\""),
+            format!("x{one}x"),
+            format!("/{one}/"),
+            format!("{{{{{one}}}}}"),
+            format!("uuid:{one}"),
+            format!("urn:{none}"),
+            format!("550e8400urn:{}", &one[8..]),
+            "0000550e8400-e29b-41d4-a716-446655440000".to_owned(),
+            "550e8400-e29b-0041d4-a716-446655440000".to_owned(),
+            "+550e8400-e29b-41d4-a716-446655440000".to_owned(),
+            "{0x550e8400,0xe29b,0x41d4,{0xa7,0x16,0x44,0x66,0x55,0x44,0x0,0x0}}".to_owned(),
+            // Those with zeros in front are written shorter.
+            "1-1-1-1-1".to_owned(),
+            "{1-1-1-1-1}".to_owned(),
+            "+1-1-1-1-1".to_owned(),
+            "1-1-1-1-1--".to_owned(),
+            "00000001-0001-0001-0001-1".to_owned(),
+            "0x0e8400e29b41d4a716446655440000".to_owned(),
+            "55_e8400e29b41d4a716446655440000".to_owned(),
+            "+50e8400e29b41d4a716446655440000".to_owned(),
+        ];
+        for uuid in [one, none] {
+            spellings.extend([format!("{{{uuid}}}"), format!("urn:uuid:{uuid}")]);
+        }
+        for spelling in spellings {
+            assert!(!IdShape::Lower.admits(&spelling), "{spelling}");
+            let upper = spelling.to_ascii_uppercase();
+            assert!(!IdShape::Upper.admits(&upper), "{upper}");
+        }
+        assert!(IdShape::Lower.admits(one) && IdShape::Upper.admits(&one.to_ascii_uppercase()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tamis::action::pseudonym::Canonical;
+use tamis::action::pseudonym::{Canonical, Scope};
 use tamis::action::{Action, Treatment};
 use tamis::minimize::{
     Finish, JsonLimits, JsonMinimizer, Level, Malformed, Minimizer, Need, Question, Tally, Verdict,
@@ -36,6 +36,7 @@ pub(crate) fn treatment(action: &str) -> Treatment {
     Treatment {
         action: action.parse::<Action>().expect(action),
         key: None,
+        scope: Scope::Recipient,
         opens: None,
         link: None,
         canonical: Canonical::default(),

@@ -50,7 +50,7 @@ fn minimized(recipient: &str, route: usize, document: &str, piece: usize) -> Str
     let permit = decide(&policy, &facts, "d_links".into(), Timestamp::now()).expect("permitted");
     let keys = (Arc::new(KeyRing::parse("a key of tests", KEY).expect("a key")), origins());
     let (now, limits) = (Timestamp::now(), JsonLimits::default());
-    let mut body = Minimizing::json(Arc::new(permit), vec![], Arc::new(Nobody), keys, limits, now)
+    let mut body = Minimizing::json(&Arc::new(permit), vec![], Arc::new(Nobody), keys, limits, now)
         .expect("nobody stands in the head");
     let mut out = Vec::new();
     for piece in document.as_bytes().chunks(piece) {

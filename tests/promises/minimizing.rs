@@ -91,7 +91,7 @@ fn minimize(
     let now = Timestamp::now();
     let limits = JsonLimits::default();
     let mut out = Vec::new();
-    let outcome = Minimizing::json(permit(policy), vec![], registers, keys, limits, now).and_then(
+    let outcome = Minimizing::json(&permit(policy), vec![], registers, keys, limits, now).and_then(
         |mut body| {
             for piece in pieces {
                 body.feed(piece.as_bytes(), &mut out, now)?;

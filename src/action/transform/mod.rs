@@ -29,7 +29,7 @@ pub use json::write_string;
 use json::write_escaped;
 
 use super::link::Link;
-use super::pseudonym::{Canonical, DomainKey, TokenKeys, is_token};
+use super::pseudonym::{Canonical, DomainKey, Scope, TokenKeys, is_token};
 use super::{Action, Generalisation};
 
 /// A JSON scalar as it stood in the document.
@@ -61,6 +61,8 @@ pub struct Treatment {
     pub action: Action,
     /// The key, for pseudonyms and tokens.
     pub key: Option<Arc<DomainKey>>,
+    /// Within what the key's results can be linked.
+    pub scope: Scope,
     /// For tokens on their way in: `token` opens what is one, and leaves all else as it is.
     pub opens: Option<Arc<TokenKeys>>,
     /// The value is a link: what stands in it is treated, and not the whole.

@@ -36,6 +36,7 @@ fn treatment(action: Action) -> Treatment {
     Treatment {
         action,
         key: Some(Arc::new(key)),
+        scope: Scope::Recipient,
         opens: None,
         link: None,
         canonical: Canonical::Text,

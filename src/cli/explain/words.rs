@@ -206,7 +206,8 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
             Objectable::Never => format!("{id} is not open to objection"),
         });
         let gpc = &policy.registers.gpc_objects_to;
-        if gpc.iter().any(|pattern| pattern.covers(id)) {
+        let objectable = purpose.objectable != Objectable::Never;
+        if objectable && gpc.iter().any(|pattern| pattern.covers(id)) {
             lines.push(format!("Sec-GPC: 1 objects to {id}"));
         }
         let for_adults = policy.limits.iter().any(|limit| match limit {

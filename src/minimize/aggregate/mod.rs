@@ -52,7 +52,8 @@ pub enum Unsound {
     /// A row that stands for all values, and the rules do not say that there are such rows.
     #[error("a total that the rules do not declare")]
     Total,
-    /// A value that looks like an address, a number of a person, or a place finer than a city.
+    /// A value that looks like an address, a number of a person, or a place finer than a city, or a text
+    /// that is too long for a title.
     #[error("a value that looks personal")]
     Personal,
 }

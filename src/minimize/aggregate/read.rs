@@ -19,6 +19,9 @@ const MOST: u64 = 1_000_000_000_000;
 /// Longest value of a dimension, in bytes: a value is a word, not a text.
 const LONGEST_VALUE: usize = 120;
 
+/// Longest text beside the rows, in bytes: a period or a title. What is longer could tell of anybody.
+const LONGEST_BESIDE: usize = 200;
+
 /// Words that stand for all values where nothing was said of totals. A backend that uses one counts
 /// people twice.
 const TOTAL_WORDS: [&str; 9] =
@@ -73,11 +76,31 @@ fn owned(path: &[&str]) -> Vec<String> {
 /// A member beside the rows: a period or a title. A number could be a total that nobody declared.
 fn beside(value: &Value) -> Result<(), Unsound> {
     match value {
-        Value::String(text) if !looks_personal(text) => Ok(()),
-        Value::Bool(_) | Value::Null => Ok(()),
-        Value::String(_) => Err(Unsound::Personal),
+        Value::String(text) if is_a_number(text) => Err(Unsound::Total),
+        Value::String(text) if text.len() > LONGEST_BESIDE || looks_personal(text) => {
+            Err(Unsound::Personal)
+        }
+        Value::String(_) | Value::Bool(_) | Value::Null => Ok(()),
         Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(Unsound::Total),
     }
+}
+
+/// Whether a text is nothing but a number, whatever parts its digits: `60`, `1,204`, `1 204.5`, `60 %`,
+/// `6e1`. A date or a quarter is more than that.
+fn is_a_number(text: &str) -> bool {
+    let text = text.trim();
+    let bare: String = text
+        .trim_start_matches([
+            '+', '-', '\u{2212}', '~', '\u{2248}', '<', '>', '=', '\u{2264}', '\u{2265}',
+        ])
+        .trim_end_matches(['%', '\u{2030}', '+'])
+        .chars()
+        .filter(|sign| {
+            !sign.is_whitespace() && !matches!(sign, '.' | ',' | '\'' | '\u{2019}' | '_')
+        })
+        .collect();
+    let digits = !bare.is_empty() && bare.chars().all(char::is_numeric);
+    digits || text.parse::<f64>().is_ok()
 }
 
 fn rows(shape: &Shape, value: &Value) -> Result<Vec<Row>, Unsound> {
@@ -189,6 +212,7 @@ fn looks_personal(text: &str) -> bool {
     let scrub = Treatment {
         action: Action::Scrub,
         key: None,
+        scope: crate::action::pseudonym::Scope::Recipient,
         opens: None,
         canonical: crate::action::pseudonym::Canonical::default(),
         groups: None,

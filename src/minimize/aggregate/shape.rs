@@ -3,10 +3,10 @@
 
 use super::super::Treatments;
 use super::table::Floors;
-use crate::action::{Action, Treatment};
+use crate::action::Treatment;
 use crate::policy::aggregate::Aggregate;
 use crate::policy::model::Route;
-use crate::policy::path::{Selector, Step};
+use crate::policy::path::Selector;
 
 /// The members of an answer, and what they are.
 #[derive(Debug)]
@@ -53,29 +53,9 @@ pub(super) struct Measure {
 }
 
 impl Dimension {
-    /// Whether it stands in what leaves. A pseudonym tells people apart, and there is no other use for
-    /// one among groups.
+    /// Whether it stands in what leaves.
     pub(super) const fn leaves(&self) -> bool {
-        match self.treatment.action {
-            Action::Keep
-            | Action::Mask(_)
-            | Action::Initials
-            | Action::FirstWord
-            | Action::Generalise(_)
-            | Action::IpPrefix { .. }
-            | Action::AgentFamily
-            | Action::PathTemplate
-            | Action::Origin => true,
-            Action::Fpe
-            | Action::Token
-            | Action::Pseudonym(_)
-            | Action::Scrub
-            | Action::OwnLines
-            | Action::Blank
-            | Action::Remove
-            | Action::Drop
-            | Action::Refuse => false,
-        }
+        self.treatment.action.tells_groups_apart()
     }
 }
 
@@ -83,9 +63,7 @@ impl Shape {
     /// The shape of `route` under these treatments, one for each cell of its plan.
     #[must_use]
     pub fn of(route: &Route, rules: &Aggregate, treatments: &Treatments) -> Self {
-        let name_in_row = |selector: &Selector| {
-            selector.continues(&rules.rows).then(|| last_name(selector)).flatten()
-        };
+        let name_in_row = |selector: &Selector| selector.member_of(&rules.rows).map(str::to_owned);
         let fields = route.fields.iter().zip(treatments.iter()).enumerate();
         let dimensions: Vec<Dimension> = fields
             .filter_map(|(cell, (field, treatment))| {
@@ -104,15 +82,15 @@ impl Shape {
             .collect();
         let leaving: Vec<&Dimension> =
             dimensions.iter().filter(|dimension| dimension.leaves()).collect();
-        let position = |category| {
-            leaving.iter().position(|dimension| route.fields[dimension.cell].category == category)
+        // Each member of the category tells it; one that does not leave tells nothing.
+        let bound = |(at, dimension): (usize, &&Dimension)| {
+            let category = &route.fields[dimension.cell].category;
+            let (_, least) = rules.diversity.iter().find(|(bound, _)| bound == category)?;
+            Some((at, *least))
         };
-        let bound = rules.diversity.iter();
-        let diversity =
-            bound.filter_map(|(category, least)| Some((position(category.clone())?, *least)));
         let floors = Floors {
             k: rules.k,
-            diversity: diversity.collect(),
+            diversity: leaving.iter().enumerate().filter_map(bound).collect(),
             merges_rare: rules.merges_rare,
             several: leaving.iter().map(|dimension| dimension.several).collect(),
         };
@@ -128,7 +106,7 @@ impl Shape {
             measures,
             all: rules.all.clone(),
             totals: rules.totals.clone(),
-            open: beside.filter_map(|(_, open)| names(&open.selector)).collect(),
+            open: beside.filter_map(|(_, open)| open.selector.names()).collect(),
         }
     }
 
@@ -138,21 +116,5 @@ impl Shape {
             known.len() > path.len() && known.iter().zip(path).all(|(known, name)| known == name)
         };
         leads(&self.list) || self.totals.iter().any(leads) || self.open.iter().any(leads)
-    }
-}
-
-/// The names that a selector consists of; `None` for one that selects in any other way.
-pub(crate) fn names(selector: &Selector) -> Option<Vec<String>> {
-    let name = |segment: &crate::policy::path::PathSegment| match segment.steps.as_slice() {
-        [Step::Name(name)] if !segment.descendant => Some(name.clone()),
-        _ => None,
-    };
-    selector.segments.iter().map(name).collect()
-}
-
-fn last_name(selector: &Selector) -> Option<String> {
-    match selector.segments.last()?.steps.as_slice() {
-        [Step::Name(name)] => Some(name.clone()),
-        _ => None,
     }
 }

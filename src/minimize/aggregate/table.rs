@@ -270,9 +270,19 @@ fn diversify(floors: &Floors, atoms: &mut [Atom], joined: &mut [Joined]) {
     }
 }
 
-/// The groups beside which enough other values of each sensitive dimension are shown.
+/// The groups beside which enough other values of each sensitive dimension are shown. What goes for one
+/// dimension may be what another counted on, so it goes on until nothing goes.
 fn diverse<'a>(floors: &Floors, groups: impl Iterator<Item = &'a Group>) -> Vec<&'a Group> {
     let mut left: Vec<&Group> = groups.collect();
+    let mut before = left.len() + 1;
+    while left.len() < before {
+        before = left.len();
+        diverse_once(floors, &mut left);
+    }
+    left
+}
+
+fn diverse_once(floors: &Floors, left: &mut Vec<&Group>) {
     for (dimension, least) in &floors.diversity {
         let rest = |group: &Group| {
             let mut key = group.key.clone();
@@ -286,7 +296,6 @@ fn diverse<'a>(floors: &Floors, groups: impl Iterator<Item = &'a Group>) -> Vec<
         }
         left.retain(|group| !is_bound(group) || values[&rest(group)] >= *least);
     }
-    left
 }
 
 /// Which totals may leave: of `margins` by position, and of those of the whole one by one.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use crate::action::pseudonym::Canonical;
-use crate::action::{Action, Applied, Incremental, Mask, Scalar, Treatment};
+use crate::action::pseudonym::{Canonical, Scope};
+use crate::action::{Action, Applied, Generalisation, Incremental, Mask, Scalar, Treatment};
 use crate::minimize::Treatments;
 use crate::policy::CellId;
 
@@ -141,7 +141,9 @@ pub(super) fn needs_no_value(action: &Action, example: Scalar<'_>) -> bool {
     }
 }
 
-/// The stricter action with the key, canonical form and groups of the treatment that asked for it.
+/// The stricter action with the key, canonical form and groups of the treatment that asked for it. Where
+/// both ask for a key, it is one whose results link within what each of them allows; without such a one
+/// the value is blanked, as it is where one of them has no key.
 fn join(a: &Treatment, b: &Treatment) -> Treatment {
     let action = a.action.clone().join(b.action.clone());
     let link = match (&a.link, &b.link) {
@@ -153,18 +155,125 @@ fn join(a: &Treatment, b: &Treatment) -> Treatment {
         // stricter.
         (Some(_), None) | (None, Some(_)) => return bare(action.join(Action::Remove)),
     };
-    let source = if a.action != action && b.action == action { b } else { a };
-    Treatment { action, link, ..source.clone() }
+    // By two tables one value can be in two groups, and neither is the coarser.
+    if action == Action::Generalise(Generalisation::Group)
+        && a.action == b.action
+        && a.groups != b.groups
+    {
+        return bare(Action::Blank);
+    }
+    let is_narrower = b.scope != a.scope && b.scope.is_within(a.scope);
+    let b_decides = b.action == action && (a.action != action || is_narrower);
+    let (source, other) = if b_decides { (b, a) } else { (a, b) };
+    let (mut key, mut scope) = (source.key.clone(), source.scope);
+    if source.action.needs_key() && other.action.needs_key() {
+        scope = source.scope.join(other.scope);
+        // On its way in, what opens tokens needs no key.
+        let is_missing = other.key.is_none() && other.opens.is_none();
+        if is_missing || scope != source.scope {
+            key = None;
+        }
+    }
+    Treatment { action, key, scope, link, ..source.clone() }
 }
 
 fn bare(action: Action) -> Treatment {
     Treatment {
         action,
         key: None,
+        scope: Scope::Recipient,
         opens: None,
         link: None,
         canonical: Canonical::default(),
         groups: None,
         today: Date::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::action::Period;
+    use crate::action::pseudonym::{Domain, DomainKey, RootKey, Use};
+
+    /// As the plan and the key ring make it: a token within a scope has no key.
+    fn treatment(action: &str, scope: Scope) -> Treatment {
+        let action: Action = action.parse().expect("an action");
+        let (used_for, period) = match action {
+            Action::Pseudonym(Period::Unlimited) => (Use::Pseudonym, ""),
+            Action::Pseudonym(_) => (Use::Pseudonym, "2026"),
+            Action::Token => (Use::Token, ""),
+            _ => (Use::Fpe, ""),
+        };
+        let domain = Domain {
+            used_for,
+            policy: "joined",
+            category: "account.id",
+            scope,
+            recipient: "desk",
+            purpose: if scope.by_purpose() { "service" } else { "" },
+            extra: if scope.ends_with_case() { "C-1" } else { "" },
+            period,
+        };
+        let root = RootKey::new(NonZeroU32::MIN, [7; 32].into());
+        let has_key = action.needs_key() && (action != Action::Token || scope == Scope::Recipient);
+        let key = has_key.then(|| Arc::new(DomainKey::derive(&root, &domain)));
+        Treatment { key, scope, ..bare(action) }
+    }
+
+    fn applied(treatment: &Treatment) -> (String, Applied) {
+        let mut out = Vec::new();
+        let applied = treatment.apply(Scalar::String("123456"), &mut out);
+        (String::from_utf8(out).expect("JSON"), applied)
+    }
+
+    /// The first cell's key once won, although the other's reached less far.
+    #[test]
+    fn a_joined_key_links_no_further_than_each_alone() {
+        use Scope::{Case, CaseAndPurpose, Recipient, RecipientAndPurpose, Response};
+        let of = treatment;
+        // Both, and which of them the join is as; `None`: it is blank.
+        for (a, b, as_which) in [
+            (of("pseudonym", Recipient), of("pseudonym", Case), Some(1)),
+            (of("pseudonym", Response), of("pseudonym", Case), Some(0)),
+            (of("pseudonym", CaseAndPurpose), of("pseudonym", RecipientAndPurpose), Some(0)),
+            (of("pseudonym", Case), of("pseudonym", RecipientAndPurpose), None),
+            (of("pseudonym yearly", Case), of("pseudonym", Recipient), Some(0)),
+            (of("pseudonym yearly", Recipient), of("pseudonym", Case), None),
+            (of("token", Recipient), of("pseudonym", Case), Some(1)),
+            (of("fpe", Case), of("pseudonym", Recipient), None),
+            (of("fpe", Case), of("token", Recipient), None),
+            (of("fpe", Recipient), of("token", Recipient), Some(1)),
+            (of("token", Recipient), of("token", Case), None),
+            (of("token", Case), of("pseudonym", Case), None),
+            (of("keep", Case), of("pseudonym", Recipient), Some(1)),
+            (of("keep", Response), of("token", Recipient), Some(1)),
+        ] {
+            let (one, other) = (applied(&a), applied(&b));
+            let expected = match as_which {
+                Some(0) => one,
+                Some(_) => other,
+                None => ("\"\"".to_owned(), Applied::Blanked),
+            };
+            for joined in [join(&a, &b), join(&b, &a)] {
+                assert_eq!(applied(&joined), expected, "{a:?} {b:?}");
+                // What is narrow or blank stays so, whatever is joined to it.
+                let wide = join(&joined, &of("pseudonym", Recipient));
+                assert!(as_which.is_some() || applied(&wide).1 == Applied::Blanked, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn by_two_tables_of_groups_a_value_is_in_none() {
+        let table = |group: &str| {
+            let groups = [("123456".to_owned(), group.to_owned())].into();
+            let bare = treatment("generalise group", Scope::Recipient);
+            Treatment { groups: Some(Arc::new(groups)), ..bare }
+        };
+        assert_eq!(applied(&join(&table("crafts"), &table("crafts"))).0, "\"crafts\"");
+        assert_eq!(applied(&join(&table("crafts"), &table("bakers"))).0, "\"\"");
     }
 }

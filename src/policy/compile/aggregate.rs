@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Compiler;
 use crate::action::pseudonym::Canonical;
-use crate::action::{Action, Generalisation};
+use crate::action::{Action, Generalisation, Mask};
 use crate::policy::Place;
 use crate::policy::Selector;
 use crate::policy::aggregate::Aggregate;
 use crate::policy::model::{Category, Form, Policy, Route, Segment};
-use crate::policy::path::{PathSegment, Step};
-use crate::policy::plan::Plan;
+use crate::policy::plan::{Cell, Plan};
 use crate::policy::syntax::{Fields, Findings, Node};
 use crate::terms::{CategoryId, CategoryPattern, Role};
 
@@ -57,7 +56,7 @@ impl Compiler<'_> {
             let selector = node.text(self.findings, "the selector of a count")?;
             let rows = rows.as_ref().map(|(selector, _)| selector);
             let selector = self.selector(selector, &node.place, node.is_quoted(), rows)?;
-            let name = member_of_row(&selector, rows?);
+            let name = selector.member_of(rows?).map(str::to_owned);
             if name.is_none() {
                 let message = "the count is a member of each row, such as `@.count`";
                 self.findings.error("T103", &node.place, message);
@@ -128,7 +127,8 @@ impl Compiler<'_> {
     fn list_of_rows(&mut self, node: &Node) -> Option<(Selector, Vec<String>)> {
         let selector = self.each(node)?;
         let (_, way) = selector.segments.split_last()?;
-        let names = way.iter().map(name).collect::<Option<Vec<String>>>();
+        let names: Option<Vec<String>> =
+            way.iter().map(|segment| segment.name().map(str::to_owned)).collect();
         let Some(names) = names.filter(|names| !names.is_empty()) else {
             let message = "rows are the elements of one list that names lead to";
             let help = Some("such as `$.groups[*]`".to_owned());
@@ -144,7 +144,7 @@ impl Compiler<'_> {
             let Some(text) = item.text(self.findings, "the selector of a total") else { continue };
             let selector = self.selector(text, &item.place, item.is_quoted(), None);
             let Some(selector) = selector else { continue };
-            match selector.segments.iter().map(name).collect::<Option<Vec<String>>>() {
+            match selector.names() {
                 Some(names) if !names.is_empty() => totals.push(names),
                 Some(_) | None => self.no_place(&item.place, "a total"),
             }
@@ -160,15 +160,15 @@ impl Compiler<'_> {
     /// What an aggregate route must not have, once all of it was read.
     pub(super) fn counted(&mut self, fields: &Fields<'_>, route: &Route) {
         let Some(aggregate) = &route.aggregate else { return };
-        let mut names = BTreeSet::from([aggregate.count.clone()]);
+        let mut names = BTreeSet::from([aggregate.count.as_str()]);
         for field in &route.fields {
             // A count that is part of a key would leave as it is.
-            let name = member_of_row(&field.selector, &aggregate.rows);
+            let name = field.selector.member_of(&aggregate.rows);
             if name.is_some_and(|name| !names.insert(name)) {
                 let message = "a member is a part of the key or a number, and only one of them";
                 self.findings.error("T220", &field.place, message);
             }
-            if member_of_row(&field.selector, &aggregate.rows).is_none() {
+            if field.selector.member_of(&aggregate.rows).is_none() {
                 let message =
                     "a category of an aggregate is a member of each row, such as `@.gender`";
                 self.findings.error("T220", &field.place, message);
@@ -182,20 +182,30 @@ impl Compiler<'_> {
             }
         }
         for open in &route.open {
-            let name_of = member_of_row(&open.selector, &aggregate.rows);
-            if name_of.is_some_and(|name| name != aggregate.count && names.contains(&name)) {
+            let name_of = open.selector.member_of(&aggregate.rows);
+            if name_of.is_some_and(|name| name != aggregate.count && names.contains(name)) {
                 let message = "a member is a part of the key or a number, and only one of them";
                 self.findings.error("T220", &open.place, message);
             }
-            let in_row = member_of_row(&open.selector, &aggregate.rows).is_some();
-            let beside = open.selector.segments.iter().all(|segment| name(segment).is_some())
-                && !open.selector.segments.is_empty();
+            let in_row = open.selector.member_of(&aggregate.rows).is_some();
+            let beside = open.selector.names().is_some_and(|names| !names.is_empty());
             if !in_row && !beside {
                 self.no_place(&open.place, "an open member");
             }
             if open.subtree || open.form == Form::Link {
                 let message = "what is open in an aggregate is no object and no link";
                 self.findings.error("T220", &open.place, message);
+            }
+        }
+        // What is said of a category that stands nowhere would bind nothing.
+        let bound = aggregate.diversity.iter().map(|(category, _)| ("l", category));
+        let several = aggregate.several.iter().map(|category| ("several", category));
+        for (key, category) in bound.chain(several) {
+            if !route.fields.iter().any(|field| field.category == *category) {
+                let message =
+                    format!("`{key}` speaks of {category}, which is no part of a key here");
+                let help = "name a category of `fields`, or take it out".to_owned();
+                self.findings.error_with("T220", &aggregate.place, message, Some(help));
             }
         }
         // Every combination of what may be asked is another table, and the difference of two tables
@@ -253,7 +263,7 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
         }
         let mut told = Vec::new();
         for (id, recipient) in &policy.recipients {
-            let mut keys: Vec<Vec<Action>> = Vec::new();
+            let mut keys: Vec<Vec<Option<Action>>> = Vec::new();
             for purpose in &recipient.purposes {
                 let Ok(plan) = Plan::build(policy, index, id, std::slice::from_ref(purpose)) else {
                     continue;
@@ -262,8 +272,12 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
                 if plan.only_own || recipient.role == Role::Authority {
                     continue;
                 }
-                let key = plan.cells.iter().zip(&route.fields).map(|(cell, _)| cell.action.clone());
-                let key: Vec<Action> = key.collect();
+                // A part that needs somebody's word leaves the key, since nobody can be asked.
+                let part = |(cell, _): (&Cell, _)| {
+                    let leaves = cell.needs.is_empty() && cell.action.tells_groups_apart();
+                    leaves.then(|| cell.action.clone())
+                };
+                let key: Vec<_> = plan.cells.iter().zip(&route.fields).map(part).collect();
                 // What needs somebody's consent is never an aggregate.
                 if plan.releases_personal_data() && plan.needs.is_empty() && !keys.contains(&key) {
                     keys.push(key);
@@ -295,37 +309,72 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
     }
 }
 
-/// By the category's last name, since nothing else tells a place from another text.
+/// How a category writes a place, by its last name, since nothing else tells a place from another text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// A postal code or an address.
+    Address,
+    /// Degrees.
+    Coordinates,
+}
+
+impl Written {
+    fn of(category: &CategoryId) -> Option<Self> {
+        match category.as_str().rsplit('.').next().unwrap_or_default() {
+            "postal_code" | "postal" | "postcode" | "zip" | "zip_code" | "plz" | "address"
+            | "home_address" | "street_address" | "street" | "house_number" => Some(Self::Address),
+            "precise" | "coordinate" | "coordinates" | "gps" | "geo" | "geohash" | "latitude"
+            | "longitude" | "lat" | "lng" | "lon" | "latlng" | "geotag" | "location"
+            | "position" => Some(Self::Coordinates),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a place leaves finer than a city. Every action is named here: a new one must be thought of.
 fn is_finer_than_a_city(category: &CategoryId, action: &Action) -> bool {
-    let last = category.as_str().rsplit('.').next().unwrap_or_default();
-    match last {
-        "postal_code" | "postcode" | "zip" | "zip_code" | "address" | "street" => match action {
-            Action::Keep => true,
-            Action::Generalise(Generalisation::Prefix(shown)) => *shown > CITY_PREFIX,
-            _ => false,
-        },
-        "precise" | "coordinates" | "gps" | "geo" | "latitude" | "longitude" | "lat" | "lng"
-        | "lon" | "geotag" | "location" => match action {
-            Action::Keep => true,
-            Action::Generalise(Generalisation::Degrees(decimals)) => *decimals > CITY_DECIMALS,
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// The name of a member that stands in each row itself.
-fn member_of_row(selector: &Selector, rows: &Selector) -> Option<String> {
-    let own = selector.segments.strip_prefix(rows.segments.as_slice())?;
-    match own {
-        [segment] => name(segment),
-        _ => None,
-    }
-}
-
-fn name(segment: &PathSegment) -> Option<String> {
-    match segment.steps.as_slice() {
-        [Step::Name(name)] if !segment.descendant => Some(name.clone()),
-        _ => None,
+    let Some(written) = Written::of(category) else { return false };
+    match action {
+        Action::Keep => true,
+        Action::Mask(Mask::First(shown)) | Action::Generalise(Generalisation::Prefix(shown)) => {
+            *shown > CITY_PREFIX
+        }
+        // The end of a code or a number is its finest part, and the first word of an address its street.
+        Action::Mask(Mask::Last(_) | Mask::BinAndLast4)
+        | Action::FirstWord
+        | Action::PathTemplate
+        | Action::Origin => true,
+        // A step of ten is a street in one country and a region in another, and a coordinate may be
+        // written in millionths of a degree.
+        Action::Generalise(Generalisation::Bucket(_) | Generalisation::Round(_)) => true,
+        Action::Generalise(Generalisation::Degrees(decimals)) => {
+            written == Written::Address || *decimals > CITY_DECIMALS
+        }
+        // The groups stand in the rules, where whoever reviews them reads what they tell.
+        Action::Generalise(Generalisation::Group)
+        | Action::Mask(Mask::Length | Mask::Redact)
+        | Action::Initials => false,
+        // Made for dates, addresses of computers and agents: of a place nothing but a placeholder is
+        // left, and that refuses the answer.
+        Action::Generalise(
+            Generalisation::Hour
+            | Generalisation::Day
+            | Generalisation::Month
+            | Generalisation::Quarter
+            | Generalisation::Year
+            | Generalisation::YearBand(_),
+        )
+        | Action::IpPrefix { .. }
+        | Action::AgentFamily => false,
+        // Left out of a key, so that groups are not told apart by them.
+        Action::Fpe
+        | Action::Token
+        | Action::Pseudonym(_)
+        | Action::Scrub
+        | Action::OwnLines
+        | Action::Blank
+        | Action::Remove
+        | Action::Drop
+        | Action::Refuse => false,
     }
 }

@@ -24,7 +24,7 @@ impl Compiler<'_> {
             let message = "a body of which no member passes";
             self.findings.error_with("T102", &node.place, message, help);
         }
-        let (mut rules, mut categories) = (Vec::new(), Vec::new());
+        let (mut rules, mut selectors, mut categories) = (Vec::new(), Vec::new(), Vec::new());
         let entries = members.map(|node| node.entries(self.findings, "selectors with categories"));
         for (key, node) in entries.unwrap_or_default() {
             let selector = self.selector_at(key, None);
@@ -35,6 +35,7 @@ impl Compiler<'_> {
             self.names.bound_elsewhere.extend(category.clone());
             let at = u16::try_from(rules.len());
             if let (Some(selector), Ok(at)) = (selector, at) {
+                selectors.push(selector.text.clone());
                 rules.push((selector, Mark::Cell { cell: CellId(at), subtree: false }));
                 categories.push(category);
             }
@@ -42,7 +43,8 @@ impl Compiler<'_> {
         let must = musts.map(|node| self.musts(node)).unwrap_or_default();
         match Automaton::compile(&rules, Unlisted::Remove) {
             Ok(automaton) => {
-                Some(RequestBody { automaton: Arc::new(automaton), members: categories, must })
+                let automaton = Arc::new(automaton);
+                Some(RequestBody { automaton, selectors, members: categories, must })
             }
             Err(error) => {
                 self.findings.error("T103", &node.place, error.to_string());

@@ -1,12 +1,16 @@
 //! Conditions of a release that are not in its cells: bases, objections, ages, contracts, transfers,
 //! cookies, log fields.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Change, Way};
+use crate::action::pseudonym::Canonical;
 use crate::policy::Policy;
-use crate::policy::model::{Aggregate, Cookie, Need, Purpose, Recipient, RegisterRules};
-use crate::terms::{CategoryId, IdShape, Objectable, Role};
+use crate::policy::model::{
+    Category, Cookie, Need, Purpose, Recipient, RegisterRules, RowCondition,
+};
+use crate::terms::{IdShape, Objectable, Role};
 
 /// Changes of conditions, purpose by purpose and recipient by recipient.
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
@@ -14,6 +18,11 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     for (id, after) in &new.purposes {
         if let Some(before) = old.purposes.get(id) {
             purpose(&format!("purpose {id}"), before, after, &mut changes);
+        }
+    }
+    for (id, after) in &new.categories {
+        if let Some(before) = old.categories.get(id) {
+            category(&format!("category {id}"), before, after, &mut changes);
         }
     }
     for (id, after) in &new.recipients {
@@ -28,14 +37,6 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     other(&mut changes, "limits on people", &people(old), &people(new));
     other(&mut changes, "what leaves together or alone", &company(old), &company(new));
     other(&mut changes, "retention", &retention(old), &retention(new));
-    for route in &new.routes {
-        let was = old.routes.iter().find(|one| one.id == route.id);
-        if let Some((old, new)) =
-            was.and_then(|was| was.aggregate.as_ref()).zip(route.aggregate.as_ref())
-        {
-            aggregate(&format!("aggregate {}", route.id), old, new, &mut changes);
-        }
-    }
     set(&mut changes, "tokens that are opened", &tokens(old), &tokens(new));
     set(&mut changes, "cookies that pass", &cookies(old), &cookies(new));
     let agreed = "cookies that pass by consent";
@@ -126,6 +127,18 @@ fn purpose(about: &str, old: &Purpose, new: &Purpose, changes: &mut Vec<Change>)
     }
 }
 
+/// How values are treated. Whether they are sensitive is told with what leaves of them.
+fn category(about: &str, old: &Category, new: &Category, changes: &mut Vec<Change>) {
+    let Category { sensitive: _, low_entropy: _, canonical, groups } = new;
+    let type_of = |canonical: Canonical| format!("{canonical:?}").to_lowercase();
+    other_of(changes, about, "type", &type_of(old.canonical), &type_of(*canonical));
+    let of = |groups: &Option<Arc<BTreeMap<String, String>>>| {
+        let all = groups.iter().flat_map(|groups| groups.iter());
+        all.map(|(value, group)| format!("{value}: {group}")).collect::<Vec<_>>().join(", ")
+    };
+    other_of(changes, about, "groups", &of(&old.groups), &of(groups));
+}
+
 fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Change>) {
     other_of(changes, about, "role", old.role.as_str(), new.role.as_str());
     let country = |recipient: &Recipient| {
@@ -143,6 +156,18 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         recipient.party.as_ref().map_or("none".to_owned(), |party| party.expose().to_string())
     };
     other_of(changes, about, "which party it is", &party(old), &party(new));
+    let rows = |recipient: &Recipient| -> BTreeSet<String> {
+        let of =
+            |row: &RowCondition| format!("only where {} is {:?}", row.selector.text, row.value);
+        recipient.only_where.iter().map(of).collect()
+    };
+    let (before, after) = (rows(old), rows(new));
+    for lost in before.difference(&after) {
+        guard(changes, about, lost, true, false);
+    }
+    for gained in after.difference(&before) {
+        guard(changes, about, gained, false, true);
+    }
     let until = |recipient: &Recipient| recipient.contract.as_ref().map(|contract| contract.until);
     if until(old) != until(new) {
         let way = if until(new) > until(old) { Way::Widened } else { Way::Narrowed };
@@ -175,6 +200,12 @@ fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>
         rules.max_staleness.map_or("any age".to_owned(), |span| format!("{span:#}"))
     };
     other_of(changes, "registers", "max_staleness", &age(old), &age(new));
+    if old.order_approvers != new.order_approvers {
+        let fewer = new.order_approvers < old.order_approvers;
+        let way = if fewer { Way::Widened } else { Way::Narrowed };
+        let words = |rules: &RegisterRules| rules.order_approvers.to_string();
+        push(changes, way, "registers", "approvers of an order", &words(old), &words(new));
+    }
     if old.ids != new.ids {
         let way = match (old.ids, new.ids) {
             (_, IdShape::Exact) => Way::Widened,
@@ -183,44 +214,6 @@ fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>
         };
         push(changes, way, "registers", "ids", old.ids.in_words(), new.ids.in_words());
     }
-}
-
-/// Floors of an aggregate; a higher one shows less.
-fn aggregate(about: &str, old: &Aggregate, new: &Aggregate, changes: &mut Vec<Change>) {
-    let mut floor = |what: &str, old: u64, new: u64| {
-        if old != new {
-            let way = if new < old { Way::Widened } else { Way::Narrowed };
-            push(changes, way, about, what, &old.to_string(), &new.to_string());
-        }
-    };
-    floor("fewest people of a group", old.k, new.k);
-    let of = |aggregate: &Aggregate, category: &CategoryId| {
-        let bound = aggregate.diversity.iter().find(|(bound, _)| bound == category);
-        bound.map_or(1, |(_, least)| *least as u64)
-    };
-    let bound = old.diversity.iter().chain(&new.diversity).map(|(category, _)| category);
-    for category in bound.collect::<BTreeSet<_>>() {
-        floor(&format!("fewest values of {category}"), of(old, category), of(new, category));
-    }
-    // A step is coarser than another only if it is a multiple of it.
-    if old.round != new.round {
-        let way = if new.round.is_multiple_of(old.round) {
-            Way::Narrowed
-        } else if old.round.is_multiple_of(new.round) {
-            Way::Widened
-        } else {
-            Way::Changed
-        };
-        push(changes, way, about, "step", &old.round.to_string(), &new.round.to_string());
-    }
-    let rest = |aggregate: &Aggregate| {
-        let Aggregate { list, count, merges_rare, several, all, totals, .. } = aggregate;
-        format!(
-            "rows {list:?}, count {count}, rare values joined {merges_rare}, several {several:?}, all \
-             {all:?}, totals {totals:?}"
-        )
-    };
-    other_of(changes, about, "table", &rest(old), &rest(new));
 }
 
 fn transfers(policy: &Policy) -> String {
@@ -305,7 +298,7 @@ fn retention(policy: &Policy) -> String {
     rows.join("; ")
 }
 
-/// Whose tokens open for whom, and where.
+/// Whose tokens open for whom. Where they do is told with the parameters of routes.
 fn tokens(policy: &Policy) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for grant in &policy.grants {
@@ -315,10 +308,6 @@ fn tokens(policy: &Policy) -> BTreeSet<String> {
             let of = grant.resolves_tokens_of.iter();
             all.extend(of.map(|of| format!("those of {of} sent by {to} for {purpose}")));
         }
-    }
-    for route in &policy.routes {
-        let opened = route.path.iter();
-        all.extend(opened.map(|(name, category)| format!("{category} at {name} of {}", route.id)));
     }
     all
 }
@@ -336,7 +325,7 @@ fn cookies_by_consent(policy: &Policy) -> BTreeSet<String> {
 }
 
 /// A condition that is there or not.
-fn guard(changes: &mut Vec<Change>, about: &str, what: &str, was: bool, is: bool) {
+pub(super) fn guard(changes: &mut Vec<Change>, about: &str, what: &str, was: bool, is: bool) {
     if was != is {
         let way = if is { Way::Narrowed } else { Way::Widened };
         let words = |yes: bool| if yes { "yes" } else { "no" };
@@ -344,7 +333,12 @@ fn guard(changes: &mut Vec<Change>, about: &str, what: &str, was: bool, is: bool
     }
 }
 
-fn set(changes: &mut Vec<Change>, about: &str, old: &BTreeSet<String>, new: &BTreeSet<String>) {
+pub(super) fn set(
+    changes: &mut Vec<Change>,
+    about: &str,
+    old: &BTreeSet<String>,
+    new: &BTreeSet<String>,
+) {
     for gained in new.difference(old) {
         push(changes, Way::Widened, about, gained, "no", "yes");
     }
@@ -364,13 +358,20 @@ fn other(changes: &mut Vec<Change>, about: &str, old: &str, new: &str) {
     other_of(changes, about, "as a whole", old, new);
 }
 
-fn other_of(changes: &mut Vec<Change>, about: &str, what: &str, old: &str, new: &str) {
+pub(super) fn other_of(changes: &mut Vec<Change>, about: &str, what: &str, old: &str, new: &str) {
     if old != new {
         push(changes, Way::Changed, about, what, old, new);
     }
 }
 
-fn push(changes: &mut Vec<Change>, way: Way, about: &str, what: &str, before: &str, after: &str) {
+pub(super) fn push(
+    changes: &mut Vec<Change>,
+    way: Way,
+    about: &str,
+    what: &str,
+    before: &str,
+    after: &str,
+) {
     changes.push(Change {
         way,
         about: about.to_owned(),

@@ -1,11 +1,13 @@
 //! What a change of rules means: not of their texts but of what is released, recipient by recipient,
 //! purpose by purpose, route by route and member by member. What shows more is widened, what shows
 //! less is narrowed. Conditions (consent, objection, contract, transfers) are compared beside it,
-//! since a condition less widens too.
+//! since a condition less widens too; and so are routes, since whoever may ask one question more learns
+//! more.
 //!
 //! What neither includes the other counts as changed, and is to be read as widened.
 
 mod conditions;
+mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +61,7 @@ pub struct Change {
 /// A plan of one of them grows too large; in words.
 pub fn changes(old: &Policy, new: &Policy) -> Result<Vec<Change>, String> {
     let mut changes = conditions::changes(old, new);
+    routes::changes(old, new, &mut changes);
     let before = released(old)?;
     let after = released(new)?;
     let places: BTreeSet<&Cell> = before.keys().chain(after.keys()).collect();
@@ -145,8 +148,7 @@ fn released(policy: &Policy) -> Result<BTreeMap<Cell, Release>, String> {
         }
         for purpose in &recipient.purposes {
             for (index, route) in policy.routes.iter().enumerate() {
-                if route.refuses.is_some() || route.mode != Mode::Enforce || !is_for(route, purpose)
-                {
+                if !is_in_force(route) || !is_for(route, purpose) {
                     continue;
                 }
                 let plan = Plan::build(policy, index, id, std::slice::from_ref(purpose))
@@ -161,6 +163,10 @@ fn released(policy: &Policy) -> Result<BTreeMap<Cell, Release>, String> {
     Ok(all)
 }
 
+fn is_in_force(route: &Route) -> bool {
+    route.refuses.is_none() && route.mode == Mode::Enforce
+}
+
 fn is_for(route: &Route, purpose: &PurposeId) -> bool {
     route.purposes.as_ref().is_none_or(|purposes| purposes.contains(purpose))
 }
@@ -171,6 +177,9 @@ fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
             plan.needs.iter().chain(&cell.needs).map(|need| conditions::need(*need)).collect();
         if cell.category.is_none() {
             needs.clear();
+        }
+        if plan.only_own {
+            needs.push("to be the person".to_owned());
         }
         needs.sort();
         needs.dedup();

@@ -184,6 +184,35 @@ fn a_value_that_everybody_shares_is_told_of_nobody() {
     check(settings, &sent, &[("f", "ALL", 70), ("f", "a", 40), ("f", "b", 30)]);
 }
 
+/// Of two members of one category the second once told of everybody what the first may not.
+#[test]
+fn every_member_of_a_category_is_bound_to_differ() {
+    let settings = "k: 10, l: {group.app: 2}, forbid: [contact.*]";
+    let rules = RULES
+        .replace("AGGREGATE", settings)
+        .replace(r#""@.app": group.app}"#, r#""@.app": group.app, "@.last": group.app}"#);
+    let policy = std::sync::Arc::new(policy_of(&rules));
+    let shown = |pairs: &[(&str, &str, &str)]| {
+        let row = |(sex, app, last): &(&str, &str, &str)| {
+            format!(
+                r#"{{"sex":"{sex}","age":34,"job":"baker","app":"{app}","last":"{last}","count":40,"views":0}}"#
+            )
+        };
+        let rows = pairs.iter().map(row).collect::<Vec<_>>().join(",");
+        let sent = format!(r#"{{"data":{{"groups":[{rows}]}}}}"#);
+        let text = answer(&policy, "desk", "statistics", &sent).expect("an answer");
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        document["data"]["groups"].as_array().expect("rows").len()
+    };
+    // Everybody's app differs and everybody's last one is the same.
+    assert_eq!(shown(&[("f", "a", "x"), ("f", "b", "x")]), 0);
+    assert_eq!(shown(&[("f", "a", "x"), ("f", "a", "y")]), 0);
+    let all = [("f", "a", "x"), ("f", "a", "y"), ("f", "b", "x"), ("f", "b", "y")];
+    assert_eq!(shown(&all), 4);
+    // Without one of the four, what is left of each row and column is one value.
+    assert_eq!(shown(&all[..3]), 0);
+}
+
 #[test]
 fn who_has_several_values_is_counted_once() {
     let settings = "k: 10, all: ALL, several: [group.app], forbid: [contact.*]";
@@ -219,6 +248,14 @@ fn anything_unexpected_refuses_the_whole_answer() {
         ("a list more", row(good).replacen('{', r#"{"people":[],"#, 1)),
         ("a number beside", row(good).replacen('{', r#"{"period":2026,"#, 1)),
         ("an address beside", row(good).replacen('{', r#"{"period":"t@example.invalid","#, 1)),
+        ("a number beside, as a text", row(good).replacen('{', r#"{"period":"60","#, 1)),
+        ("a number with its signs", row(good).replacen('{', r#"{"period":"~ 1,204.5 %","#, 1)),
+        ("a number with an exponent", row(good).replacen('{', r#"{"period":" 6e1","#, 1)),
+        ("other digits", row(good).replacen('{', r#"{"period":"\u0666\u0660","#, 1)),
+        (
+            "a long text beside",
+            row(good).replacen('{', &format!("{{\"period\":\"{}\",", "x ".repeat(101)), 1),
+        ),
         ("an object beside", row(good).replacen('{', r#"{"period":{"of":1},"#, 1)),
         ("a total that is a text", row(good).replacen('{', r#"{"people":"60","#, 1)),
         ("no list", r#"{"data":{"groups":{}}}"#.to_owned()),
@@ -285,6 +322,8 @@ fn rules_by_which_somebody_could_be_found_are_errors() {
         (", forbid: [contact.*]", ""),
         ("forbid: [contact.*]", "forbid: [group.age]"),
         ("forbid: [contact.*]", "forbid: [contact.*], l: {group.app: 1}"),
+        ("forbid: [contact.*]", "forbid: [contact.*], l: {contact.email: 2}"),
+        ("forbid: [contact.*]", "forbid: [contact.*], several: [contact.email]"),
         ("group.sex: {}", "group.sex: {type: ip}"),
         ("GET /groups", "GET /groups/{sex}"),
         ("    open: [", "    query: {sex: group.sex}\n    open: ["),
@@ -299,17 +338,86 @@ fn rules_by_which_somebody_could_be_found_are_errors() {
     }
 }
 
+/// What was no prefix and no grid passed once, whatever it showed: the last four signs of a postal code,
+/// the first word of an address, steps of ten.
+#[test]
+fn whatever_may_show_a_place_finer_than_a_city_is_an_error() {
+    let found = |name: &str, action: &str| {
+        let rules = RULES
+            .replace("AGGREGATE", PLAIN)
+            .replace("group.app: keep", &format!("group.app: {action}"))
+            .replace("group.app", &format!("group.{name}"));
+        let findings = match tamis::policy::Policy::parse("counts", &rules) {
+            Ok(policy) => policy.warnings,
+            Err(rejected) => rejected.findings,
+        };
+        findings.iter().any(|finding| finding.message.contains("a place finer than a city"))
+    };
+    for (action, in_codes, in_degrees) in [
+        ("keep", true, true),
+        ("generalise prefix 2", false, false),
+        ("generalise prefix 4", true, true),
+        ("mask first 2", false, false),
+        ("mask first 4", true, true),
+        ("mask last 4", true, true),
+        ("mask bin+last4", true, true),
+        ("first-word", true, true),
+        ("path-template", true, true),
+        ("generalise bucket 10", true, true),
+        ("round 10", true, true),
+        ("generalise 0.1 deg", true, false),
+        ("generalise 0.01 deg", true, true),
+        ("generalise group", false, false),
+        ("mask length", false, false),
+        ("redact", false, false),
+        ("pseudonym", false, false),
+        ("remove", false, false),
+    ] {
+        for name in ["postal_code", "plz", "street_address"] {
+            assert_eq!(found(name, action), in_codes, "{name}: {action}");
+        }
+        for name in ["lat", "geohash", "coordinates"] {
+            assert_eq!(found(name, action), in_degrees, "{name}: {action}");
+        }
+        assert!(!found("colour", action), "{action}");
+    }
+}
+
 #[test]
 fn one_recipient_is_warned_of_with_two_keys() {
-    let more = "  more: {text: More, basis: legitimate-interests, balancing: LIA-2}\n  asked: {";
-    let grant = "release:\n  - {to: [desk], for: [more], show: {group.sex: keep}}\n";
-    let rules = RULES
-        .replace("AGGREGATE", PLAIN)
-        .replacen("  asked: {", more, 1)
-        .replacen("[statistics, asked]", "[statistics, asked, more]", 1)
-        .replacen("release:\n", grant, 1);
-    let warnings = policy_of(&rules).warnings;
-    assert!(warnings.iter().any(|finding| finding.code == "T220"), "{warnings:?}");
+    let warned = |grant: &str| {
+        let more =
+            "  more: {text: More, basis: legitimate-interests, balancing: LIA-2}\n  asked: {";
+        let rules = RULES
+            .replace("AGGREGATE", PLAIN)
+            .replacen("  asked: {", more, 1)
+            .replacen("purposes: [statistics]}", "purposes: [statistics, more]}", 1)
+            .replacen(
+                "release:\n",
+                &format!("release:\n  - {{to: [printer], for: [more], {grant}}}\n"),
+                1,
+            );
+        policy_of(&rules).warnings.iter().any(|finding| finding.code == "T220")
+    };
+    assert!(!warned("show: {group.sex: keep}"), "the same key");
+    assert!(
+        !warned("show: {group.sex: keep, group.age: blank, group.job: remove}"),
+        "the same key"
+    );
+    assert!(warned("show: {group.sex: keep, group.app: keep}"));
+    // What needs somebody's consent is left out of the key: that is another one.
+    assert!(warned("needs: [consent], show: {group.sex: keep}"));
+}
+
+#[test]
+fn a_period_and_a_title_stand_beside_the_rows() {
+    let title = "x ".repeat(100);
+    for beside in ["2026-Q1", "2026-01-31", "Week 5 of 2026", "v2", "", "-", &title] {
+        let sent = format!(r#"{{"period":"{beside}","data":{{"groups":[]}}}}"#);
+        let got = answer(&policy(PLAIN), "desk", "statistics", &sent);
+        let expected = format!(r#"{{"data":{{"groups":[]}},"period":"{beside}"}}"#);
+        assert_eq!(got, Ok(expected));
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(super) fn play_in_pieces(
     let keys = Arc::new(KeyRing::parse("a key of tests", KEY).expect("a key"));
     let keys = (keys, Arc::new(Origins::made_up(policy)));
     let limits = JsonLimits::default();
-    let mut body = Minimizing::json(permit, vec![], registers, keys, limits, now()).ok()?;
+    let mut body = Minimizing::json(&permit, vec![], registers, keys, limits, now()).ok()?;
     let mut cuts = cuts.to_vec();
     cuts.sort_unstable();
     let (mut out, mut from) = (Vec::new(), 0);
