@@ -24,6 +24,8 @@ pub struct PolicyLink {
 pub struct RequestBody {
     /// The members that pass, by the position of each as its cell.
     pub automaton: Arc<Automaton>,
+    /// Where each of them stands, as it was written.
+    pub selectors: Vec<String>,
     /// What each of them is; `None`: it is not personal.
     pub members: Vec<Option<CategoryId>>,
     /// What it must hold, or the request is refused.

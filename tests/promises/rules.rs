@@ -1,6 +1,7 @@
 //! Rules: what the three policies release, what is rejected and how it is said, and the laws that
 //! hold for any rules at all.
 
+mod differences;
 mod documented;
 mod laws;
 mod matrix;

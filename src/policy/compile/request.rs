@@ -42,7 +42,9 @@ impl Compiler<'_> {
         let must = musts.map(|node| self.musts(node)).unwrap_or_default();
         match Automaton::compile(&rules, Unlisted::Remove) {
             Ok(automaton) => {
-                Some(RequestBody { automaton: Arc::new(automaton), members: categories, must })
+                let selectors = rules.into_iter().map(|(selector, _)| selector.text).collect();
+                let automaton = Arc::new(automaton);
+                Some(RequestBody { automaton, selectors, members: categories, must })
             }
             Err(error) => {
                 self.findings.error("T103", &node.place, error.to_string());

@@ -6,14 +6,17 @@
 //! What neither includes the other counts as changed, and is to be read as widened.
 
 mod conditions;
+mod routes;
+mod transfers;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Route;
-use super::{Mode, Plan, Policy};
+use super::{Plan, Policy, plan};
 use crate::action::Action;
 use crate::action::pseudonym::Scope;
-use crate::terms::{PurposeId, RecipientId, RouteId};
+use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
 
 /// Which way something changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,8 +62,11 @@ pub struct Change {
 /// A plan of one of them grows too large; in words.
 pub fn changes(old: &Policy, new: &Policy) -> Result<Vec<Change>, String> {
     let mut changes = conditions::changes(old, new);
-    let before = released(old)?;
-    let after = released(new)?;
+    whole::changes(old, new, &mut changes);
+    routes::changes(old, new, &mut changes);
+    let (before, old_wholes) = released(old)?;
+    let (after, wholes) = released(new)?;
+    routes::wholes(&old_wholes, &wholes, &mut changes);
     let places: BTreeSet<&Cell> = before.keys().chain(after.keys()).collect();
     for place in places {
         let nothing =
@@ -109,6 +115,8 @@ struct Cell {
     purpose: PurposeId,
     route: RouteId,
     member: String,
+    /// Several selectors can stand for one member; what each of them is for is compared by itself.
+    category: Option<CategoryId>,
 }
 
 #[derive(PartialEq)]
@@ -136,29 +144,34 @@ impl Release {
     }
 }
 
+/// What leaves, and under which conditions of an answer as a whole.
+type Released = (BTreeMap<Cell, Release>, BTreeMap<routes::Asked, routes::Conditions>);
+
 /// Everything that leaves for anybody: what is refused as not enforced does not.
-fn released(policy: &Policy) -> Result<BTreeMap<Cell, Release>, String> {
-    let mut all = BTreeMap::new();
+fn released(policy: &Policy) -> Result<Released, String> {
+    let (mut all, mut wholes) = (BTreeMap::new(), BTreeMap::new());
     for (id, recipient) in &policy.recipients {
         if recipient.refuses.is_some() {
             continue;
         }
         for purpose in &recipient.purposes {
             for (index, route) in policy.routes.iter().enumerate() {
-                if route.refuses.is_some() || route.mode != Mode::Enforce || !is_for(route, purpose)
-                {
+                if !routes::is_in_force(route) || !is_for(route, purpose) {
                     continue;
                 }
                 let plan = Plan::build(policy, index, id, std::slice::from_ref(purpose))
                     .map_err(|too_large| too_large.to_string())?;
-                // Without a personal member the request is refused as a whole.
-                if plan.releases_personal_data() {
+                // Without a personal member the request is refused as a whole, unless it only brings
+                // something.
+                if plan.releases_personal_data() || routes::only_takes(route) {
                     add(&mut all, &plan, purpose);
+                    let asked = (id.clone(), purpose.clone(), route.id.clone());
+                    wholes.insert(asked, routes::Conditions::of(&plan));
                 }
             }
         }
     }
-    Ok(all)
+    Ok((all, wholes))
 }
 
 fn is_for(route: &Route, purpose: &PurposeId) -> bool {
@@ -166,10 +179,28 @@ fn is_for(route: &Route, purpose: &PurposeId) -> bool {
 }
 
 fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
-    for cell in plan.cells.iter().filter(|cell| cell.action != Action::Remove) {
+    for cell in &plan.cells {
+        let plan::Cell {
+            category,
+            action,
+            scope,
+            needs,
+            selector,
+            // What the route says of the place, compared there.
+            of: _,
+            derived: _,
+            form: _,
+            // The category's.
+            sensitive: _,
+            decided_by: _,
+            because: _,
+        } = cell;
+        if *action == Action::Remove {
+            continue;
+        }
         let mut needs: Vec<String> =
-            plan.needs.iter().chain(&cell.needs).map(|need| conditions::need(*need)).collect();
-        if cell.category.is_none() {
+            plan.needs.iter().chain(needs).map(|need| conditions::need(*need)).collect();
+        if category.is_none() {
             needs.clear();
         }
         needs.sort();
@@ -178,13 +209,14 @@ fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
             recipient: plan.recipient.clone(),
             purpose: purpose.clone(),
             route: plan.route.clone(),
-            member: cell.selector.clone(),
+            member: selector.clone(),
+            category: category.clone(),
         };
-        let scope = match cell.action {
-            Action::Pseudonym(_) | Action::Fpe => cell.scope,
+        let scope = match action {
+            Action::Pseudonym(_) | Action::Fpe => *scope,
             _ => Scope::Recipient,
         };
-        let release = Release { action: cell.action.clone(), scope, needs: needs.join(", ") };
+        let release = Release { action: action.clone(), scope, needs: needs.join(", ") };
         all.insert(place, release);
     }
 }

@@ -1,0 +1,442 @@
+//! What of routes is not in the cells of a release: whom an answer is about, what is catalogued of it,
+//! what of a request counts and reaches the backend, and who may ask where nothing personal is answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::conditions::{other_of, push, set};
+use super::{Change, Way};
+use crate::policy::model::{
+    Derivation, Derived, Field, Form, Literal, Locator, Must, Open, QueryParameter, Region,
+    RequestBody, Route, Since, Subject,
+};
+use crate::policy::overlap::may_touch;
+use crate::policy::{Mode, Plan, Policy, Selector};
+use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
+
+/// Changes of routes that both have. Of a route that is not in force nothing leaves.
+pub(super) fn changes(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
+    for after in new.routes.iter().filter(|route| is_in_force(route)) {
+        if let Some(before) = old.routes.iter().find(|one| one.id == after.id) {
+            route(&format!("route {}", after.id), before, after, changes);
+        }
+    }
+    set(changes, "who is answered without a grant", &asks(old), &asks(new));
+}
+
+/// Whether anything leaves by it.
+pub(super) fn is_in_force(route: &Route) -> bool {
+    route.refuses.is_none() && route.mode == Mode::Enforce
+}
+
+/// Whether it only takes something in, and needs no grant.
+pub(super) fn only_takes(route: &Route) -> bool {
+    route.request.is_some() && route.fields.is_empty()
+}
+
+fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
+    let Route {
+        id: _,
+        // Both stand in the id.
+        method: _,
+        template: _,
+        upstream,
+        serve,
+        subjects,
+        each,
+        // Among the conditions.
+        aggregate: _,
+        regions,
+        media,
+        since,
+        fields,
+        open,
+        request,
+        path,
+        // Parameters that are open are among the conditions.
+        open_path: _,
+        query,
+        derive,
+        parties_only,
+        // What they let through is in the cells, and in who is answered without a grant.
+        purposes: _,
+        mode: _,
+        refuses: _,
+        place: _,
+    } = new;
+    let text = |selector: &Option<Selector>| selector.as_ref().map(|each| each.text.clone());
+    let backend = |route: &Route| format!("{:?}", route.upstream);
+    if old.upstream != *upstream {
+        other_of(changes, about, "backend", &backend(old), &backend(new));
+    }
+    if old.serve != *serve {
+        let words = |route: &Route| format!("{:?}", route.serve);
+        other_of(changes, about, "what the gateway answers itself", &words(old), &words(new));
+    }
+    let whom = "whom it is about";
+    other_of(changes, about, whom, &subjects_of(&old.subjects), &subjects_of(subjects));
+    let list = |each: &Option<Selector>| text(each).unwrap_or_else(|| "no list".to_owned());
+    other_of(changes, about, "the list that is cut", &list(&old.each), &list(each));
+    let told = "where it says in which region people are";
+    other_of(changes, about, told, &regions_of(old, &old.regions), &regions_of(new, regions));
+    let kinds = |media: &[crate::terms::Picture]| -> BTreeSet<String> {
+        media.iter().map(|kind| kind.media_type().to_owned()).collect()
+    };
+    set(changes, &format!("{about}: kinds of pictures"), &kinds(&old.media), &kinds(media));
+    other_of(changes, about, "where its dates stand", &dates(&old.since), &dates(since));
+    let catalogued = Catalogue { of: new, fields, open, derive };
+    let before = Catalogue { of: old, fields: &old.fields, open: &old.open, derive: &old.derive };
+    before.changes(&catalogued, about, changes);
+    body(about, old.request.as_ref(), request.as_ref(), changes);
+    path_parameters(about, &old.path, path, changes);
+    query_parameters(about, &old.query, query, changes);
+    parties(about, (old, &old.parties_only), (new, parties_only), changes);
+}
+
+fn subjects_of(subjects: &[Subject]) -> String {
+    let words: Vec<String> = subjects
+        .iter()
+        .map(|Subject { role, locator, place: _ }| {
+            let at = match locator {
+                Locator::Path(name) => format!("`{name}` in the path"),
+                Locator::Query(name) => format!("`{name}` in the query"),
+                Locator::Header(name) => format!("header {name}"),
+                Locator::Document(selector) | Locator::Element(selector) => selector.text.clone(),
+            };
+            format!("{role} by {at}")
+        })
+        .collect();
+    if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
+}
+
+/// A role of the route by its name.
+fn role(route: &Route, at: usize) -> &str {
+    route.subjects.get(at).map_or("-", |subject| subject.role.as_str())
+}
+
+fn regions_of(route: &Route, regions: &[Region]) -> String {
+    let mut words: Vec<String> = regions
+        .iter()
+        .map(|Region { of, selector, in_element, place: _ }| {
+            let once = if *in_element { "" } else { ", once" };
+            format!("{} of {}{once}", selector.text, role(route, *of))
+        })
+        .collect();
+    words.sort();
+    if words.is_empty() { "nowhere".to_owned() } else { words.join(", ") }
+}
+
+fn dates(since: &[Since]) -> String {
+    let mut words: Vec<String> = since
+        .iter()
+        .map(|Since { categories, selector }| format!("of {categories} at {}", selector.text))
+        .collect();
+    words.sort();
+    if words.is_empty() { "by the period alone".to_owned() } else { words.join(", ") }
+}
+
+/// All that a route says about members of its answers.
+struct Catalogue<'a> {
+    of: &'a Route,
+    fields: &'a [Field],
+    open: &'a [Open],
+    derive: &'a [Derived],
+}
+
+/// One place of it. What happens there to whom is in the cells.
+struct Entry<'a> {
+    selector: &'a Selector,
+    is: String,
+    subtree: bool,
+}
+
+impl<'a> Catalogue<'a> {
+    fn entries(&self) -> BTreeMap<&'a str, Vec<Entry<'a>>> {
+        let linked = |form: Form| if form == Form::Link { " in a link" } else { "" };
+        let mut all: BTreeMap<&str, Vec<Entry<'_>>> = BTreeMap::new();
+        for Field { selector, category, of, subtree, form, place: _ } in self.fields {
+            let whose = of.map(|at| format!(" of {}", role(self.of, at))).unwrap_or_default();
+            let is = format!("{category}{whose}{}", linked(*form));
+            all.entry(&selector.text).or_default().push(Entry { selector, is, subtree: *subtree });
+        }
+        // That a name only looks personal is a word to the reader.
+        for Open { selector, subtree, not_personal: _, form, place: _ } in self.open {
+            let is = format!("open{}", linked(*form));
+            all.entry(&selector.text).or_default().push(Entry { selector, is, subtree: *subtree });
+        }
+        for Derived { selector, how, place: _ } in self.derive {
+            let is = match how {
+                Derivation::CountEach => "counted anew".to_owned(),
+                Derivation::Sealed { domain } => format!("sealed as {domain}"),
+            };
+            all.entry(&selector.text).or_default().push(Entry { selector, is, subtree: false });
+        }
+        all
+    }
+
+    fn changes(&self, new: &Self, about: &str, changes: &mut Vec<Change>) {
+        let (before, after) = (self.entries(), new.entries());
+        let words = |entries: &[Entry<'_>]| {
+            let mut words: Vec<&str> = entries.iter().map(|entry| entry.is.as_str()).collect();
+            words.sort_unstable();
+            words.join(" and ")
+        };
+        for (text, was) in &before {
+            let what = format!("what stands at {text}");
+            let Some(is) = after.get(text) else {
+                // Where two places meet the stricter wins: one that is gone may have kept another back.
+                let meets = |one: &Entry<'_>| {
+                    let mut left = after.values().flatten();
+                    left.any(|other| may_touch(one.selector, other.selector))
+                };
+                if was.iter().any(meets) {
+                    other_of(changes, about, &what, &words(was), "nothing of its own");
+                }
+                continue;
+            };
+            other_of(changes, about, &what, &words(was), &words(is));
+            let whole = |entries: &[Entry<'_>]| entries.iter().all(|entry| entry.subtree);
+            let (was, is) = (whole(was), whole(is));
+            if was != is {
+                let way = if is { Way::Widened } else { Way::Narrowed };
+                let words = |yes: bool| if yes { "yes" } else { "no" };
+                push(changes, way, about, &format!("all beneath {text}"), words(was), words(is));
+            }
+        }
+    }
+}
+
+/// What a request may bring.
+fn body(
+    about: &str,
+    old: Option<&RequestBody>,
+    new: Option<&RequestBody>,
+    changes: &mut Vec<Change>,
+) {
+    let (old_members, old_musts) = old.map(brought).unwrap_or_default();
+    let (members, musts) = new.map(brought).unwrap_or_default();
+    let what = |at: &str| format!("{at} of a request reaches the backend");
+    compared(&old_members, &members, |at, was, is| {
+        let way = match (was, is) {
+            (None, _) => Way::Widened,
+            (_, None) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        push(changes, way, about, &what(at), was.map_or("no", String::as_str), is_or_no(is));
+    });
+    // A route that takes no body any more has nothing to demand of one.
+    let (Some(_), Some(_)) = (old, new) else { return };
+    compared(&old_musts, &musts, |at, was, is| {
+        let way = match (was, is) {
+            (_, None) => Way::Widened,
+            (None, _) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        let what = format!("{at} of a request must be");
+        push(
+            changes,
+            way,
+            about,
+            &what,
+            was.map_or("anything", String::as_str),
+            match is {
+                Some(is) => is,
+                None => "anything",
+            },
+        );
+    });
+}
+
+fn is_or_no(is: Option<&String>) -> &str {
+    is.map_or("no", String::as_str)
+}
+
+type Members = BTreeMap<String, String>;
+
+fn brought(body: &RequestBody) -> (Members, Members) {
+    // The automaton is made of the selectors.
+    let RequestBody { automaton: _, selectors, members, must } = body;
+    let word = |category: &Option<CategoryId>| {
+        category.as_ref().map_or("open".to_owned(), ToString::to_string)
+    };
+    let members = selectors.iter().zip(members);
+    let members = members.map(|(at, category)| (at.clone(), word(category))).collect();
+    let musts = must.iter().map(|Must { selector, value }| {
+        let value = match value {
+            Literal::Bool(yes) => yes.to_string(),
+            Literal::Integer(number) => number.to_string(),
+            Literal::Text(text) => format!("{text:?}"),
+        };
+        (selector.text.clone(), value)
+    });
+    (members, musts.collect())
+}
+
+/// Tells of each name whose words differ.
+fn compared(
+    old: &Members,
+    new: &Members,
+    mut tell: impl FnMut(&str, Option<&String>, Option<&String>),
+) {
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let (was, is) = (old.get(name), new.get(name));
+        if was != is {
+            tell(name, was, is);
+        }
+    }
+}
+
+/// Whoever is refused a category cannot ask by a parameter that holds a value of it.
+fn path_parameters(
+    about: &str,
+    old: &BTreeMap<String, CategoryId>,
+    new: &BTreeMap<String, CategoryId>,
+    changes: &mut Vec<Change>,
+) {
+    let words = |path: &BTreeMap<String, CategoryId>| -> Members {
+        path.iter().map(|(name, category)| (name.clone(), category.to_string())).collect()
+    };
+    compared(&words(old), &words(new), |name, was, is| {
+        let way = match (was, is) {
+            (_, None) => Way::Widened,
+            (None, _) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        let what = format!("`{name}` in the path");
+        let word = |word: Option<&String>| word.map_or("-", String::as_str).to_owned();
+        push(changes, way, about, &what, &word(was), &word(is));
+    });
+}
+
+fn query_parameters(
+    about: &str,
+    old: &BTreeMap<String, QueryParameter>,
+    new: &BTreeMap<String, QueryParameter>,
+    changes: &mut Vec<Change>,
+) {
+    let words = |query: &BTreeMap<String, QueryParameter>| -> Members {
+        let word = |parameter: &QueryParameter| match parameter {
+            QueryParameter::Open => OPEN.to_owned(),
+            QueryParameter::Category(category) => format!("finds people by {category}"),
+            // By route and parameter.
+            QueryParameter::Sealed { domain: _ } => "sealed".to_owned(),
+        };
+        query.iter().map(|(name, parameter)| (name.clone(), word(parameter))).collect()
+    };
+    // What is open is asked of nobody; what is not there, nobody can ask.
+    let rank = |word: Option<&String>| word.map_or(0_u8, |word| if word == OPEN { 2 } else { 1 });
+    compared(&words(old), &words(new), |name, was, is| {
+        let way = match rank(was).cmp(&rank(is)) {
+            // An open one that comes or goes is among the conditions.
+            _ if rank(was).abs_diff(rank(is)) == 2 => return,
+            std::cmp::Ordering::Less => Way::Widened,
+            std::cmp::Ordering::Equal => Way::Changed,
+            std::cmp::Ordering::Greater => Way::Narrowed,
+        };
+        let word = |word: Option<&String>| word.map_or("refused", String::as_str).to_owned();
+        push(changes, way, about, &format!("`{name}` in the query"), &word(was), &word(is));
+    });
+}
+
+const OPEN: &str = "open";
+
+/// Of whom a person who asks must be one. More roles let more people in; none lets in everybody.
+fn parties(
+    about: &str,
+    (old_route, old): (&Route, &[usize]),
+    (new_route, new): (&Route, &[usize]),
+    changes: &mut Vec<Change>,
+) {
+    let names = |route: &Route, roles: &[usize]| -> BTreeSet<String> {
+        roles.iter().map(|at| role(route, *at).to_owned()).collect()
+    };
+    let (was, is) = (names(old_route, old), names(new_route, new));
+    if was == is {
+        return;
+    }
+    let way = match (was.is_empty(), is.is_empty()) {
+        (_, true) => Way::Widened,
+        (true, _) => Way::Narrowed,
+        _ if is.is_superset(&was) => Way::Widened,
+        _ if is.is_subset(&was) => Way::Narrowed,
+        _ => Way::Changed,
+    };
+    let words = |names: BTreeSet<String>| match names.len() {
+        0 => "anybody".to_owned(),
+        _ => names.into_iter().collect::<Vec<_>>().join(" or "),
+    };
+    push(changes, way, about, "who asks must be", &words(was), &words(is));
+}
+
+/// Who may have what the gateway answers itself, and who may send something in: neither has a cell.
+fn asks(policy: &Policy) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for (id, recipient) in policy.recipients.iter().filter(|(_, one)| one.refuses.is_none()) {
+        for route in policy.routes.iter().filter(|route| is_in_force(route)) {
+            if route.serve.is_none() && !only_takes(route) {
+                continue;
+            }
+            let purposes =
+                recipient.purposes.iter().filter(|purpose| super::is_for(route, purpose));
+            all.extend(purposes.map(|purpose| format!("{id} for {purpose} by {}", route.id)));
+        }
+    }
+    all
+}
+
+/// A route as one recipient is answered it for one purpose.
+pub(super) type Asked = (RecipientId, PurposeId, RouteId);
+
+/// Conditions of an answer as a whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Conditions {
+    only_own: bool,
+    own_lines: bool,
+}
+
+impl Conditions {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let Plan {
+            route: _,
+            route_index: _,
+            recipient: _,
+            purposes: _,
+            // With the needs of the whole, in the release.
+            cells: _,
+            needs: _,
+            // Made of what is compared.
+            automaton: _,
+            holds_document: _,
+            companions: _,
+            only_own,
+            // The recipient's.
+            only_where: _,
+            // The route's.
+            regions: _,
+            // Of the retention and of what may not leave together, both compared by themselves.
+            dated: _,
+            company: _,
+            own_lines,
+        } = plan;
+        Self { only_own: *only_own, own_lines: *own_lines }
+    }
+}
+
+/// Changes of conditions of what both release.
+pub(super) fn wholes(
+    old: &BTreeMap<Asked, Conditions>,
+    new: &BTreeMap<Asked, Conditions>,
+    changes: &mut Vec<Change>,
+) {
+    for (place, is) in new {
+        let Some(was) = old.get(place) else { continue };
+        let (recipient, purpose, route) = place;
+        let about = format!("{recipient} for {purpose}");
+        let guards = [
+            ("only about the person who asks", was.only_own, is.only_own),
+            ("only lines of the person who asks", was.own_lines, is.own_lines),
+        ];
+        for (what, was, is) in guards {
+            super::conditions::guard(changes, &about, &format!("{route} {what}"), was, is);
+        }
+    }
+}
