@@ -479,9 +479,11 @@ fn identify(
     declared_purposes: &[PurposeId],
     now: Timestamp,
 ) -> Option<Caller> {
+    let certificate = peer.handshake.certificate.as_ref();
     let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
     let credentials = Credentials {
-        certificate: peer.handshake.certificate.as_ref(),
+        // A connection may be older than the authorities in force.
+        certificate: certificate.and_then(|shown| shown.names(&gateway.tls.public.vouching)),
         authorization: all("authorization"),
         api_keys: all("tamis-api-key"),
     };
