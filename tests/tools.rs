@@ -321,6 +321,29 @@ fn the_packs_pass_and_a_wrong_expectation_fails_with_its_difference() {
     assert_eq!(tamis(&arguments).0, Some(64), "a misspelt key is no passing case");
 }
 
+/// What the gateway answers itself, and conditions, as `tests/promises/gateway` has them at the wire.
+const SERVED: &str = r#"cases:
+- {case: a body of a request, as: self, person: p-1, ask: POST /me/restriction, brings: '{"categories": ["contact.*"]}', gets: '{"answer_by": "2026-07-01", "in_force": true, "receipt": "rq_…", "received_at": "2026-06-01T12:00:00Z", "right": "restriction"}'}
+- {case: a category of nobody's, as: self, person: p-1, ask: POST /me/restriction, brings: '{"categories": ["shoes.*"]}', refused: request-content, status: 422}
+- {case: an encoded body, as: self, person: p-1, ask: POST /me/restriction, with: {content-encoding: gzip}, brings: '{}', refused: request-body, status: 413}
+- {case: a body where none is taken, as: desk, ask: GET /people/u1, brings: '{}', refused: request-body, status: 413}
+- {case: a condition that nothing meets, as: desk, ask: GET /people/u1, with: {if-match: '"a"'}, refused: request-malformed, status: 412}
+- {case: a request to change it only if, as: self, person: p-1, ask: POST /me/restriction, with: {if-none-match: '*'}, refused: request-malformed, status: 412}
+- {case: a click that is none, as: self, ask: POST /unsubscribe/tk1_x, refused: request-content, status: 422}
+- {case: a click by nobody's token, as: self, ask: POST /unsubscribe/tk1_x, with: {content-type: application/x-www-form-urlencoded}, brings: List-Unsubscribe=One-Click, refused: not-found, status: 404}
+"#;
+
+#[test]
+fn what_the_gateway_answers_itself_is_rehearsed_as_it_is_answered() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let cases = folder.path().join("served.yaml");
+    std::fs::write(&cases, SERVED).expect("written");
+    let cases = cases.to_str().expect("UTF-8");
+    let (code, out, err) = tamis(&["test", "tests/cases/rights.rules.yaml", "--cases", cases]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("8 passed, 0 failed"), "{out}");
+}
+
 #[test]
 fn a_promise_that_no_rule_names_rejects_the_rules() {
     let folder = tempfile::tempdir().expect("a directory");

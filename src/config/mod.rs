@@ -27,7 +27,7 @@ pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The file that it was read from.
     pub file: PathBuf,
@@ -65,7 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// What a reload may do.
     pub reload: ReloadConfig,
-    /// What the file loosens with keys that begin with `dangerous_`, in words; logged at start.
+    /// What the file loosens with keys that begin with `dangerous_`, in words; logged when it comes into
+    /// force.
     pub loosenings: Vec<String>,
 }
 
@@ -83,7 +84,7 @@ pub struct Listen {
 }
 
 /// A certificate chain and its key, PEM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// The chain, end entity first.
     pub chain: PathBuf,
@@ -147,7 +148,7 @@ pub enum LogTarget {
 }
 
 /// Bounds on what clients and backends may ask of the gateway.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bounds of one JSON body.
     pub json: JsonLimits,

@@ -10,7 +10,7 @@ use super::read::{Code, Findings, Section};
 use crate::terms::Digest;
 
 /// What a reload may do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReloadConfig {
     /// Rules that release more.
     pub widening: Widening,

@@ -1,6 +1,6 @@
 //! Consents from a file: which file the rules name, and looking at it once a second.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,15 +19,20 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// The file that the rules name, if they name one. A relative path begins at their folder.
+    /// Where the file is that the rules name, if they name one. A relative path begins at their folder.
+    pub(super) fn path(policy: &Policy, rules: &Path) -> Option<PathBuf> {
+        let name = policy.registers.consent_file.as_ref()?;
+        Some(rules.parent().unwrap_or(Path::new(".")).join(name))
+    }
+
+    /// The file that the rules name, if they name one.
     pub(super) fn of(
         policy: &Policy,
         rules: &Path,
         registers: &Arc<RegisterStore>,
         metrics: &Arc<Metrics>,
     ) -> Option<Self> {
-        let name = policy.registers.consent_file.as_ref()?;
-        let path = rules.parent().unwrap_or(Path::new(".")).join(name);
+        let path = Self::path(policy, rules)?;
         let file = Arc::new(ConsentFile::new(path, staleness(policy)));
         let (registers, metrics) = (Arc::clone(registers), Arc::clone(metrics));
         Some(Self { file, registers, metrics })
@@ -59,6 +64,15 @@ impl Feed {
             }
         }
         self.metrics.consents_known(self.file.is_known(now));
+    }
+}
+
+impl Feed {
+    /// Reads it for the first time, beside the requests. A reading that fails, or panics, leaves
+    /// consents unknown.
+    pub(super) async fn read_aside(self: &Arc<Self>, policy: &Arc<Policy>) {
+        let (feed, policy) = (Arc::clone(self), Arc::clone(policy));
+        let _ = tokio::task::spawn_blocking(move || feed.read(&policy, &mut None)).await;
     }
 }
 

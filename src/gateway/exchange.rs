@@ -174,10 +174,7 @@ async fn walk(
     let origins = Arc::new(gateway.origins.called(&authority::called(&head.uri, &head.headers)));
     let target = Target::judge(&head.uri)?;
     let matched = target.matches(&policy, &head.method);
-    let takes_body = matched.as_ref().is_some_and(|at| {
-        let route = &policy.routes[at.index];
-        route.request.is_some() || route.serve.is_some_and(Serve::takes_body)
-    });
+    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].takes_body());
     if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
@@ -491,9 +488,11 @@ fn identify(
     declared_purposes: &[PurposeId],
     now: Timestamp,
 ) -> Option<Caller> {
+    let certificate = peer.handshake.certificate.as_ref();
     let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
     let credentials = Credentials {
-        certificate: peer.handshake.certificate.as_ref(),
+        // A connection may be older than the authorities in force.
+        certificate: certificate.and_then(|shown| shown.names(&gateway.tls.public.vouching)),
         authorization: all("authorization"),
         api_keys: all("tamis-api-key"),
     };

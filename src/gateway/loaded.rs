@@ -121,8 +121,14 @@ fn upstreams(
     }
 }
 
-/// Server certificates and authorities of clients.
-pub(super) fn tls(config: &Config, policy: &Policy, seen: &mut Seen) -> Result<Tls, TlsError> {
+/// Server certificates and authorities of clients. `before`: what these settings and rules came with is
+/// not taken, and no authority is that was not there.
+pub(super) fn tls(
+    config: &Config,
+    policy: &Policy,
+    seen: &mut Seen,
+    before: Option<&Tls>,
+) -> Result<Tls, TlsError> {
     let files = config.certificates.iter().flat_map(|files| [&files.chain, &files.key]);
     for file in files.chain(&config.client_ca).chain(&config.admin.client_ca) {
         seen.note(file);
@@ -131,7 +137,7 @@ pub(super) fn tls(config: &Config, policy: &Policy, seen: &mut Seen) -> Result<T
         recipients: config.client_ca.as_deref(),
         callers: config.admin.client_ca.as_deref(),
     };
-    Tls::new(&config.certificates, authorities, super::tls::versions(policy.tls.only_1_3))
+    Tls::new(&config.certificates, authorities, super::tls::versions(policy.tls.only_1_3), before)
 }
 
 /// Where backends and the gateway are, for links.

@@ -40,7 +40,9 @@ mod consents;
 mod erasures;
 mod files;
 mod listener;
+mod listeners;
 mod loaded;
+mod not_reloaded;
 mod redirect;
 mod reload;
 mod service;
@@ -50,6 +52,7 @@ mod state;
 mod strict;
 mod tls;
 mod unread;
+mod vouched;
 
 pub use reload::Reloaded;
 pub use start::{Addresses, Running, StartError, Stores};

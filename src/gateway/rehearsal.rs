@@ -18,13 +18,16 @@ use serde_json::{Map, Value};
 use super::body::MinimizedBody;
 use super::cookies::Cookies;
 use super::exchange::stated;
+use super::fault::RequestFault;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
 use super::told::{Asking, Told};
-use super::{account, fit, headers, purpose, request_body, rights, serve};
-use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_service};
+use super::{account, conditions, fit, headers, purpose, request_body, rights, serve};
+use crate::decide::{
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, decide, decide_service,
+};
 use crate::keys::KeyRing;
 use crate::ledger::{ToldToOthers, subject_report};
 use crate::minimize::link::Origins;
@@ -183,7 +186,16 @@ fn rehearsed(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             let (body, detail, log_line_cold) = (Ok(body), None, None);
             Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
-        Err(refusal) => {
+        Err(NotPlayed::Fault(fault)) => {
+            let response = respond::fault(&stage.policy, fault, &asked.decision);
+            let status = response.status().as_u16();
+            let reason = respond::reason_of(fault);
+            let log_line = line(status, 0, Asker::Nobody, AccessDecision::Refused(reason));
+            let headers = response.into_parts().0.headers;
+            let (body, detail, log_line_cold) = (Err(reason), None, None);
+            Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
+        }
+        Err(NotPlayed::Refused(refusal)) => {
             let response = respond::refused(&stage.policy, &refusal);
             let status = response.status().as_u16();
             let outcome = AccessDecision::Refused(refusal.reason);
@@ -213,6 +225,26 @@ enum Asker<'a> {
     Refused(&'a Refusal),
 }
 
+/// Why nothing is released.
+enum NotPlayed {
+    /// The request is not understood.
+    Fault(RequestFault),
+    /// It is refused.
+    Refused(Box<Refusal>),
+}
+
+impl From<RequestFault> for NotPlayed {
+    fn from(fault: RequestFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Refusal> for NotPlayed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
 enum Played {
     /// A backend's answer, minimized.
     Released { permit: Arc<Permit>, body: Vec<u8>, tally: Tally },
@@ -227,7 +259,7 @@ fn play(
     decision: &DecisionId,
     route: &mut Option<RouteId>,
     towards_backend: &mut Option<TowardsBackend>,
-) -> Result<Played, Refusal> {
+) -> Result<Played, NotPlayed> {
     let policy = &stage.policy;
     let role = policy.recipients.get(&asked.caller.recipient).map(|recipient| recipient.role);
     let refused = |reason: RefusalReason| Refusal {
@@ -238,12 +270,17 @@ fn play(
         purposes: Vec::new(),
         detail: None,
     };
-    let malformed = |_| refused(RefusalReason::RequestMalformed);
-    let target = Target::judge(&asked.uri).map_err(malformed)?;
+    conditions::judge(&asked.method, &asked.headers)?;
+    let target = Target::judge(&asked.uri)?;
     let matched = target.matches(policy, &asked.method);
-    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].request.is_some());
+    let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].takes_body());
     if !takes_body && asked.body.is_some() {
-        return Err(refused(RefusalReason::RequestBody));
+        return Err(RequestFault::Body.into());
+    }
+    if matched.is_none()
+        && let Some(document) = serve::well_known(policy, &asked.method, asked.uri.path())
+    {
+        return Ok(Played::Own(document));
     }
     if let Some((id, document)) =
         matched.as_ref().and_then(|matched| serve::document(policy, matched.index))
@@ -255,13 +292,11 @@ fn play(
         && policy.routes[matched.index].serve == Some(Serve::Objection)
     {
         *route = Some(policy.routes[matched.index].id.clone());
-        let (_, purpose) = rights::whose(&stage.keys, policy, matched)
-            .ok_or_else(|| refused(RefusalReason::NotFound))?;
-        return Ok(Played::Own(rights::heard_of(&purpose)));
+        return objected(stage, asked, matched).map_err(|reason| refused(reason).into());
     }
-    let declared_purposes = purpose::declared(&asked.headers).map_err(malformed)?;
-    let case = purpose::id(&asked.headers, &purpose::TAMIS_CASE).map_err(malformed)?;
-    let order = purpose::id(&asked.headers, &purpose::TAMIS_ORDER).map_err(malformed)?;
+    let declared_purposes = purpose::declared(&asked.headers)?;
+    let case = purpose::id(&asked.headers, &purpose::TAMIS_CASE)?;
+    let order = purpose::id(&asked.headers, &purpose::TAMIS_ORDER)?;
     let matched = matched.ok_or_else(|| refused(RefusalReason::RouteNotCatalogued))?;
     let rules = &policy.routes[matched.index];
     *route = Some(rules.id.clone());
@@ -269,12 +304,16 @@ fn play(
         let query = target.parameter_names();
         let plain = Facts::plain(&asked.caller, &matched, &declared_purposes);
         let facts = Facts { query: &query, ..plain };
-        decide_service(policy, &facts, decision.clone(), stage.now)?;
+        let service = decide_service(policy, &facts, decision.clone(), stage.now)?;
+        let purposes = service.purposes().to_vec();
         if serve == Serve::ControllerContact {
             let (reason, detail) = rights::other_controller(policy, &matched);
-            return Err(Refusal { detail, ..refused(reason) });
+            return Err(Refusal { purposes, detail, ..refused(reason) }.into());
         }
-        return Ok(Played::Own(would_be_given(policy, serve, stage.now)));
+        let given = would_be_given(policy, serve, asked, stage.now);
+        return given
+            .map(Played::Own)
+            .map_err(|reason| Refusal { purposes, ..refused(reason) }.into());
     }
     let opener = Opener::before(&stage.keys, policy, &asked.caller, rules, &declared_purposes);
     let Opened { target, matched, tokens } = target
@@ -301,8 +340,9 @@ fn play(
         known: &known,
     };
     let permit = Arc::new(decide(policy, &facts, decision.clone(), stage.now)?);
-    let permitted_but =
-        |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
+    let permitted_but = |reason| -> NotPlayed {
+        Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) }.into()
+    };
     // As the gateway answers; what it would measure is nobody's expectation.
     if rules.mode != Mode::Enforce {
         return Err(permitted_but(RefusalReason::NotInForce));
@@ -367,10 +407,30 @@ fn play(
     Ok(Played::Released { permit, body, tally })
 }
 
+/// One click, as the gateway hears it; nothing is recorded.
+fn objected(stage: &Stage, asked: &Asked, matched: &RouteMatch) -> Result<Played, RefusalReason> {
+    let body = asked.body.as_deref().unwrap_or_default();
+    rights::is_small(&asked.headers, body)?;
+    if !rights::is_one_click(&asked.headers, body) {
+        return Err(RefusalReason::RequestContent);
+    }
+    let (_, purpose) =
+        rights::whose(&stage.keys, &stage.policy, matched).ok_or(RefusalReason::NotFound)?;
+    Ok(Played::Own(rights::heard_of(&purpose)))
+}
+
 /// What a person would be given: the report of an empty ledger, or a receipt.
-fn would_be_given(policy: &Policy, serve: Serve, now: Timestamp) -> Map<String, Value> {
-    match serve {
+fn would_be_given(
+    policy: &Policy,
+    serve: Serve,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<Map<String, Value>, RefusalReason> {
+    Ok(match serve {
         Serve::RightsInbox(right) => {
+            let body = asked.body.as_deref().unwrap_or_default();
+            rights::is_small(&asked.headers, body)?;
+            rights::categories(policy, right, &asked.headers, body)?;
             let receipt = RequestReceipt { id: "rq_rehearsal".into(), received_at: now };
             rights::receipt(right, &receipt)
         }
@@ -381,5 +441,5 @@ fn would_be_given(policy: &Policy, serve: Serve, now: Timestamp) -> Map<String, 
             let nothing = ToldToOthers { disclosures: Vec::new(), up_to: None };
             subject_report(policy, &nothing, now)
         }
-    }
+    })
 }

@@ -2,11 +2,11 @@
 //!
 //! All that a reload read is checked as a whole and takes effect at once, or none of it does and what
 //! was in force stays. Only certificates stand for themselves: broken rules must not keep one that is
-//! about to expire, nor a broken certificate rules that release less. A request keeps what it began
-//! with to its end.
+//! about to expire, nor a broken certificate rules that release less. But who vouches for whom goes with
+//! the names that it is about: an authority is not taken without the rules that it came with, nor names
+//! without the authorities. A request keeps what it began with to its end.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,118 +20,20 @@ use super::checkpoints::Checkpoints;
 use super::consents::{Feed, staleness};
 use super::files::Seen;
 use super::loaded::{self, Before, Loaded};
+use super::not_reloaded::{CERTIFICATES, KEYS, RULES, ReloadError, SETTINGS};
 use super::retire::Retirement;
-use super::start::{StartError, period, rekeyed};
+use super::start::{period, rekeyed};
 use super::state::Gateway;
 use super::tls::{Tls, TlsError};
 use crate::admin::{Access, Standing};
-use crate::config::{Config, ConfigError};
-use crate::identity::{IssuerError, IssuerKeys};
-use crate::ledger::{LedgerUnavailable, Note, SubjectIndex};
-use crate::observe::Event;
-use crate::policy::difference::{Change, Way, changes};
-use crate::policy::{Diagnostics, Policy};
+use crate::config::Config;
+use crate::identity::IssuerKeys;
+use crate::ledger::{Note, SubjectIndex};
+use crate::observe::{Event, Metrics};
+use crate::policy::Policy;
+use crate::policy::difference::{Way, changes};
+use crate::policy::model::Authenticator;
 use crate::registers::{FedRegisters, RegisterPlace, RegisterStore, Registers};
-use crate::terms::Digest;
-
-/// Findings and changes that are told; beyond it their number.
-const TOLD: usize = 5;
-
-/// Why a reload was refused. Names files, lines and names of the settings and the rules.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReloadError {
-    #[error("settings rejected")]
-    Settings(#[from] ConfigError),
-    #[error("these settings need a restart: {}", .0.join(", "))]
-    NeedsRestart(Vec<&'static str>),
-    #[error("these rules need a restart: {}", .0.join(", "))]
-    RulesNeedRestart(Vec<&'static str>),
-    #[error("rejected")]
-    Read(#[from] StartError),
-    #[error("certificates rejected")]
-    Certificates(#[from] TlsError),
-    #[error(
-        "the rules release more than those in force; to take them write `reload: {{confirmed: {digest}}}` or \
-         restart; {}",
-        told(.changes.iter().map(|change| format!("{} {}: {}: {} -> {}", change.way.as_str(),
-            change.about, change.what, change.before, change.after)))
-    )]
-    Widens { digest: Digest, changes: Vec<Change> },
-    #[error("a plan grows too large: {0}")]
-    Plans(String),
-    #[error("an issuer's keys cannot be had")]
-    Issuer(#[source] IssuerError),
-    #[error("the ledger does not take the new rules")]
-    Ledger(#[source] LedgerUnavailable),
-    #[error("a defect of our own while reading")]
-    Defect,
-}
-
-impl ReloadError {
-    /// What the fault is about.
-    const fn what(&self) -> &'static str {
-        match self {
-            Self::Settings(_) | Self::NeedsRestart(_) | Self::Issuer(_) | Self::Defect => SETTINGS,
-            Self::Read(StartError::Keys(_)) => KEYS,
-            Self::Read(StartError::Tls(_)) | Self::Certificates(_) => CERTIFICATES,
-            Self::Read(StartError::Issuer(_) | StartError::IdentityKey(_)) => SETTINGS,
-            Self::Read(_)
-            | Self::RulesNeedRestart(_)
-            | Self::Widens { .. }
-            | Self::Plans(_)
-            | Self::Ledger(_) => RULES,
-        }
-    }
-
-    /// With its causes, and each finding with its place.
-    fn in_words(&self) -> String {
-        let findings = |found: &Diagnostics| {
-            told(found.findings.iter().map(|finding| {
-                format!(
-                    "{}: {}[{}]: {}",
-                    finding.place,
-                    finding.severity.as_str(),
-                    finding.code,
-                    finding.message
-                )
-            }))
-        };
-        match self {
-            Self::Settings(ConfigError::Rejected(found)) => return findings(found),
-            Self::Read(StartError::Rules(found)) => return findings(found),
-            _ => {}
-        }
-        let mut words = match self {
-            Self::Read(error) => error.to_string(),
-            other => other.to_string(),
-        };
-        let mut cause = match self {
-            Self::Read(error) => error.source(),
-            other => other.source(),
-        };
-        while let Some(error) = cause {
-            words.push_str(": ");
-            words.push_str(&error.to_string());
-            cause = error.source();
-        }
-        words
-    }
-}
-
-const SETTINGS: &str = "settings";
-const RULES: &str = "rules";
-const KEYS: &str = "keys";
-const CERTIFICATES: &str = "certificates";
-
-fn told(all: impl Iterator<Item = String>) -> String {
-    let mut all: Vec<String> = all.collect();
-    let more = all.len().saturating_sub(TOLD);
-    all.truncate(TOLD);
-    if more > 0 {
-        all.push(format!("and {more} more"));
-    }
-    all.join("; ")
-}
 
 /// What came of a reload.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -165,10 +67,41 @@ pub(super) struct Reloader {
 struct State {
     /// The settings in force.
     config: Arc<Config>,
+    /// The files that what is in force was read from, as they were then.
+    in_force: Seen,
+    /// The files as they were when they were read last, whatever came of it.
     seen: Seen,
     /// Files that were seen to change, as they were then: they are read when they have come to rest.
     moving: Option<Seen>,
+    /// What was refused may pass, and is tried again.
+    again: Option<Again>,
     fetching: Fetching,
+}
+
+/// When to read again what has not changed since it was refused.
+#[derive(Clone, Copy)]
+struct Again {
+    /// Looks between two tries.
+    pause: u32,
+    /// Looks until the next one.
+    left: u32,
+}
+
+/// Most looks between two tries: about a minute.
+const LONGEST_PAUSE: u32 = 64;
+
+impl Again {
+    /// At the next look; then after twice as many each time.
+    fn after(before: Option<Self>) -> Self {
+        let pause = before.map_or(1, |before| (before.pause * 2).min(LONGEST_PAUSE));
+        Self { pause, left: pause }
+    }
+
+    /// Counts one look. Whether the files are to be read at it.
+    fn is_due(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
 }
 
 /// Tasks that keep issuers' keys fresh.
@@ -179,6 +112,15 @@ pub(super) struct Fetching {
 }
 
 impl Fetching {
+    /// Lets go of tasks that have ended. One that ended by a defect is told: its keys get old.
+    fn let_go(&mut self, metrics: &Metrics) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if ended.is_err_and(|error| error.is_panic()) {
+                Event::Internal { kind: "issuer" }.emit(metrics);
+            }
+        }
+    }
+
     /// Keeps these fresh too, and those no more that are gone.
     pub(super) fn follow(&mut self, config: &Config, new: Vec<Arc<IssuerKeys>>) {
         for issuer in new {
@@ -213,7 +155,8 @@ impl Reloader {
         standing: Arc<Standing>,
         (config, seen, fetching): (Config, Seen, Fetching),
     ) -> Self {
-        let state = State { config: Arc::new(config), seen, moving: None, fetching };
+        let (config, moving, again) = (Arc::new(config), None, None);
+        let state = State { config, in_force: seen.clone(), seen, moving, again, fetching };
         Self { in_force, policy, fed, standing, state: Mutex::new(state) }
     }
 
@@ -231,15 +174,21 @@ impl Reloader {
     /// One look. `None`: there was nothing to read.
     pub(super) async fn look(&self) -> Option<Reloaded> {
         let mut state = self.state.lock().await;
+        state.fetching.let_go(&self.in_force.load().metrics);
         let seen = state.seen.clone();
         let now = tokio::task::spawn_blocking(move || seen.again()).await.ok()?;
         if now == state.seen {
             state.moving = None;
-            return None;
-        }
-        if state.moving.as_ref() != Some(&now) {
-            state.moving = Some(now);
-            return None;
+            // What was refused for want of an issuer or of the ledger needs no other files.
+            if !state.again.as_mut().is_some_and(Again::is_due) {
+                return None;
+            }
+        } else {
+            state.again = None;
+            if state.moving.as_ref() != Some(&now) {
+                state.moving = Some(now);
+                return None;
+            }
         }
         Some(self.read_anew(&mut state).await)
     }
@@ -247,12 +196,13 @@ impl Reloader {
     /// Reads everything anew.
     pub(super) async fn reload(&self) -> Reloaded {
         let mut state = self.state.lock().await;
+        state.again = None;
         self.read_anew(&mut state).await
     }
 
     async fn read_anew(&self, state: &mut State) -> Reloaded {
         let gateway = self.in_force.load_full();
-        let (config, seen) = (Arc::clone(&state.config), state.seen.clone());
+        let (config, seen) = (Arc::clone(&state.config), state.in_force.clone());
         let of_before = Arc::clone(&gateway);
         let reading = tokio::task::spawn_blocking(move || read(&config, &of_before, &seen)).await;
         state.moving = None;
@@ -262,11 +212,12 @@ impl Reloader {
         };
         // Files that a rejected reading did not come to are looked at as before.
         let is_whole = rest.is_ok();
+        let read = seen.clone();
         state.seen = if is_whole { seen } else { seen.with(state.seen.clone()) };
 
         let mut refused = Vec::new();
         let rest = match rest {
-            Ok(loaded) => match self.agreed(&gateway, &loaded, tls.is_ok()).await {
+            Ok(loaded) => match agreed((&state.config, &gateway), &loaded, tls.is_ok()).await {
                 Ok(()) => Some(loaded),
                 Err(error) => {
                     refused.push(error);
@@ -280,9 +231,9 @@ impl Reloader {
         };
         if rest.is_none() && is_whole {
             // What was refused may have named other certificates.
-            let (config, policy) = (Arc::clone(&state.config), Arc::clone(&gateway.policy));
+            let (config, before) = (Arc::clone(&state.config), Arc::clone(&gateway));
             let again = tokio::task::spawn_blocking(move || {
-                loaded::tls(&config, &policy, &mut Seen::default())
+                loaded::tls(&config, &before.policy, &mut Seen::default(), Some(&before.tls))
             });
             match again.await {
                 Ok(again) => tls = again,
@@ -297,31 +248,13 @@ impl Reloader {
                 None
             }
         };
+        if rest.is_some() {
+            state.in_force = read;
+        }
+        let may_pass = refused.iter().any(ReloadError::may_pass);
+        state.again = may_pass.then(|| Again::after(state.again));
         let activated = self.activate(&gateway, state, rest, tls).await;
         self.tell(&gateway, activated, &refused)
-    }
-
-    /// The last that can refuse: who has to agree besides ourselves.
-    async fn agreed(
-        &self,
-        before: &Gateway,
-        loaded: &Loaded,
-        has_tls: bool,
-    ) -> Result<(), ReloadError> {
-        // What listens goes on as it is where certificates cannot be read: then nor may the rules
-        // promise another TLS.
-        if !has_tls && loaded.policy.tls.only_1_3 != before.policy.tls.only_1_3 {
-            return Err(ReloadError::NeedsRestart(vec!["certificates"]));
-        }
-        for issuer in &loaded.new_issuers {
-            issuer.refresh().await.map_err(ReloadError::Issuer)?;
-        }
-        if loaded.policy.digest != before.policy.digest {
-            // From here on disclosures rest on these rules.
-            let note = Note::activation(&loaded.policy);
-            before.ledger.note(&note).await.map_err(ReloadError::Ledger)?;
-        }
-        Ok(())
     }
 
     async fn activate(
@@ -342,19 +275,30 @@ impl Reloader {
             if !Arc::ptr_eq(&keys, &gateway.keys) {
                 activated.push(KEYS);
             }
-            if policy.digest != gateway.policy.digest {
+            let is_other = policy.digest != gateway.policy.digest;
+            if is_other {
                 activated.push(RULES);
+            }
+            // The same rules in another folder name another file.
+            let fed_by = |policy: &Policy, config: &Config| Feed::path(policy, &config.rules);
+            if is_other || fed_by(&policy, &config) != fed_by(&gateway.policy, &state.config) {
                 let registers = self.fed_registers(&config, &policy, &gateway).await;
                 gateway.registers = registers.unwrap_or(gateway.registers);
             }
-            if format!("{config:?}") != format!("{:?}", state.config) {
+            if config != *state.config {
                 activated.push(SETTINGS);
+            }
+            for loosening in &config.loosenings {
+                if !state.config.loosenings.contains(loosening) {
+                    Event::Dangerous { key: loosening }.emit(&gateway.metrics);
+                }
             }
             (gateway.policy, gateway.upstreams) = (policy, upstreams);
             gateway.told = told;
             (gateway.keys, gateway.identifier) = (keys, identifier);
             gateway.limits = config.limits;
             state.fetching.follow(&config, new_issuers);
+            state.fetching.let_go(&gateway.metrics);
             state.config = Arc::new(config);
         }
         gateway.origins = loaded::origins(&state.config, &gateway.tls);
@@ -392,9 +336,7 @@ impl Reloader {
             stores.feed.store(None);
             return Some(Arc::<RegisterStore>::clone(&stores.registers));
         };
-        let (reading, policy) = (Arc::clone(&feed), Arc::clone(policy));
-        // A reading that fails leaves consents unknown, as it does at a start.
-        let _ = tokio::task::spawn_blocking(move || reading.read(&policy, &mut None)).await;
+        feed.read_aside(policy).await;
         let answering = FedRegisters::new(Arc::clone(&stores.registers), Arc::clone(&feed.file));
         stores.feed.store(Some(feed));
         Some(Arc::new(answering))
@@ -430,11 +372,11 @@ fn read(config: &Config, gateway: &Gateway, seen_before: &Seen) -> Reading {
     let mut seen = Seen::default();
     let before = Before { config, gateway, seen: seen_before };
     let rest = rest(before, &mut seen);
-    let (config, policy) = match &rest {
-        Ok(loaded) => (&loaded.config, &loaded.policy),
-        Err(_) => (config, &gateway.policy),
+    let (config, policy, before) = match &rest {
+        Ok(loaded) => (&loaded.config, &loaded.policy, None),
+        Err(_) => (config, &gateway.policy, Some(&*gateway.tls)),
     };
-    let tls = loaded::tls(config, policy, &mut seen);
+    let tls = loaded::tls(config, policy, &mut seen, before);
     Reading { seen, rest, tls }
 }
 
@@ -462,6 +404,59 @@ fn rest(before: Before<'_>, seen: &mut Seen) -> Result<Loaded, ReloadError> {
     Ok(loaded)
 }
 
+/// The last that can refuse: who has to agree besides ourselves.
+async fn agreed(
+    (config, before): (&Config, &Gateway),
+    loaded: &Loaded,
+    has_tls: bool,
+) -> Result<(), ReloadError> {
+    // What listens goes on as it is where certificates cannot be read: then nothing may count on
+    // another TLS, nor on authorities that vouch for nobody yet.
+    if !has_tls {
+        let names = rests_on_certificates((config, &before.policy), loaded);
+        if !names.is_empty() {
+            return Err(ReloadError::RestsOnCertificates(names));
+        }
+    }
+    for issuer in &loaded.new_issuers {
+        issuer.refresh().await.map_err(ReloadError::Issuer)?;
+    }
+    if loaded.policy.digest != before.policy.digest {
+        // From here on disclosures rest on these rules.
+        let note = Note::activation(&loaded.policy);
+        before.ledger.note(&note).await.map_err(ReloadError::Ledger)?;
+    }
+    Ok(())
+}
+
+/// What would let somebody in by a certificate of other authorities than it was written for. What only
+/// lets fewer in does not wait.
+fn rests_on_certificates((config, policy): (&Config, &Policy), new: &Loaded) -> Vec<&'static str> {
+    let Loaded { config: new_config, policy: new_policy, .. } = new;
+    let shows = |authenticator: &&Authenticator| {
+        matches!(authenticator, Authenticator::MtlsDns(_) | Authenticator::MtlsUri(_))
+    };
+    let is_recognised = new_policy.recipients.iter().any(|(id, recipient)| {
+        let before = policy.recipients.get(id).map(|one| one.authenticate.as_slice());
+        let before = before.unwrap_or_default();
+        recipient.authenticate.iter().filter(shows).any(|one| !before.contains(one))
+    });
+    let calls = new_config.admin.callers.iter().any(|(name, caller)| {
+        let before = config.admin.callers.get(name);
+        caller.certificate.is_some() && before != Some(caller)
+    });
+    [
+        ("client_ca", config.client_ca != new_config.client_ca),
+        ("admin.client_ca", config.admin.client_ca != new_config.admin.client_ca),
+        ("admin.callers", calls),
+        ("authenticate", is_recognised),
+        ("tls: min", policy.tls.only_1_3 != new_policy.tls.only_1_3),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}
+
 /// Parts of the rules that stores take at a start only.
 fn rules_that_need_restart(config: &Config, old: &Policy, new: &Policy) -> Vec<&'static str> {
     let is_on_server = matches!(config.registers, RegisterPlace::Postgres(_));
@@ -474,4 +469,41 @@ fn rules_that_need_restart(config: &Config, old: &Policy, new: &Policy) -> Vec<&
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_that_have_ended_are_let_go_and_a_defect_among_them_is_told() {
+        let metrics = Metrics::new();
+        let mut fetching = Fetching::default();
+        fetching.tasks.spawn(async {});
+        fetching.tasks.spawn(async { panic!("a defect, made for this test") });
+        fetching.tasks.spawn(std::future::pending()).abort();
+        fetching.tasks.spawn(std::future::pending());
+        while fetching.tasks.len() > 1 {
+            tokio::task::yield_now().await;
+            fetching.let_go(&metrics);
+        }
+        let told = "tamis_internal_errors_total{kind=\"issuer\"} 1";
+        assert!(metrics.text().contains(told), "{}", metrics.text());
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_ever_less_often_and_at_last_once_a_minute() {
+        let mut again = None;
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            let mut next = Again::after(again);
+            let mut looks = 1;
+            while !next.is_due() {
+                looks += 1;
+            }
+            pauses.push(looks);
+            again = Some(next);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+    }
 }

@@ -69,7 +69,7 @@ pub(super) fn unread(unread: Unread) -> u16 {
     match unread {
         Unread::Malformed => StatusCode::BAD_REQUEST.as_u16(),
         Unread::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16(),
-        Unread::Frames => 0,
+        Unread::Preface | Unread::Frames => 0,
     }
 }
 

@@ -142,7 +142,7 @@ pub(super) async fn object(
             objection.since <= now && objection.purpose.covers(&about)
         };
         if said.objections.iter().any(is_known) {
-            return Ok(());
+            return Ok(false);
         }
         let record = Record::Objection(ObjectionRecord {
             id: None,
@@ -152,13 +152,16 @@ pub(super) async fn object(
             channel: Some("one-click".into()),
             source: Some("gateway".into()),
         });
-        registers.record(&record).map(|_| ()).map_err(|_| ())
+        registers.record(&record).map(|_| true).map_err(|_| ())
     });
-    if !matches!(heard.await, Ok(Ok(()))) {
+    let Ok(Ok(is_new)) = heard.await else {
         Event::RegistersUnavailable.emit(&gateway.metrics);
         return Err(RefusalReason::RegisterStale);
+    };
+    // A click on what was heard already changes nothing: whoever has a link could fill the ledger.
+    if is_new {
+        note(gateway, policy, decision, &policy.routes[matched.index].id, "objection").await?;
     }
-    note(gateway, policy, decision, &policy.routes[matched.index].id, "objection").await?;
     Ok(Given { document: heard_of(&purpose), is_receipt: false })
 }
 
@@ -185,7 +188,7 @@ pub(super) fn whose(
 }
 
 /// The one pair of RFC 8058 §3.1, in either of the two forms that it allows.
-fn is_one_click(headers: &HeaderMap, body: &[u8]) -> bool {
+pub(super) fn is_one_click(headers: &HeaderMap, body: &[u8]) -> bool {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = declared.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let Ok(text) = std::str::from_utf8(body) else { return false };
@@ -208,7 +211,7 @@ fn is_one_click(headers: &HeaderMap, body: &[u8]) -> bool {
 }
 
 /// `{"categories": ["contact.*"]}`, `{}` or nothing. Erasure is of everything.
-fn categories(
+pub(super) fn categories(
     policy: &Policy,
     right: Right,
     headers: &HeaderMap,
@@ -239,15 +242,26 @@ fn categories(
     Ok(patterns)
 }
 
+/// Refuses a body that came whole and would not be read so.
+pub(super) fn is_small(headers: &HeaderMap, body: &[u8]) -> Result<(), RefusalReason> {
+    announced(headers)?;
+    if body.len() > BODY_BYTES { Err(RefusalReason::RequestBody) } else { Ok(()) }
+}
+
+fn announced(headers: &HeaderMap) -> Result<(), RefusalReason> {
+    if headers.contains_key(CONTENT_ENCODING) || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(RefusalReason::RequestBody);
+    }
+    Ok(())
+}
+
 /// A body that fits on one page, or none.
 async fn small(
     gateway: &Gateway,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<bytes::Bytes, RefusalReason> {
-    if headers.contains_key(CONTENT_ENCODING) || headers.contains_key(TRANSFER_ENCODING) {
-        return Err(RefusalReason::RequestBody);
-    }
+    announced(headers)?;
     let whole =
         timeout(gateway.limits.idle_timeout, Limited::new(body, BODY_BYTES).collect()).await;
     let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };

@@ -20,7 +20,7 @@ use super::exchange::{Peer, exchange};
 use super::listener::Door;
 use super::respond;
 use super::state::Gateway;
-use super::tls::{Handshake, failure};
+use super::tls::{Handshake, Side, failure};
 use crate::observe::Event;
 
 /// Serves one connection to its end.
@@ -30,9 +30,9 @@ pub(super) async fn connection(
     stream: TcpStream,
     address: SocketAddr,
 ) {
-    let tls = TlsAcceptor::from(Arc::clone(&in_force.load().tls.public));
-    let Some(stream) = handshake(&door, &tls, stream).await else { return };
-    let handshake = Handshake::of(&stream);
+    let side = in_force.load().tls.public.clone();
+    let Some(stream) = handshake(&door, &side, stream).await else { return };
+    let handshake = Handshake::of(&stream, &side);
     let is_http2 = handshake.is_http2;
     let peer = Arc::new(Peer { address: address.ip(), handshake });
     // Each request begins with what is in force then, and keeps it.
@@ -47,11 +47,12 @@ pub(super) async fn connection(
 /// The TLS handshake, in bounded time. A failed one is counted.
 pub(super) async fn handshake(
     door: &Door,
-    tls: &TlsAcceptor,
+    side: &Side,
     stream: TcpStream,
 ) -> Option<TlsStream<TcpStream>> {
     // Small answers should not wait for a full segment; without it they are only slower.
     let _ = stream.set_nodelay(true);
+    let tls = TlsAcceptor::from(Arc::clone(&side.config));
     let kind = match timeout(door.limits.head_timeout, tls.accept(stream)).await {
         Ok(Ok(stream)) => return Some(stream),
         Ok(Err(error)) => failure(&error),

@@ -8,31 +8,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use axum::{Extension, Router};
-use hyper::service::service_fn;
-use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
 use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
 use super::files::Seen;
 use super::listener::Door;
+use super::listeners::{clients, plaintext, routed};
 use super::loaded::{self, Loaded};
+use super::pace::Pace;
 use super::redirect::Redirect;
 use super::reload::{Fed, Fetching, Reloaded, Reloader};
+use super::respond;
 use super::retire::Retirement;
 use super::rights::REPORTS;
 use super::sockets::Sockets;
 use super::state::Gateway;
-use super::tls::{Handshake, TlsError};
+use super::tls::TlsError;
 use super::told::IdentityKeyError;
-use super::{respond, service};
 use crate::admin::{
     Access, AdminState, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
 };
@@ -140,7 +137,7 @@ pub struct Running {
 /// What runs on stores of our own.
 struct Embedded {
     registers: Arc<RegisterStore>,
-    feed: Option<Feed>,
+    feed: Option<Arc<Feed>>,
     index: Arc<SubjectIndex>,
     reports: Arc<Reporting>,
     checkpoints: Option<Arc<Checkpoints>>,
@@ -197,12 +194,12 @@ impl Gateway {
         let kept = kept_ledger(config, policy, keys, &metrics)?;
         let KeptLedger { ledger, index, checkpoints, retirement } = kept;
         let retirement = retirement.map(Arc::new);
-        let feed = Feed::of(policy, &config.rules, &registers, &metrics);
+        let feed = Feed::of(policy, &config.rules, &registers, &metrics).map(Arc::new);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
             Some(feed) => {
                 // Before the first request, so that a start does not refuse what a run would not.
-                feed.read(policy, &mut None);
+                feed.read_aside(policy).await;
                 Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
             }
         };
@@ -235,7 +232,7 @@ impl Gateway {
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
         let Loaded { config, policy, upstreams, told, keys, identifier, new_issuers } = loaded;
-        let tls = Arc::new(loaded::tls(&config, &policy, &mut seen)?);
+        let tls = Arc::new(loaded::tls(&config, &policy, &mut seen, None)?);
         let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -257,6 +254,7 @@ impl Gateway {
         };
         let sockets = Sockets::bind(&listen).await?;
         let addresses = sockets.addresses;
+        let pace = Arc::new(Pace::default());
         let in_force = Arc::new(ArcSwap::from_pointee(Self {
             policy: Arc::clone(&policy),
             identifier,
@@ -272,7 +270,7 @@ impl Gateway {
             tags: Arc::default(),
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
-            pace: Arc::default(),
+            pace: Arc::clone(&pace),
             reports: Arc::new(Semaphore::new(REPORTS)),
         }));
         let policy = Arc::new(ArcSwap::new(policy));
@@ -287,6 +285,7 @@ impl Gateway {
             listeners.spawn(plaintext(Arc::new(redirect), door.clone(), listener));
         }
         let mut upkeep = JoinSet::new();
+        upkeep.spawn(pace.keep_forgetting());
         let mut fetching = Fetching::default();
         fetching.follow(&config, new_issuers);
         let is_stopping = Arc::new(AtomicBool::new(false));
@@ -302,7 +301,7 @@ impl Gateway {
                 config.ledger.clone(),
                 Arc::clone(&index),
             ));
-            let feed = Arc::new(ArcSwapOption::from_pointee(feed));
+            let feed = Arc::new(ArcSwapOption::new(feed));
             upkeep.spawn(keep_reading(Arc::clone(&feed), Arc::clone(&policy)));
             if let Some(signing) = &signing {
                 upkeep.spawn(Arc::clone(signing).keep_signing());
@@ -492,66 +491,6 @@ fn connections(configured: usize) -> usize {
 
 /// Descriptors for listeners, ledger, registers, logs and key files.
 const RESERVED: u64 = 96;
-
-fn clients(
-    in_force: Arc<ArcSwap<Gateway>>,
-    door: Door,
-    listener: TcpListener,
-) -> impl Future<Output = usize> + use<> {
-    let inner = door.clone();
-    door.accept(listener, move |stream, address| {
-        service::connection(Arc::clone(&in_force), inner.clone(), stream, address)
-    })
-}
-
-fn plaintext(
-    redirect: Arc<Redirect>,
-    door: Door,
-    listener: TcpListener,
-) -> impl Future<Output = usize> {
-    let inner = door.clone();
-    door.accept(listener, move |stream, _: SocketAddr| {
-        let redirect = Arc::clone(&redirect);
-        let service = service_fn(move |request| {
-            std::future::ready(Ok::<_, std::convert::Infallible>(redirect.answer(&request)))
-        });
-        inner.clone().http::<TcpStream, _, _>(stream, false, service)
-    })
-}
-
-/// Admin API, metrics and health: routers of their own, with TLS around the first.
-fn routed(
-    router: Router,
-    in_force: Option<Arc<ArcSwap<Gateway>>>,
-    door: &Door,
-    listener: TcpListener,
-) -> impl Future<Output = usize> + use<> {
-    let inner = door.clone();
-    door.clone().accept(listener, move |stream, _: SocketAddr| {
-        let (door, router) = (inner.clone(), router.clone());
-        let tls = in_force.as_ref().map(|in_force| in_force.load().tls.admin.clone());
-        let tls = tls.map(TlsAcceptor::from);
-        async move {
-            match tls {
-                None => {
-                    door.http(stream, false, TowerToHyperService::new(router)).await;
-                }
-                Some(tls) => {
-                    let Some(stream) = service::handshake(&door, &tls, stream).await else {
-                        return;
-                    };
-                    let Handshake { is_http2, certificate, .. } = Handshake::of(&stream);
-                    // What the handshake proved stands beside each request of the connection.
-                    let router = match certificate {
-                        Some(names) => router.layer(Extension(names)),
-                        None => router,
-                    };
-                    door.http(stream, is_http2, TowerToHyperService::new(router)).await;
-                }
-            }
-        }
-    })
-}
 
 /// Enters in the ledger, once a second, what commands changed in the registers.
 async fn enter_register_changes(drain: Arc<ChangeDrain>) {

@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::authority::Names;
+use super::vouched::{Vouched, Vouching};
 use crate::config::CertificateFiles;
-use crate::identity::SubjectAlternativeNames;
 use crate::observe::TlsVersion;
 use crate::terms::Digest;
 
@@ -63,21 +63,32 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 /// The server's side of TLS, and the names it answers to.
 pub(super) struct Tls {
     /// For clients of the API.
-    pub(super) public: Arc<ServerConfig>,
+    pub(super) public: Side,
     /// For the admin listener: the same certificates, and its own authorities of clients.
-    pub(super) admin: Arc<ServerConfig>,
+    pub(super) admin: Side,
     /// The names in the certificates.
     pub(super) names: Names,
     /// Over certificates, authorities and versions: a key belongs to its certificate.
     pub(super) inputs: Digest,
 }
 
+/// One listener's side.
+#[derive(Clone)]
+pub(super) struct Side {
+    /// What handshakes are made with.
+    pub(super) config: Arc<ServerConfig>,
+    /// Who vouches for its clients.
+    pub(super) vouching: Arc<Vouching>,
+}
+
 impl Tls {
-    /// Reads certificates and authorities.
+    /// Reads certificates and authorities. Where what they came with is not taken, nobody vouches who
+    /// did not `before`.
     pub(super) fn new(
         certificates: &[CertificateFiles],
         authorities: Authorities<'_>,
         versions: &[&'static SupportedProtocolVersion],
+        before: Option<&Self>,
     ) -> Result<Self, TlsError> {
         let provider = provider();
         let mut names = Names::default();
@@ -98,14 +109,18 @@ impl Tls {
             resolver.0.push((own, Arc::new(pair)));
         }
         let resolver = Arc::new(resolver);
-        let mut listener = |file: Option<&Path>| {
+        let mut listener = |file: Option<&Path>, before: Option<&Side>| {
             let authorities = file.map(|file| Ok((file, pems::<CertificateDer<'static>>(file)?)));
-            let authorities = authorities.transpose()?;
+            let mut authorities = authorities.transpose()?;
+            if let (Some((_, read)), Some(before)) = (&mut authorities, before) {
+                before.vouching.bound(read);
+            }
             let read = authorities.as_ref().map(|(_, read)| read.as_slice());
             note(&mut inputs, "authorities", read.unwrap_or_default());
             listener(&provider, authorities, versions, &resolver)
         };
-        let (public, admin) = (listener(authorities.recipients)?, listener(authorities.callers)?);
+        let public = listener(authorities.recipients, before.map(|before| &before.public))?;
+        let admin = listener(authorities.callers, before.map(|before| &before.admin))?;
         Ok(Self { public, admin, names, inputs: Digest::of(&inputs) })
     }
 }
@@ -133,14 +148,17 @@ fn listener(
     client_ca: Option<(&Path, Vec<CertificateDer<'static>>)>,
     versions: &[&'static SupportedProtocolVersion],
     resolver: &Arc<ByName>,
-) -> Result<Arc<ServerConfig>, TlsError> {
+) -> Result<Side, TlsError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(versions)
         .map_err(TlsError::Versions)?;
-    let builder = match client_ca {
-        None => builder.with_no_client_auth(),
+    let (builder, vouching) = match client_ca {
+        None => (builder.with_no_client_auth(), Vouching::nobody()),
         Some((file, authorities)) => {
             let unusable = |error| TlsError::ClientAuthorities(file.to_owned(), error);
+            let mut of = Vec::new();
+            note(&mut of, "authorities", &authorities);
+            let all = authorities.clone();
             let verifier = WebPkiClientVerifier::builder_with_provider(
                 Arc::new(trusted(file, authorities)?),
                 Arc::clone(provider),
@@ -148,13 +166,14 @@ fn listener(
             .allow_unauthenticated()
             .build()
             .map_err(|error| unusable(error.into()))?;
-            builder.with_client_cert_verifier(verifier)
+            let vouching = Vouching::by(Arc::clone(&verifier), all, Digest::of(&of));
+            (builder.with_client_cert_verifier(verifier), vouching)
         }
     };
     let resolver: Arc<dyn ResolvesServerCert> = Arc::<ByName>::clone(resolver);
     let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-    Ok(Arc::new(config))
+    Ok(Side { config: Arc::new(config), vouching: Arc::new(vouching) })
 }
 
 /// Authorities from a PEM file; all of them must be usable.
@@ -212,8 +231,8 @@ impl ResolvesServerCert for ByName {
 pub(super) struct Handshake {
     /// The name that the client asked for.
     pub(super) server_name: Option<String>,
-    /// The names of the verified client certificate.
-    pub(super) certificate: Option<SubjectAlternativeNames>,
+    /// The client's certificate, verified by those who vouched for clients then.
+    pub(super) certificate: Option<Vouched>,
     /// Whether HTTP/2 was agreed.
     pub(super) is_http2: bool,
     /// The version spoken.
@@ -222,12 +241,12 @@ pub(super) struct Handshake {
 
 impl Handshake {
     /// Reads it from a connection whose handshake is complete.
-    pub(super) fn of(stream: &TlsStream<TcpStream>) -> Self {
+    pub(super) fn of(stream: &TlsStream<TcpStream>, side: &Side) -> Self {
         let (_, connection) = stream.get_ref();
-        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        let chain = connection.peer_certificates();
         Self {
             server_name: connection.server_name().map(str::to_owned),
-            certificate: certificate.map(SubjectAlternativeNames::of),
+            certificate: chain.and_then(|chain| Vouched::new(chain, &side.vouching)),
             is_http2: connection.alpn_protocol() == Some(b"h2"),
             version: match connection.protocol_version() {
                 Some(ProtocolVersion::TLSv1_2) => Some(TlsVersion::V1_2),

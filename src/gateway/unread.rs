@@ -1,7 +1,9 @@
-//! What was sent on a connection and is no request: told to the operator, since no exchange is.
+//! What was sent on a connection and is no request, and ended it: told to the operator, since no
+//! exchange is.
 //!
-//! The HTTP library answers such bytes itself, with a status and no body, and closes. It takes from
-//! them nothing that could be logged; neither does this: only what kind of fault it was.
+//! The HTTP library answers such bytes itself, with a status and no body or not at all, and closes. It
+//! takes from them nothing that could be logged; neither does this: only what kind of fault it was. A
+//! fault of one HTTP/2 stream ends that stream alone and is not told, until there are too many.
 
 use std::error::Error as _;
 
@@ -21,7 +23,9 @@ pub(super) enum Unread {
     Malformed,
     /// A head beyond the limits of size and number.
     TooLarge,
-    /// Frames that break the rules of HTTP/2, or are too many of a kind. Source: RFC 9113 §5.4.1.
+    /// The preface of HTTP/2 where HTTP/1.1 was agreed. Nothing is answered. Source: RFC 9113 §3.4.
+    Preface,
+    /// Frames that break the rules of HTTP/2 for a whole connection, or are too many of a kind. Source: RFC 9113 §5.4.1.
     Frames,
 }
 
@@ -29,6 +33,9 @@ impl Unread {
     /// What of a connection's end was the fault of what was sent on it. `None`: it broke off, was
     /// idle, or the client said goodbye.
     pub(super) fn of(error: &hyper::Error) -> Option<Self> {
+        if error.is_parse_version_h2() {
+            return Some(Self::Preface);
+        }
         if error.is_parse_too_large() {
             return Some(Self::TooLarge);
         }
@@ -45,6 +52,7 @@ impl Unread {
         match self {
             Self::Malformed => "malformed",
             Self::TooLarge => "too-large",
+            Self::Preface => "preface",
             Self::Frames => "frames",
         }
     }

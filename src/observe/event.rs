@@ -226,9 +226,9 @@ pub enum Event<'a> {
         /// How: `timeout`, `alert`, `certificate`, `protocol`, `io`.
         kind: &'static str,
     },
-    /// Something was sent that is no request, and was answered without an exchange.
+    /// Something was sent that is no request and ended its connection, without an exchange.
     Unread {
-        /// `malformed`, `too-large` or `frames`.
+        /// `malformed`, `too-large`, `preface` or `frames`.
         kind: &'static str,
     },
     /// A connection beyond the limit was closed.

@@ -30,11 +30,12 @@ pub struct AccessLog {
     moved: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
     salts: Arc<Salts>,
-    /// Lines cannot be made coarser where they go, so they are written in that form.
-    cold_at_once: AtomicBool,
     /// What is kept for how long, if the rules were changed since the writer looked.
     life: Arc<Mutex<Option<Life>>>,
+    /// Lines are out of reach where they go: they can be made neither coarser later nor deleted.
     is_stream: bool,
+    /// The rules ask for a deletion that cannot be done here, and it was said.
+    is_told: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -45,13 +46,9 @@ impl AccessLog {
     /// # Errors
     /// No thread can be started.
     pub fn stdout(rules: &AccessLogRules, metrics: Arc<Metrics>) -> io::Result<Self> {
-        if rules.delete_after.is_some() {
-            let why = "standard output cannot be deleted: whoever takes the lines must do it";
-            Event::LogNotKept { why }.emit(&metrics);
-        }
         let stdout = Sink::Stream(Box::new(io::stdout()));
-        let mut log = Self::to(stdout, WAITING_LINES, metrics)?;
-        *log.cold_at_once.get_mut() = rules.cold.is_some();
+        let log = Self::to(stdout, WAITING_LINES, metrics)?;
+        log.tell(rules);
         Ok(log)
     }
 
@@ -83,8 +80,8 @@ impl AccessLog {
             .name("access-log".into())
             .spawn(move || writer.run(&queued))?;
         let (queue, writer) = (Some(queue), Some(thread));
-        let cold_at_once = AtomicBool::new(false);
-        Ok(Self { queue, moved, writer, salts, cold_at_once, life, is_stream, metrics })
+        let is_told = AtomicBool::new(false);
+        Ok(Self { queue, moved, writer, salts, life, is_stream, is_told, metrics })
     }
 
     /// Queues a line, minimized by the rules that the exchange was decided by. Never waits.
@@ -95,7 +92,7 @@ impl AccessLog {
         // A segment counts as one hour older than its first line: what began earlier is written in the
         // form that is due soonest.
         if let Some(cold) = &rules.cold
-            && (self.cold_at_once.load(Ordering::Relaxed) || now.duration_since(line.at) > HOUR)
+            && (self.is_stream || now.duration_since(line.at) > HOUR)
         {
             text = text.and_then(|text| coarser(text.as_bytes(), cold));
         }
@@ -108,10 +105,17 @@ impl AccessLog {
 
     /// From the next line on what was written is kept as these rules say.
     pub fn follow(&self, rules: &AccessLogRules) {
-        if self.is_stream {
-            self.cold_at_once.store(rules.cold.is_some(), Ordering::Relaxed);
-        }
+        self.tell(rules);
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some(Life::of(rules));
+    }
+
+    /// Says what the rules ask for and this log cannot do; once, until they ask for it no more.
+    fn tell(&self, rules: &AccessLogRules) {
+        let asks = self.is_stream && rules.delete_after.is_some();
+        if !self.is_told.swap(asks, Ordering::Relaxed) && asks {
+            let why = "standard output cannot be deleted: whoever takes the lines must do it";
+            Event::LogNotKept { why }.emit(&self.metrics);
+        }
     }
 
     /// From the next line on the file is opened anew: somebody moved it away.
@@ -296,8 +300,7 @@ mod tests {
         let (go, open) = mpsc::channel();
         drop(go);
         let sink = Sink::Stream(Box::new(Stuck(open, Arc::clone(&written))));
-        let mut log = AccessLog::to(sink, 4, Arc::new(Metrics::new())).expect("threads can start");
-        *log.cold_at_once.get_mut() = true;
+        let log = AccessLog::to(sink, 4, Arc::new(Metrics::new())).expect("threads can start");
         let fields = vec![("time".to_owned(), Coarser::Day), ("route".to_owned(), Coarser::Remove)];
         let cold = Some(Cold { after: HOUR, fields });
         log.write(&a_line(), &AccessLogRules { cold, ..AccessLogRules::default() });
@@ -306,6 +309,23 @@ mod tests {
         let text = String::from_utf8(text).expect("UTF-8");
         assert!(text.starts_with("{\"time\":\"1970-01-01T00:00:00Z\",\"method\""), "{text}");
         assert!(!text.contains("route"), "{text}");
+    }
+
+    #[test]
+    fn a_deletion_that_cannot_be_done_is_told_when_rules_begin_to_ask_for_it() {
+        let (_go, stuck) = mpsc::channel();
+        let metrics = Arc::new(Metrics::new());
+        let sink = Sink::Stream(Box::new(Stuck(stuck, Arc::default())));
+        let log = AccessLog::to(sink, 4, Arc::clone(&metrics)).expect("threads can be started");
+        let plain = AccessLogRules::default();
+        let deleting = AccessLogRules { delete_after: Some(HOUR), ..AccessLogRules::default() };
+        for (rules, told) in
+            [(&plain, 0), (&deleting, 1), (&deleting, 1), (&plain, 1), (&deleting, 2)]
+        {
+            log.follow(rules);
+            let counted = format!("tamis_access_log_not_kept_total {told}");
+            assert!(metrics.text().contains(&counted), "{counted}");
+        }
     }
 
     #[test]

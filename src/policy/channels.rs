@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Place;
 use super::automaton::Automaton;
-use super::model::{Policy, Show, ShowCell};
+use super::model::{Policy, Route, Show, ShowCell};
 use super::path::Selector;
 use crate::action::Action;
 use crate::terms::{CategoryId, PurposeId, RecipientId, Right, RouteId};
@@ -68,10 +68,16 @@ pub enum Serve {
     ControllerContact,
 }
 
-impl Serve {
-    /// Whether the request may bring a body.
+impl Route {
+    /// Whether a request for it may bring a body.
     #[must_use]
-    pub const fn takes_body(self) -> bool {
+    pub fn takes_body(&self) -> bool {
+        self.request.is_some() || self.serve.is_some_and(Serve::takes_body)
+    }
+}
+
+impl Serve {
+    const fn takes_body(self) -> bool {
         match self {
             Self::RightsInbox(_) | Self::Objection | Self::ControllerContact => true,
             Self::PolicyDocument | Self::SubjectReport => false,

@@ -31,6 +31,7 @@ mod shared_registers;
 mod spellings;
 mod tokens;
 mod told;
+mod trust;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.
 const TESTINA: &str =

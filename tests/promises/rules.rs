@@ -1,7 +1,8 @@
 //! Rules: what the three policies release, what is rejected and how it is said, and the laws that
 //! hold for any rules at all.
 
-mod difference;
+mod compared;
+mod differences;
 mod documented;
 mod laws;
 mod matrix;

@@ -58,7 +58,7 @@ impl Fault {
 }
 
 /// Bounds of one body.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonLimits {
     /// Deepest nesting of containers; beyond 128 it counts as 128.
     pub depth: u16,

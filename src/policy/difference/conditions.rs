@@ -1,16 +1,15 @@
 //! Conditions of a release that are not in its cells: bases, objections, ages, contracts, transfers,
 //! cookies, log fields.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use super::{Change, Way};
-use crate::action::pseudonym::Canonical;
+use super::{Change, Way, transfers};
 use crate::policy::Policy;
+use crate::policy::company::Company;
 use crate::policy::model::{
-    Category, Cookie, Need, Purpose, Recipient, RegisterRules, RowCondition,
+    Contract, Cookie, Need, Purpose, Recipient, RegisterRules, Retention, RowCondition, TlsRules,
 };
-use crate::terms::{IdShape, Objectable, Role};
+use crate::terms::{IdShape, Objectable, PurposePattern, Role};
 
 /// Changes of conditions, purpose by purpose and recipient by recipient.
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
@@ -18,11 +17,6 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     for (id, after) in &new.purposes {
         if let Some(before) = old.purposes.get(id) {
             purpose(&format!("purpose {id}"), before, after, &mut changes);
-        }
-    }
-    for (id, after) in &new.categories {
-        if let Some(before) = old.categories.get(id) {
-            category(&format!("category {id}"), before, after, &mut changes);
         }
     }
     for (id, after) in &new.recipients {
@@ -33,7 +27,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
     registers(&old.registers, &new.registers, &mut changes);
     // Tables and limits on people are compared as they are: whether one of two is stricter depends on
     // who asks about whom, so a person must look.
-    other(&mut changes, "transfers", &transfers(old), &transfers(new));
+    transfers::changes(old, new, &mut changes);
     other(&mut changes, "limits on people", &people(old), &people(new));
     other(&mut changes, "what leaves together or alone", &company(old), &company(new));
     other(&mut changes, "retention", &retention(old), &retention(new));
@@ -54,9 +48,10 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
         format!("coarser {:?}, deleted after {:?}", log.cold, log.delete_after)
     };
     other(&mut changes, "life of the access log", &life(old), &life(new));
-    guard(&mut changes, "tls", "only 1.3", old.tls.only_1_3, new.tls.only_1_3);
-    let upstream = |policy: &Policy| policy.tls.upstream_required;
-    guard(&mut changes, "tls", "required towards backends", upstream(old), upstream(new));
+    let TlsRules { only_1_3, upstream_required } = new.tls;
+    guard(&mut changes, "tls", "only 1.3", old.tls.only_1_3, only_1_3);
+    let was_required = old.tls.upstream_required;
+    guard(&mut changes, "tls", "required towards backends", was_required, upstream_required);
     let index = |policy: &Policy| policy.ledger.subject_index;
     guard(&mut changes, "ledger", "people find themselves in it", index(old), index(new));
     let signed = |policy: &Policy| {
@@ -85,15 +80,28 @@ pub(super) fn need(need: Need) -> String {
 }
 
 fn purpose(about: &str, old: &Purpose, new: &Purpose, changes: &mut Vec<Change>) {
-    other_of(changes, about, "text (earlier consents to it are stale)", &old.text, &new.text);
-    let basis = (old.basis.as_str(), new.basis.as_str());
-    if basis.0 != basis.1 {
-        let way = match (old.basis.rests_on_consent(), new.basis.rests_on_consent()) {
+    let Purpose {
+        text,
+        // Of the text.
+        text_digest: _,
+        basis,
+        consent_names_recipient,
+        objectable,
+        survives_restriction,
+        survives_erasure,
+        min_age,
+        needs_case,
+        internal_only,
+        place: _,
+    } = new;
+    other_of(changes, about, "text (earlier consents to it are stale)", &old.text, text);
+    if old.basis.as_str() != basis.as_str() {
+        let way = match (old.basis.rests_on_consent(), basis.rests_on_consent()) {
             (true, false) => Way::Widened,
             (false, true) => Way::Narrowed,
             _ => Way::Changed,
         };
-        push(changes, way, about, "basis", basis.0, basis.1);
+        push(changes, way, about, "basis", old.basis.as_str(), basis.as_str());
     }
     let rank = |objectable: Objectable| match objectable {
         Objectable::Never => 0,
@@ -105,42 +113,45 @@ fn purpose(about: &str, old: &Purpose, new: &Purpose, changes: &mut Vec<Change>)
         Objectable::OnGrounds => "on-grounds",
         Objectable::Always => "always",
     };
-    if old.objectable != new.objectable {
+    if old.objectable != *objectable {
         let way =
-            if rank(new.objectable) < rank(old.objectable) { Way::Widened } else { Way::Narrowed };
-        push(changes, way, about, "objectable", words(old.objectable), words(new.objectable));
+            if rank(*objectable) < rank(old.objectable) { Way::Widened } else { Way::Narrowed };
+        push(changes, way, about, "objectable", words(old.objectable), words(*objectable));
     }
     let guards = [
-        (
-            "consent must name the recipient",
-            old.consent_names_recipient,
-            new.consent_names_recipient,
-        ),
-        ("stops at a restriction", !old.survives_restriction, !new.survives_restriction),
-        ("stops at an erasure", !old.survives_erasure, !new.survives_erasure),
-        ("only for adults", old.min_age.is_some(), new.min_age.is_some()),
-        ("needs a case", old.needs_case, new.needs_case),
-        ("only inside the controller", old.internal_only, new.internal_only),
+        ("consent must name the recipient", old.consent_names_recipient, *consent_names_recipient),
+        ("stops at a restriction", !old.survives_restriction, !survives_restriction),
+        ("stops at an erasure", !old.survives_erasure, !survives_erasure),
+        ("only for adults", old.min_age.is_some(), min_age.is_some()),
+        ("needs a case", old.needs_case, *needs_case),
+        ("only inside the controller", old.internal_only, *internal_only),
     ];
     for (what, was, is) in guards {
         guard(changes, about, what, was, is);
     }
-}
-
-/// How values are treated. Whether they are sensitive is told with what leaves of them.
-fn category(about: &str, old: &Category, new: &Category, changes: &mut Vec<Change>) {
-    let Category { sensitive: _, low_entropy: _, canonical, groups } = new;
-    let type_of = |canonical: Canonical| format!("{canonical:?}").to_lowercase();
-    other_of(changes, about, "type", &type_of(old.canonical), &type_of(*canonical));
-    let of = |groups: &Option<Arc<BTreeMap<String, String>>>| {
-        let all = groups.iter().flat_map(|groups| groups.iter());
-        all.map(|(value, group)| format!("{value}: {group}")).collect::<Vec<_>>().join(", ")
-    };
-    other_of(changes, about, "groups", &of(&old.groups), &of(groups));
+    if let (Some(was), Some(is)) = (old.min_age, *min_age) {
+        least(changes, about, "least age", was.into(), is.into());
+    }
 }
 
 fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Change>) {
-    other_of(changes, about, "role", old.role.as_str(), new.role.as_str());
+    let Recipient {
+        role,
+        // For reports.
+        category: _,
+        country: _,
+        authenticate,
+        contract,
+        // What they let through is in the cells, and in who is answered without a grant.
+        purposes: _,
+        phase: _,
+        refuses: _,
+        default_purpose,
+        only_where,
+        party: _,
+        place: _,
+    } = new;
+    other_of(changes, about, "role", old.role.as_str(), role.as_str());
     let country = |recipient: &Recipient| {
         recipient.country.as_ref().map_or("-".to_owned(), ToString::to_string)
     };
@@ -150,33 +161,31 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         about,
         "how it is recognised",
         &format!("{:?}", old.authenticate),
-        &format!("{:?}", new.authenticate),
+        &format!("{authenticate:?}"),
     );
     let party = |recipient: &Recipient| {
         recipient.party.as_ref().map_or("none".to_owned(), |party| party.expose().to_string())
     };
     other_of(changes, about, "which party it is", &party(old), &party(new));
-    let rows = |recipient: &Recipient| -> BTreeSet<String> {
-        let of =
-            |row: &RowCondition| format!("only where {} is {:?}", row.selector.text, row.value);
-        recipient.only_where.iter().map(of).collect()
+    let until = |contract: &Option<Contract>| {
+        contract.as_ref().map(|Contract { reference: _, until }| *until)
     };
-    let (before, after) = (rows(old), rows(new));
-    for lost in before.difference(&after) {
-        guard(changes, about, lost, true, false);
-    }
-    for gained in after.difference(&before) {
-        guard(changes, about, gained, false, true);
-    }
-    let until = |recipient: &Recipient| recipient.contract.as_ref().map(|contract| contract.until);
-    if until(old) != until(new) {
-        let way = if until(new) > until(old) { Way::Widened } else { Way::Narrowed };
-        let words = |recipient: &Recipient| {
-            until(recipient).map_or("none".to_owned(), |until| until.to_string())
+    let (was, is) = (until(&old.contract), until(contract));
+    if was != is {
+        let way = if is > was { Way::Widened } else { Way::Narrowed };
+        let words = |until: Option<jiff::civil::Date>| {
+            until.map_or("none".to_owned(), |day| day.to_string())
         };
-        push(changes, way, about, "contract until", &words(old), &words(new));
+        push(changes, way, about, "contract until", &words(was), &words(is));
     }
-    if new.role != Role::Own && old.default_purpose != new.default_purpose {
+    let rows = |conditions: &[RowCondition]| -> BTreeSet<String> {
+        let words = |RowCondition { selector, value }: &RowCondition| {
+            format!("only rows in which {} is {value:?}", selector.text)
+        };
+        conditions.iter().map(words).collect()
+    };
+    guards_by_name(changes, about, &rows(&old.only_where), &rows(only_where));
+    if *role != Role::Own && old.default_purpose != *default_purpose {
         let words = |recipient: &Recipient| {
             recipient.default_purpose.as_ref().map_or("none".to_owned(), ToString::to_string)
         };
@@ -185,73 +194,40 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
 }
 
 fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>) {
-    let patterns = |rules: &RegisterRules| -> BTreeSet<String> {
-        rules.gpc_objects_to.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+    let RegisterRules {
+        consent,
+        consent_file,
+        // A notice is needed where a grant says so, whether or not there is a register of them.
+        notice: _,
+        ids,
+        order_approvers,
+        max_staleness: _,
+        gpc_objects_to,
+    } = new;
+    let patterns = |patterns: &[PurposePattern]| -> BTreeSet<String> {
+        patterns.iter().map(|pattern| format!("Sec-GPC objects to {}", pattern.as_str())).collect()
     };
-    for lost in patterns(old).difference(&patterns(new)) {
-        guard(changes, "registers", &format!("Sec-GPC objects to {lost}"), true, false);
-    }
-    for gained in patterns(new).difference(&patterns(old)) {
-        guard(changes, "registers", &format!("Sec-GPC objects to {gained}"), false, true);
-    }
+    let (was, is) = (patterns(&old.gpc_objects_to), patterns(gpc_objects_to));
+    guards_by_name(changes, "registers", &was, &is);
     // With a register of consents, what rests on consent can be released at all.
-    guard(changes, "registers", "consents count as unknown", !old.consent, !new.consent);
+    guard(changes, "registers", "consents count as unknown", !old.consent, !consent);
+    let file = |file: &Option<String>| file.clone().unwrap_or_else(|| "none".to_owned());
+    let (was, is) = (file(&old.consent_file), file(consent_file));
+    other_of(changes, "registers", "file of consents", &was, &is);
+    let (was, is) = (old.order_approvers as u64, *order_approvers as u64);
+    least(changes, "registers", "people who approve an order", was, is);
     let age = |rules: &RegisterRules| {
         rules.max_staleness.map_or("any age".to_owned(), |span| format!("{span:#}"))
     };
     other_of(changes, "registers", "max_staleness", &age(old), &age(new));
-    if old.order_approvers != new.order_approvers {
-        let fewer = new.order_approvers < old.order_approvers;
-        let way = if fewer { Way::Widened } else { Way::Narrowed };
-        let words = |rules: &RegisterRules| rules.order_approvers.to_string();
-        push(changes, way, "registers", "approvers of an order", &words(old), &words(new));
-    }
-    if old.ids != new.ids {
-        let way = match (old.ids, new.ids) {
+    if old.ids != *ids {
+        let way = match (old.ids, *ids) {
             (_, IdShape::Exact) => Way::Widened,
             (IdShape::Exact, _) => Way::Narrowed,
             _ => Way::Changed,
         };
-        push(changes, way, "registers", "ids", old.ids.in_words(), new.ids.in_words());
+        push(changes, way, "registers", "ids", old.ids.in_words(), ids.in_words());
     }
-}
-
-fn transfers(policy: &Policy) -> String {
-    let Some(transfers) = &policy.transfers else { return "none: data go anywhere".to_owned() };
-    let mut rows: Vec<String> = transfers
-        .table
-        .iter()
-        .map(|row| {
-            let measure: Vec<String> = row
-                .measure
-                .iter()
-                .map(|cell| format!("{} {}", cell.pattern, cell.action))
-                .collect();
-            format!(
-                "{:?} to {:?} by {} until {:?} {}",
-                row.from,
-                row.to,
-                row.by,
-                row.until,
-                measure.join(", ")
-            )
-        })
-        .collect();
-    rows.sort();
-    let regions: Vec<String> = policy
-        .routes
-        .iter()
-        .flat_map(|route| route.regions.iter().map(move |region| (route, region)))
-        .map(|(route, region)| format!(", {} of {}", region.selector.text, route.id))
-        .collect();
-    format!(
-        "regions from {:?}{}; unknown {}; allowed {:?}; {}",
-        transfers.sources,
-        regions.concat(),
-        transfers.unknown_region,
-        transfers.allowed,
-        rows.join("; ")
-    )
 }
 
 fn people(policy: &Policy) -> String {
@@ -260,10 +236,12 @@ fn people(policy: &Policy) -> String {
         .limits
         .iter()
         .filter_map(|limit| match limit {
-            Limit::Minors { purposes, .. } => Some(format!("no minors for {purposes:?}")),
-            Limit::Disputed { roles, .. } => Some(format!("nothing disputed to {roles:?}")),
+            Limit::Minors { purposes, place: _ } => Some(format!("no minors for {purposes:?}")),
+            Limit::Disputed { roles, place: _ } => Some(format!("nothing disputed to {roles:?}")),
             // In the cells already.
-            Limit::AtLeast { .. } | Limit::ThirdParties { .. } | Limit::Sensitive { .. } => None,
+            Limit::AtLeast { categories: _, to: _, except_to: _, only_for: _, place: _ }
+            | Limit::ThirdParties { needs: _, except_for: _, place: _ }
+            | Limit::Sensitive { needs: _, place: _ } => None,
         })
         .collect();
     rows.sort();
@@ -274,9 +252,8 @@ fn company(policy: &Policy) -> String {
     let mut rows: Vec<String> = policy
         .company
         .iter()
-        .map(|one| {
-            let (never, then) = (one.never, &one.then);
-            format!("{:?} never {never:?}, {then:?}, but to {:?}", one.categories, one.except_to)
+        .map(|Company { categories, never, then, except_to, place: _ }| {
+            format!("{categories:?} never {never:?}, {then:?}, but to {except_to:?}")
         })
         .collect();
     rows.sort();
@@ -288,10 +265,12 @@ fn retention(policy: &Policy) -> String {
         .retention
         .iter()
         .map(|period| {
-            let start = period.start.as_ref().map_or("a date of the route", |start| &start.text);
-            let (categories, after, then) =
-                (&period.categories, &period.written, period.then.as_str());
-            format!("{then} {categories} {after} from {start} but for {:?}", period.except_for)
+            // The period is what is written.
+            let Retention { categories, after: _, written, start, then, except_for, place: _ } =
+                period;
+            let start = start.as_ref().map_or("a date of the route", |start| &start.text);
+            let then = then.as_str();
+            format!("{then} {categories} {written} from {start} but for {except_for:?}")
         })
         .collect();
     rows.sort();
@@ -318,10 +297,35 @@ fn cookies(policy: &Policy) -> BTreeSet<String> {
 }
 
 fn cookies_by_consent(policy: &Policy) -> BTreeSet<String> {
+    // A class is a purpose to ask about, or none.
     let by_consent = |(name, cookie): (&String, &Cookie)| {
-        cookie.consent.as_ref().map(|purpose| format!("{name} for {purpose}"))
+        let Cookie { class: _, consent, place: _ } = cookie;
+        consent.as_ref().map(|purpose| format!("{name} for {purpose}"))
     };
     policy.cookies.iter().filter_map(by_consent).collect()
+}
+
+/// A number that is the least: a lower one asks for less.
+fn least(changes: &mut Vec<Change>, about: &str, what: &str, old: u64, new: u64) {
+    if old != new {
+        let way = if new < old { Way::Widened } else { Way::Narrowed };
+        push(changes, way, about, what, &old.to_string(), &new.to_string());
+    }
+}
+
+/// Conditions, each of which holds or not.
+fn guards_by_name(
+    changes: &mut Vec<Change>,
+    about: &str,
+    old: &BTreeSet<String>,
+    new: &BTreeSet<String>,
+) {
+    for lost in old.difference(new) {
+        guard(changes, about, lost, true, false);
+    }
+    for gained in new.difference(old) {
+        guard(changes, about, gained, false, true);
+    }
 }
 
 /// A condition that is there or not.

@@ -1,21 +1,24 @@
 //! What a change of rules means: not of their texts but of what is released, recipient by recipient,
 //! purpose by purpose, route by route and member by member. What shows more is widened, what shows
 //! less is narrowed. Conditions (consent, objection, contract, transfers) are compared beside it,
-//! since a condition less widens too; and so are routes, since whoever may ask one question more learns
-//! more.
+//! since a condition less widens too.
 //!
 //! What neither includes the other counts as changed, and is to be read as widened.
 
+mod aggregate;
 mod conditions;
+mod parameters;
 mod routes;
+mod transfers;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Route;
-use super::{Mode, Plan, Policy};
+use super::{Plan, Policy, plan};
 use crate::action::Action;
 use crate::action::pseudonym::Scope;
-use crate::terms::{PurposeId, RecipientId, RouteId};
+use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
 
 /// Which way something changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,9 +64,11 @@ pub struct Change {
 /// A plan of one of them grows too large; in words.
 pub fn changes(old: &Policy, new: &Policy) -> Result<Vec<Change>, String> {
     let mut changes = conditions::changes(old, new);
+    whole::changes(old, new, &mut changes);
     routes::changes(old, new, &mut changes);
-    let before = released(old)?;
-    let after = released(new)?;
+    let (before, old_wholes) = released(old)?;
+    let (after, wholes) = released(new)?;
+    routes::wholes(&old_wholes, &wholes, &mut changes);
     let places: BTreeSet<&Cell> = before.keys().chain(after.keys()).collect();
     for place in places {
         let nothing =
@@ -112,6 +117,8 @@ struct Cell {
     purpose: PurposeId,
     route: RouteId,
     member: String,
+    /// Several selectors can stand for one member; what each of them is for is compared by itself.
+    category: Option<CategoryId>,
 }
 
 #[derive(PartialEq)]
@@ -139,32 +146,34 @@ impl Release {
     }
 }
 
+/// What leaves, and under which conditions of an answer as a whole.
+type Released = (BTreeMap<Cell, Release>, BTreeMap<routes::Asked, routes::Conditions>);
+
 /// Everything that leaves for anybody: what is refused as not enforced does not.
-fn released(policy: &Policy) -> Result<BTreeMap<Cell, Release>, String> {
-    let mut all = BTreeMap::new();
+fn released(policy: &Policy) -> Result<Released, String> {
+    let (mut all, mut wholes) = (BTreeMap::new(), BTreeMap::new());
     for (id, recipient) in &policy.recipients {
         if recipient.refuses.is_some() {
             continue;
         }
         for purpose in &recipient.purposes {
             for (index, route) in policy.routes.iter().enumerate() {
-                if !is_in_force(route) || !is_for(route, purpose) {
+                if !routes::is_in_force(route) || !is_for(route, purpose) {
                     continue;
                 }
                 let plan = Plan::build(policy, index, id, std::slice::from_ref(purpose))
                     .map_err(|too_large| too_large.to_string())?;
-                // Without a personal member the request is refused as a whole.
-                if plan.releases_personal_data() {
+                // Without a personal member the request is refused as a whole, unless it only brings
+                // something.
+                if plan.releases_personal_data() || routes::only_takes(route) {
                     add(&mut all, &plan, purpose);
+                    let asked = (id.clone(), purpose.clone(), route.id.clone());
+                    wholes.insert(asked, routes::Conditions::of(&plan));
                 }
             }
         }
     }
-    Ok(all)
-}
-
-fn is_in_force(route: &Route) -> bool {
-    route.refuses.is_none() && route.mode == Mode::Enforce
+    Ok((all, wholes))
 }
 
 fn is_for(route: &Route, purpose: &PurposeId) -> bool {
@@ -172,14 +181,29 @@ fn is_for(route: &Route, purpose: &PurposeId) -> bool {
 }
 
 fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
-    for cell in plan.cells.iter().filter(|cell| cell.action != Action::Remove) {
-        let mut needs: Vec<String> =
-            plan.needs.iter().chain(&cell.needs).map(|need| conditions::need(*need)).collect();
-        if cell.category.is_none() {
-            needs.clear();
+    for cell in &plan.cells {
+        let plan::Cell {
+            category,
+            action,
+            scope,
+            needs,
+            selector,
+            // What the route says of the place, compared there.
+            of: _,
+            derived: _,
+            form: _,
+            // The category's.
+            sensitive: _,
+            decided_by: _,
+            because: _,
+        } = cell;
+        if *action == Action::Remove {
+            continue;
         }
-        if plan.only_own {
-            needs.push("to be the person".to_owned());
+        let mut needs: Vec<String> =
+            plan.needs.iter().chain(needs).map(|need| conditions::need(*need)).collect();
+        if category.is_none() {
+            needs.clear();
         }
         needs.sort();
         needs.dedup();
@@ -187,13 +211,14 @@ fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
             recipient: plan.recipient.clone(),
             purpose: purpose.clone(),
             route: plan.route.clone(),
-            member: cell.selector.clone(),
+            member: selector.clone(),
+            category: category.clone(),
         };
-        let scope = match cell.action {
-            Action::Pseudonym(_) | Action::Fpe => cell.scope,
+        let scope = match action {
+            Action::Pseudonym(_) | Action::Fpe => *scope,
             _ => Scope::Recipient,
         };
-        let release = Release { action: cell.action.clone(), scope, needs: needs.join(", ") };
+        let release = Release { action: action.clone(), scope, needs: needs.join(", ") };
         all.insert(place, release);
     }
 }

@@ -1,55 +1,52 @@
-//! What routes let in and whom they ask, as far as it stands in no cell: their parameters and bodies,
-//! whose data they hold, whether they show groups alone.
-//!
-//! A route that is not in force lets nobody in. Of one that is new, that it is there is told once.
+//! What of routes is not in the cells of a release: whom an answer is about, what is catalogued of it,
+//! what of a request counts and reaches the backend, and who may ask where nothing personal is answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::conditions::{guard, other_of, push, set};
-use super::{Change, Way, is_in_force};
-use crate::policy::aggregate::Aggregate;
-use crate::policy::model::{Literal, Locator, QueryParameter, RequestBody, Route, Serve};
-use crate::policy::{Policy, Selector};
-use crate::terms::CategoryId;
+use super::aggregate::whether_groups_alone;
+use super::conditions::{other_of, push, set};
+use super::parameters::{in_path, in_query, parameters};
+use super::{Change, Way};
+use crate::policy::model::{
+    Derivation, Derived, Field, Form, Literal, Locator, Must, Open, Region, RequestBody, Route,
+    Since, Subject,
+};
+use crate::policy::overlap::may_touch;
+use crate::policy::{Mode, Plan, Policy, Selector};
+use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
 
-/// Changes of routes, one by one.
+/// Changes of routes that both have. Of a route that is not in force nothing leaves.
 pub(super) fn changes(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
-    let (before, after) = (in_force(old), in_force(new));
-    for (id, is) in &after {
-        let about = format!("route {id}");
-        match before.get(id) {
-            Some(was) => route(&about, was, is, changes),
-            None => push(changes, Way::Widened, &about, "is asked for", "no", "yes"),
+    for after in new.routes.iter().filter(|route| is_in_force(route)) {
+        if let Some(before) = old.routes.iter().find(|one| one.id == after.id) {
+            route(&format!("route {}", after.id), before, after, changes);
         }
     }
-    for id in before.keys().filter(|id| !after.contains_key(*id)) {
-        push(changes, Way::Narrowed, &format!("route {id}"), "is asked for", "yes", "no");
-    }
+    set(changes, "who is answered without a grant", &asks(old), &asks(new));
 }
 
-fn in_force(policy: &Policy) -> BTreeMap<&str, &Route> {
-    let routes = policy.routes.iter().filter(|route| is_in_force(route));
-    routes.map(|route| (route.id.as_str(), route)).collect()
+/// Whether anything leaves by it.
+pub(super) fn is_in_force(route: &Route) -> bool {
+    route.refuses.is_none() && route.mode == Mode::Enforce
 }
 
-/// Every member of a route is named here, so that a new one cannot be forgotten.
+/// Whether it only takes something in, and needs no grant.
+pub(super) fn only_takes(route: &Route) -> bool {
+    route.request.is_some() && route.fields.is_empty()
+}
+
 fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
     let Route {
-        // The method and path are the id; `regions` are compared with the transfers; `derive` and
-        // `open` with the cells, as what they do with a member.
         id: _,
+        // Both stand in the id.
         method: _,
         template: _,
-        regions: _,
-        derive: _,
-        mode: _,
-        refuses: _,
-        place: _,
         upstream,
         serve,
         subjects,
         each,
         aggregate,
+        regions,
         media,
         since,
         fields,
@@ -58,294 +55,336 @@ fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
         path,
         open_path,
         query,
+        derive,
         parties_only,
-        purposes,
+        // What they let through is in the cells, and in who is answered without a grant.
+        purposes: _,
+        mode: _,
+        refuses: _,
+        place: _,
     } = new;
+    let text = |selector: &Option<Selector>| selector.as_ref().map(|each| each.text.clone());
+    let backend = |route: &Route| format!("{:?}", route.upstream);
+    if old.upstream != *upstream {
+        other_of(changes, about, "backend", &backend(old), &backend(new));
+    }
+    if old.serve != *serve {
+        let words = |route: &Route| format!("{:?}", route.serve);
+        other_of(changes, about, "what the gateway answers itself", &words(old), &words(new));
+    }
+    let whom = "whom it is about";
+    other_of(changes, about, whom, &subjects_of(&old.subjects), &subjects_of(subjects));
+    let list = |each: &Option<Selector>| text(each).unwrap_or_else(|| "no list".to_owned());
+    other_of(changes, about, "the list that is cut", &list(&old.each), &list(each));
+    let told = "where it says in which region people are";
+    other_of(changes, about, told, &regions_of(old, &old.regions), &regions_of(new, regions));
+    let kinds = |media: &[crate::terms::Picture]| -> BTreeSet<String> {
+        media.iter().map(|kind| kind.media_type().to_owned()).collect()
+    };
+    set(changes, &format!("{about}: kinds of pictures"), &kinds(&old.media), &kinds(media));
+    other_of(changes, about, "where its dates stand", &dates(&old.since), &dates(since));
+    let catalogued = Catalogue { of: new, fields, open, derive };
+    let before = Catalogue { of: old, fields: &old.fields, open: &old.open, derive: &old.derive };
+    before.changes(&catalogued, about, changes);
+    body(about, old.request.as_ref(), request.as_ref(), changes);
     whether_groups_alone(about, old.aggregate.as_ref(), aggregate.as_ref(), changes);
-
     let path = in_path(path, open_path);
     parameters(about, "path", &in_path(&old.path, &old.open_path), &path, changes);
     parameters(about, "query", &in_query(&old.query), &in_query(query), changes);
+    parties(about, (old, &old.parties_only), (new, parties_only), changes);
+}
 
-    other_of(changes, about, "backend", &word(old.upstream.as_ref()), &word(upstream.as_ref()));
-    other_of(changes, about, "what it serves", &served(old.serve), &served(*serve));
-    let list = |each: &Option<Selector>| word(each.as_ref().map(|each| &each.text));
-    other_of(changes, about, "list", &list(&old.each), &list(each));
-    let people = |subjects: &[crate::policy::model::Subject]| {
-        let one = |subject: &crate::policy::model::Subject| {
-            format!("{} at {}", subject.role, located(&subject.locator))
-        };
-        subjects.iter().map(one).collect::<Vec<_>>().join(", ")
-    };
-    other_of(changes, about, "whose data it holds", &people(&old.subjects), &people(subjects));
+fn subjects_of(subjects: &[Subject]) -> String {
+    let words: Vec<String> = subjects
+        .iter()
+        .map(|Subject { role, locator, place: _ }| {
+            let at = match locator {
+                Locator::Path(name) => format!("`{name}` in the path"),
+                Locator::Query(name) => format!("`{name}` in the query"),
+                Locator::Header(name) => format!("header {name}"),
+                Locator::Document(selector) | Locator::Element(selector) => selector.text.clone(),
+            };
+            format!("{role} by {at}")
+        })
+        .collect();
+    if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
+}
 
-    let words = |all: &BTreeSet<String>| match all.len() {
-        0 => "everybody".to_owned(),
-        _ => all.iter().cloned().collect::<Vec<_>>().join(", "),
-    };
-    let roles = |route: &Route, roles: &[usize]| -> BTreeSet<String> {
-        let named = roles.iter().filter_map(|role| route.subjects.get(*role));
-        named.map(|subject| subject.role.to_string()).collect()
-    };
-    narrowing(
-        about,
-        "parties",
-        words,
-        &roles(old, &old.parties_only),
-        &roles(new, parties_only),
-        changes,
-    );
-    let used_for = |purposes: &Option<Vec<_>>| -> BTreeSet<String> {
-        purposes.iter().flatten().map(ToString::to_string).collect()
-    };
-    let words = |all: &BTreeSet<String>| match all.len() {
-        0 => "every purpose".to_owned(),
-        _ => all.iter().cloned().collect::<Vec<_>>().join(", "),
-    };
-    narrowing(about, "purposes", words, &used_for(&old.purposes), &used_for(purposes), changes);
+/// A role of the route by its name.
+fn role(route: &Route, at: usize) -> &str {
+    route.subjects.get(at).map_or("-", |subject| subject.role.as_str())
+}
 
-    let kinds = |media: &[crate::terms::Picture]| -> BTreeSet<String> {
-        media.iter().map(|kind| format!("answers of {}", kind.media_type())).collect()
-    };
-    set(changes, about, &kinds(&old.media), &kinds(media));
-    let whole = |fields: &[crate::policy::model::Field], open: &[crate::policy::model::Open]| {
-        let fields = fields.iter().filter(|field| field.subtree).map(|field| &field.selector);
-        let open = open.iter().filter(|open| open.subtree).map(|open| &open.selector);
-        let all = fields.chain(open);
-        all.map(|selector| format!("everything beneath {}", selector.text)).collect::<BTreeSet<_>>()
-    };
-    set(changes, about, &whole(&old.fields, &old.open), &whole(fields, open));
-    // What is there on one side only is told with what leaves of it.
-    let (before, after) = (meanings(old), meanings(new));
-    for (selector, is) in &after {
-        if let Some(was) = before.get(selector) {
-            other_of(changes, about, &format!("what {selector} is"), was, is);
+fn regions_of(route: &Route, regions: &[Region]) -> String {
+    let mut words: Vec<String> = regions
+        .iter()
+        .map(|Region { of, selector, in_element, place: _ }| {
+            let once = if *in_element { "" } else { ", once" };
+            format!("{} of {}{once}", selector.text, role(route, *of))
+        })
+        .collect();
+    words.sort();
+    if words.is_empty() { "nowhere".to_owned() } else { words.join(", ") }
+}
+
+fn dates(since: &[Since]) -> String {
+    let mut words: Vec<String> = since
+        .iter()
+        .map(|Since { categories, selector }| format!("of {categories} at {}", selector.text))
+        .collect();
+    words.sort();
+    if words.is_empty() { "by the period alone".to_owned() } else { words.join(", ") }
+}
+
+/// All that a route says about members of its answers.
+struct Catalogue<'a> {
+    of: &'a Route,
+    fields: &'a [Field],
+    open: &'a [Open],
+    derive: &'a [Derived],
+}
+
+/// One place of it. What happens there to whom is in the cells.
+struct Entry<'a> {
+    selector: &'a Selector,
+    is: String,
+    subtree: bool,
+}
+
+impl<'a> Catalogue<'a> {
+    fn entries(&self) -> BTreeMap<&'a str, Vec<Entry<'a>>> {
+        let linked = |form: Form| if form == Form::Link { " in a link" } else { "" };
+        let mut all: BTreeMap<&str, Vec<Entry<'_>>> = BTreeMap::new();
+        for Field { selector, category, of, subtree, form, place: _ } in self.fields {
+            let whose = of.map(|at| format!(" of {}", role(self.of, at))).unwrap_or_default();
+            let is = format!("{category}{whose}{}", linked(*form));
+            all.entry(&selector.text).or_default().push(Entry { selector, is, subtree: *subtree });
         }
-    }
-    let dates = |since: &[crate::policy::model::Since]| {
-        let mut all: Vec<String> = since
-            .iter()
-            .map(|since| format!("{} from {}", since.categories, since.selector.text))
-            .collect();
-        all.sort();
-        all.join(", ")
-    };
-    other_of(changes, about, "dates", &dates(&old.since), &dates(since));
-    bodies(about, old.request.as_ref(), request.as_ref(), changes);
-}
-
-/// A route that shows groups alone asks nobody, and one about people shows each of them.
-fn whether_groups_alone(
-    about: &str,
-    old: Option<&Aggregate>,
-    new: Option<&Aggregate>,
-    changes: &mut Vec<Change>,
-) {
-    let groups = |aggregate: &Aggregate| format!("groups of {} or more", aggregate.k);
-    let people = "people one by one";
-    match (old, new) {
-        (None, None) => {}
-        (Some(old), Some(new)) => aggregate(&format!("aggregate of {about}"), old, new, changes),
-        (Some(old), None) => push(changes, Way::Widened, about, "shows", &groups(old), people),
-        // Less of each, but nobody's word counts any more.
-        (None, Some(new)) => push(changes, Way::Changed, about, "shows", people, &groups(new)),
-    }
-}
-
-/// Floors of an aggregate; a higher one shows less.
-fn aggregate(about: &str, old: &Aggregate, new: &Aggregate, changes: &mut Vec<Change>) {
-    let mut floor = |what: &str, old: u64, new: u64| {
-        if old != new {
-            let way = if new < old { Way::Widened } else { Way::Narrowed };
-            push(changes, way, about, what, &old.to_string(), &new.to_string());
+        // That a name only looks personal is a word to the reader.
+        for Open { selector, subtree, not_personal: _, form, place: _ } in self.open {
+            let is = format!("open{}", linked(*form));
+            all.entry(&selector.text).or_default().push(Entry { selector, is, subtree: *subtree });
         }
-    };
-    floor("fewest people of a group", old.k, new.k);
-    let of = |aggregate: &Aggregate, category: &CategoryId| {
-        let bound = aggregate.diversity.iter().find(|(bound, _)| bound == category);
-        bound.map_or(1, |(_, least)| *least as u64)
-    };
-    let bound = old.diversity.iter().chain(&new.diversity).map(|(category, _)| category);
-    for category in bound.collect::<BTreeSet<_>>() {
-        floor(&format!("fewest values of {category}"), of(old, category), of(new, category));
+        for Derived { selector, how, place: _ } in self.derive {
+            let is = match how {
+                Derivation::CountEach => "counted anew".to_owned(),
+                Derivation::Sealed { domain } => format!("sealed as {domain}"),
+            };
+            all.entry(&selector.text).or_default().push(Entry { selector, is, subtree: false });
+        }
+        all
     }
-    // A step is coarser than another only if it is a multiple of it.
-    if old.round != new.round {
-        let way = if new.round.is_multiple_of(old.round) {
-            Way::Narrowed
-        } else if old.round.is_multiple_of(new.round) {
-            Way::Widened
-        } else {
-            Way::Changed
+
+    fn changes(&self, new: &Self, about: &str, changes: &mut Vec<Change>) {
+        let (before, after) = (self.entries(), new.entries());
+        let words = |entries: &[Entry<'_>]| {
+            let mut words: Vec<&str> = entries.iter().map(|entry| entry.is.as_str()).collect();
+            words.sort_unstable();
+            words.join(" and ")
         };
-        push(changes, way, about, "step", &old.round.to_string(), &new.round.to_string());
-    }
-    let rest = |aggregate: &Aggregate| {
-        let Aggregate { list, count, merges_rare, several, all, totals, .. } = aggregate;
-        format!(
-            "rows {list:?}, count {count}, rare values joined {merges_rare}, several {several:?}, all \
-             {all:?}, totals {totals:?}"
-        )
-    };
-    other_of(changes, about, "table", &rest(old), &rest(new));
-}
-
-/// What a parameter takes.
-#[derive(Clone, PartialEq)]
-enum Takes {
-    /// Anything: it says nothing about a person.
-    Anything,
-    /// Values and tokens of a category.
-    Values(CategoryId),
-    /// Cursors that the gateway sealed for this parameter.
-    Cursors,
-}
-
-impl Takes {
-    fn in_words(&self) -> String {
-        match self {
-            Self::Anything => "open".to_owned(),
-            Self::Values(category) => category.to_string(),
-            Self::Cursors => "sealed".to_owned(),
+        for (text, was) in &before {
+            let what = format!("what stands at {text}");
+            let Some(is) = after.get(text) else {
+                // Where two places meet the stricter wins: one that is gone may have kept another back.
+                let meets = |one: &Entry<'_>| {
+                    let mut left = after.values().flatten();
+                    left.any(|other| may_touch(one.selector, other.selector))
+                };
+                if was.iter().any(meets) {
+                    other_of(changes, about, &what, &words(was), "nothing of its own");
+                }
+                continue;
+            };
+            other_of(changes, about, &what, &words(was), &words(is));
+            let whole = |entries: &[Entry<'_>]| entries.iter().all(|entry| entry.subtree);
+            let (was, is) = (whole(was), whole(is));
+            if was != is {
+                let way = if is { Way::Widened } else { Way::Narrowed };
+                let words = |yes: bool| if yes { "yes" } else { "no" };
+                push(changes, way, about, &format!("all beneath {text}"), words(was), words(is));
+            }
         }
     }
 }
 
-fn in_path(
-    path: &BTreeMap<String, CategoryId>,
-    open: &BTreeSet<String>,
-) -> BTreeMap<String, Takes> {
-    let values =
-        path.iter().map(|(name, category)| (name.clone(), Takes::Values(category.clone())));
-    values.chain(open.iter().map(|name| (name.clone(), Takes::Anything))).collect()
-}
-
-fn in_query(query: &BTreeMap<String, QueryParameter>) -> BTreeMap<String, Takes> {
-    let takes = |parameter: &QueryParameter| match parameter {
-        QueryParameter::Open => Takes::Anything,
-        QueryParameter::Category(category) => Takes::Values(category.clone()),
-        QueryParameter::Sealed { .. } => Takes::Cursors,
-    };
-    query.iter().map(|(name, parameter)| (name.clone(), takes(parameter))).collect()
-}
-
-/// One parameter more is one question more that can be asked, and in a path one link more that leaves.
-fn parameters(
-    about: &str,
-    of: &str,
-    old: &BTreeMap<String, Takes>,
-    new: &BTreeMap<String, Takes>,
-    changes: &mut Vec<Change>,
-) {
-    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let (was, is) = (old.get(name), new.get(name));
-        if was == is {
-            continue;
-        }
-        let way = match (was, is) {
-            (Some(_), None) => Way::Narrowed,
-            (None, _) | (_, Some(Takes::Anything)) => Way::Widened,
-            // In a path what is open opens no token.
-            (Some(Takes::Anything), Some(_)) if of == "query" => Way::Narrowed,
-            (Some(_), Some(_)) => Way::Changed,
-        };
-        let words = |takes: Option<&Takes>| takes.map_or("-".to_owned(), Takes::in_words);
-        push(changes, way, about, &format!("{of} parameter {name}"), &words(was), &words(is));
-    }
-}
-
-/// A set that narrows to its members, and to nothing where it is empty.
-fn narrowing(
-    about: &str,
-    what: &str,
-    words: impl Fn(&BTreeSet<String>) -> String,
-    old: &BTreeSet<String>,
-    new: &BTreeSet<String>,
-    changes: &mut Vec<Change>,
-) {
-    if old == new {
-        return;
-    }
-    let way = if new.is_empty() || (!old.is_empty() && new.is_superset(old)) {
-        Way::Widened
-    } else if old.is_empty() || new.is_subset(old) {
-        Way::Narrowed
-    } else {
-        Way::Changed
-    };
-    push(changes, way, about, what, &words(old), &words(new));
-}
-
-/// Selector → which categories of whom stand there.
-fn meanings(route: &Route) -> BTreeMap<&str, String> {
-    let mut all: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for field in &route.fields {
-        let role = field.of.and_then(|of| route.subjects.get(of)).map(|subject| &subject.role);
-        let words = match role {
-            Some(role) => format!("{} of {role}", field.category),
-            None => field.category.to_string(),
-        };
-        all.entry(&field.selector.text).or_default().insert(words);
-    }
-    for open in &route.open {
-        all.entry(&open.selector.text).or_default().insert("open".to_owned());
-    }
-    for derived in &route.derive {
-        all.entry(&derived.selector.text).or_default().insert(format!("{:?}", derived.how));
-    }
-    let joined = |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(", ");
-    all.into_iter().map(|(selector, words)| (selector, joined(words))).collect()
-}
-
-fn bodies(
+/// What a request may bring.
+fn body(
     about: &str,
     old: Option<&RequestBody>,
     new: Option<&RequestBody>,
     changes: &mut Vec<Change>,
 ) {
-    let members = |body: Option<&RequestBody>| -> BTreeSet<String> {
-        let all = body.into_iter().flat_map(|body| body.selectors.iter().zip(&body.members));
-        let words = |(selector, category): (&String, &Option<CategoryId>)| {
-            let category = category.as_ref().map_or("open".to_owned(), ToString::to_string);
-            format!("{selector} of a request, {category}")
+    let (old_members, old_musts) = old.map(brought).unwrap_or_default();
+    let (members, musts) = new.map(brought).unwrap_or_default();
+    let what = |at: &str| format!("{at} of a request reaches the backend");
+    compared(&old_members, &members, |at, was, is| {
+        let way = match (was, is) {
+            (None, _) => Way::Widened,
+            (_, None) => Way::Narrowed,
+            _ => Way::Changed,
         };
-        all.map(words).collect()
+        push(changes, way, about, &what(at), was.map_or("no", String::as_str), is_or_no(is));
+    });
+    // A route that takes no body any more has nothing to demand of one.
+    let (Some(_), Some(_)) = (old, new) else { return };
+    compared(&old_musts, &musts, |at, was, is| {
+        let way = match (was, is) {
+            (_, None) => Way::Widened,
+            (None, _) => Way::Narrowed,
+            _ => Way::Changed,
+        };
+        let what = format!("{at} of a request must be");
+        push(
+            changes,
+            way,
+            about,
+            &what,
+            was.map_or("anything", String::as_str),
+            match is {
+                Some(is) => is,
+                None => "anything",
+            },
+        );
+    });
+}
+
+fn is_or_no(is: Option<&String>) -> &str {
+    is.map_or("no", String::as_str)
+}
+
+type Members = BTreeMap<String, String>;
+
+fn brought(body: &RequestBody) -> (Members, Members) {
+    // The automaton is made of the selectors.
+    let RequestBody { automaton: _, selectors, members, must } = body;
+    let word = |category: &Option<CategoryId>| {
+        category.as_ref().map_or("open".to_owned(), ToString::to_string)
     };
-    set(changes, about, &members(old), &members(new));
-    let musts = |body: Option<&RequestBody>| -> BTreeSet<String> {
-        let all = body.into_iter().flat_map(|body| &body.must);
-        all.map(|must| {
-            let value = match &must.value {
-                Literal::Bool(value) => value.to_string(),
-                Literal::Integer(value) => value.to_string(),
-                Literal::Text(value) => format!("{value:?}"),
-            };
-            format!("{} of a request must be {value}", must.selector.text)
-        })
-        .collect()
+    let members = selectors.iter().zip(members);
+    let members = members.map(|(at, category)| (at.clone(), word(category))).collect();
+    let musts = must.iter().map(|Must { selector, value }| {
+        let value = match value {
+            Literal::Bool(yes) => yes.to_string(),
+            Literal::Integer(number) => number.to_string(),
+            Literal::Text(text) => format!("{text:?}"),
+        };
+        (selector.text.clone(), value)
+    });
+    (members, musts.collect())
+}
+
+/// Tells of each name whose words differ.
+fn compared(
+    old: &Members,
+    new: &Members,
+    mut tell: impl FnMut(&str, Option<&String>, Option<&String>),
+) {
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let (was, is) = (old.get(name), new.get(name));
+        if was != is {
+            tell(name, was, is);
+        }
+    }
+}
+
+/// Of whom a person who asks must be one. More roles let more people in; none lets in everybody.
+fn parties(
+    about: &str,
+    (old_route, old): (&Route, &[usize]),
+    (new_route, new): (&Route, &[usize]),
+    changes: &mut Vec<Change>,
+) {
+    let names = |route: &Route, roles: &[usize]| -> BTreeSet<String> {
+        roles.iter().map(|at| role(route, *at).to_owned()).collect()
     };
-    let (old, new) = (musts(old), musts(new));
-    for lost in old.difference(&new) {
-        guard(changes, about, lost, true, false);
+    let (was, is) = (names(old_route, old), names(new_route, new));
+    if was == is {
+        return;
     }
-    for gained in new.difference(&old) {
-        guard(changes, about, gained, false, true);
+    let way = match (was.is_empty(), is.is_empty()) {
+        (_, true) => Way::Widened,
+        (true, _) => Way::Narrowed,
+        _ if is.is_superset(&was) => Way::Widened,
+        _ if is.is_subset(&was) => Way::Narrowed,
+        _ => Way::Changed,
+    };
+    let words = |names: BTreeSet<String>| match names.len() {
+        0 => "anybody".to_owned(),
+        _ => names.into_iter().collect::<Vec<_>>().join(" or "),
+    };
+    push(changes, way, about, "who asks must be", &words(was), &words(is));
+}
+
+/// Who may have what the gateway answers itself, and who may send something in: neither has a cell.
+fn asks(policy: &Policy) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for (id, recipient) in policy.recipients.iter().filter(|(_, one)| one.refuses.is_none()) {
+        for route in policy.routes.iter().filter(|route| is_in_force(route)) {
+            if route.serve.is_none() && !only_takes(route) {
+                continue;
+            }
+            let purposes =
+                recipient.purposes.iter().filter(|purpose| super::is_for(route, purpose));
+            all.extend(purposes.map(|purpose| format!("{id} for {purpose} by {}", route.id)));
+        }
+    }
+    all
+}
+
+/// A route as one recipient is answered it for one purpose.
+pub(super) type Asked = (RecipientId, PurposeId, RouteId);
+
+/// Conditions of an answer as a whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Conditions {
+    only_own: bool,
+    own_lines: bool,
+}
+
+impl Conditions {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let Plan {
+            route: _,
+            route_index: _,
+            recipient: _,
+            purposes: _,
+            // With the needs of the whole, in the release.
+            cells: _,
+            needs: _,
+            // Made of what is compared.
+            automaton: _,
+            holds_document: _,
+            companions: _,
+            only_own,
+            // The recipient's.
+            only_where: _,
+            // The route's.
+            regions: _,
+            // Of the retention and of what may not leave together, both compared by themselves.
+            dated: _,
+            company: _,
+            own_lines,
+        } = plan;
+        Self { only_own: *only_own, own_lines: *own_lines }
     }
 }
 
-fn located(locator: &Locator) -> String {
-    match locator {
-        Locator::Path(name) => format!("path:{name}"),
-        Locator::Query(name) => format!("query:{name}"),
-        Locator::Header(name) => format!("header:{name}"),
-        Locator::Document(selector) | Locator::Element(selector) => selector.text.clone(),
+/// Changes of conditions of what both release.
+pub(super) fn wholes(
+    old: &BTreeMap<Asked, Conditions>,
+    new: &BTreeMap<Asked, Conditions>,
+    changes: &mut Vec<Change>,
+) {
+    for (place, is) in new {
+        let Some(was) = old.get(place) else { continue };
+        let (recipient, purpose, route) = place;
+        let about = format!("{recipient} for {purpose}");
+        let guards = [
+            ("only about the person who asks", was.only_own, is.only_own),
+            ("only lines of the person who asks", was.own_lines, is.own_lines),
+        ];
+        for (what, was, is) in guards {
+            super::conditions::guard(changes, &about, &format!("{route} {what}"), was, is);
+        }
     }
-}
-
-fn served(serve: Option<Serve>) -> String {
-    serve.map_or("a backend's answer".to_owned(), |serve| format!("{serve:?}"))
-}
-
-fn word<T: ToString>(value: Option<&T>) -> String {
-    value.map_or("-".to_owned(), ToString::to_string)
 }

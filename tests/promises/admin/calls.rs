@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject as _;
@@ -153,17 +154,34 @@ impl Desk {
             request.headers_mut().insert("authorization", value);
         }
         change(&mut request);
-        let stream = TcpStream::connect(self.address()).await.expect("it listens");
-        let name = ServerName::try_from(HOST).expect("a name");
-        let stream = self.connector(who).connect(name, stream).await.ok()?;
-        let io = TokioIo::new(stream);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.ok()?;
-        tokio::spawn(connection);
+        let mut sender = self.connected(who).await?;
         let response = sender.send_request(request).await.ok()?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.ok()?.to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
         Some(Answer { status: parts.status, headers: parts.headers, text })
+    }
+
+    /// A connection that stays. `None`: there was no handshake.
+    pub(super) async fn connected(&self, who: As<'_>) -> Option<SendRequest<Full<Bytes>>> {
+        let stream = TcpStream::connect(self.address()).await.expect("it listens");
+        let name = ServerName::try_from(HOST).expect("a name");
+        let stream = self.connector(who).connect(name, stream).await.ok()?;
+        let io = TokioIo::new(stream);
+        let (sender, connection) = hyper::client::conn::http1::handshake(io).await.ok()?;
+        tokio::spawn(connection);
+        Some(sender)
+    }
+
+    /// Takes these authorities of callers, as a reload does.
+    pub(super) async fn trusts(&self, authorities: &str) {
+        fs::write(self.path("callers.pem"), authorities).expect("ours");
+        assert_eq!(self.running.reload().await.refused, []);
+    }
+
+    /// The certificate of the authority of callers, and of another one.
+    pub(super) fn authorities(&self) -> [&str; 2] {
+        [self.authority.certificate(), self.strangers.certificate()]
     }
 
     fn connector(&self, who: As<'_>) -> TlsConnector {

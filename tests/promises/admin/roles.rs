@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
+use http_body_util::BodyExt as _;
 use tamis::terms::AdminRole;
 
 use super::calls::{As, Desk};
@@ -203,4 +204,23 @@ async fn reports_are_given_in_every_form_and_about_people_by_body_alone() {
     assert_eq!(about("{}").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(about(r#"{"subject":""}"#).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!format!("{:?}", desk.ledger()).contains("CANARY"));
+}
+
+#[tokio::test]
+async fn a_connection_is_worth_no_more_than_the_callers_authorities_in_force() {
+    let desk = Desk::open().await;
+    let app = As::Certificate("dns:app.example.invalid");
+    let mut open = desk.connected(app).await.expect("a handshake");
+    let [ours, other] = desk.authorities();
+    let both = format!("{ours}{other}");
+    for (authorities, is_known) in [(ours, true), (&both, true), (other, false), (ours, true)] {
+        desk.trusts(authorities).await;
+        open.ready().await.expect("it stays open");
+        let request = http::Request::get("/v1/policy").header("host", "api.example.invalid");
+        let request = request.body(http_body_util::Full::default()).expect("a request");
+        let response = open.send_request(request).await.expect("an answer");
+        let status = response.status();
+        assert_eq!(status != StatusCode::UNAUTHORIZED, is_known, "{status}");
+        response.into_body().collect().await.expect("whole");
+    }
 }

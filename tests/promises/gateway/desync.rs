@@ -89,10 +89,13 @@ async fn what_is_no_request_is_logged_and_counted() {
         let answer = stage.raw("courier", text.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 4") && !answer.contains("CANARY"), "{answer}");
     }
+    // What HTTP/2 begins with, where HTTP/1.1 was agreed: there is no answer that both would read.
+    assert_eq!(stage.raw("courier", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, "");
     let metrics = stage.metrics();
     for line in [
         "tamis_unread_requests_total{kind=\"malformed\"} 2",
         "tamis_unread_requests_total{kind=\"too-large\"} 1",
+        "tamis_unread_requests_total{kind=\"preface\"} 1",
         "tamis_requests_total{route=\"-\",status=\"400\"} 2",
         "tamis_requests_total{route=\"-\",status=\"431\"} 1",
     ] {
@@ -102,8 +105,9 @@ async fn what_is_no_request_is_logged_and_counted() {
     drop(stage.connect(Some("courier"), HOST, Some(b"http/1.1")).await);
     let directory = stage.stopped().await;
     let log = std::fs::read_to_string(directory.path().join("access.log")).expect("written");
-    assert_eq!(log.lines().count(), 3, "{log}");
-    assert_eq!(log.matches("refused:request-malformed").count(), 3, "{log}");
+    assert_eq!(log.lines().count(), 4, "{log}");
+    assert_eq!(log.matches("refused:request-malformed").count(), 4, "{log}");
+    assert_eq!(log.matches("\"status\":0").count(), 1, "{log}");
     assert!(!log.contains("CANARY"), "{log}");
 }
 

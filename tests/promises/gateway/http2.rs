@@ -113,7 +113,7 @@ async fn a_request_of_two_meanings_is_refused_in_its_stream() {
         ("a foreign authority", with(":authority", "evil.example.invalid")),
         ("CONNECT", with(":method", "CONNECT")),
     ];
-    let mut answered_all_the_same = Vec::new();
+    let (mut answered_all_the_same, mut broken) = (Vec::new(), 0);
     for (name, list) in cases {
         let mut stream = connected(&stage).await;
         let flags = END_STREAM | END_HEADERS;
@@ -124,6 +124,11 @@ async fn a_request_of_two_meanings_is_refused_in_its_stream() {
                     // The status stands in the first byte: an indexed field of the static table for
                     // 200 (8), 400 (12) or 404, a literal for others. Source: RFC 7541 appendix A.
                     Some((HEADERS, 1, block)) => break block.first().copied(),
+                    // A goodbye with a reason. Source: RFC 9113 §6.8.
+                    Some((GO_AWAY, _, why)) if why.get(4..8) != Some(&[0; 4]) => {
+                        broken += 1;
+                        break None;
+                    }
                     Some((RESET, 1, _) | (GO_AWAY, ..)) | None => break None,
                     Some(_) => {}
                 }
@@ -135,6 +140,12 @@ async fn a_request_of_two_meanings_is_refused_in_its_stream() {
         }
     }
     assert_eq!(answered_all_the_same, Vec::<&str>::new());
+    assert!(broken > 0, "some are faults of the whole connection");
+    assert_eq!(
+        broken_connections(&stage, broken).await,
+        broken,
+        "faults of a stream are not counted"
+    );
     let answer = stage.ask_http2("courier", "/people/u1").await;
     assert_eq!(answer.body.as_deref(), Some(FOR_COURIER), "a plain one is answered");
 }
@@ -163,6 +174,25 @@ async fn is_ended_by(stage: &Stage, flood: Vec<u8>, times: usize) -> bool {
         }
     });
     both.await.is_ok()
+}
+
+/// How many connections were ended for their frames, once there are so many: a client may see the end
+/// a moment before it is counted.
+async fn broken_connections(stage: &Stage, expected: u64) -> u64 {
+    let counted = || {
+        let metrics = stage.metrics();
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("tamis_unread_requests_total{kind=\"frames\"} "));
+        line.map_or(0, |count| count.parse().expect("a number"))
+    };
+    let enough = timeout(PATIENCE, async {
+        while counted() < expected {
+            tokio::task::yield_now().await;
+        }
+    });
+    let _ = enough.await;
+    counted()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,9 +244,42 @@ async fn floods_end_their_connection_and_nobody_else_s() {
 
     let asked = stage.backend.asked();
     assert_eq!(asked, Vec::<String>::new());
-    assert!(stage.metrics().contains("tamis_unread_requests_total{kind=\"frames\"}"));
+    // Three floods and four frames that have no place, each once.
+    assert_eq!(broken_connections(&stage, 7).await, 7);
     let answer = stage.ask_http2("courier", "/people/u1").await;
     assert_eq!(answer.body.as_deref(), Some(FOR_COURIER));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_streams_end_each_its_own_and_too_many_the_connection() {
+    let stage = Stage::set().await;
+    stage.backend.says("/people/u1", json(TESTINA));
+    let fault = fields(&[&PSEUDO[..], &[("connection", "x")]].concat());
+    let mut stream = connected(&stage).await;
+    let mut ended = 0;
+    for id in (1..).step_by(2) {
+        let asks = frame(HEADERS, END_STREAM | END_HEADERS, id, &fault);
+        let _ = stream.write_all(&asks).await;
+        let of_it = timeout(PATIENCE, async {
+            loop {
+                match next(&mut stream).await {
+                    Some((RESET, of, _)) if of == id => break true,
+                    Some((GO_AWAY, ..)) | None => break false,
+                    Some(_) => {}
+                }
+            }
+        });
+        if !of_it.await.expect("it does not hang") {
+            break;
+        }
+        ended += 1;
+        if ended == 256 {
+            assert_eq!(broken_connections(&stage, 0).await, 0);
+        }
+    }
+    assert_eq!(ended, 256);
+    assert_eq!(broken_connections(&stage, 1).await, 1);
+    assert_eq!(stage.backend.asked(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -148,6 +148,99 @@ async fn changed_files_are_read_once_they_have_come_to_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_may_pass_is_tried_again_without_a_change() {
+    let stage = Stage::set().await;
+    stage.backend.says("/people/u1", json(TESTINA));
+    stage.edit("rules.yaml", WIDE, NARROW);
+    stage.switches.notes_fail.store(true, Ordering::SeqCst);
+    assert_eq!(stage.running.look_at_files().await, None);
+    // Tried at this look, at the next one, and then after twice as many each time.
+    for is_tried in [true, true, false, true, false, false, false, true] {
+        let reloaded = stage.running.look_at_files().await;
+        assert_eq!(reloaded.is_some(), is_tried, "{reloaded:?}");
+        if let Some(reloaded) = reloaded {
+            assert_eq!(reloaded.activated, Vec::<&str>::new());
+            assert!(reloaded.refused[0].1.contains("ledger"), "{:?}", reloaded.refused);
+        }
+        assert!(shown(&stage).await.contains("email"));
+    }
+    stage.switches.notes_fail.store(false, Ordering::SeqCst);
+    let mut looks = 0;
+    let reloaded = loop {
+        looks += 1;
+        if let Some(reloaded) = stage.running.look_at_files().await {
+            break reloaded;
+        }
+    };
+    assert_eq!(looks, 8);
+    assert_eq!((reloaded.activated, reloaded.refused), (vec!["rules"], vec![]));
+    assert!(!shown(&stage).await.contains("email"));
+    assert_eq!(stage.running.look_at_files().await, None, "nothing is left to do");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_move_take_their_file_of_consents_along() {
+    let rules = include_str!("../../cases/gateway.rules.yaml");
+    let rules =
+        rules.replace("from: api, max_staleness", "from: {file: consents.ndjson}, max_staleness");
+    let digest = Policy::parse("rules.yaml", &rules).expect("it loads").purposes["share.partner"]
+        .text_digest;
+    let given = format!(
+        "{{\"id\":\"con_1\",\"subject\":\"u1\",\"purpose\":\"share.partner\",\
+         \"purpose_text_digest\":\"{digest}\",\"recipients\":[\"partner\"],\"status\":\"given\",\
+         \"given_at\":\"2026-01-01T00:00:00Z\"}}\n"
+    );
+    let stage = Stage::embedded(&rules, &[("consents.ndjson", &given)]).await;
+    stage.backend.says("/people/u1", json(TESTINA));
+    assert_eq!(stage.ask("partner", "/people/u1").await.status, 200);
+    // The same rules, word for word, beside no such file.
+    fs::create_dir(stage.path("elsewhere")).expect("ours");
+    fs::copy(stage.path("rules.yaml"), stage.path("elsewhere/rules.yaml")).expect("ours");
+    stage.edit("tamis.yaml", "rules: rules.yaml", "rules: elsewhere/rules.yaml");
+    assert_eq!(stage.running.reload().await.activated, ["settings"]);
+    assert_eq!(stage.ask("partner", "/people/u1").await.status, 404, "consents are unknown");
+    assert!(stage.ledger().contains("\"reason\":\"consent-unknown\""));
+    fs::copy(stage.path("consents.ndjson"), stage.path("elsewhere/consents.ndjson")).expect("ours");
+    stage.edit("tamis.yaml", "elsewhere/rules.yaml", "rules.yaml");
+    assert_eq!(stage.running.reload().await.activated, ["settings"]);
+    assert_eq!(stage.ask("partner", "/people/u1").await.status, 200);
+}
+
+/// What the log says, for as long as this lives and on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_safeguard_that_a_reload_switches_off_is_told_once() {
+    let stage = stage().await;
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false);
+    let _here = tracing::subscriber::set_default(lines.finish());
+    let far = "far: {url: 'http://192.0.2.1:80', dangerous_plaintext: true}";
+    stage.edit("tamis.yaml", "upstreams: {", &format!("upstreams: {{{far}, "));
+    assert_eq!(stage.running.reload().await.activated, ["settings"]);
+    stage.edit("tamis.yaml", "response_body: 1MiB", "response_body: 2MiB");
+    assert_eq!(stage.running.reload().await.activated, ["settings"]);
+    let said = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("UTF-8");
+    let told: Vec<&str> =
+        said.lines().filter(|line| line.contains("a safeguard is switched off")).collect();
+    assert_eq!(told.len(), 1, "{said}");
+    assert!(told[0].contains("upstreams.far: personal data cross a network"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_under_way_ends_under_the_rules_it_began_with() {
     let stage = stage().await;
     stage.edit("tamis.yaml", "response_timeout: 300ms", "response_timeout: 60s");

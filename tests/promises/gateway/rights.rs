@@ -257,6 +257,8 @@ async fn one_click_objects_and_nothing_less_does() {
         assert_eq!(answer.body.as_deref(), Some(r#"{"objected_to":"news"}"#));
         assert_eq!(stage.ask("mailer", "/people/CANARY-1").await.status, 404);
     }
+    let entries = stage.ledger().matches("\"service\":\"objection\"").count();
+    assert_eq!(entries, 1, "what is known already is no other entry");
     assert_eq!(stage.ask("mailer", "/people/CANARY-2").await.status, 200, "nobody else");
     assert_eq!(stage.ask("desk", "/people/CANARY-1").await.status, 200, "nothing else");
     assert!(!stage.ledger().contains("CANARY"));

@@ -43,6 +43,8 @@ const ISSUER: &str = "https://id.example.invalid";
 pub(super) struct Switches {
     pub(super) registers_fail: AtomicBool,
     pub(super) ledger_fails: AtomicBool,
+    /// The ledger takes no notes; disclosures it takes.
+    pub(super) notes_fail: AtomicBool,
 }
 
 /// The embedded stores, behind the switches.
@@ -107,6 +109,9 @@ impl Ledger for Switched {
     }
 
     fn note<'a>(&'a self, note: &'a Note) -> Waits<'a, u64> {
+        if self.switches.notes_fail.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(LedgerUnavailable("switched off".into())) });
+        }
         self.ledger.note(note)
     }
 
@@ -236,6 +241,7 @@ impl Stage {
         let switches = Arc::new(Switches {
             registers_fail: AtomicBool::new(false),
             ledger_fails: AtomicBool::new(false),
+            notes_fail: AtomicBool::new(false),
         });
         let stores = Arc::new(Switched {
             switches: Arc::clone(&switches),

@@ -90,18 +90,22 @@ fn whatever_may_be_asked_more_is_widened() {
         ("{id: account.id, ", "{", Narrowed, Widened, "path parameter id"),
         ("kind: open}", "kind: contact.email}", Changed, Widened, "path parameter kind"),
         ("\"$.email\": contact.email, ", "", Narrowed, Widened, "$.email of a request"),
-        ("    request_must: {\"$.agreed\": true}\n", "", Widened, Narrowed, "must be true"),
-        ("    purpose: service\n", "", Widened, Narrowed, "purposes"),
-        ("    parties_only: [person]\n", "", Widened, Narrowed, "parties"),
-        ("[person]", "[person, friend]", Widened, Narrowed, "parties"),
-        ("GET /groups", "GET /others", Widened, Widened, "is asked for"),
+        (
+            "    request_must: {\"$.agreed\": true}\n",
+            "",
+            Widened,
+            Narrowed,
+            "$.agreed of a request must be",
+        ),
+        ("    parties_only: [person]\n", "", Widened, Narrowed, "who asks must be"),
+        ("[person]", "[person, friend]", Widened, Narrowed, "who asks must be"),
     ] {
         check(from, to, way, back, words);
     }
     // A route that is not in force is not asked for.
     let route = "  - match: POST /people/{id}\n";
     let shadow = format!("{route}    mode: observe\n");
-    check(route, &shadow, Narrowed, Widened, "route POST /people/{id}: is asked for");
+    check(route, &shadow, Narrowed, Widened, "desk for service by POST /people/{id}");
 }
 
 #[test]
@@ -109,33 +113,33 @@ fn whose_it_is_and_how_it_is_treated_is_compared() {
     use Way::{Changed, Narrowed, Widened};
     let email = r#""$.email": {is: contact.email, of: person}"#;
     for (from, to, way, back, words) in [
-        (email, r#""$.email": {is: contact.email, of: friend}"#, Changed, Changed, "what $.email"),
+        (
+            email,
+            r#""$.email": {is: contact.email, of: friend}"#,
+            Changed,
+            Changed,
+            "what stands at $.email",
+        ),
         (
             email,
             r#""$.email": {is: contact.email, of: person, subtree: true}"#,
             Widened,
             Narrowed,
-            "everything beneath $.email",
+            "all beneath $.email",
         ),
-        (
-            "\"$.state\"]",
-            "{subtree: \"$.state\"}]",
-            Widened,
-            Narrowed,
-            "everything beneath $.state",
-        ),
-        ("friend: \"$.friend\"", "friend: \"$.other\"", Changed, Changed, "whose data"),
+        ("\"$.state\"]", "{subtree: \"$.state\"}]", Widened, Narrowed, "all beneath $.state"),
+        ("friend: \"$.friend\"", "friend: \"$.other\"", Changed, Changed, "whom it is about"),
         ("care: [nurse]", "care: [], nurses: [nurse]", Changed, Changed, "category trait.job"),
         ("account.id: {}", "account.id: {type: decimal}", Changed, Changed, "category account.id"),
-        ("only_subject: self, ", "", Widened, Narrowed, "$.id"),
+        ("only_subject: self, ", "", Widened, Narrowed, "only about the person who asks"),
         (
             "purposes: [service]}",
             "only_where: {\"@.dealer\": \"7\"}, purposes: [service]}",
             Narrowed,
             Widened,
-            "only where",
+            "only rows in which @.dealer",
         ),
-        ("approvers: 3", "approvers: 2", Widened, Narrowed, "approvers"),
+        ("approvers: 3", "approvers: 2", Widened, Narrowed, "people who approve an order"),
         ("upstream: people", "upstream: others", Changed, Changed, "backend"),
     ] {
         check(from, to, way, back, words);
