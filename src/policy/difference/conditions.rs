@@ -152,21 +152,26 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         &format!("{:?}", old.authenticate),
         &format!("{:?}", new.authenticate),
     );
-    let party = |recipient: &Recipient| {
-        recipient.party.as_ref().map_or("none".to_owned(), |party| party.expose().to_string())
+    // Ids of people and businesses stay in the rules: what is found here is logged by a reload.
+    let words = |known: bool, same: bool| match (known, same) {
+        (false, _) => "none",
+        (true, true) => "one",
+        (true, false) => "another",
     };
-    other_of(changes, about, "which party it is", &party(old), &party(new));
-    let rows = |recipient: &Recipient| -> BTreeSet<String> {
-        let of =
-            |row: &RowCondition| format!("only where {} is {:?}", row.selector.text, row.value);
-        recipient.only_where.iter().map(of).collect()
+    let same = old.party.is_none() || old.party == new.party;
+    let (before, after) = (words(old.party.is_some(), true), words(new.party.is_some(), same));
+    other_of(changes, about, "which party it is", before, after);
+    let rows = |recipient: &Recipient| -> BTreeMap<String, String> {
+        let row = |row: &RowCondition| (row.selector.text.clone(), row.value.clone());
+        recipient.only_where.iter().map(row).collect()
     };
     let (before, after) = (rows(old), rows(new));
-    for lost in before.difference(&after) {
-        guard(changes, about, lost, true, false);
-    }
-    for gained in after.difference(&before) {
-        guard(changes, about, gained, false, true);
+    for selector in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let (was, is) = (before.get(selector), after.get(selector));
+        let what = format!("only where {selector} has its value");
+        guard(changes, about, &what, was.is_some(), is.is_some());
+        let same = was.is_none() || is.is_none() || was == is;
+        other_of(changes, about, &what, "one", words(true, same));
     }
     let until = |recipient: &Recipient| recipient.contract.as_ref().map(|contract| contract.until);
     if until(old) != until(new) {
