@@ -1,7 +1,7 @@
 //! Conditions of a release that are not in its cells: bases, objections, ages, contracts, transfers,
 //! cookies, log fields.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Way, transfers};
 use crate::policy::Policy;
@@ -148,7 +148,7 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         refuses: _,
         default_purpose,
         only_where,
-        party: _,
+        party,
         place: _,
     } = new;
     other_of(changes, about, "role", old.role.as_str(), role.as_str());
@@ -163,10 +163,29 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         &format!("{:?}", old.authenticate),
         &format!("{authenticate:?}"),
     );
-    let party = |recipient: &Recipient| {
-        recipient.party.as_ref().map_or("none".to_owned(), |party| party.expose().to_string())
+    // Ids of people and businesses stay in the rules: what is found here is logged by a reload.
+    let words = |known: bool, same: bool| match (known, same) {
+        (false, _) => "none",
+        (true, true) => "one",
+        (true, false) => "another",
     };
-    other_of(changes, about, "which party it is", &party(old), &party(new));
+    let same = old.party.is_none() || old.party == *party;
+    let (before, after) = (words(old.party.is_some(), true), words(party.is_some(), same));
+    other_of(changes, about, "which party it is", before, after);
+    let rows = |conditions: &[RowCondition]| -> BTreeMap<String, String> {
+        let row = |RowCondition { selector, value }: &RowCondition| {
+            (selector.text.clone(), value.clone())
+        };
+        conditions.iter().map(row).collect()
+    };
+    let (before, after) = (rows(&old.only_where), rows(only_where));
+    for selector in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let (was, is) = (before.get(selector), after.get(selector));
+        let what = format!("only where {selector} has its value");
+        guard(changes, about, &what, was.is_some(), is.is_some());
+        let same = was.is_none() || is.is_none() || was == is;
+        other_of(changes, about, &what, "one", words(true, same));
+    }
     let until = |contract: &Option<Contract>| {
         contract.as_ref().map(|Contract { reference: _, until }| *until)
     };
@@ -178,13 +197,6 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         };
         push(changes, way, about, "contract until", &words(was), &words(is));
     }
-    let rows = |conditions: &[RowCondition]| -> BTreeSet<String> {
-        let words = |RowCondition { selector, value }: &RowCondition| {
-            format!("only rows in which {} is {value:?}", selector.text)
-        };
-        conditions.iter().map(words).collect()
-    };
-    guards_by_name(changes, about, &rows(&old.only_where), &rows(only_where));
     if *role != Role::Own && old.default_purpose != *default_purpose {
         let words = |recipient: &Recipient| {
             recipient.default_purpose.as_ref().map_or("none".to_owned(), ToString::to_string)

@@ -56,7 +56,7 @@ pub(super) fn changes(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
         }
     }
     log(&old.access_log, access_log, changes);
-    let [was, is] = [&old.page_headers, page_headers].map(page);
+    let [was, is] = [&old.page_headers, page_headers].map(|headers| page(headers.as_ref()));
     for ((name, was), (_, is)) in was.into_iter().zip(is) {
         sent(changes, name, [was, is]);
     }
@@ -69,8 +69,8 @@ pub(super) fn changes(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
 }
 
 /// What a browser is told.
-fn page(headers: &Option<PageHeaders>) -> [(&'static str, Option<String>); 3] {
-    let nothing = headers.as_ref().map(|_| "nothing is loaded".to_owned());
+fn page(headers: Option<&PageHeaders>) -> [(&'static str, Option<String>); 3] {
+    let nothing = headers.map(|_| "nothing is loaded".to_owned());
     let (referrer, permissions) = match headers {
         None => (None, None),
         Some(PageHeaders { referrer_policy, permissions_policy }) => {
