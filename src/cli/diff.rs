@@ -2,7 +2,8 @@
 //!
 //! Not of texts but of what is released: recipient by recipient, purpose by purpose, route by route and
 //! member by member. What shows more is widened, what shows less is narrowed. Conditions (consent,
-//! objection, contract, transfers) are compared beside it, since a condition less widens too.
+//! objection, contract, transfers) and routes (parameters, bodies, whom they ask) are compared beside it,
+//! since a condition less, or a question more, widens too.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
