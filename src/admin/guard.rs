@@ -3,8 +3,9 @@
 //!
 //! Each call of a known caller is in the ledger: who, in which role, which route, with what status,
 //! and by tags about whom. What tells of people waits for that entry; what changes the registers does
-//! not, since what a person said must not wait for a disk. Calls of nobody are counted and logged
-//! only, or anybody could fill the ledger.
+//! not, since what a person said must not wait for a disk: its entry is kept until the disk is back. A
+//! client that goes away ends neither a call nor its entry. Calls of nobody are counted and logged only,
+//! or anybody could fill the ledger.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, HeaderMap, ORIGIN};
 use http::uri::Authority;
 
@@ -25,7 +26,7 @@ use super::repeat::{Kept, Turn, key_of};
 use super::roles::{Rule, Touches, rules_of};
 use crate::identity::SubjectAlternativeNames;
 use crate::ledger::Note;
-use crate::observe::Event;
+use crate::observe::{Event, Metrics};
 use crate::terms::{AdminRole, DataSubject, Digest};
 
 /// Longest answer that is kept under a key: an import names at most a hundred wrong lines.
@@ -45,12 +46,29 @@ pub(super) struct Caller {
 pub(super) struct About(pub(super) Vec<DataSubject>);
 
 /// Lets a request through to its handler, or says why not; then enters and counts it under its route's
-/// template.
+/// template. All of it in a task of its own: whoever resets the connection must not leave a change
+/// behind that has no author.
 pub(super) async fn admin(
     State(state): State<AdminState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    let begun = state.calls.begin();
+    let metrics = Arc::clone(&state.metrics);
+    let task = tokio::spawn(async move {
+        let _begun = begun;
+        enter(state, request, next).await
+    });
+    task.await.unwrap_or_else(|_| defect(&metrics).into_response())
+}
+
+/// A panic is one answer.
+fn defect(metrics: &Metrics) -> Problem {
+    Event::Internal { kind: "panic" }.emit(metrics);
+    Problem::Unavailable
+}
+
+async fn enter(state: AdminState, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("-", MatchedPath::as_str);
     let method = method_word(&request);
@@ -60,29 +78,35 @@ pub(super) async fn admin(
     let mut response = match admitted {
         Ok((caller, row)) => {
             request.extensions_mut().insert(caller.clone());
-            let made = make(&state, &caller, row, request, next).await;
+            let making = state.clone();
+            // Apart, so that a call that panics is entered as one that failed.
+            let task =
+                tokio::spawn(async move { make(&making, &caller, row, request, next).await });
+            let made = task.await.unwrap_or_else(|_| Err(defect(&state.metrics)));
             made.unwrap_or_else(IntoResponse::into_response)
         }
         Err(problem) => problem.into_response(),
     };
     if let Some(by) = &known
-        && response.status() != http::StatusCode::TOO_MANY_REQUESTS
+        && response.status() != StatusCode::TOO_MANY_REQUESTS
     {
         let about = response.extensions_mut().remove::<About>();
         let named = about.filter(|_| state.policy.load().ledger.subject_index);
-        let note = Note::Call {
+        let entry = |status: StatusCode, about| Note::Call {
             by: by.clone(),
             role: role.map(AdminRole::as_str),
             method,
             route: route.to_owned(),
-            status: response.status().as_u16(),
-            about: named.map(|About(people)| people).unwrap_or_default(),
+            status: status.as_u16(),
+            about,
         };
-        if let Err(error) = state.ledger.note(&note).await {
-            tracing::warn!(%error, "a call of the admin API is not entered");
+        let people = named.map(|About(people)| people).unwrap_or_default();
+        if let Err(error) = state.ledger.note(&entry(response.status(), people)).await {
+            tracing::warn!(%error, "a call of the admin API is not entered yet");
             if touches == Touches::People {
                 response = Problem::NotEntered.into_response();
             }
+            state.ledger.later(&entry(response.status(), Vec::new()));
         }
     }
     let status = response.status().as_u16();

@@ -16,6 +16,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
@@ -33,7 +34,7 @@ use super::state::Gateway;
 use super::tls::{Handshake, TlsError};
 use super::{respond, service};
 use crate::admin::{
-    Access, AdminState, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
+    Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
 };
 use crate::config::{Config, Listen, LogTarget};
 use crate::identity::IssuerError;
@@ -128,6 +129,9 @@ pub struct Running {
     stop: watch::Sender<bool>,
     listeners: JoinSet<usize>,
     upkeep: JoinSet<()>,
+    /// Calls of the admin API, which go on when their clients are gone.
+    calls: Arc<Calls>,
+    drain_timeout: Duration,
     /// Signs once more when everything has ended.
     checkpoints: Option<Arc<Checkpoints>>,
     reloader: Arc<Reloader>,
@@ -282,6 +286,7 @@ impl Gateway {
             listeners.spawn(plaintext(Arc::new(redirect), door.clone(), listener));
         }
         let mut upkeep = JoinSet::new();
+        let calls = Arc::new(Calls::default());
         let mut fetching = Fetching::default();
         fetching.follow(&config, new_issuers);
         let is_stopping = Arc::new(AtomicBool::new(false));
@@ -327,6 +332,7 @@ impl Gateway {
                 metrics: Arc::clone(&metrics),
                 access,
                 reports,
+                calls: Arc::clone(&calls),
                 standing: Arc::clone(&standing),
                 stopping: Arc::clone(&is_stopping),
             };
@@ -339,6 +345,7 @@ impl Gateway {
                 listeners.spawn(routed(metrics_router(state), None, &door, listener));
             }
         }
+        let drain_timeout = config.limits.drain_timeout;
         let files = (config, seen, fetching);
         let reloader = Arc::new(Reloader::new(in_force, policy, stores_of_ours, standing, files));
         let mut open = vec![("https", addresses.https)];
@@ -355,6 +362,8 @@ impl Gateway {
             stop,
             listeners,
             upkeep,
+            calls,
+            drain_timeout,
             checkpoints,
             reloader,
         })
@@ -400,6 +409,8 @@ impl Running {
         while let Some(ended) = self.listeners.join_next().await {
             unfinished += ended.unwrap_or_default();
         }
+        // A call whose client is gone has its entry all the same; one that hangs is not waited for.
+        let _ = timeout(self.drain_timeout, self.calls.ended()).await;
         self.upkeep.shutdown().await;
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.sign_the_end().await;

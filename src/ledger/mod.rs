@@ -68,6 +68,10 @@ pub trait Ledger: Send + Sync {
         note: &'a Note,
     ) -> Pin<Box<dyn Future<Output = Result<u64, LedgerUnavailable>> + Send + 'a>>;
 
+    /// Enters something that has happened already, and names nobody. Not waited for: while the ledger
+    /// cannot be written it is kept, as outcomes and refusals are.
+    fn later(&self, note: &Note);
+
     /// Enters further people of whom something is about to leave, in a disclosure that is open. Ready
     /// only when that is durable. A ledger without an index of data subjects cannot.
     fn also<'a>(

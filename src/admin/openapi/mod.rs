@@ -221,7 +221,7 @@ fn problems(takes_a_body: bool) -> impl Iterator<Item = (&'static str, &'static 
         ("409", "the call of this idempotency key is still being made"),
         ("422", "the field that is wrong, never its value"),
         ("429", "the caller's share is used up; Retry-After says how long to wait"),
-        ("503", "registers or ledger are not there"),
+        ("503", "registers or ledger are not there, or too many reports are being made"),
     ];
     let of_a_body = [("413", "longer than any record"), ("415", "not application/json in UTF-8")];
     always.into_iter().chain(of_a_body.into_iter().filter(move |_| takes_a_body))
