@@ -4,6 +4,7 @@
 mod authors;
 mod bulk;
 mod calls;
+mod erasures;
 mod openapi;
 mod roles;
 mod schema;
