@@ -16,9 +16,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode};
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, HeaderMap, ORIGIN};
 use http::uri::Authority;
+use http::{HeaderValue, StatusCode};
 
 use super::AdminState;
 use super::problem::Problem;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{LedgerUnavailable, Part, SubjectIndex};
-use crate::terms::DataSubject;
+use crate::terms::{DataSubject, read_hex};
 
 /// A tag's bytes.
 pub(super) type Tag = [u8; 16];
@@ -203,14 +203,8 @@ impl Sets {
 
 /// `t_` and 32 hexadecimal digits.
 fn tag_of(text: &str) -> Option<Tag> {
-    let digits = text.strip_prefix("t_")?.as_bytes();
     let mut tag = [0; 16];
-    if digits.len() != 2 * tag.len() {
-        return None;
-    }
-    for (byte, pair) in tag.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    read_hex(text.strip_prefix("t_")?.as_bytes(), &mut tag)?;
     Some(tag)
 }
 

@@ -7,14 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{ReportError, Sources};
 use crate::ledger::{
-    Anchor, Checkpoint, Disclosed, Entry, PolicyOf, VerifyError, Window, kept_notes, scan,
-    verify_signed,
+    Anchor, COMPLETENESS, Checkpoint, Disclosed, Entry, PolicyOf, VerifyError, Window, kept_notes,
+    scan, verify_signed,
 };
 use crate::terms::Digest;
-
-/// What every report says of its own limits, so that its being said tells nothing.
-const COMPLETENESS: &str = "Complete for what passed this gateway, except for disclosures whose \
-    notification the law forbids for the time being, and for records that are not kept any more.";
 
 /// Whether the ledger is what it must be.
 #[derive(Debug)]
@@ -51,6 +47,8 @@ pub struct Basis {
     pub lost: u64,
     /// Lines that are no records.
     pub unreadable: u64,
+    /// People whose secrets no key of the ring opens: what was entered of them before is found for nobody.
+    pub unopened: u64,
 }
 
 impl Chain {
@@ -96,6 +94,7 @@ impl Basis {
             controller: policy.about.controller.clone(),
             lost: 0,
             unreadable: 0,
+            unopened: sources.index.unopened()?,
         };
         let mut checkpoints = Vec::new();
         if let Some(key) = sources.key {
@@ -182,6 +181,9 @@ impl Basis {
         }
         if self.unreadable > 0 {
             rows.push(("lines_unreadable", json!(self.unreadable)));
+        }
+        if self.unopened > 0 {
+            rows.push(("people_under_retired_keys", json!(self.unopened)));
         }
         rows.push(("completeness", json!(COMPLETENESS)));
         rows

@@ -13,7 +13,8 @@ use crate::terms::RecipientId;
 /// Said wherever people are counted.
 pub(super) const COUNTING: &str = "People are counted by their tags, which change every month. Over \
     several months the index of data subjects tells who is the same; of people who were erased since, \
-    who have no secret any more, there is a lower and an upper bound.";
+    who have no secret any more, and of those whose secret lies under a retired key, there is a lower \
+    and an upper bound.";
 
 /// What the ledger says about one recipient.
 #[derive(Default)]
@@ -243,8 +244,8 @@ pub(super) fn breach(
     }
     if !query.among.is_empty() {
         remarks.push(
-            "Of the candidates, those who were erased cannot be found any more; they are in the \
-             numbers and not among the people concerned."
+            "Of the candidates, those who were erased cannot be found any more, nor those whose secret \
+             lies under a retired key; they are in the numbers and not among the people concerned."
                 .to_owned(),
         );
     }

@@ -18,7 +18,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
-use tamis::admin::{Access, AdminState, Calls, ChangeDrain, Reporting, admin_router, metrics_router};
+use tamis::admin::{
+    Access, AdminState, Calls, ChangeDrain, Reporting, admin_router, metrics_router,
+};
 use tamis::config::AdminConfig;
 use tamis::keys::KeyRing;
 use tamis::ledger::{FileLedger, IndexKey, Ledger, SubjectIndex};

@@ -35,9 +35,8 @@ fn a_change_whose_client_is_gone_has_its_author() {
     admin.runtime.block_on(async {
         let mut call = pin!(admin_router(admin.state.clone()).oneshot(request));
         // It is begun, and the connection is reset.
-        let begun = std::future::poll_fn(|context| {
-            Poll::Ready(call.as_mut().poll(context).is_pending())
-        });
+        let begun =
+            std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending()));
         assert!(begun.await);
     });
     admin.runtime.block_on(admin.state.calls.ended());

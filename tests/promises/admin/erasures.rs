@@ -20,7 +20,8 @@ fn an_erasure_that_would_end_nothing_is_refused() {
         .collect();
     roots.dedup();
     let erase = |except: &serde_json::Value| {
-        let body = json!({"subject": "u1", "requested_at": "2026-01-01T00:00:00Z", "except": except});
+        let body =
+            json!({"subject": "u1", "requested_at": "2026-01-01T00:00:00Z", "except": except});
         admin.plain("PUT", "/v1/erasures", &body.to_string())
     };
     for except in [json!(["*"]), json!([first, "*"]), json!(purposes), json!(roots)] {

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
+use tamis::registers::{Record, RegisterStore, RightRequest};
+use tamis::terms::{CategoryPattern, Personal, Right};
 
 use super::backend::json;
 use super::stage::{Stage, request};
@@ -255,6 +257,34 @@ async fn transfers_consents_refusals_and_what_is_late_are_told() {
     assert_eq!(row(&recipient, "refusals", "reason", "consent-missing")["requests"], 2);
     let unknown = played.output(&["recipient", "--recipient", "partnr"]);
     assert_eq!(unknown.status.code(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_waits_is_told_by_its_receipt_and_by_no_id() {
+    let played = played().await;
+    let registers = RegisterStore::embedded(&played.config.with_file_name("registers.db"));
+    let registers = registers.expect("opens");
+    let categories = vec![CategoryPattern::new("*")];
+    let subject = Personal::new("CANARY-3".into());
+    let request = RightRequest { subject, right: Right::Erasure, categories };
+    let receipt = registers.request(&request).expect("taken").expect("not too many");
+    for id in ["", r#""id":"rq_CANARY","#] {
+        let record = format!(
+            r#"{{"kind":"erasure",{id}"subject":"CANARY-1","requested_at":"2026-01-01T00:00:00Z"}}"#
+        );
+        let record = Record::parse(record.as_bytes()).expect("a record");
+        registers.record(&record).expect("taken");
+    }
+    let overdue = played.json(&["overdue"]);
+    let receipts = column(&overdue, "erasures_not_settled", "receipt");
+    assert_eq!(receipts, [&value!(null), &value!(null), &value!(receipt.id)]);
+    let since = column(&overdue, "erasures_not_settled", "in_force_since");
+    assert_eq!(since[..2], [&value!("2026-01-01T00:00:00Z"); 2]);
+    let waiting = column(&overdue, "erasures_not_settled", "days_waiting");
+    assert!(waiting[0].as_i64() > Some(0) && waiting[2] == &value!(0), "{waiting:?}");
+    // Not even a digest, which whoever has ids could compute.
+    let text = overdue["erasures_not_settled"].to_string();
+    assert!(!text.contains("CANARY") && !text.contains("sha-256"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
