@@ -188,7 +188,7 @@ impl Report {
                     Chain::Holds => return ExitCode::SUCCESS,
                     Chain::Broken(error) if error.is_gap() => 2,
                     Chain::Broken(_) => 1,
-                    Chain::NotSigned => 3,
+                    Chain::NotSigned | Chain::Unread(_) => 3,
                 };
                 complain(&format!("not to be relied on: {}", basis.chain));
                 ExitCode::from(code)

@@ -32,7 +32,7 @@ use std::pin::Pin;
 use crate::terms::DataSubject;
 
 pub use chain::{GENESIS, link};
-pub use checkpoint::{Checkpoint, RecordProof, keep_note, kept_notes, notes_in};
+pub use checkpoint::{Checkpoint, Notes, RecordProof, keep_note, kept_notes, notes_in};
 pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused};
 pub use file::FileLedger;
 pub use last_account::{LastAccount, LastTold, by_recipient};

@@ -125,6 +125,7 @@ pub(super) mod tests {
             controller: "Beispiel & Söhne".into(),
             lost: 2,
             unreadable: 0,
+            checkpoints_unreadable: 0,
             unopened: 0,
         };
         let mut table = Table::new(&["recipient", "categories", "last"]);

@@ -6,7 +6,9 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
-use tamis::registers::{Record, RegisterStore, RightRequest};
+use tamis::keys::NoteSigner;
+use tamis::ledger::{Checkpoint, FileLedger, keep_note};
+use tamis::registers::{Record, RegisterStore, Registers as _, RightRequest};
 use tamis::terms::{CategoryPattern, Personal, Right};
 
 use super::backend::json;
@@ -262,7 +264,7 @@ async fn transfers_consents_refusals_and_what_is_late_are_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_that_waits_is_told_by_its_receipt_and_by_no_id() {
     let played = played().await;
-    let registers = RegisterStore::embedded(&played.config.with_file_name("registers.db"));
+    let registers = RegisterStore::embedded(&played.config.with_file_name("registers.sqlite"));
     let registers = registers.expect("opens");
     let categories = vec![CategoryPattern::new("*")];
     let subject = Personal::new("CANARY-3".into());
@@ -307,6 +309,39 @@ async fn a_broken_ledger_is_said_in_the_head_and_by_the_exit_code() {
     assert_eq!(played.output(&["refusals"]).status.code(), Some(2));
     fs::remove_file(&segment).expect("ours");
     assert_eq!(played.output(&["refusals"]).status.code(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_that_cannot_be_read_are_said_and_never_taken_for_none() {
+    let played = played().await;
+    let name = "ledger.example.invalid/gw-1";
+    let signer = NoteSigner::generate(&played.config.with_file_name("ledger.key"), name);
+    let signer = signer.expect("makes a key");
+    let tree = FileLedger::open(&played.ledger, "gw-1").expect("opens").tree();
+    let note = signer.sign(&Checkpoint::of(name, &tree).text());
+    keep_note(&played.ledger, "2026-11-24T12:00:00Z", &note).expect("kept");
+    let key = signer.key().to_string();
+    let arguments = ["refusals", "--key", key.as_str()];
+    let sound = played.json(&arguments);
+    assert_eq!(sound["basis"].get("checkpoints_unreadable"), None);
+    let signed = sound["basis"]["signed_checkpoint"].clone();
+    assert!(signed.as_str().expect("said").contains(name));
+
+    let file = played.ledger.join("checkpoints.jsonl");
+    let whole = fs::read_to_string(&file).expect("ours");
+    fs::write(&file, format!("{}\n{whole}", &whole[..20])).expect("ours");
+    let torn = played.json(&arguments);
+    assert_eq!(torn["basis"]["checkpoints_unreadable"], 1);
+    assert_eq!(torn["basis"]["signed_checkpoint"], signed);
+
+    fs::write(&file, b"{\xff\n").expect("ours");
+    for format in ["json", "csv", "html"] {
+        let output = played.output(&[&arguments[..], &["--format", format]].concat());
+        assert_eq!(output.status.code(), Some(3), "{format}");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(text.contains("the checkpoints beside the ledger cannot be read"), "{text}");
+        assert!(!text.contains("every link holds"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
