@@ -12,17 +12,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, HeaderMap, ORIGIN};
+use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, StatusCode};
 
 use super::AdminState;
 use super::problem::Problem;
-use super::repeat::{Kept, Turn, key_of};
+use super::repeat::{Given, Turn, key_of};
 use super::roles::{Rule, Touches, rules_of};
 use crate::identity::SubjectAlternativeNames;
 use crate::ledger::Note;
@@ -69,6 +70,7 @@ fn defect(metrics: &Metrics) -> Problem {
 }
 
 async fn enter(state: AdminState, mut request: Request, next: Next) -> Response {
+    state.access.load().answered.forget(Instant::now());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("-", MatchedPath::as_str);
     let method = method_word(&request);
@@ -130,10 +132,7 @@ async fn make(
     let Some(key) = key else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, rule.body_bytes()).await.map_err(|_| Problem::TooLarge)?;
-    let media_type = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    let head = [parts.method.as_str().as_bytes(), target.as_bytes(), media_type, &body];
-    let asked = Digest::of(&head.join(&b'\n'));
+    let asked = digest(&parts, body.clone()).await?;
     let answered = Arc::clone(&state.access.load().answered);
     let turn = answered.turn(&caller.name, key, asked, Instant::now())?;
     let making = match turn {
@@ -152,9 +151,22 @@ async fn make(
     // What failed on our side is to be tried again.
     if !answer.status.is_server_error() {
         let media_type = answer.headers.get(CONTENT_TYPE).cloned();
-        making.keep(Kept { status: answer.status, media_type, body: body.clone() });
+        making.keep(Given { status: answer.status, media_type, body: body.clone() });
     }
     Ok(Response::from_parts(answer, Body::from(body)))
+}
+
+/// What a key stands for. An import is long, so that its digest is made aside.
+async fn digest(head: &Parts, body: Bytes) -> Result<Digest, Problem> {
+    let method = head.method.clone();
+    let target = head.uri.path_and_query().cloned();
+    let media_type = head.headers.get(CONTENT_TYPE).cloned();
+    let made = tokio::task::spawn_blocking(move || {
+        let target = target.as_ref().map_or("", |target| target.as_str());
+        let media_type = media_type.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        Digest::of_parts(&[method.as_str().as_bytes(), target.as_bytes(), media_type, &body])
+    });
+    made.await.map_err(|_| Problem::Unavailable)
 }
 
 /// The caller's name as far as it is known, and whether the call may be made.
@@ -239,4 +251,38 @@ fn browser(headers: &HeaderMap) -> Option<&'static str> {
         || headers.contains_key(COOKIE)
         || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
     signs.then_some("not for browsers")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    /// A body of an import is so long that others would wait for its digest.
+    #[test]
+    fn the_digest_of_a_call_is_made_beside_the_calls_of_others() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        runtime.block_on(async {
+            tokio::task::spawn_blocking(move || held.recv());
+            let head = Request::post("/v1/import").body(()).expect("a request").into_parts().0;
+            let mut made = pin!(digest(&head, Bytes::from_static(b"{}")));
+            let waits = std::future::poll_fn(|context| {
+                Poll::Ready(made.as_mut().poll(context).is_pending())
+            });
+            assert!(waits.await);
+            go_on.send(()).expect("it is held up");
+            let once = made.await.expect("made");
+            let other = Request::post("/v1/import?").body(()).expect("a request").into_parts().0;
+            for (head, body, is_same) in
+                [(&head, "{}", true), (&head, "[]", false), (&other, "{}", false)]
+            {
+                let again = digest(head, Bytes::from_static(body.as_bytes())).await;
+                assert_eq!(again.expect("made") == once, is_same, "{body}");
+            }
+        });
+    }
 }
