@@ -18,13 +18,14 @@ use axum::{Json, Router, middleware};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::guard::About;
 use super::problem::Problem;
 use super::roles::{BODY_BYTES, IMPORT_BYTES};
 use super::{AdminState, guard};
-use crate::registers::{RecordError, RegisterStore};
-use crate::terms::Personal;
+use crate::registers::{RecordError, Recorded, RegisterStore, RegistersUnavailable};
+use crate::terms::{DataSubject, Personal};
 
 use self::bulk::import;
 use self::entries::{
@@ -106,6 +107,27 @@ async fn change<T: Send + 'static>(
     Ok(changed)
 }
 
+/// Asks the registers aside, since they read a disk.
+async fn asked<T: Send + 'static>(
+    state: &AdminState,
+    ask: impl FnOnce(&RegisterStore) -> Result<T, RegistersUnavailable> + Send + 'static,
+) -> Result<T, Problem> {
+    let registers = Arc::clone(&state.registers);
+    let found = tokio::task::spawn_blocking(move || ask(&registers)).await;
+    Ok(found.map_err(|_| Problem::Unavailable)??)
+}
+
+/// `answer`, with whom it is about.
+fn about(mut answer: Response, people: Vec<DataSubject>) -> Response {
+    answer.extensions_mut().insert(About(people));
+    answer
+}
+
+/// Whether a call said something new.
+fn said(recorded: Recorded) -> Response {
+    document(StatusCode::OK, json!({"new": recorded == Recorded::New}))
+}
+
 fn json_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let mut declared = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (declared.next(), declared.next()) else {
@@ -129,7 +151,7 @@ fn read<T: serde::de::DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resu
     })
 }
 
-fn subject_of(subject: String) -> Result<crate::terms::DataSubject, Problem> {
+fn subject_of(subject: String) -> Result<DataSubject, Problem> {
     if subject.is_empty() {
         return Err(Problem::Invalid("subject".into()));
     }

@@ -1,24 +1,21 @@
 //! What is known of people: their statements, and what they asked for.
 
-use std::sync::Arc;
-
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
 use http::StatusCode;
 use http::header::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Body, OfSubject, change, document, no_body, read, subject_of};
-use crate::admin::AdminState;
-use crate::admin::guard::{About, Caller};
-use crate::admin::problem::Problem;
-use crate::registers::{
-    Recorded, RegisterStore, Registers as _, RegistersUnavailable, statements_to_json,
+use super::{
+    Answer, Body, OfSubject, about, asked, change, document, no_body, read, said, subject_of,
 };
+use crate::admin::AdminState;
+use crate::admin::guard::Caller;
+use crate::admin::problem::Problem;
+use crate::registers::{RegisterStore, Registers as _, RegistersUnavailable, statements_to_json};
 use crate::terms::{DataSubject, Statements};
 
 /// Most requests listed at a time.
@@ -99,7 +96,7 @@ pub(super) async fn answer_request(
 ) -> Answer {
     no_body(body)?;
     let recorded = change(&state, move |registers| registers.answer_request(&receipt)).await?;
-    Ok(document(StatusCode::OK, json!({"new": recorded == Recorded::New})))
+    Ok(said(recorded))
 }
 
 pub(super) async fn statements(
@@ -109,22 +106,12 @@ pub(super) async fn statements(
 ) -> Answer {
     let OfSubject { subject } = read(&headers, body)?;
     let subject = subject_of(subject)?;
-    let (said, people) = asked(&state, move |registers| {
-        let said = registers.statements(&subject)?;
-        Ok((said, not_erased(registers, vec![subject])?))
+    let (found, people) = asked(&state, move |registers| {
+        let found = registers.statements(&subject)?;
+        Ok((found, not_erased(registers, vec![subject])?))
     })
     .await?;
-    Ok(about(document(StatusCode::OK, statements_to_json(&said, Timestamp::now())), people))
-}
-
-/// Asks the registers aside, since they read a disk.
-async fn asked<T: Send + 'static>(
-    state: &AdminState,
-    ask: impl FnOnce(&RegisterStore) -> Result<T, RegistersUnavailable> + Send + 'static,
-) -> Result<T, Problem> {
-    let registers = Arc::clone(&state.registers);
-    let found = tokio::task::spawn_blocking(move || ask(&registers)).await;
-    Ok(found.map_err(|_| Problem::Unavailable)??)
+    Ok(about(document(StatusCode::OK, statements_to_json(&found, Timestamp::now())), people))
 }
 
 /// Those whom the ledger may have a tag for: who is erased has none any more, and is not given one
@@ -144,10 +131,4 @@ fn not_erased(
         }
     }
     Ok(kept)
-}
-
-/// `answer`, with whom it is about.
-fn about(mut answer: Response, people: Vec<DataSubject>) -> Response {
-    answer.extensions_mut().insert(About(people));
-    answer
 }

@@ -13,9 +13,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Answer, Body, read, subject_of};
+use super::{Answer, Body, about, read, subject_of};
 use crate::admin::AdminState;
-use crate::admin::guard::About;
 use crate::admin::problem::Problem;
 use crate::keys::NoteKey;
 use crate::ledger::{LedgerUnavailable, SubjectIndex};
@@ -41,6 +40,35 @@ pub struct Reporting {
     asked: Arc<Semaphore>,
 }
 
+/// What a `GET` may ask.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedOpenly {
+    recipient: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    format: Option<String>,
+}
+
+impl From<AskedOpenly> for Asked {
+    fn from(AskedOpenly { recipient, from, to, format }: AskedOpenly) -> Self {
+        Self { subject: None, among: Vec::new(), recipient, from, to, format }
+    }
+}
+
+impl Asked {
+    fn read(self) -> Result<(Query, Form), Problem> {
+        let query = Query {
+            person: self.subject.map(subject_of).transpose()?,
+            recipient: self.recipient.map(Into::into),
+            window: window(self.from.as_deref(), self.to.as_deref())
+                .map_err(|error| invalid(&error))?,
+            among: self.among.into_iter().map(subject_of).collect::<Result<_, _>>()?,
+        };
+        Ok((query, form(self.format.as_deref())?))
+    }
+}
+
 impl Reporting {
     /// From this ledger.
     #[must_use]
@@ -50,20 +78,10 @@ impl Reporting {
     }
 }
 
-/// What a `GET` may ask.
+/// What may be asked: by a `GET` without people, by a `POST` about somebody, or which of some people.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    recipient: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    format: Option<String>,
-}
-
-/// What a `POST` may ask: about somebody, or which of some people.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskedAbout {
+struct Asked {
     subject: Option<String>,
     #[serde(default)]
     among: Vec<String>,
@@ -77,7 +95,7 @@ struct AskedAbout {
 pub(super) async fn report(
     State(state): State<AdminState>,
     Path(name): Path<String>,
-    asked: Result<Parameters<Asked>, QueryRejection>,
+    asked: Result<Parameters<AskedOpenly>, QueryRejection>,
 ) -> Answer {
     let name = Name::parse(&name).ok_or(Problem::NotFound)?;
     // The words of the rejection quote what was written.
@@ -88,13 +106,7 @@ pub(super) async fn report(
         let how = "a report about a person is asked for by POST, with the subject in the body";
         return Err(Problem::Invalid(how.into()));
     }
-    let query = Query {
-        recipient: asked.recipient.map(Into::into),
-        window: window(asked.from.as_deref(), asked.to.as_deref())
-            .map_err(|error| invalid(&error))?,
-        ..Query::default()
-    };
-    let form = form(asked.format.as_deref())?;
+    let (query, form) = Asked::from(asked).read()?;
     let document = make(&state, name, query).await?;
     written(&document, form)
 }
@@ -107,21 +119,11 @@ pub(super) async fn report_about(
     body: Body,
 ) -> Answer {
     let name = Name::parse(&name).ok_or(Problem::NotFound)?;
-    let asked: AskedAbout = read(&headers, body)?;
-    let query = Query {
-        person: asked.subject.map(subject_of).transpose()?,
-        recipient: asked.recipient.map(Into::into),
-        window: window(asked.from.as_deref(), asked.to.as_deref())
-            .map_err(|error| invalid(&error))?,
-        among: asked.among.into_iter().map(subject_of).collect::<Result<_, _>>()?,
-    };
-    let form = form(asked.format.as_deref())?;
+    let (query, form) = read::<Asked>(&headers, body)?.read()?;
     let people = query.person.iter().chain(&query.among).cloned().collect();
     let document = make(&state, name, query).await?;
-    let mut answer = written(&document, form)?;
-    let index = Arc::clone(&state.reports.index);
-    answer.extensions_mut().insert(About(known(index, people).await?));
-    Ok(answer)
+    let answer = written(&document, form)?;
+    Ok(about(answer, known(Arc::clone(&state.reports.index), people).await?))
 }
 
 /// Whoever has a secret in the index, now that the report is made: who got one meanwhile may stand in
@@ -210,6 +212,7 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
 
     use super::*;
+    use crate::admin::guard::About;
     use crate::admin::{Access, Calls, ChangeDrain, Standing};
     use crate::config::AdminConfig;
     use crate::keys::KeyRing;

@@ -82,11 +82,16 @@ impl Played {
 
     /// A report as JSON.
     fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.output(arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        reported(&self.config, arguments)
     }
+}
+
+/// A report as JSON, beside a gateway or after it.
+pub(super) fn reported(config: &Path, arguments: &[&str]) -> Value {
+    let output = report(config, arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn report(config: &Path, arguments: &[&str]) -> Output {
