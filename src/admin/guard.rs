@@ -265,9 +265,9 @@ mod tests {
     fn the_digest_of_a_call_is_made_beside_the_calls_of_others() {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
-        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let (go_on, waiting) = std::sync::mpsc::channel::<()>();
         runtime.block_on(async {
-            tokio::task::spawn_blocking(move || held.recv());
+            tokio::task::spawn_blocking(move || waiting.recv());
             let head = Request::post("/v1/import").body(()).expect("a request").into_parts().0;
             let mut made = pin!(digest(&head, Bytes::from_static(b"{}")));
             let waits = std::future::poll_fn(|context| {

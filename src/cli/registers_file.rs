@@ -4,6 +4,8 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use super::REJECTED;
 use crate::config::{self, Config, ConfigError};
 use crate::policy::Policy;
@@ -107,6 +109,27 @@ pub(super) fn enter(
     check_record(policy, record).map_err(failed)?;
     registers.record(record).map_err(failed)?;
     Ok(said.to_owned())
+}
+
+/// Rows that are asked for at a time.
+pub(super) const PAGE: usize = 500;
+
+/// All rows of a list that is read page by page, one a line; `show` gives a row's place and what is shown.
+pub(super) fn listed<T>(
+    page: impl Fn(&str) -> Result<Vec<T>, Failure>,
+    show: impl Fn(&T) -> (String, Value),
+) -> Result<String, Failure> {
+    let (mut lines, mut after) = (Vec::new(), String::new());
+    loop {
+        let rows = page(&after)?;
+        for (place, shown) in rows.iter().map(&show) {
+            lines.push(shown.to_string());
+            after = place;
+        }
+        if rows.len() < PAGE {
+            return Ok(lines.join("\n"));
+        }
+    }
 }
 
 /// The subject that an argument names; `-` reads one from standard input.

@@ -284,6 +284,30 @@ impl RegisterStore {
         self.read(|tables| request::open_requests(tables, after, limit))
     }
 
+    /// Orders in whatever state, by their ids, at most `limit` of those after this id.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn orders_after(
+        &self,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<LegalOrder>, RegistersUnavailable> {
+        self.read(|tables| file_rows::orders_after(tables, after, limit))
+    }
+
+    /// Cases, open or not, by their ids, at most `limit` of those after this id.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn cases_after(
+        &self,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Case>, RegistersUnavailable> {
+        self.read(|tables| file_rows::cases_after(tables, after, limit))
+    }
+
     /// Erasures in force at `now` of which nothing outside the registers followed yet.
     ///
     /// # Errors

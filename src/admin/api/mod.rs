@@ -3,6 +3,7 @@
 mod bulk;
 mod entries;
 mod files;
+mod pages;
 mod people;
 mod reports;
 mod rules;
@@ -31,7 +32,7 @@ use self::bulk::import;
 use self::entries::{
     lift_objection, lift_restrictions, resolve_disputes, take, withdraw, withdraw_consent,
 };
-use self::files::{approve_order, case, close_case, lift_order, order};
+use self::files::{approve_order, case, cases, close_case, lift_order, order, orders};
 use self::people::{answer_request, requests, statements};
 use self::reports::{report, report_about};
 use self::rules::{callers, openapi, policy};
@@ -56,11 +57,11 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
         .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
         .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
-        .route("/v1/orders", put(|s, h, b| take("order", s, h, b)))
+        .route("/v1/orders", get(orders).put(|s, h, b| take("order", s, h, b)))
         .route("/v1/orders/{id}", get(order))
         .route("/v1/orders/{id}/approval", post(approve_order))
         .route("/v1/orders/{id}/lift", post(lift_order))
-        .route("/v1/cases", put(|s, h, b| take("case", s, h, b)))
+        .route("/v1/cases", get(cases).put(|s, h, b| take("case", s, h, b)))
         .route("/v1/cases/{id}", get(case))
         .route("/v1/cases/{id}/closure", post(close_case))
         .route("/v1/requests", get(requests))

@@ -70,6 +70,9 @@ fn describe(rule: &Rule) -> Option<Described> {
             described("Let one recipient have a person's data once", Some("OneTimeGrant"), TAKEN)
         }
         ("PUT", "/v1/orders") => described("Enter a legal order", Some("Order"), TAKEN),
+        ("GET", "/v1/orders") => {
+            described("Orders, without people", None, &[("200", "KnownOrders")])
+        }
         ("GET", "/v1/orders/{id}") => {
             described("An order, without people", None, &[("200", "KnownOrder")])
         }
@@ -78,6 +81,7 @@ fn describe(rule: &Rule) -> Option<Described> {
         }
         ("POST", "/v1/orders/{id}/lift") => described("End an order for good", None, DONE),
         ("PUT", "/v1/cases") => described("Open a case, or add people", Some("Case"), TAKEN),
+        ("GET", "/v1/cases") => described("Cases, without people", None, &[("200", "KnownCases")]),
         ("GET", "/v1/cases/{id}") => {
             described("A case, without people", None, &[("200", "KnownCase")])
         }
@@ -167,7 +171,7 @@ fn operation(rule: &Rule) -> Value {
         .collect();
     let asked: &[&str] = match (rule.method, rule.path) {
         ("GET", "/v1/reports/{name}") => &["recipient", "from", "to", "format"],
-        ("GET", "/v1/requests") => &["limit", "cursor"],
+        ("GET", "/v1/requests" | "/v1/orders" | "/v1/cases") => &["limit", "cursor"],
         ("POST", "/v1/import") => &["form"],
         _ => &[],
     };
