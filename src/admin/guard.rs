@@ -3,29 +3,31 @@
 //!
 //! Each call of a known caller is in the ledger: who, in which role, which route, with what status,
 //! and by tags about whom. What tells of people waits for that entry; what changes the registers does
-//! not, since what a person said must not wait for a disk. Calls of nobody are counted and logged
-//! only, or anybody could fill the ledger.
+//! not, since what a person said must not wait for a disk: its entry is kept until the disk is back. A
+//! client that goes away ends neither a call nor its entry. Calls of nobody are counted and logged only,
+//! or anybody could fill the ledger.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderValue;
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, HeaderMap, ORIGIN};
+use http::request::Parts;
 use http::uri::Authority;
+use http::{HeaderValue, StatusCode};
 
 use super::AdminState;
 use super::problem::Problem;
-use super::repeat::{Kept, Turn, key_of};
+use super::repeat::{Given, Turn, key_of};
 use super::roles::{Rule, Touches, rules_of};
 use crate::identity::SubjectAlternativeNames;
 use crate::ledger::Note;
-use crate::observe::Event;
+use crate::observe::{Event, Metrics};
 use crate::terms::{AdminRole, DataSubject, Digest};
 
 /// Longest answer that is kept under a key: an import names at most a hundred wrong lines.
@@ -45,12 +47,30 @@ pub(super) struct Caller {
 pub(super) struct About(pub(super) Vec<DataSubject>);
 
 /// Lets a request through to its handler, or says why not; then enters and counts it under its route's
-/// template.
+/// template. All of it in a task of its own: whoever resets the connection must not leave a change
+/// behind that has no author.
 pub(super) async fn admin(
     State(state): State<AdminState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    let begun = state.calls.begin();
+    let metrics = Arc::clone(&state.metrics);
+    let task = tokio::spawn(async move {
+        let _begun = begun;
+        enter(state, request, next).await
+    });
+    task.await.unwrap_or_else(|_| defect(&metrics).into_response())
+}
+
+/// A panic is one answer.
+fn defect(metrics: &Metrics) -> Problem {
+    Event::Internal { kind: "panic" }.emit(metrics);
+    Problem::Unavailable
+}
+
+async fn enter(state: AdminState, mut request: Request, next: Next) -> Response {
+    state.access.load().answered.forget(Instant::now());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("-", MatchedPath::as_str);
     let method = method_word(&request);
@@ -60,29 +80,35 @@ pub(super) async fn admin(
     let mut response = match admitted {
         Ok((caller, row)) => {
             request.extensions_mut().insert(caller.clone());
-            let made = make(&state, &caller, row, request, next).await;
+            let making = state.clone();
+            // Apart, so that a call that panics is entered as one that failed.
+            let task =
+                tokio::spawn(async move { make(&making, &caller, row, request, next).await });
+            let made = task.await.unwrap_or_else(|_| Err(defect(&state.metrics)));
             made.unwrap_or_else(IntoResponse::into_response)
         }
         Err(problem) => problem.into_response(),
     };
     if let Some(by) = &known
-        && response.status() != http::StatusCode::TOO_MANY_REQUESTS
+        && response.status() != StatusCode::TOO_MANY_REQUESTS
     {
         let about = response.extensions_mut().remove::<About>();
         let named = about.filter(|_| state.policy.load().ledger.subject_index);
-        let note = Note::Call {
+        let entry = |status: StatusCode, about| Note::Call {
             by: by.clone(),
             role: role.map(AdminRole::as_str),
             method,
             route: route.to_owned(),
-            status: response.status().as_u16(),
-            about: named.map(|About(people)| people).unwrap_or_default(),
+            status: status.as_u16(),
+            about,
         };
-        if let Err(error) = state.ledger.note(&note).await {
-            tracing::warn!(%error, "a call of the admin API is not entered");
+        let people = named.map(|About(people)| people).unwrap_or_default();
+        if let Err(error) = state.ledger.note(&entry(response.status(), people)).await {
+            tracing::warn!(%error, "a call of the admin API is not entered yet");
             if touches == Touches::People {
                 response = Problem::NotEntered.into_response();
             }
+            state.ledger.later(&entry(response.status(), Vec::new()));
         }
     }
     let status = response.status().as_u16();
@@ -106,10 +132,7 @@ async fn make(
     let Some(key) = key else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, rule.body_bytes()).await.map_err(|_| Problem::TooLarge)?;
-    let media_type = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    let head = [parts.method.as_str().as_bytes(), target.as_bytes(), media_type, &body];
-    let asked = Digest::of(&head.join(&b'\n'));
+    let asked = digest(&parts, body.clone()).await?;
     let answered = Arc::clone(&state.access.load().answered);
     let turn = answered.turn(&caller.name, key, asked, Instant::now())?;
     let making = match turn {
@@ -128,9 +151,22 @@ async fn make(
     // What failed on our side is to be tried again.
     if !answer.status.is_server_error() {
         let media_type = answer.headers.get(CONTENT_TYPE).cloned();
-        making.keep(Kept { status: answer.status, media_type, body: body.clone() });
+        making.keep(Given { status: answer.status, media_type, body: body.clone() });
     }
     Ok(Response::from_parts(answer, Body::from(body)))
+}
+
+/// What a key stands for. An import is long, so that its digest is made aside.
+async fn digest(head: &Parts, body: Bytes) -> Result<Digest, Problem> {
+    let method = head.method.clone();
+    let target = head.uri.path_and_query().cloned();
+    let media_type = head.headers.get(CONTENT_TYPE).cloned();
+    let made = tokio::task::spawn_blocking(move || {
+        let target = target.as_ref().map_or("", |target| target.as_str());
+        let media_type = media_type.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        Digest::of_parts(&[method.as_str().as_bytes(), target.as_bytes(), media_type, &body])
+    });
+    made.await.map_err(|_| Problem::Unavailable)
 }
 
 /// The caller's name as far as it is known, and whether the call may be made.
@@ -215,4 +251,38 @@ fn browser(headers: &HeaderMap) -> Option<&'static str> {
         || headers.contains_key(COOKIE)
         || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
     signs.then_some("not for browsers")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    /// A body of an import is so long that others would wait for its digest.
+    #[test]
+    fn the_digest_of_a_call_is_made_beside_the_calls_of_others() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
+        let (go_on, waiting) = std::sync::mpsc::channel::<()>();
+        runtime.block_on(async {
+            tokio::task::spawn_blocking(move || waiting.recv());
+            let head = Request::post("/v1/import").body(()).expect("a request").into_parts().0;
+            let mut made = pin!(digest(&head, Bytes::from_static(b"{}")));
+            let waits = std::future::poll_fn(|context| {
+                Poll::Ready(made.as_mut().poll(context).is_pending())
+            });
+            assert!(waits.await);
+            go_on.send(()).expect("it is held up");
+            let once = made.await.expect("made");
+            let other = Request::post("/v1/import?").body(()).expect("a request").into_parts().0;
+            for (head, body, is_same) in
+                [(&head, "{}", true), (&head, "[]", false), (&other, "{}", false)]
+            {
+                let again = digest(head, Bytes::from_static(body.as_bytes())).await;
+                assert_eq!(again.expect("made") == once, is_same, "{body}");
+            }
+        });
+    }
 }

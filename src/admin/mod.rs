@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+mod calls;
 mod cursor;
 mod drain;
 mod guard;
@@ -31,6 +32,7 @@ use crate::registers::RegisterStore;
 
 pub use access::Access;
 pub use api::Reporting;
+pub use calls::Calls;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
 pub use standing::Standing;
 
@@ -49,6 +51,8 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// Who may call, by which names of this host.
     pub access: Arc<ArcSwap<Access>>,
+    /// The calls that are being made.
+    pub calls: Arc<Calls>,
     /// What reports are made from.
     pub reports: Arc<Reporting>,
     /// When the files were last good, and what was refused since.

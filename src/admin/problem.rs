@@ -37,6 +37,8 @@ pub(super) enum Problem {
     Wrong(Vec<WrongLine>, usize),
     /// The caller's share of the minute is used up; how long to wait.
     TooMany(Duration),
+    /// As many reports are being made and waited for as there may be.
+    Busy,
     /// The registers cannot be written or read.
     Unavailable,
     /// The ledger takes no entry, without which nobody's data are told.
@@ -113,6 +115,9 @@ impl Problem {
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many", "this caller's share is used up")
             }
+            Self::Busy => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many reports are being made")
+            }
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "registers-unavailable", "try again")
             }
@@ -135,6 +140,7 @@ impl Problem {
                 // Whole seconds, and never zero: who comes back at once is refused again.
                 Some((RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1))))
             }
+            Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("10"))),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: a change that is sent again under its key is answered as before and not made
 //! again.
 //!
-//! Answers are kept in memory for [`KEPT`], by caller, so that no caller meets another's; a gateway
-//! that starts anew knows none. Records have ids of their own and can be sent again at any time; keys
+//! Answers are kept in memory for [`KEPT`], by caller, so that no caller meets another's, and forgotten
+//! with the first call after it, whosesoever; a gateway that starts anew knows none. Records have ids of their own and can be sent again at any time; keys
 //! are for the rest. What is kept says whether something was new, and never about whom.
 //! Source: draft-ietf-httpapi-idempotency-key-header.
 
@@ -22,6 +22,9 @@ const HEADER: &str = "idempotency-key";
 /// How long an answer is kept: longer than any program tries again.
 const KEPT: Duration = Duration::from_hours(1);
 
+/// How often it is looked for what is to be forgotten.
+const LOOKED: Duration = Duration::from_mins(1);
+
 /// Most keys of one caller: more than it may make calls in [`KEPT`] by the usual pace. Beyond it a call
 /// with a key is refused, since a promise that is forgotten is none.
 const KEYS: usize = 65_536;
@@ -31,19 +34,26 @@ const KEY_BYTES: usize = 128;
 
 /// Answers by caller and key.
 #[derive(Default)]
-pub(super) struct Answered(Mutex<HashMap<String, HashMap<String, Call>>>);
+pub(super) struct Answered(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    callers: HashMap<String, HashMap<String, Call>>,
+    /// When it was looked for what is to be forgotten.
+    looked: Option<Instant>,
+}
 
 struct Call {
     /// Of method, target and body.
     asked: Digest,
     since: Instant,
     /// `None`: it is being made.
-    answer: Option<Kept>,
+    answer: Option<Given>,
 }
 
 /// An answer as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct Given {
     pub(super) status: StatusCode,
     pub(super) media_type: Option<http::HeaderValue>,
     pub(super) body: Bytes,
@@ -54,7 +64,7 @@ pub(super) enum Turn {
     /// It is new: make the call, and keep its answer.
     First(Making),
     /// It was answered so.
-    Again(Kept),
+    Again(Given),
 }
 
 /// A call under way. Dropped without an answer it is forgotten, so that it can be tried again.
@@ -94,16 +104,13 @@ impl Answered {
         asked: Digest,
         now: Instant,
     ) -> Result<Turn, Problem> {
-        let mut callers = self.callers();
-        let calls = callers.entry(caller.to_owned()).or_default();
-        let is_over = |call: &Call| {
-            now.saturating_duration_since(call.since) >= KEPT && call.answer.is_some()
-        };
+        let mut kept = self.kept();
+        let calls = kept.callers.entry(caller.to_owned()).or_default();
         if calls.len() >= KEYS {
-            calls.retain(|_, call| !is_over(call));
+            calls.retain(|_, call| !call.is_over(now));
         }
         match calls.get(&key) {
-            Some(call) if is_over(call) => {}
+            Some(call) if call.is_over(now) => {}
             Some(call) if call.asked != asked => return Err(Problem::KeyReused),
             Some(Call { answer: Some(kept), .. }) => return Ok(Turn::Again(kept.clone())),
             Some(Call { answer: None, .. }) => return Err(Problem::KeyInUse),
@@ -115,20 +122,40 @@ impl Answered {
         Ok(Turn::First(Making { answered, caller, key, is_kept: false }))
     }
 
-    fn callers(&self) -> MutexGuard<'_, HashMap<String, HashMap<String, Call>>> {
+    /// Forgets what was kept for long enough, of every caller: also of those who never call again.
+    pub(super) fn forget(&self, now: Instant) {
+        let mut kept = self.kept();
+        if kept.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOKED) {
+            return;
+        }
+        kept.looked = Some(now);
+        kept.callers.retain(|_, calls| {
+            calls.retain(|_, call| !call.is_over(now));
+            !calls.is_empty()
+        });
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    /// Whether it was answered, and its time is over.
+    fn is_over(&self, now: Instant) -> bool {
+        self.answer.is_some() && now.saturating_duration_since(self.since) >= KEPT
     }
 }
 
 impl Making {
     /// Keeps the answer, from now on.
-    pub(super) fn keep(mut self, answer: Kept) {
-        let mut callers = self.answered.callers();
-        let call = callers.get_mut(&self.caller).and_then(|calls| calls.get_mut(&self.key));
-        if let Some(call) = call {
+    pub(super) fn keep(mut self, answer: Given) {
+        let mut kept = self.answered.kept();
+        let calls = kept.callers.get_mut(&self.caller);
+        if let Some(call) = calls.and_then(|calls| calls.get_mut(&self.key)) {
             call.answer = Some(answer);
         }
-        drop(callers);
+        drop(kept);
         self.is_kept = true;
     }
 }
@@ -136,7 +163,7 @@ impl Making {
 impl Drop for Making {
     fn drop(&mut self) {
         if !self.is_kept
-            && let Some(calls) = self.answered.callers().get_mut(&self.caller)
+            && let Some(calls) = self.answered.kept().callers.get_mut(&self.caller)
         {
             calls.remove(&self.key);
         }
@@ -147,9 +174,9 @@ impl Drop for Making {
 mod tests {
     use super::*;
 
-    fn kept() -> Kept {
+    fn kept() -> Given {
         let body = Bytes::from_static(b"{}");
-        Kept { status: StatusCode::CREATED, media_type: None, body }
+        Given { status: StatusCode::CREATED, media_type: None, body }
     }
 
     #[test]
@@ -178,6 +205,38 @@ mod tests {
             let Ok(Turn::First(making)) = turn() else { panic!("nothing was kept") };
             drop(making);
         }
+    }
+
+    #[test]
+    fn what_was_answered_is_forgotten_after_its_hour_whoever_calls_next() {
+        let answered = Arc::new(Answered::default());
+        let start = Instant::now();
+        let after = |minutes| start + Duration::from_mins(minutes);
+        let turn = |caller, key: &str, at| {
+            let Ok(Turn::First(making)) =
+                answered.turn(caller, key.to_owned(), Digest::of(b"1"), at)
+            else {
+                panic!("it is new")
+            };
+            making
+        };
+        turn("desk", "k1", after(0)).keep(kept());
+        turn("dpo", "k2", after(30)).keep(kept());
+        let under_way = turn("dpo", "k3", after(0));
+        let held = || {
+            let kept = answered.kept();
+            let mut keys: Vec<String> =
+                kept.callers.values().flat_map(|calls| calls.keys().cloned()).collect();
+            keys.sort();
+            (kept.callers.len(), keys)
+        };
+        answered.forget(after(59));
+        assert_eq!(held(), (2, vec!["k1".into(), "k2".into(), "k3".into()]));
+        answered.forget(after(60));
+        assert_eq!(held(), (1, vec!["k2".into(), "k3".into()]));
+        under_way.keep(kept());
+        answered.forget(after(90));
+        assert_eq!(held(), (0, vec![]));
     }
 
     #[test]

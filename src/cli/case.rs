@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::registers_file::{Failure, RegistersFile, enter, failed, subjects};
+use super::registers_file::{Failure, PAGE, RegistersFile, enter, failed, listed, subjects};
 use crate::policy::Policy;
 use crate::registers::{CaseRecord, Record, RegisterStore, Registers as _, case_to_json};
 
@@ -52,6 +52,8 @@ enum What {
         #[arg(long)]
         id: String,
     },
+    /// Print all cases, one a line as JSON, without the people they are about.
+    List,
     /// Print a case, without the people it is about.
     Show {
         /// Its id.
@@ -99,7 +101,11 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
         }
         What::Show { id } => {
             let case = known(&id)?;
-            Ok(format!("{:#}", case_to_json(&case, case.is_open(now))))
+            Ok(format!("{:#}", case_to_json(&case, now)))
+        }
+        What::List => {
+            let page = |after: &str| registers.cases_after(after, PAGE).map_err(failed);
+            listed(page, |case| (case.id.to_string(), case_to_json(case, now)))
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::gateway::kept_ledger;
 use crate::gateway::retire::before;
 use crate::keys::{KeyRing, NoteError, NoteKey, NoteSigner};
 use crate::ledger::{
-    Anchor, Checkpoint, ProveError, RecordProof, Retired, Verification, VerifyError, kept_notes,
-    notes_in, prove, retirable, verify_signed,
+    Anchor, Checkpoint, Notes, ProveError, RecordProof, Retired, Verification, VerifyError,
+    kept_notes, notes_in, prove, retirable, verify, verify_signed,
 };
 use crate::observe::Metrics;
 use crate::policy::Policy;
@@ -199,17 +199,20 @@ impl Place {
 
 fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
     let directory = arguments.place.directory()?;
-    let checkpoints = match &arguments.key {
-        None => Vec::new(),
-        Some(key) => {
-            let notes = match &arguments.checkpoints {
-                Some(file) => notes_in(&read(file)?),
-                None => kept_notes(&directory).map_err(|error| unreadable(&error))?,
-            };
-            notes.iter().map(|note| signed(key, note)).collect::<Result<Vec<_>, _>>()?
-        }
+    let (mut checkpoints, mut spoilt) = (Vec::new(), 0);
+    if let Some(key) = &arguments.key {
+        let Notes { notes, unreadable: count } = match &arguments.checkpoints {
+            Some(file) => notes_in(&read(file)?),
+            None => kept_notes(&directory).map_err(|error| unreadable(&error))?,
+        };
+        spoilt = count;
+        checkpoints = notes.iter().map(|note| signed(key, note)).collect::<Result<Vec<_>, _>>()?;
+    }
+    let verified = match &arguments.key {
+        Some(_) => verify_signed(&directory, arguments.anchor, &checkpoints),
+        None => verify(&directory, arguments.anchor),
     };
-    let found = verify_signed(&directory, arguments.anchor, &checkpoints).map_err(|error| {
+    let found = verified.map_err(|error| {
         let code = match &error {
             VerifyError::Io(_) | VerifyError::Empty => UNREADABLE,
             missing if missing.is_gap() => 2,
@@ -223,12 +226,18 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         let last = checkpoints.iter().map(|checkpoint| checkpoint.size).max().unwrap_or_default();
         let count = checkpoints.len();
         lines.push(format!("{count} signed checkpoints hold, the last of record {last}"));
+        if spoilt > 0 {
+            lines.push(format!("{spoilt} lines of the checkpoints are none"));
+        }
     }
     if let Some(Retired { up_to, at }) = retired {
         let begins = up_to + 1;
         lines.push(format!(
             "begins at {begins}: records 1 to {up_to} were retired, as the chain says since {at}"
         ));
+        if arguments.key.is_none() {
+            lines.push("whether that was signed nobody looked: give --key".into());
+        }
         if let Some(first) =
             checkpoints.iter().map(|one| one.size).filter(|size| *size >= up_to).min()
         {
@@ -247,7 +256,7 @@ fn prove_record(arguments: &Prove) -> Result<String, Ended> {
     let directory = arguments.place.directory()?;
     let notes = kept_notes(&directory).map_err(|error| unreadable(&error))?;
     // The oldest that covers the record: it has been with witnesses for longest.
-    for note in &notes {
+    for note in &notes.notes {
         let checkpoint = signed(&arguments.key, note)?;
         if checkpoint.size >= arguments.record {
             let proof = prove(&directory, arguments.record, note, &checkpoint);

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::registers_file::{Failure, RegistersFile, enter, failed, subjects};
+use super::registers_file::{Failure, PAGE, RegistersFile, enter, failed, listed, subjects};
 use crate::policy::Policy;
 use crate::registers::{
     OrderRecord, Record, Recorded, RegisterStore, Registers as _, order_to_json,
 };
-use crate::terms::{Digest, Role};
+use crate::terms::Digest;
 
 /// Arguments of `tamis order`.
 #[derive(clap::Args)]
@@ -80,6 +80,8 @@ enum What {
         #[arg(long)]
         id: String,
     },
+    /// Print all orders, one a line as JSON, without the people they name.
+    List,
     /// Print an order, without the people it names.
     Show {
         /// Its id.
@@ -141,13 +143,12 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
         What::Show { id } => {
             let order = registers.order(&id).map_err(failed)?;
             let order = order.ok_or_else(|| failed("no such order"))?;
-            let approvers = policy.registers.order_approvers;
-            let authority = policy
-                .recipients
-                .get(&order.recipient)
-                .is_some_and(|recipient| recipient.role == Role::Authority);
-            let in_force = authority && order.is_in_force(Timestamp::now(), approvers);
-            Ok(format!("{:#}", order_to_json(&order, in_force)))
+            Ok(format!("{:#}", order_to_json(&order, policy, Timestamp::now())))
+        }
+        What::List => {
+            let now = Timestamp::now();
+            let page = |after: &str| registers.orders_after(after, PAGE).map_err(failed);
+            listed(page, |order| (order.id.to_string(), order_to_json(order, policy, now)))
         }
     }
 }

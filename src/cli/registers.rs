@@ -1,13 +1,10 @@
 //! `tamis registers`: tables, history and state of registers in PostgreSQL.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::REJECTED;
-use super::registers_file::{Failure, complain, config_error, failed};
-use crate::config::Config;
-use crate::registers::{PostgresSettings, RegisterPlace, RegisterStore, RegistersUnavailable};
+use super::registers_file::{Failure, configuration, ended, failed, unavailable};
+use crate::registers::{PostgresSettings, RegisterPlace, RegisterStore};
 
 /// Look after registers that many gateways share.
 #[derive(clap::Args)]
@@ -46,16 +43,7 @@ enum What {
 
 impl Registers {
     pub(super) fn run(self) -> ExitCode {
-        let (text, code) = match self.perform() {
-            Ok(text) => {
-                let written = writeln!(io::stdout().lock(), "{text}");
-                return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-            }
-            Err(Failure::Rejected(text)) => (text, ExitCode::from(REJECTED)),
-            Err(Failure::Failed(text)) => (text, ExitCode::FAILURE),
-        };
-        complain(&text);
-        code
+        ended(self.perform())
     }
 
     fn perform(&self) -> Result<String, Failure> {
@@ -69,15 +57,17 @@ impl Registers {
                     ));
                 }
                 let (from, to) =
-                    RegisterStore::migrate(&settings, *to).map_err(|error| why(&error))?;
+                    RegisterStore::migrate(&settings, *to).map_err(|error| unavailable(&error))?;
                 Ok(format!("the tables were of version {from} and are of version {to}"))
             }
             What::Status => {
-                let store = RegisterStore::postgres(&settings).map_err(|error| why(&error))?;
-                store.history(&settings).map_err(|error| why(&error))
+                let store =
+                    RegisterStore::postgres(&settings).map_err(|error| unavailable(&error))?;
+                store.history(&settings).map_err(|error| unavailable(&error))
             }
             What::Accept { instead_of } => {
-                let store = RegisterStore::postgres(&settings).map_err(|error| why(&error))?;
+                let store =
+                    RegisterStore::postgres(&settings).map_err(|error| unavailable(&error))?;
                 let history = store.accept_history(instead_of.as_deref()).map_err(failed)?;
                 Ok(format!("accepted as history {history}"))
             }
@@ -86,8 +76,7 @@ impl Registers {
 
     fn settings(&self) -> Result<PostgresSettings, Failure> {
         let config = self.config.as_ref().ok_or_else(|| failed("give --config"))?;
-        let config =
-            Config::load(config).map_err(|error| Failure::Rejected(config_error(&error)))?;
+        let config = configuration(config)?;
         let RegisterPlace::Postgres(mut settings) = config.registers else {
             return Err(failed("the registers of this configuration are a file"));
         };
@@ -96,8 +85,4 @@ impl Registers {
         }
         Ok(settings)
     }
-}
-
-fn why(error: &RegistersUnavailable) -> Failure {
-    failed(format!("{error}: {}", error.0))
 }

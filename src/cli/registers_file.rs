@@ -1,13 +1,15 @@
 //! `--config F`, or `--registers F --rules F`: where a command that changes the registers works.
 
 use std::io::{self, Read as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use serde_json::Value;
 
 use super::REJECTED;
 use crate::config::{self, Config, ConfigError};
 use crate::policy::Policy;
-use crate::registers::{Record, RegisterPlace, RegisterStore, check_record};
+use crate::registers::{Record, RegisterPlace, RegisterStore, RegistersUnavailable, check_record};
 use crate::terms::{DataSubject, Personal};
 
 /// Longest text of subjects' ids that is read from standard input.
@@ -45,24 +47,13 @@ impl RegistersFile {
         &self,
         perform: impl FnOnce(&RegisterStore, &Policy) -> Result<String, Failure>,
     ) -> ExitCode {
-        let done = self.open().and_then(|(registers, policy)| perform(&registers, &policy));
-        let (text, code) = match done {
-            Ok(text) => {
-                let written = writeln!(io::stdout().lock(), "{text}");
-                return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-            }
-            Err(Failure::Rejected(text)) => (text, ExitCode::from(REJECTED)),
-            Err(Failure::Failed(text)) => (text, ExitCode::FAILURE),
-        };
-        complain(&text);
-        code
+        ended(self.open().and_then(|(registers, policy)| perform(&registers, &policy)))
     }
 
     fn open(&self) -> Result<(RegisterStore, Policy), Failure> {
         let (registers, rules) = match (&self.config, &self.registers, &self.rules) {
             (Some(config), _, _) => {
-                let config = Config::load(config)
-                    .map_err(|error| Failure::Rejected(config_error(&error)))?;
+                let config = configuration(config)?;
                 (config.registers, config.rules)
             }
             (None, Some(registers), Some(rules)) => {
@@ -70,15 +61,42 @@ impl RegistersFile {
             }
             _ => return Err(failed("give --config, or both --registers and --rules")),
         };
-        let sources = config::rules(&rules).map_err(|error| {
-            Failure::Rejected(format!("cannot read {}: {}", rules.display(), error.kind()))
-        })?;
-        let policy =
-            Policy::of(&sources).map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
-        let registers = RegisterStore::open(&registers)
-            .map_err(|error| failed(format!("{error}: {}", error.0)))?;
+        let policy = policy(&rules)?;
+        let registers = RegisterStore::open(&registers).map_err(|error| unavailable(&error))?;
         Ok((registers, policy))
     }
+}
+
+/// Prints what a command has to say, or why it failed.
+pub(super) fn ended(done: Result<String, Failure>) -> ExitCode {
+    let (text, code) = match done {
+        Ok(text) => {
+            let written = writeln!(io::stdout().lock(), "{text}");
+            return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Err(Failure::Rejected(text)) => (text, ExitCode::from(REJECTED)),
+        Err(Failure::Failed(text)) => (text, ExitCode::FAILURE),
+    };
+    complain(&text);
+    code
+}
+
+/// A gateway's configuration.
+pub(super) fn configuration(path: &Path) -> Result<Config, Failure> {
+    Config::load(path).map_err(|error| Failure::Rejected(config_error(&error)))
+}
+
+/// The rules of a configuration.
+pub(super) fn policy(rules: &Path) -> Result<Policy, Failure> {
+    let sources = config::rules(rules).map_err(|error| {
+        Failure::Rejected(format!("cannot read {}: {}", rules.display(), error.kind()))
+    })?;
+    Policy::of(&sources).map_err(|rejected| Failure::Rejected(rejected.to_string()))
+}
+
+/// Why the registers do not answer, which names no person.
+pub(super) fn unavailable(error: &RegistersUnavailable) -> Failure {
+    failed(format!("{error}: {}", error.0))
 }
 
 /// Enters a record whose names the rules know. Returns what is said of it.
@@ -91,6 +109,27 @@ pub(super) fn enter(
     check_record(policy, record).map_err(failed)?;
     registers.record(record).map_err(failed)?;
     Ok(said.to_owned())
+}
+
+/// Rows that are asked for at a time.
+pub(super) const PAGE: usize = 500;
+
+/// All rows of a list that is read page by page, one a line; `show` gives a row's place and what is shown.
+pub(super) fn listed<T>(
+    page: impl Fn(&str) -> Result<Vec<T>, Failure>,
+    show: impl Fn(&T) -> (String, Value),
+) -> Result<String, Failure> {
+    let (mut lines, mut after) = (Vec::new(), String::new());
+    loop {
+        let rows = page(&after)?;
+        for (place, shown) in rows.iter().map(&show) {
+            lines.push(shown.to_string());
+            after = place;
+        }
+        if rows.len() < PAGE {
+            return Ok(lines.join("\n"));
+        }
+    }
 }
 
 /// The subject that an argument names; `-` reads one from standard input.

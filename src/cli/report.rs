@@ -10,12 +10,10 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use super::REJECTED;
-use super::registers_file::{Failure, complain, config_error, failed, subject};
-use crate::config::{self, Config};
+use super::registers_file::{Failure, complain, configuration, failed, policy, subject};
 use crate::gateway::subject_index;
 use crate::keys::{KeyRing, NoteKey, NoteSigner};
 use crate::ledger::Window;
-use crate::policy::Policy;
 use crate::registers::RegisterStore;
 use crate::reports::{self, Chain, Document, Form, Name, Query, ReportError, Sources, window};
 use crate::terms::{DataSubject, Personal};
@@ -188,7 +186,7 @@ impl Report {
                     Chain::Holds => return ExitCode::SUCCESS,
                     Chain::Broken(error) if error.is_gap() => 2,
                     Chain::Broken(_) => 1,
-                    Chain::NotSigned => 3,
+                    Chain::NotSigned | Chain::Unread(_) => 3,
                 };
                 complain(&format!("not to be relied on: {}", basis.chain));
                 ExitCode::from(code)
@@ -251,14 +249,8 @@ impl What {
 
 impl Task {
     fn report(&self) -> Result<Document, Failure> {
-        let config = Config::load(&self.common.config)
-            .map_err(|error| Failure::Rejected(config_error(&error)))?;
-        let sources = config::rules(&config.rules).map_err(|error| {
-            let rules = config.rules.display();
-            Failure::Rejected(format!("cannot read {rules}: {}", error.kind()))
-        })?;
-        let policy =
-            Policy::of(&sources).map_err(|rejected| Failure::Rejected(rejected.to_string()))?;
+        let config = configuration(&self.common.config)?;
+        let policy = policy(&config.rules)?;
         let key = match (&self.common.key, &config.checkpoint_key) {
             (Some(key), _) => Some(key.clone()),
             (None, Some(path)) => Some(NoteSigner::open(path).map_err(failed)?.key()),

@@ -51,7 +51,8 @@ impl Checkpoints {
     pub(super) async fn keep_signing(self: Arc<Self>) {
         let mut periods = self.period.subscribe();
         loop {
-            self.sign();
+            // The next period tries again; the log line says so meanwhile.
+            let _ = self.sign();
             let period = *periods.borrow_and_update();
             // Whatever comes first: the period is over, or it is another one.
             let _ = timeout(period, periods.changed()).await;
@@ -63,10 +64,13 @@ impl Checkpoints {
         self.period.send_if_modified(|present| std::mem::replace(present, period) != period);
     }
 
-    /// Signs what was entered until now, at the end of the gateway's life.
-    pub(crate) async fn sign_the_end(&self) {
+    /// Signs what was entered until now: at the end of the gateway's life, and before the ledger is cut.
+    ///
+    /// # Errors
+    /// The checkpoint cannot be kept.
+    pub(crate) async fn sign_the_end(&self) -> std::io::Result<()> {
         self.ledger.settle().await;
-        self.sign();
+        self.sign()
     }
 
     /// Signs a tree that was before: where the ledger is about to be cut.
@@ -77,22 +81,23 @@ impl Checkpoints {
         Ok(())
     }
 
-    fn sign(&self) {
+    fn sign(&self) -> std::io::Result<()> {
         let tree = self.ledger.tree();
         if tree.size() == self.covered.load(Ordering::Relaxed) {
-            return;
+            return Ok(());
         }
         let note = self.signer.sign(&Checkpoint::of(self.signer.name(), &tree).text());
-        match keep_note(&self.directory, &Timestamp::now().to_string(), &note) {
+        let kept = keep_note(&self.directory, &Timestamp::now().to_string(), &note);
+        match &kept {
             Ok(()) => {
                 self.covered.store(tree.size(), Ordering::Relaxed);
                 Event::CheckpointSigned { records: tree.size(), note: &note }.emit(&self.metrics);
             }
-            // The next period tries again; the log line says so meanwhile.
             Err(error) => {
                 let kind = error.kind().to_string();
                 Event::CheckpointFailed { kind: &kind }.emit(&self.metrics);
             }
         }
+        kept
     }
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::fault::RequestFault;
 use crate::decide::Permit;
+use crate::terms::hex;
 
 /// Bytes of the MAC in a tag.
 const TAG_BYTES: usize = 16;
@@ -76,8 +77,7 @@ impl Tags {
         }
         part(body);
         let mac = mac.finalize().into_bytes();
-        let hex: Vec<String> = mac.iter().take(TAG_BYTES).map(|b| format!("{b:02x}")).collect();
-        Some(format!("W/\"{}\"", hex.concat()))
+        Some(format!("W/\"{}\"", hex(&mac[..TAG_BYTES])))
     }
 }
 

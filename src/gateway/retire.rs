@@ -77,7 +77,8 @@ impl Retirement {
         self.checkpoints.sign_tree(&tree)?;
         let note = Note::Retired { cut: cut.clone(), before, policy: *self.policy.load_full() };
         self.ledger.note(&note).await?;
-        self.checkpoints.sign_the_end().await;
+        // And the entry of the cut, without which the cut is nobody's word.
+        self.checkpoints.sign_the_end().await?;
         let records = cut.records;
         let directory = self.directory.clone();
         let count = segments.len() as u64;
@@ -147,7 +148,7 @@ mod tests {
             let key = signer.key();
             let kept = Self { retirement: open(folder.path(), signer, &keys), key, folder };
             kept.enter(10).await;
-            kept.retirement.checkpoints.sign_the_end().await;
+            kept.retirement.checkpoints.sign_the_end().await.expect("kept");
             kept.enter(10).await;
             kept
         }
@@ -166,7 +167,7 @@ mod tests {
                 let checkpoint = Checkpoint::parse(text).expect("a checkpoint");
                 (note, checkpoint)
             };
-            notes.into_iter().map(read).collect()
+            notes.notes.into_iter().map(read).collect()
         }
 
         fn verified(&self) -> Result<crate::ledger::Verification, VerifyError> {
@@ -251,6 +252,43 @@ mod tests {
         left.sort();
         std::fs::remove_file(&left[0]).expect("ours");
         assert!(kept.verified().is_err(), "the cut that was entered is another one");
+    }
+
+    /// Whoever can write the directory can remove segments and enter that they were retired.
+    #[tokio::test]
+    async fn a_cut_that_nobody_signed_is_records_that_are_missing() {
+        let kept = Kept::new().await;
+        let directory = kept.retirement.directory.clone();
+        kept.retirement.checkpoints.sign_the_end().await.expect("kept");
+        let found = retirable(&directory, much_later()).expect("whole").expect("old enough");
+        let policy = *kept.retirement.policy.load_full();
+        let note = Note::Retired { cut: found.cut.clone(), before: much_later(), policy };
+        kept.retirement.ledger.note(&note).await.expect("durable");
+        found.remove(&directory, Timestamp::now()).expect("ours");
+        assert!(verify(&directory, None).is_ok(), "a chain alone does not show it");
+        let unsigned = kept.verified().expect_err("no signature covers the entry");
+        let up_to = found.cut.records;
+        assert!(matches!(unsigned, VerifyError::CutNotSigned { sequence } if sequence == up_to));
+        assert!(unsigned.is_gap());
+        assert!(!by_the_second_verifier(&kept), "it agrees");
+        // Without any checkpoint, all the less.
+        std::fs::write(directory.join("checkpoints.jsonl"), "").expect("ours");
+        assert!(kept.verified().is_err());
+        assert!(!by_the_second_verifier(&kept), "it agrees");
+        kept.retirement.checkpoints.sign_the_end().await.expect("kept");
+        assert!(kept.verified().is_ok());
+        assert!(by_the_second_verifier(&kept), "it agrees");
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_while_no_checkpoint_can_be_kept() {
+        let kept = Kept::new().await;
+        let notes = kept.retirement.directory.join("checkpoints.jsonl");
+        std::fs::remove_file(&notes).expect("ours");
+        std::fs::create_dir(&notes).expect("ours");
+        assert!(kept.retirement.checkpoints.sign_the_end().await.is_err());
+        assert!(kept.retirement.retire(much_later()).await.is_err());
+        assert!(kept.retirement.directory.join("000001.jsonl").exists());
     }
 
     #[tokio::test]

@@ -13,13 +13,14 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::timeout;
 
 use super::fit::is_json;
 use super::state::Gateway;
 use crate::decide::{RouteMatch, Service};
 use crate::keys::KeyRing;
-use crate::ledger::{Note, subject_report};
+use crate::ledger::{Ledger, LedgerUnavailable, Note, ToldToOthers, subject_report};
 use crate::minimize::without_doubles;
 use crate::observe::Event;
 use crate::policy::Policy;
@@ -57,8 +58,8 @@ pub(super) async fn give(
     match route.serve {
         Some(Serve::SubjectReport) => {
             note(gateway, policy, service.decision(), &route.id, "subject-report").await?;
-            let _turn = gateway.reports.acquire().await.map_err(|_| RefusalReason::Overloaded)?;
-            let account = gateway.ledger.about(service.person()).await.map_err(|unavailable| {
+            let account = account(&gateway.reports, &gateway.ledger, service.person()).await;
+            let account = account.map_err(|unavailable| {
                 Event::LedgerUnavailable { why: &unavailable.0 }.emit(&gateway.metrics);
                 RefusalReason::LedgerUnavailable
             })?;
@@ -87,6 +88,23 @@ pub(super) async fn give(
             Err(RefusalReason::RouteNotCatalogued)
         }
     }
+}
+
+/// What the ledger says of one person, read in its turn. The reading goes on when the person is gone, and
+/// the turn is over with it.
+async fn account(
+    turns: &Arc<Semaphore>,
+    ledger: &Arc<dyn Ledger>,
+    person: &DataSubject,
+) -> Result<ToldToOthers, LedgerUnavailable> {
+    let ended = |_: AcquireError| LedgerUnavailable("the ledger was not read".into());
+    let turn = Arc::clone(turns).acquire_owned().await.map_err(ended)?;
+    let (ledger, person) = (Arc::clone(ledger), person.clone());
+    let read = tokio::spawn(async move {
+        let _turn = turn;
+        ledger.about(&person).await
+    });
+    read.await.map_err(|_| LedgerUnavailable("the ledger was not read".into()))?
 }
 
 /// Who answers people's requests about data that the company only works with: the refusal that says
@@ -286,4 +304,46 @@ async fn note(
         Event::LedgerUnavailable { why: &unavailable.0 }.emit(&gateway.metrics);
         RefusalReason::LedgerUnavailable
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::gateway::subject_index;
+    use crate::ledger::FileLedger;
+
+    /// Only so many reports read the ledger at a time: whoever resets and asks again gets no more.
+    #[test]
+    fn a_reading_whose_person_is_gone_keeps_its_turn_until_it_is_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let directory = folder.path().join("ledger");
+        let keys = KeyRing::ephemeral().expect("a ring");
+        let index = subject_index(&directory, &keys).expect("opens");
+        let ledger = FileLedger::open(&directory, "gw-test").expect("opens").with_index(index);
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
+        // One thread reads, and it is held up.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let turns = Arc::new(Semaphore::new(1));
+        runtime.block_on(async {
+            tokio::task::spawn_blocking(move || held.recv());
+            let person = Personal::new("u1".into());
+            {
+                let mut reading = pin!(account(&turns, &ledger, &person));
+                let asked = std::future::poll_fn(|context| {
+                    Poll::Ready(reading.as_mut().poll(context).is_pending())
+                });
+                assert!(asked.await);
+            }
+            // Whatever is ready has run.
+            tokio::task::yield_now().await;
+            assert!(turns.try_acquire().is_err(), "it goes on");
+            go_on.send(()).expect("it is held up");
+            assert!(turns.acquire().await.is_ok());
+        });
+    }
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
 use super::consents::{Feed, keep_reading, staleness};
@@ -31,7 +32,7 @@ use super::state::Gateway;
 use super::tls::TlsError;
 use super::told::IdentityKeyError;
 use crate::admin::{
-    Access, AdminState, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
+    Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
 };
 use crate::config::{Config, Listen, LogTarget};
 use crate::identity::IssuerError;
@@ -129,6 +130,9 @@ pub struct Running {
     stop: watch::Sender<bool>,
     listeners: JoinSet<usize>,
     upkeep: JoinSet<()>,
+    /// Calls of the admin API, which go on when their clients are gone.
+    calls: Arc<Calls>,
+    drain_timeout: Duration,
     /// Signs once more when everything has ended.
     checkpoints: Option<Arc<Checkpoints>>,
     reloader: Arc<Reloader>,
@@ -286,6 +290,7 @@ impl Gateway {
         }
         let mut upkeep = JoinSet::new();
         upkeep.spawn(pace.keep_forgetting());
+        let calls = Arc::new(Calls::default());
         let mut fetching = Fetching::default();
         fetching.follow(&config, new_issuers);
         let is_stopping = Arc::new(AtomicBool::new(false));
@@ -331,6 +336,7 @@ impl Gateway {
                 metrics: Arc::clone(&metrics),
                 access,
                 reports,
+                calls: Arc::clone(&calls),
                 standing: Arc::clone(&standing),
                 stopping: Arc::clone(&is_stopping),
             };
@@ -343,6 +349,7 @@ impl Gateway {
                 listeners.spawn(routed(metrics_router(state), None, &door, listener));
             }
         }
+        let drain_timeout = config.limits.drain_timeout;
         let files = (config, seen, fetching);
         let reloader = Arc::new(Reloader::new(in_force, policy, stores_of_ours, standing, files));
         let mut open = vec![("https", addresses.https)];
@@ -359,6 +366,8 @@ impl Gateway {
             stop,
             listeners,
             upkeep,
+            calls,
+            drain_timeout,
             checkpoints,
             reloader,
         })
@@ -404,9 +413,12 @@ impl Running {
         while let Some(ended) = self.listeners.join_next().await {
             unfinished += ended.unwrap_or_default();
         }
+        // A call whose client is gone has its entry all the same; one that hangs is not waited for.
+        let _ = timeout(self.drain_timeout, self.calls.ended()).await;
         self.upkeep.shutdown().await;
         if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.sign_the_end().await;
+            // What was not signed now is when the next gateway starts; the event said so.
+            let _ = checkpoints.sign_the_end().await;
         }
         Event::Stopped { unfinished }.emit(&self.metrics);
         unfinished

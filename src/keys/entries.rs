@@ -13,6 +13,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::KeyRingError;
+use crate::terms::{hex, read_hex, write_hex};
 
 /// Room for a line with a key, so that a text of keys is never grown and leaves no copies behind.
 const LINE: usize = 128;
@@ -47,10 +48,7 @@ impl Entry {
 pub(super) fn key_id(key: &[u8; 32]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
     let mac = mac.chain_update(b"tamis key id").finalize().into_bytes();
-    mac.iter().take(4).fold(String::new(), |mut id, byte| {
-        let _ = write!(id, "{byte:02x}");
-        id
-    })
+    hex(&mac[..4])
 }
 
 /// Reads the text of a key ring; `source_name` is what errors call it.
@@ -81,9 +79,7 @@ pub(super) fn write(entries: &Entries) -> Zeroizing<String> {
         let _ = write!(text, "{version}: ");
         match entry {
             Entry::Key { bytes, made } => {
-                for byte in bytes.iter() {
-                    let _ = write!(text, "{byte:02x}");
-                }
+                write_hex(bytes.as_slice(), &mut text);
                 if let Some(made) = made {
                     let _ = write!(text, " made {made}");
                 }
@@ -117,22 +113,10 @@ fn entry(part: &str) -> Result<(NonZeroU32, Entry), &'static str> {
 fn key(digits: &str) -> Result<Zeroizing<[u8; 32]>, &'static str> {
     let digits = digits.trim_matches(['"', '\'']).as_bytes();
     let mut key = Zeroizing::new([0; 32]);
-    if digits.len() != 64 {
-        return Err("a key has 64 hexadecimal digits");
-    }
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let (Some(high), Some(low)) = (figure(pair[0]), figure(pair[1])) else {
-            return Err("a key has 64 hexadecimal digits");
-        };
-        *byte = high << 4 | low;
-    }
+    read_hex(digits, key.as_mut_slice()).ok_or("a key has 64 hexadecimal digits")?;
     // What is all the same byte was typed, not drawn.
     if key.iter().all(|byte| *byte == key[0]) {
         return Err("this key is no random one; make one with: openssl rand -hex 32");
     }
     Ok(key)
-}
-
-fn figure(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::life::write_new;
 use super::ring::{KeyRingError, read_file};
+use crate::terms::hex;
 
 /// An Ed25519 signature by the note's author, not by a witness.
 const TYPE: u8 = 1;
@@ -78,7 +79,7 @@ impl NoteSigner {
         secret[1..].copy_from_slice(&*seed);
         let encoded = Zeroizing::new(BASE64_STANDARD.encode(*secret));
         let id = signer.key().id();
-        let line = Zeroizing::new(format!("{PRIVATE}{name}+{}+{}\n", hex(id), *encoded));
+        let line = Zeroizing::new(format!("{PRIVATE}{name}+{}+{}\n", hex(&id), *encoded));
         write_new(path, line.as_bytes())
             .map_err(|error| NoteError::File(path.to_owned(), error))?;
         Ok(signer)
@@ -104,7 +105,7 @@ impl NoteSigner {
         let (kind, seed) = secret.split_first()?;
         let signer = Self::from_seed(name, seed.first_chunk::<32>()?)?;
         let is_whole = *kind == TYPE && seed.len() == 32 && is_name(name);
-        (is_whole && hex(signer.key().id()) == id).then_some(signer)
+        (is_whole && hex(&signer.key().id()) == id).then_some(signer)
     }
 
     fn from_seed(name: &str, seed: &[u8; 32]) -> Option<Self> {
@@ -193,7 +194,7 @@ impl fmt::Display for NoteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut typed = [TYPE; 33];
         typed[1..].copy_from_slice(&self.public);
-        write!(f, "{}+{}+{}", self.name, hex(self.id()), BASE64_STANDARD.encode(typed))
+        write!(f, "{}+{}+{}", self.name, hex(&self.id()), BASE64_STANDARD.encode(typed))
     }
 }
 
@@ -207,7 +208,7 @@ impl FromStr for NoteKey {
             let typed = BASE64_STANDARD.decode(parts.next()?).ok()?;
             let (kind, public) = typed.split_first()?;
             let key = Self { name: name.to_owned(), public: public.try_into().ok()? };
-            (*kind == TYPE && is_name(name) && hex(key.id()) == id).then_some(key)
+            (*kind == TYPE && is_name(name) && hex(&key.id()) == id).then_some(key)
         };
         read().ok_or("a key for notes is its name, 8 hexadecimal digits and base64, between `+`")
     }
@@ -215,10 +216,6 @@ impl FromStr for NoteKey {
 
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
-}
-
-fn hex(id: [u8; 4]) -> String {
-    format!("{:08x}", u32::from_be_bytes(id))
 }
 
 #[cfg(test)]

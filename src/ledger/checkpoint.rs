@@ -4,8 +4,8 @@
 //! can read both.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -21,6 +21,15 @@ const PROOF: &str = "c2sp.org/tlog-proof@v1";
 /// In the ledger's directory: every checkpoint that was signed, one JSON object a line.
 const KEPT: &str = "checkpoints.jsonl";
 
+/// Signed checkpoints as they were found, their signatures unchecked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Oldest first.
+    pub notes: Vec<String>,
+    /// Lines that hold none: spoilt, or cut off by a crash.
+    pub unreadable: u64,
+}
+
 /// Keeps a signed checkpoint beside the ledger, durably. A copy that the gateway cannot rewrite is
 /// worth more.
 ///
@@ -28,35 +37,59 @@ const KEPT: &str = "checkpoints.jsonl";
 /// The file cannot be written.
 pub fn keep_note(directory: &Path, at: &str, note: &str) -> io::Result<()> {
     let path = directory.join(KEPT);
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    // One write, so that a crash leaves a line or a part of one at the end.
-    let line = format!("{}\n", serde_json::json!({"at": at, "note": note}));
+    let mut file =
+        OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    // One write, so that a crash leaves a line or a part of one at the end; which stays alone in its line.
+    let mut line = format!("{}\n", serde_json::json!({"at": at, "note": note}));
+    if is_cut_off(&mut file)? {
+        line.insert(0, '\n');
+    }
     file.write_all(line.as_bytes())?;
     file.sync_data()
 }
 
-/// The signed checkpoints in `text`, oldest first: either one note as it is, or lines as
-/// [`keep_note`] writes them. A last line that was cut off is passed over.
+/// Whether the last line has no end.
+fn is_cut_off(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// The signed checkpoints in `text`: either one note as it is, or lines as [`keep_note`] writes them. A
+/// last line without an end is being written, and passed over.
 #[must_use]
-pub fn notes_in(text: &str) -> Vec<String> {
-    if !text.starts_with('{') {
-        return vec![text.to_owned()];
+pub fn notes_in(text: &str) -> Notes {
+    if !text.starts_with(['{', '\n']) {
+        return Notes { notes: vec![text.to_owned()], unreadable: 0 };
     }
     let read = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
         line.get("note")?.as_str().map(str::to_owned)
     };
-    text.lines().filter_map(read).collect()
+    let mut found = Notes::default();
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        match read(line) {
+            Some(note) => found.notes.push(note),
+            None => found.unreadable += 1,
+        }
+    }
+    found
 }
 
-/// The signed checkpoints kept beside the ledger, oldest first.
+/// The signed checkpoints kept beside the ledger.
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn kept_notes(directory: &Path) -> io::Result<Vec<String>> {
+pub fn kept_notes(directory: &Path) -> io::Result<Notes> {
     match fs::read_to_string(directory.join(KEPT)) {
+        // Made, and not written yet.
+        Ok(text) if text.is_empty() => Ok(Notes::default()),
         Ok(text) => Ok(notes_in(&text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Notes::default()),
         Err(error) => Err(error),
     }
 }
@@ -174,6 +207,22 @@ mod tests {
             let spoilt = checkpoint.text().replacen(from, to, 1);
             assert_eq!(Checkpoint::parse(&spoilt), None, "{from:?} to {to:?}");
         }
+    }
+
+    #[test]
+    fn a_checkpoint_after_one_that_was_cut_off_is_read_and_the_torn_one_counted() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let notes = || kept_notes(directory.path()).expect("readable");
+        assert_eq!(notes(), Notes::default());
+        keep_note(directory.path(), "2026-11-24T12:00:00Z", "one").expect("kept");
+        let path = directory.path().join(KEPT);
+        let whole = fs::read_to_string(&path).expect("ours");
+        fs::write(&path, format!("{whole}{}", &whole[..9])).expect("ours");
+        assert_eq!(notes(), Notes { notes: vec!["one".into()], unreadable: 0 }, "being written");
+        keep_note(directory.path(), "2026-11-24T12:05:00Z", "two").expect("kept");
+        assert_eq!(notes(), Notes { notes: vec!["one".into(), "two".into()], unreadable: 1 });
+        fs::write(&path, b"{\xff\n").expect("ours");
+        assert!(kept_notes(directory.path()).is_err(), "not text");
     }
 
     #[test]

@@ -247,9 +247,21 @@ impl Ledger for FileLedger {
         note: &'a Note,
     ) -> Pin<Box<dyn Future<Output = Result<u64, LedgerUnavailable>> + Send + 'a>> {
         Box::pin(async move {
-            let body = self.tagged(record::note(note), called_about(note)).await?;
-            self.await_entry(body).await
+            let mut parts = called_about(note).into_iter();
+            let first = parts.next().into_iter().collect();
+            let body = self.tagged(record::note(note), first).await?;
+            let sequence = self.await_entry(body).await?;
+            // No line grows with a call: whoever does not fit into its record follows in others.
+            for part in parts {
+                let body = self.tagged(record::continued(note, sequence), vec![part]).await?;
+                self.await_entry(body).await?;
+            }
+            Ok(sequence)
         })
+    }
+
+    fn later(&self, note: &Note) {
+        self.add(record::note(note));
     }
 
     fn also<'a>(
@@ -399,12 +411,12 @@ fn parts(people: &[Concerned]) -> Vec<Concerned> {
     people.iter().flat_map(of_one).collect()
 }
 
-/// Whom a call of the admin API is about, as far as one record has room for them.
+/// Whom a call of the admin API is about, in parts that fit into a record each.
 fn called_about(note: &Note) -> Vec<Concerned> {
     let Note::Call { about, .. } = note else { return Vec::new() };
     let concerned =
         Concerned { role: LOOKED_UP.into(), categories: Vec::new(), people: about.clone() };
-    parts(&[concerned]).into_iter().take(1).collect()
+    parts(&[concerned])
 }
 
 fn writer_gone() -> LedgerUnavailable {

@@ -7,16 +7,16 @@
 //! no record, so that it leads back to none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use jiff::{Span, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::subjects::{IndexError, IndexKey};
+use super::subject_rows::IndexError;
+use super::subjects::IndexKey;
 use super::{Told, ToldToOthers};
 use crate::action::pseudonym::Canonical;
-use crate::terms::DataSubject;
+use crate::terms::{DataSubject, hex, read_hex};
 
 /// Where they stand.
 pub(super) const LAST_ACCOUNTS: &str = "
@@ -100,11 +100,8 @@ pub(super) fn keep(
 ) -> Result<(), IndexError> {
     let text = serde_json::to_string(last).map_err(|_| IndexError::Garbage)?;
     // As digits: what is sealed must come out byte for byte.
-    let mut digits = String::with_capacity(2 * text.len());
-    for byte in text.bytes() {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    let sealed = key.secrets.token(Canonical::Text, &digits).ok_or(IndexError::Garbage)?;
+    let sealed =
+        key.secrets.token(Canonical::Text, &hex(text.as_bytes())).ok_or(IndexError::Garbage)?;
     let row = row(key, person).ok_or(IndexError::Garbage)?;
     let insert = "INSERT OR REPLACE INTO last_accounts VALUES (?1, ?2, ?3)";
     transaction.execute(insert, params![row, last.until.to_string(), sealed])?;
@@ -150,7 +147,7 @@ fn row(key: &IndexKey, person: &DataSubject) -> Option<String> {
 fn opened(key: &IndexKey, sealed: &str) -> Option<LastAccount> {
     let digits = key.secrets.open_token(Canonical::Text, sealed)?;
     let digits = digits.expose().as_bytes();
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Vec<u8> = digits.chunks(2).map(byte).collect::<Option<_>>()?;
+    let mut bytes = vec![0; digits.len() / 2];
+    read_hex(digits, &mut bytes)?;
     serde_json::from_slice(&bytes).ok()
 }

@@ -16,6 +16,7 @@ mod report;
 mod retire;
 mod scan;
 mod segment;
+mod subject_rows;
 mod subjects;
 mod tail;
 mod told;
@@ -31,17 +32,17 @@ use std::pin::Pin;
 use crate::terms::DataSubject;
 
 pub use chain::{GENESIS, link};
-pub use checkpoint::{Checkpoint, RecordProof, keep_note, kept_notes, notes_in};
+pub use checkpoint::{Checkpoint, Notes, RecordProof, keep_note, kept_notes, notes_in};
 pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused};
 pub use file::FileLedger;
 pub use last_account::{LastAccount, LastTold, by_recipient};
 pub use people::{Count, Counted, People};
 pub use prove::{ProveError, prove};
-pub use report::subject_report;
+pub use report::{COMPLETENESS, subject_report};
 pub use retire::{Cut, Retirable, retirable};
 pub use scan::{Disclosed, Ended, Entry, Part, PolicyOf, RefusedEntry, Window, scan};
 pub use subjects::{IndexKey, SubjectIndex};
-pub use told::{Told, ToldToOthers, about};
+pub use told::{Told, ToldToOthers, about, about_each};
 pub use tree::{Frontier, leaf};
 pub use verify::{Anchor, Retired, Verification, VerifyError, verify, verify_signed};
 
@@ -67,6 +68,10 @@ pub trait Ledger: Send + Sync {
         &'a self,
         note: &'a Note,
     ) -> Pin<Box<dyn Future<Output = Result<u64, LedgerUnavailable>> + Send + 'a>>;
+
+    /// Enters something that has happened already, and names nobody. Not waited for: while the ledger
+    /// cannot be written it is kept, as outcomes and refusals are.
+    fn later(&self, note: &Note);
 
     /// Enters further people of whom something is about to leave, in a disclosure that is open. Ready
     /// only when that is durable. A ledger without an index of data subjects cannot.

@@ -5,10 +5,10 @@
 //! counts people exactly; what is left over are people whose secrets were shredded, of whom only a lower
 //! and an upper bound can be given. Memory: some 40 bytes for each person and month.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{LedgerUnavailable, Part, SubjectIndex};
-use crate::terms::DataSubject;
+use crate::terms::{DataSubject, read_hex};
 
 /// A tag's bytes.
 pub(super) type Tag = [u8; 16];
@@ -100,24 +100,54 @@ impl People {
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn count(mut self, index: Option<&SubjectIndex>) -> Result<Counted, LedgerUnavailable> {
-        let mut counted = Counted::default();
-        if let Some(index) = index
-            && self.months.len() > 1
-        {
-            let Self { months, sets } = &mut self;
+    pub fn count(self, index: Option<&SubjectIndex>) -> Result<Counted, LedgerUnavailable> {
+        Ok(Self::count_each(vec![self], index)?.pop().unwrap_or_default())
+    }
+
+    /// As [`count`](Self::count), of each of `all`, in their order; the index is read once for all of them.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn count_each(
+        mut all: Vec<Self>,
+        index: Option<&SubjectIndex>,
+    ) -> Result<Vec<Counted>, LedgerUnavailable> {
+        let mut counted = vec![Counted::default(); all.len()];
+        // Tags of one month are people as they are.
+        let spread = |people: &&Self| people.months.len() > 1;
+        let months: BTreeSet<String> =
+            all.iter().filter(spread).flat_map(|people| people.months.keys().cloned()).collect();
+        if let Some(index) = index.filter(|_| !months.is_empty()) {
             index.each_secret(&mut |secret| {
-                let mut found: Option<SetId> = None;
-                for (month, tags) in &mut *months {
-                    if let Some(set) = tags.remove(&secret.tag_bytes(month)) {
-                        found = Some(found.map_or(set, |known| sets.union(known, set)));
-                    }
-                }
-                if let Some(set) = found {
-                    counted.add_one(&sets.names[set as usize]);
+                let tags: Vec<(&String, Tag)> =
+                    months.iter().map(|month| (month, secret.tag_bytes(month))).collect();
+                for (people, counted) in all.iter_mut().zip(&mut counted) {
+                    people.take_one(&tags, counted);
                 }
             })?;
         }
+        Ok(all.into_iter().zip(counted).map(|(people, counted)| people.rest(counted)).collect())
+    }
+
+    /// Moves the person of these tags to those who are counted.
+    fn take_one(&mut self, tags: &[(&String, Tag)], counted: &mut Counted) {
+        let Self { months, sets } = self;
+        if months.len() < 2 {
+            return;
+        }
+        let mut found: Option<SetId> = None;
+        for (month, tag) in tags {
+            if let Some(set) = months.get_mut(*month).and_then(|tags| tags.remove(tag)) {
+                found = Some(found.map_or(set, |known| sets.union(known, set)));
+            }
+        }
+        if let Some(set) = found {
+            counted.add_one(&sets.names[set as usize]);
+        }
+    }
+
+    /// Adds bounds for those whom the index does not know.
+    fn rest(self, mut counted: Counted) -> Counted {
         let Self { months, sets } = self;
         let mut left = Counted::default();
         for tags in months.values() {
@@ -136,7 +166,7 @@ impl People {
         for (name, count) in left.by_category {
             counted.by_category.entry(name).or_default().plus(count);
         }
-        Ok(counted)
+        counted
     }
 }
 
@@ -203,14 +233,8 @@ impl Sets {
 
 /// `t_` and 32 hexadecimal digits.
 fn tag_of(text: &str) -> Option<Tag> {
-    let digits = text.strip_prefix("t_")?.as_bytes();
     let mut tag = [0; 16];
-    if digits.len() != 2 * tag.len() {
-        return None;
-    }
-    for (byte, pair) in tag.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    read_hex(text.strip_prefix("t_")?.as_bytes(), &mut tag)?;
     Some(tag)
 }
 

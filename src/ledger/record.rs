@@ -150,6 +150,13 @@ pub(super) fn note(entry: &Note) -> Body {
     }
 }
 
+/// The same note once more, for further people whom it is about: `continues` is its first record.
+pub(super) fn continued(entry: &Note, first: u64) -> Body {
+    let mut body = note(entry);
+    body.insert("continues".into(), whole(first));
+    body
+}
+
 /// Further people in a disclosure that is open.
 pub(super) fn subjects(receipt: &Receipt) -> Body {
     let mut body = body("subjects");

@@ -12,9 +12,10 @@ use super::{Told, ToldToOthers};
 use crate::policy::Policy;
 use crate::terms::{PurposeId, RecipientId};
 
-/// What every report says of its own limits.
-const COMPLETENESS: &str = "Complete for what passed this gateway, except for disclosures whose \
-    notification the law forbids for the time being, and for records that are not kept any more.";
+/// What every report says of its own limits, so that its being said tells nothing.
+pub const COMPLETENESS: &str = "Complete for what passed this gateway, except for disclosures whose \
+    notification the law forbids for the time being, for records that are not kept any more, and for \
+    people whose key was retired since.";
 
 /// What people may ask for besides. Source: GDPR Art. 15(1)(e), (f).
 const RIGHTS: [&str; 6] = [

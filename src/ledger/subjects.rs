@@ -7,38 +7,28 @@
 //! rows that cannot be found without it. Source: GDPR Art. 15(1)(c), 17.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::LedgerUnavailable;
-use super::last_account::{self, LAST_ACCOUNTS, LastAccount};
+use super::last_account::{self, LastAccount};
 use super::people::Tag;
-use crate::action::pseudonym::{Canonical, DomainKey};
-use crate::terms::DataSubject;
+use super::subject_rows::{IndexError, connect, find, keep, row, rows_after, unwrap};
+use crate::action::pseudonym::DomainKey;
+use crate::terms::{DataSubject, hex};
 
 /// In the ledger's directory.
 const FILE: &str = "subjects.db";
-
-/// Marks the file as ours: "Tams".
-const APPLICATION_ID: i32 = 0x5461_6d73;
-
-/// The version of the table that this program reads and writes.
-const VERSION: i32 = 3;
-
-/// How long one process waits for another to finish writing.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Secrets kept in memory, about 8 MB; beyond it all are dropped, which costs one look-up each.
 const CACHED: usize = 65_536;
@@ -46,8 +36,8 @@ const CACHED: usize = 65_536;
 /// Bytes of a tag: 128 bits, so that two people never share one.
 const TAG_BYTES: usize = size_of::<Tag>();
 
-/// Rows that are read at a time by whoever reads all of them: nobody who writes waits for longer.
-const ROWS: u32 = 1000;
+/// Letters of a tag as it is written: `t_` and two digits a byte.
+pub(super) const TAG_LETTERS: usize = 2 + 2 * TAG_BYTES;
 
 /// The keys of the index under one version of the key ring.
 pub struct IndexKey {
@@ -76,17 +66,12 @@ struct Store {
 
 /// One person's secret; wiped when dropped, never printed.
 #[derive(Clone)]
-pub(super) struct Secret(Zeroizing<[u8; 32]>);
+pub(super) struct Secret(pub(super) Zeroizing<[u8; 32]>);
 
 impl Secret {
     /// The person's tag in records of this month (`2026-11`).
     pub(super) fn tag(&self, month: &str) -> String {
-        let mut tag = String::with_capacity(2 + 2 * TAG_BYTES);
-        tag.push_str("t_");
-        for byte in self.tag_bytes(month) {
-            let _ = write!(tag, "{byte:02x}");
-        }
-        tag
+        format!("t_{}", hex(&self.tag_bytes(month)))
     }
 
     /// The bytes of [`tag`](Self::tag).
@@ -185,10 +170,39 @@ impl SubjectIndex {
             .map(|(secret, _)| secret))
     }
 
-    /// Tells `look` every secret there is, in no order that means anything. Whose it is nobody can say.
+    /// How many secrets no key of the ring opens: theirs were retired. What was entered of these people
+    /// before is found for nobody.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn unopened(&self) -> Result<u64, LedgerUnavailable> {
+        let mut count = 0;
+        self.each_row(&mut |key, _| {
+            count += u64::from(key.is_none());
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Tells `look` every secret that a key of the ring opens, in no order that means anything. Whose it
+    /// is nobody can say.
     pub(super) fn each_secret(
         &self,
         look: &mut dyn FnMut(&Secret),
+    ) -> Result<(), LedgerUnavailable> {
+        self.each_row(&mut |key, wrapped| {
+            if let Some(key) = key {
+                look(&unwrap(key, wrapped).ok_or(IndexError::Garbage)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Tells `look` what is wrapped in each row, with the key of the ring that did it; `None`: it is
+    /// retired.
+    fn each_row(
+        &self,
+        look: &mut dyn FnMut(Option<&IndexKey>, &str) -> Result<(), IndexError>,
     ) -> Result<(), LedgerUnavailable> {
         let connection = connect(&self.path).map_err(unusable)?;
         let keys = self.keys.load();
@@ -198,8 +212,8 @@ impl SubjectIndex {
             let Some((last, _)) = rows.last() else { return Ok(()) };
             reached.clone_from(last);
             for (_, wrapped) in &rows {
-                let secret = keys.iter().find_map(|key| unwrap(key, wrapped));
-                look(&secret.ok_or(IndexError::Garbage).map_err(unusable)?);
+                let key = keys.iter().find(|key| key.secrets.is_of(wrapped));
+                look(key, wrapped).map_err(unusable)?;
             }
         }
     }
@@ -325,25 +339,6 @@ impl SubjectIndex {
     }
 }
 
-/// With the position of the key under which the row was made.
-fn find(
-    keys: &[IndexKey],
-    transaction: &Transaction<'_>,
-    person: &DataSubject,
-) -> Result<Option<(Secret, usize)>, IndexError> {
-    for (at, key) in keys.iter().enumerate() {
-        let row = row(key, person).ok_or(IndexError::Garbage)?;
-        let wrapped: Option<String> = transaction
-            .query_row("SELECT secret FROM secrets WHERE row = ?1", [row], |row| row.get(0))
-            .optional()?;
-        if let Some(wrapped) = wrapped {
-            let secret = unwrap(key, &wrapped).ok_or(IndexError::Garbage)?;
-            return Ok(Some((secret, at)));
-        }
-    }
-    Ok(None)
-}
-
 impl Store {
     /// Forgets what is cached once another process has written.
     fn refresh(&mut self) -> Result<(), rusqlite::Error> {
@@ -357,105 +352,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// What is wrong with the index. None of it says whose row it is.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum IndexError {
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    #[error("it holds what it cannot hold, or a key is missing")]
-    Garbage,
-    #[error("no random bytes")]
-    NoRandomness,
-}
-
-fn connect(path: &Path) -> Result<Connection, IndexError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    // What is deleted is overwritten, and no log of pages keeps it.
-    connection.pragma_update(None, "secure_delete", true)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let number = |pragma| transaction.query_row(pragma, [], |row| row.get::<_, i32>(0));
-    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
-    let tables = number("SELECT count(*) FROM sqlite_schema")?;
-    match (application, version) {
-        (0, 0) if tables == 0 => {
-            transaction.execute_batch(
-                "CREATE TABLE secrets (
-                   row TEXT PRIMARY KEY, secret TEXT NOT NULL, month TEXT NOT NULL
-                 ) STRICT, WITHOUT ROWID;",
-            )?;
-            transaction.execute_batch(LAST_ACCOUNTS)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, 1) => {
-            // When they were last used nobody noted: as if it were now.
-            transaction.execute_batch(
-                "ALTER TABLE secrets ADD COLUMN month TEXT NOT NULL DEFAULT '';
-                 UPDATE secrets SET month = strftime('%Y-%m', 'now');",
-            )?;
-            transaction.execute_batch(LAST_ACCOUNTS)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        (APPLICATION_ID, 2) => {
-            transaction.execute_batch(LAST_ACCOUNTS)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        _ => return Err(IndexError::Garbage),
-    }
-    transaction.commit()?;
-    Ok(connection)
-}
-
-/// The next rows, with what is wrapped in them.
-fn rows_after(
-    connection: &Connection,
-    reached: &str,
-) -> Result<Vec<(String, String)>, rusqlite::Error> {
-    let query = "SELECT row, secret FROM secrets WHERE row > ?1 ORDER BY row LIMIT ?2";
-    let mut statement = connection.prepare_cached(query)?;
-    let rows = statement.query_map((reached, ROWS), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
-}
-
-fn row(key: &IndexKey, person: &DataSubject) -> Option<String> {
-    key.rows.pseudonym(Canonical::Text, person.expose())
-}
-
-fn keep(
-    transaction: &Transaction<'_>,
-    key: &IndexKey,
-    person: &DataSubject,
-    secret: &Secret,
-    month: &str,
-) -> Result<(), IndexError> {
-    let mut digits = Zeroizing::new(String::with_capacity(64));
-    for byte in secret.0.iter() {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    let row = row(key, person).ok_or(IndexError::Garbage)?;
-    let wrapped = key.secrets.token(Canonical::Text, &digits).ok_or(IndexError::Garbage)?;
-    transaction.execute("INSERT INTO secrets VALUES (?1, ?2, ?3)", [&row, &wrapped, month])?;
-    Ok(())
-}
-
-fn unwrap(key: &IndexKey, wrapped: &str) -> Option<Secret> {
-    let digits = key.secrets.open_token(Canonical::Text, wrapped)?;
-    let digits = digits.expose().as_bytes();
-    let mut bytes = Zeroizing::new([0; 32]);
-    if digits.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(Secret(bytes))
 }
 
 fn unusable(error: impl std::fmt::Display) -> LedgerUnavailable {
@@ -573,6 +469,34 @@ mod tests {
         assert_eq!(alone.tags(&everybody, "2026-11").expect("known"), before, "wrapped anew");
         let another = SubjectIndex::open(directory.path(), keys(&[3])).expect("opens");
         assert!(another.secret(&everybody[0]).expect("readable").is_none());
+    }
+
+    /// Reports count people over several months with the index; a key that is gone must not end them.
+    #[test]
+    fn people_whose_key_is_retired_are_counted_by_bounds_and_said_to_be() {
+        use crate::ledger::{Part, People};
+        let directory = tempfile::tempdir().expect("a directory");
+        let of = |versions: &[u32]| SubjectIndex::open(directory.path(), keys(versions));
+        let mut people = People::default();
+        let mut leave = |index: &SubjectIndex, ids: &[&str], month: &str| {
+            let ids: Vec<_> = ids.iter().map(|id| person(id)).collect();
+            let tags = index.tags(&ids, month).expect("made");
+            let part = Part { categories: [("a.b".into(), "keep".into())].into(), tags };
+            people.add(&format!("{month}-02T00:00:00.000Z"), &part);
+        };
+        leave(&of(&[1]).expect("opens"), &["u1", "u2"], "2026-10");
+        leave(&of(&[1]).expect("opens"), &["u1"], "2026-11");
+        let rotated = of(&[2, 1]).expect("opens");
+        leave(&rotated, &["u2"], "2026-11");
+        assert_eq!(rotated.unopened().ok(), Some(0));
+        let retired = of(&[2]).expect("opens");
+        assert_eq!(retired.unopened().ok(), Some(1), "the other was wrapped anew");
+        let counted = people.count(Some(&retired)).expect("readable");
+        assert_eq!(counted.all.to_string(), "2 to 3");
+        // What a key of the ring should open and does not was spoilt.
+        let file = Connection::open(directory.path().join(FILE)).expect("ours");
+        file.execute("UPDATE secrets SET secret = 'tk2_spoilt'", []).expect("written");
+        assert!(retired.each_secret(&mut |_| {}).is_err());
     }
 
     #[test]

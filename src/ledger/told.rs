@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
+use std::slice;
 
 use jiff::Timestamp;
 use memchr::memmem;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use super::scan::is_gagged;
 use super::segment::{lines, numbers, path_of};
+use super::subjects::{Secret, TAG_LETTERS};
 use super::{Anchor, LedgerUnavailable, SubjectIndex};
 use crate::terms::{DataSubject, Digest};
 
@@ -63,62 +65,152 @@ pub fn about(
     person: &DataSubject,
     now: Timestamp,
 ) -> Result<ToldToOthers, LedgerUnavailable> {
-    let Some(secret) = index.secret(person)? else {
-        let up_to = last_of(directory)?;
-        return Ok(ToldToOthers { disclosures: Vec::new(), up_to });
-    };
-    let mut tags: HashMap<String, String> = HashMap::new();
-    // Number of the opening → what of the person is in it.
-    let mut concerned: BTreeMap<u64, BTreeMap<String, String>> = BTreeMap::new();
+    let told = about_each(directory, index, slice::from_ref(person), now)?.pop();
+    told.unwrap_or_else(|| Err(broken()))
+}
+
+/// As [`about`], of each of `people`, who are different ones, in their order; the ledger is read for all of
+/// them together. A record that cannot be read spoils what is told of those whom it names, and of nobody
+/// else.
+///
+/// # Errors
+/// The ledger cannot be read at all.
+pub fn about_each(
+    directory: &Path,
+    index: &SubjectIndex,
+    people: &[DataSubject],
+    now: Timestamp,
+) -> Result<Vec<Result<ToldToOthers, LedgerUnavailable>>, LedgerUnavailable> {
+    let mut sought = Sought::new(index, people);
     let mut last: Option<Vec<u8>> = None;
     walk(directory, &mut |line| {
         line.clone_into(last.get_or_insert_default());
-        let Some(month) = month_of(line) else { return Ok(()) };
-        let tag = tags.entry(month.to_owned()).or_insert_with(|| secret.tag(month));
-        if memmem::find(line, tag.as_bytes()).is_none() {
-            return Ok(());
+        sought.meet(line);
+        Ok(())
+    })?;
+    if !sought.openings.is_empty() {
+        walk(directory, &mut |line| {
+            sought.tell(line, now);
+            Ok(())
+        })?;
+    }
+    let up_to = last.as_deref().map(anchor).transpose()?;
+    Ok(sought.told(up_to))
+}
+
+/// What is known so far of people who are sought together; each by their place.
+struct Sought {
+    people: Vec<Result<Found, LedgerUnavailable>>,
+    secrets: Vec<(usize, Secret)>,
+    /// Month → tag → whose.
+    tags: HashMap<String, HashMap<Vec<u8>, usize>>,
+    /// Number of an opening → who is in it.
+    openings: HashMap<u64, BTreeSet<usize>>,
+    /// Openings of which nothing left after all.
+    nothing_left: BTreeSet<u64>,
+}
+
+/// What is known so far of one of them.
+#[derive(Default)]
+struct Found {
+    /// Number of the opening → what of the person is in it.
+    concerned: BTreeMap<u64, BTreeMap<String, String>>,
+    told: BTreeMap<u64, Told>,
+}
+
+impl Sought {
+    fn new(index: &SubjectIndex, people: &[DataSubject]) -> Self {
+        let mut sought = Self {
+            people: Vec::with_capacity(people.len()),
+            secrets: Vec::new(),
+            tags: HashMap::new(),
+            openings: HashMap::new(),
+            nothing_left: BTreeSet::new(),
+        };
+        for (at, person) in people.iter().enumerate() {
+            sought.people.push(index.secret(person).map(|secret| {
+                sought.secrets.extend(secret.map(|secret| (at, secret)));
+                Found::default()
+            }));
         }
-        let record = parse(line)?;
+        sought
+    }
+
+    /// Notes who is in a record, and what of them.
+    fn meet(&mut self, line: &[u8]) {
+        let Some(month) = month_of(line) else { return };
+        if !self.tags.contains_key(month) {
+            let tag = |(at, secret): &(usize, Secret)| (secret.tag(month).into_bytes(), *at);
+            self.tags.insert(month.to_owned(), self.secrets.iter().map(tag).collect());
+        }
+        let tags = &self.tags[month];
+        let whose = |at: usize| tags.get(line.get(at + 1..at + 1 + TAG_LETTERS)?).copied();
+        let met: BTreeSet<usize> = memmem::find_iter(line, b"\"t_").filter_map(whose).collect();
+        if met.is_empty() {
+            return;
+        }
+        let Ok(record) = parse(line) else { return self.spoil(&met) };
         let of = match record["kind"].as_str() {
             Some("disclosure") => record["seq"].as_u64(),
             Some("subjects") => record["opening"].as_u64(),
             _ => None,
         };
-        let Some(of) = of else { return Ok(()) };
-        let categories = concerned.entry(of).or_default();
+        let Some(of) = of else { return };
         for part in record["subjects"].as_array().into_iter().flatten() {
-            let is_theirs = part["tags"]
-                .as_array()
-                .is_some_and(|all| all.iter().any(|one| one.as_str() == Some(tag.as_str())));
-            if is_theirs {
-                categories.extend(pairs(&part["categories"]));
+            let words = part["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            for at in words.filter_map(|word| tags.get(word.as_bytes()).copied()) {
+                if let Ok(found) = &mut self.people[at] {
+                    found.concerned.entry(of).or_default().extend(pairs(&part["categories"]));
+                    self.openings.entry(of).or_default().insert(at);
+                }
             }
         }
-        Ok(())
-    })?;
-    let mut found: BTreeMap<u64, Told> = BTreeMap::new();
-    let mut nothing_left: BTreeSet<u64> = BTreeSet::new();
-    walk(directory, &mut |line| {
-        if let Some(opening) = number(line, b"\"opening\":")
-            && concerned.contains_key(&opening)
-        {
-            let record = parse(line)?;
-            if record["kind"].as_str() == Some("outcome") && record["bytes"].as_u64() == Some(0) {
-                nothing_left.insert(opening);
+    }
+
+    /// Notes what a record says of a disclosure that concerns somebody.
+    fn tell(&mut self, line: &[u8], now: Timestamp) {
+        if let Some(opening) = number(line, b"\"opening\":") {
+            // Whom other records name was noted when they were met.
+            let Some(met) = self.openings.get(&opening) else { return };
+            if memmem::find(line, b"\"kind\":\"outcome\"").is_none() {
+                return;
+            }
+            let Ok(record) = parse(line) else { return self.spoil(&met.clone()) };
+            if record["bytes"].as_u64() == Some(0) {
+                self.nothing_left.insert(opening);
             }
         } else if let Some(sequence) = number(line, b"\"seq\":")
-            && let Some(categories) = concerned.get(&sequence)
+            && let Some(met) = self.openings.get(&sequence)
         {
-            let record = parse(line)?;
-            if !is_silent(&record, now) {
-                found.insert(sequence, told(&record, sequence, categories.clone()));
+            let Ok(record) = parse(line) else { return self.spoil(&met.clone()) };
+            if is_silent(&record, now) {
+                return;
+            }
+            for at in met {
+                if let Ok(Found { concerned, told: all }) = &mut self.people[*at]
+                    && let Some(categories) = concerned.get(&sequence)
+                {
+                    all.insert(sequence, told(&record, sequence, categories.clone()));
+                }
             }
         }
-        Ok(())
-    })?;
-    found.retain(|sequence, _| !nothing_left.contains(sequence));
-    let up_to = last.as_deref().map(anchor).transpose()?;
-    Ok(ToldToOthers { disclosures: found.into_values().collect(), up_to })
+    }
+
+    fn spoil(&mut self, whom: &BTreeSet<usize>) {
+        for at in whom {
+            self.people[*at] = Err(broken());
+        }
+    }
+
+    fn told(self, up_to: Option<Anchor>) -> Vec<Result<ToldToOthers, LedgerUnavailable>> {
+        let nothing_left = self.nothing_left;
+        let of = |found: Found| {
+            let left =
+                found.told.into_iter().filter(|(opening, _)| !nothing_left.contains(opening));
+            ToldToOthers { disclosures: left.map(|(_, told)| told).collect(), up_to }
+        };
+        self.people.into_iter().map(|found| found.map(of)).collect()
+    }
 }
 
 fn is_silent(record: &Value, now: Timestamp) -> bool {
@@ -168,15 +260,6 @@ fn unreadable(error: &io::Error) -> LedgerUnavailable {
         io::ErrorKind::InvalidData => broken(),
         kind => LedgerUnavailable(format!("ledger: {kind}")),
     }
-}
-
-fn last_of(directory: &Path) -> Result<Option<Anchor>, LedgerUnavailable> {
-    let mut last: Option<Vec<u8>> = None;
-    walk(directory, &mut |line| {
-        line.clone_into(last.get_or_insert_default());
-        Ok(())
-    })?;
-    last.as_deref().map(anchor).transpose()
 }
 
 fn anchor(line: &[u8]) -> Result<Anchor, LedgerUnavailable> {

@@ -149,6 +149,15 @@ pub enum VerifyError {
         /// The last record that is missing.
         sequence: u64,
     },
+    /// The entry that says so lies beyond what was signed: whoever can write the directory could have
+    /// removed the records and entered it.
+    #[error(
+        "records 1 to {sequence} are missing, and no signed checkpoint covers the entry of their retirement"
+    )]
+    CutNotSigned {
+        /// The last record that is missing.
+        sequence: u64,
+    },
     /// The anchored record was retired, so that the anchor says nothing about what is left.
     #[error("record {sequence}: anchored, and retired since; records up to {up_to} are not kept")]
     AnchorRetired {
@@ -216,6 +225,7 @@ impl VerifyError {
             Self::Gap { .. }
             | Self::SegmentMissing { .. }
             | Self::NotRetired { .. }
+            | Self::CutNotSigned { .. }
             | Self::AnchorRetired { .. }
             | Self::EndsBeforeAnchor { .. } => true,
             Self::Io(_)
@@ -238,11 +248,11 @@ impl VerifyError {
 /// # Errors
 /// The first record that is wrong.
 pub fn verify(directory: &Path, anchor: Option<Anchor>) -> Result<Verification, VerifyError> {
-    verify_signed(directory, anchor, &[])
+    check(directory, anchor, None)
 }
 
 /// As [`verify`], and that the records are those of each of the `checkpoints`, whose signatures were
-/// checked before.
+/// checked before. Records that were retired are missing unless one of them covers the entry that says so.
 ///
 /// # Errors
 /// As [`verify`].
@@ -251,13 +261,22 @@ pub fn verify_signed(
     anchor: Option<Anchor>,
     checkpoints: &[Checkpoint],
 ) -> Result<Verification, VerifyError> {
+    check(directory, anchor, Some(checkpoints))
+}
+
+/// `signed`: the checkpoints; `None` where nobody has a key to check any with.
+fn check(
+    directory: &Path,
+    anchor: Option<Anchor>,
+    signed: Option<&[Checkpoint]>,
+) -> Result<Verification, VerifyError> {
     let segments = numbers(directory)?;
     let last = *segments.last().ok_or(VerifyError::Empty)?;
     let live = written_now(directory);
     let first = segments.first().copied().unwrap_or(1);
     let (mut head, tree) = beginning(directory, first)?;
     let start = head.sequence;
-    let mut kept = Kept::new(anchor, checkpoints, tree);
+    let mut kept = Kept::new(anchor, signed.unwrap_or_default(), tree);
     kept.begin(start)?;
     // Where segments begin, and what cuts the chain speaks of.
     let (mut borders, mut cuts) = (Vec::new(), Vec::new());
@@ -279,7 +298,7 @@ pub fn verify_signed(
         let (reached, valid, end) = walk(&path, head, &mut |passed, line| {
             kept.tree.push(leaf(line));
             if first > 1 {
-                cuts.extend(cut_of(line));
+                cuts.extend(cut_of(line).map(|(cut, at)| (cut, at, passed.sequence)));
             }
             if differs.is_ok() {
                 differs = kept.compare(passed);
@@ -307,11 +326,14 @@ pub fn verify_signed(
         };
         cut.records >= start && borders.iter().any(same)
     };
-    let mut borne_out = cuts.into_iter().filter(|(cut, _)| is_border(cut));
-    let retired = match (start, borne_out.next_back()) {
+    cuts.retain(|(cut, ..)| is_border(cut));
+    let covered = signed.map_or(u64::MAX, |_| kept.covered());
+    let said = cuts.iter().rfind(|(_, _, entered)| *entered <= covered);
+    let retired = match (start, said) {
         (0, _) => None,
-        (_, Some((_, at))) => Some(Retired { up_to: start, at }),
-        (_, None) => return Err(VerifyError::NotRetired { sequence: start }),
+        (_, Some((_, at, _))) => Some(Retired { up_to: start, at: at.clone() }),
+        (_, None) if cuts.is_empty() => return Err(VerifyError::NotRetired { sequence: start }),
+        (_, None) => return Err(VerifyError::CutNotSigned { sequence: start }),
     };
     let (records, root) = (head.sequence - start, kept.tree.root());
     let head = Anchor { sequence: head.sequence, hash: head.hash };
@@ -363,6 +385,11 @@ impl<'a> Kept<'a> {
             self.at += 1;
         }
         Ok(())
+    }
+
+    /// The last record of the checkpoints that were compared.
+    fn covered(&self) -> u64 {
+        self.checkpoints[..self.at].last().map_or(0, |checkpoint| checkpoint.size)
     }
 
     /// The first record that something speaks of, and that the ledger does not reach.

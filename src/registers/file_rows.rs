@@ -51,6 +51,33 @@ pub(super) fn cases(snapshot: &dyn Tables, ids: Whom<'_>) -> Result<Vec<Case>, S
     rows(snapshot, &format!("{CASE} WHERE id = ?1"), ids)?.iter().map(case_of).collect()
 }
 
+/// The first orders after an id, in the order of ids.
+pub(super) fn orders_after(
+    snapshot: &dyn Tables,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<LegalOrder>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let query = format!("{ORDER} WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let found = snapshot.rows(&query, data![after, limit])?;
+    let Some(last) = found.last() else { return Ok(Vec::new()) };
+    let query = "SELECT order_id, approver FROM order_approvals WHERE order_id > ?1
+      AND order_id <= ?2";
+    let mut approvers = by_order(&snapshot.rows(query, data![after, last.text(0)?])?)?;
+    found.iter().map(|row| order_of(row, &mut |id| approvers.remove(id))).collect()
+}
+
+/// The first cases after an id, in the order of ids.
+pub(super) fn cases_after(
+    snapshot: &dyn Tables,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<Case>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let query = format!("{CASE} WHERE id > ?1 ORDER BY id LIMIT ?2");
+    snapshot.rows(&query, data![after, limit])?.iter().map(case_of).collect()
+}
+
 /// Orders that name these people, by person.
 pub(super) fn orders_about(
     snapshot: &dyn Tables,
@@ -101,8 +128,12 @@ type Approvers = HashMap<String, BTreeSet<Arc<str>>>;
 
 /// Who approved, by order.
 fn approvers(snapshot: &dyn Tables, query: &str, whom: Whom<'_>) -> Result<Approvers, StoreError> {
+    by_order(&rows(snapshot, query, whom)?)
+}
+
+fn by_order(rows: &[Row]) -> Result<Approvers, StoreError> {
     let mut approvers = Approvers::new();
-    for row in rows(snapshot, query, whom)? {
+    for row in rows {
         approvers.entry(row.text(0)?).or_default().insert(row.text(1)?.into());
     }
     Ok(approvers)

@@ -2,9 +2,9 @@
 //! so that it must not be taken in silence.
 
 use super::{Record, Withdrawn};
-use crate::policy::model::Limit;
+use crate::policy::model::{Limit, Purpose};
 use crate::policy::{Policy, closest};
-use crate::terms::{CategoryPattern, DataSubject, PurposePattern};
+use crate::terms::{CategoryPattern, DataSubject, PurposeId, PurposePattern};
 
 /// A name that the rules do not know. It says which field, and what the rules have instead; not
 /// what was written, which may be anything.
@@ -53,7 +53,8 @@ pub fn check_record(policy: &Policy, record: &Record) -> Result<(), Unknown> {
             dispute.categories.iter().try_for_each(|it| check_categories(policy, it.as_str()))
         }
         Record::Erasure(erasure) => {
-            erasure.except.iter().try_for_each(|except| check_purpose(policy, except))
+            erasure.except.iter().try_for_each(|except| check_purpose(policy, except))?;
+            check_exceptions(policy, &erasure.except)
         }
         Record::OneTimeGrant(grant) => {
             exact_purpose(policy, grant.purpose.as_str())?;
@@ -102,6 +103,19 @@ pub fn check_purpose(policy: &Policy, pattern: &PurposePattern) -> Result<(), Un
     let written = pattern.as_str().trim_end_matches(".*");
     let names = policy.purposes.keys().map(crate::terms::PurposeId::as_str);
     Err(Unknown { problem: NO_NAME, field: "purpose", help: closest(written, names) })
+}
+
+/// Checks that an erasure with these exceptions ends something. The ledger forgets whoever is erased:
+/// nothing may go on as if they were not.
+fn check_exceptions(policy: &Policy, except: &[PurposePattern]) -> Result<(), Unknown> {
+    let goes_on = |(id, purpose): (&PurposeId, &Purpose)| {
+        purpose.survives_erasure || except.iter().any(|except| except.covers(id))
+    };
+    if except.is_empty() || !policy.purposes.iter().all(goes_on) {
+        return Ok(());
+    }
+    let problem = "every purpose of the rules would go on, and nothing be erased";
+    Err(Unknown { field: "except", problem, help: None })
 }
 
 /// Checks that the rules have this recipient.

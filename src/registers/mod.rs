@@ -44,7 +44,7 @@ pub use record::{
     ConsentRecord, ErasureRecord, Evidence, NoticeRecord, ObjectionRecord, Record, RecordError,
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
-pub use request::{OpenRequest, RequestReceipt, RightRequest};
+pub use request::{OpenRequest, RequestReceipt, RightRequest, UnsettledErasure};
 pub use show::{case_to_json, order_to_json, statements_to_json};
 pub use store::{RegisterPlace, RegisterStore};
 pub use withdrawal::{WithdrawalRecord, Withdrawn};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::file_rows;
-use super::record::sort_events;
+use super::record::{EVERYTHING, sort_events};
 use super::schema::StoreError;
 use super::sql::{Datum, Row, Tables};
 use crate::terms::{
@@ -238,7 +238,9 @@ fn apply(withdrawals: &[Withdrawal], consent: &mut Consent, recorded: i64) {
     }
 }
 
-/// Several erasures are one: from the earliest on, and only what all of them except goes on.
+/// Several erasures are one: from the earliest on, and only what all of them except goes on. An exception
+/// of everything, which is not taken any more, excepts nothing: who is erased is not in the ledger, so
+/// that nothing may leave of them.
 fn erasures(snapshot: &dyn Tables, whom: Whom<'_>) -> Result<HashMap<String, Erasure>, StoreError> {
     let mut all: HashMap<String, Vec<(Timestamp, Vec<String>)>> = HashMap::new();
     let columns = "effective_at, except_for";
@@ -250,6 +252,7 @@ fn erasures(snapshot: &dyn Tables, whom: Whom<'_>) -> Result<HashMap<String, Era
         let excepted = all.first().map(|(_, except)| except.clone()).unwrap_or_default();
         let except = excepted
             .into_iter()
+            .filter(|except| except != EVERYTHING)
             .filter(|except| all.iter().all(|(_, others)| others.contains(except)))
             .map(|except| PurposePattern::new(&except))
             .collect();

@@ -159,7 +159,7 @@ pub struct ErasureRecord {
     pub requested_at: Timestamp,
     /// From when on nothing is disclosed.
     pub effective_at: Timestamp,
-    /// Purposes that go on, such as legal claims.
+    /// Purposes that go on, such as legal claims; never all of them.
     pub except: Vec<PurposePattern>,
 }
 
@@ -303,7 +303,11 @@ impl Record {
             }
             Self::Dispute(record) => invalid(record.categories.is_empty(), "categories"),
             Self::Erasure(record) => {
-                invalid(record.except.iter().any(|except| !is_purpose(except.as_str())), "except")
+                // But for everything, nothing would be erased; what goes on is named.
+                let is_named = |except: &PurposePattern| {
+                    is_purpose(except.as_str()) && except.as_str() != EVERYTHING
+                };
+                invalid(!record.except.iter().all(is_named), "except")
             }
             Self::Order(record) => record.check(),
             Self::Case(record) => record.check(),
@@ -314,10 +318,13 @@ impl Record {
     }
 }
 
+/// The pattern of every purpose.
+pub(super) const EVERYTHING: &str = "*";
+
 /// Whether `text` can be a purpose or a pattern of purposes.
 pub(super) fn is_purpose(text: &str) -> bool {
     let stem = match text {
-        "*" => return true,
+        EVERYTHING => return true,
         _ => text.strip_suffix(".*").unwrap_or(text),
     };
     let segment = |segment: &str| {

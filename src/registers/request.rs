@@ -10,12 +10,15 @@ use uuid::Uuid;
 
 use super::record::{ErasureRecord, RestrictionRecord};
 use super::schema::StoreError;
-use super::sql::{Tables, data};
+use super::sql::{Row, Tables, data};
 use super::write::{WriteError, Writer, sorted};
-use crate::terms::{CategoryPattern, DataSubject, Personal, Right};
+use crate::terms::{CategoryPattern, DataSubject, Personal, Right, read_hex};
 
 /// Open requests of one person. More say nothing that these do not.
 const OPEN_REQUESTS: i64 = 16;
+
+/// What receipts begin with; 32 hexadecimal digits follow.
+const RECEIPT: &str = "rq_";
 
 /// What one person asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,27 @@ pub struct OpenRequest {
     pub categories: Vec<String>,
 }
 
+/// An erasure of which what follows outside the registers is still to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsettledErasure {
+    /// Its id in the registers, for them alone: it may be made of whom it is about.
+    pub id: String,
+    /// Who.
+    pub person: DataSubject,
+    /// Since when it is in force.
+    pub effective_at: Timestamp,
+}
+
+impl UnsettledErasure {
+    /// The receipt of the request that it came with; an id that somebody else made is none.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&str> {
+        let receipt = self.id.strip_prefix("id:")?;
+        let digits = receipt.strip_prefix(RECEIPT)?;
+        read_hex(digits.as_bytes(), &mut [0; 16]).map(|()| receipt)
+    }
+}
+
 impl Writer<'_> {
     /// Takes a request; `None` where the person has too many open.
     pub(super) fn request(
@@ -83,8 +107,10 @@ impl Writer<'_> {
         if open.ok_or(StoreError::Garbage("count"))?.number(0)? >= OPEN_REQUESTS {
             return Ok(None);
         }
-        let receipt =
-            RequestReceipt { id: format!("rq_{}", Uuid::now_v7().simple()), received_at: self.now };
+        let receipt = RequestReceipt {
+            id: format!("{RECEIPT}{}", Uuid::now_v7().simple()),
+            received_at: self.now,
+        };
         self.tables.execute(
             "INSERT INTO requests VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
             data![
@@ -173,18 +199,25 @@ pub(super) fn open_requests(
         .collect()
 }
 
-/// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.
+/// Erasures in force at `now` of which nothing outside the registers followed yet.
 pub(super) fn unsettled_erasures(
     tables: &dyn Tables,
     now: Timestamp,
-) -> Result<Vec<(String, DataSubject)>, StoreError> {
+) -> Result<Vec<UnsettledErasure>, StoreError> {
     let query = "SELECT id, subject, effective_at FROM erasures
       WHERE id NOT IN (SELECT id FROM settled_erasures) ORDER BY id";
-    let mut in_force = Vec::new();
-    for row in tables.rows(query, data![])? {
-        if row.time(2)? <= now {
-            in_force.push((row.text(0)?, Personal::new(row.text(1)?.into())));
+    in_force(&tables.rows(query, data![])?, now)
+}
+
+/// The erasures of these rows that are in force at `now`.
+pub(super) fn in_force(rows: &[Row], now: Timestamp) -> Result<Vec<UnsettledErasure>, StoreError> {
+    let mut found = Vec::new();
+    for row in rows {
+        let effective_at = row.time(2)?;
+        if effective_at <= now {
+            let person = Personal::new(row.text(1)?.into());
+            found.push(UnsettledErasure { id: row.text(0)?, person, effective_at });
         }
     }
-    Ok(in_force)
+    Ok(found)
 }

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::record::{age_word, members};
 use super::schema::StoreError;
 use super::sql::Row;
+use crate::policy::Policy;
 use crate::terms::{
     Case, CategoryId, Consent, ConsentEvent, Digest, LegalOrder, PurposeId, PurposePattern,
-    RecipientId, Statements,
+    RecipientId, Role, Statements,
 };
 
 /// `statements` as they stand at `now`.
@@ -61,9 +62,13 @@ pub fn statements_to_json(statements: &Statements, now: Timestamp) -> Value {
     ]))
 }
 
-/// An order without the people it names; `in_force`: whether it may be relied on now.
+/// An order without the people it names, as it stands at `now`: it is in force where its recipient may
+/// rely on it under these rules.
 #[must_use]
-pub fn order_to_json(order: &LegalOrder, in_force: bool) -> Value {
+pub fn order_to_json(order: &LegalOrder, policy: &Policy, now: Timestamp) -> Value {
+    let known = policy.recipients.get(&order.recipient);
+    let in_force = known.is_some_and(|recipient| recipient.role == Role::Authority)
+        && order.is_in_force(now, policy.registers.order_approvers);
     let categories: Vec<&str> = order.categories.iter().map(CategoryId::as_str).collect();
     let approved_by: Vec<&str> = order.approved_by.iter().map(AsRef::as_ref).collect();
     Value::Object(members([
@@ -79,16 +84,16 @@ pub fn order_to_json(order: &LegalOrder, in_force: bool) -> Value {
     ]))
 }
 
-/// A case without the people it is about.
+/// A case without the people it is about, as it stands at `now`.
 #[must_use]
-pub fn case_to_json(case: &Case, is_open: bool) -> Value {
+pub fn case_to_json(case: &Case, now: Timestamp) -> Value {
     let purposes: Vec<&str> = case.purposes.iter().map(PurposeId::as_str).collect();
     Value::Object(members([
         ("id", Some(case.id.as_ref().into())),
         ("purposes", Some(purposes.into())),
         ("opened_at", Some(case.opened_at.to_string().into())),
         ("until", case.until.map(|at| at.to_string().into())),
-        ("open", Some(is_open.into())),
+        ("open", Some(case.is_open(now).into())),
     ]))
 }
 

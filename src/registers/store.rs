@@ -21,7 +21,7 @@ use super::sql::Tables;
 use super::write::{WriteError, Writer};
 use super::{
     OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable, RequestReceipt,
-    RightRequest,
+    RightRequest, UnsettledErasure,
 };
 use crate::observe::Metrics;
 use crate::terms::{
@@ -284,14 +284,38 @@ impl RegisterStore {
         self.read(|tables| request::open_requests(tables, after, limit))
     }
 
-    /// Erasures in force at `now` of which nothing outside the registers followed yet: id and person.
+    /// Orders in whatever state, by their ids, at most `limit` of those after this id.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn orders_after(
+        &self,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<LegalOrder>, RegistersUnavailable> {
+        self.read(|tables| file_rows::orders_after(tables, after, limit))
+    }
+
+    /// Cases, open or not, by their ids, at most `limit` of those after this id.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn cases_after(
+        &self,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Case>, RegistersUnavailable> {
+        self.read(|tables| file_rows::cases_after(tables, after, limit))
+    }
+
+    /// Erasures in force at `now` of which nothing outside the registers followed yet.
     ///
     /// # Errors
     /// The registers cannot be asked.
     pub fn unsettled_erasures(
         &self,
         now: Timestamp,
-    ) -> Result<Vec<(String, DataSubject)>, RegistersUnavailable> {
+    ) -> Result<Vec<UnsettledErasure>, RegistersUnavailable> {
         match self {
             Self::Embedded(_) => self.read(|tables| request::unsettled_erasures(tables, now)),
             Self::Postgres(server) => server.unsettled_erasures(now).map_err(unavailable),

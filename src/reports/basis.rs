@@ -1,20 +1,16 @@
 //! What a report rests on.
 
-use std::fmt;
+use std::{fmt, io};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{ReportError, Sources};
 use crate::ledger::{
-    Anchor, Checkpoint, Disclosed, Entry, PolicyOf, VerifyError, Window, kept_notes, scan,
-    verify_signed,
+    Anchor, COMPLETENESS, Checkpoint, Disclosed, Entry, Notes, PolicyOf, VerifyError, Window,
+    kept_notes, scan, verify, verify_signed,
 };
 use crate::terms::Digest;
-
-/// What every report says of its own limits, so that its being said tells nothing.
-const COMPLETENESS: &str = "Complete for what passed this gateway, except for disclosures whose \
-    notification the law forbids for the time being, and for records that are not kept any more.";
 
 /// Whether the ledger is what it must be.
 #[derive(Debug)]
@@ -25,6 +21,8 @@ pub enum Chain {
     Broken(VerifyError),
     /// A checkpoint beside the ledger is not signed by the key.
     NotSigned,
+    /// The checkpoints beside the ledger cannot be read, so that nothing was compared with them.
+    Unread(io::ErrorKind),
 }
 
 /// What a report rests on.
@@ -51,6 +49,10 @@ pub struct Basis {
     pub lost: u64,
     /// Lines that are no records.
     pub unreadable: u64,
+    /// Lines beside the ledger that should be checkpoints and are none.
+    pub checkpoints_unreadable: u64,
+    /// People whose secrets no key of the ring opens: what was entered of them before is found for nobody.
+    pub unopened: u64,
 }
 
 impl Chain {
@@ -69,6 +71,10 @@ impl fmt::Display for Chain {
             Self::NotSigned => {
                 f.write_str("a checkpoint beside the ledger is not signed by the key")
             }
+            Self::Unread(kind) => write!(
+                f,
+                "the checkpoints beside the ledger cannot be read ({kind}); nothing was compared"
+            ),
         }
     }
 }
@@ -96,11 +102,17 @@ impl Basis {
             controller: policy.about.controller.clone(),
             lost: 0,
             unreadable: 0,
+            checkpoints_unreadable: 0,
+            unopened: sources.index.unopened()?,
         };
         let mut checkpoints = Vec::new();
         if let Some(key) = sources.key {
-            let notes = kept_notes(sources.ledger).map_err(VerifyError::Io);
-            for note in notes.unwrap_or_default() {
+            let found = kept_notes(sources.ledger).unwrap_or_else(|error| {
+                basis.chain = Chain::Unread(error.kind());
+                Notes::default()
+            });
+            basis.checkpoints_unreadable = found.unreadable;
+            for note in found.notes {
                 let text = key.open(&note).ok().and_then(Checkpoint::parse);
                 match text.filter(|checkpoint| checkpoint.origin == key.name()) {
                     Some(checkpoint) => checkpoints.push(checkpoint),
@@ -108,11 +120,17 @@ impl Basis {
                 }
             }
         }
-        match verify_signed(sources.ledger, None, &checkpoints) {
+        let verified = match sources.key {
+            Some(_) => verify_signed(sources.ledger, None, &checkpoints),
+            None => verify(sources.ledger, None),
+        };
+        match verified {
             Ok(found) => basis.head = Some((found.head, found.root)),
             Err(VerifyError::Empty) => {
                 return Err(ReportError::NoLedger(sources.ledger.to_owned()));
             }
+            // That nothing bears a cut out follows from what is said already.
+            Err(VerifyError::CutNotSigned { .. }) if !basis.chain.holds() => {}
             Err(error) => basis.chain = Chain::Broken(error),
         }
         basis.signed = checkpoints.into_iter().max_by_key(|checkpoint| checkpoint.size);
@@ -177,11 +195,17 @@ impl Basis {
             |one| format!("{} records of {}, root {}", one.size, one.origin, one.root.hex()),
         );
         rows.push(("signed_checkpoint", json!(signed)));
+        if self.checkpoints_unreadable > 0 {
+            rows.push(("checkpoints_unreadable", json!(self.checkpoints_unreadable)));
+        }
         if self.lost > 0 {
             rows.push(("entries_lost", json!(self.lost)));
         }
         if self.unreadable > 0 {
             rows.push(("lines_unreadable", json!(self.unreadable)));
+        }
+        if self.unopened > 0 {
+            rows.push(("people_under_retired_keys", json!(self.unopened)));
         }
         rows.push(("completeness", json!(COMPLETENESS)));
         rows

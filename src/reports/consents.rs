@@ -50,13 +50,15 @@ pub(super) fn consents(
         "first",
         "last",
     ]);
-    for ((purpose, recipient), Relied { basis, tally, people }) in found {
+    let people: Vec<People> =
+        found.values_mut().map(|relied| std::mem::take(&mut relied.people)).collect();
+    let is_named: Vec<bool> = people.iter().map(|people| !people.is_empty()).collect();
+    let counted = People::count_each(people, Some(sources.index))?.into_iter().zip(is_named);
+    for (((purpose, recipient), Relied { basis, tally, .. }), (counted, is_named)) in
+        found.into_iter().zip(counted)
+    {
         let known = sources.policy.purposes.get(&PurposeId::from(purpose.as_str()));
-        let people = if people.is_empty() {
-            json!(null)
-        } else {
-            json!(people.count(Some(sources.index))?.all.to_string())
-        };
+        let people = is_named.then(|| counted.all.to_string());
         table.rows.push(vec![
             json!(purpose),
             json!(known.map(|known| known.text.as_str())),
@@ -64,7 +66,7 @@ pub(super) fn consents(
             json!(basis),
             json!(recipient),
             json!(tally.disclosures),
-            people,
+            json!(people),
             json!(tally.categories.keys().collect::<Vec<_>>()),
             tally.first(),
             tally.last(),

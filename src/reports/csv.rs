@@ -4,8 +4,6 @@
 //! Spreadsheets compute cells that begin as a formula does. Names in the ledger come from rules and,
 //! in part, from requests, so that every such cell gets an apostrophe in front and stays a text.
 
-use serde_json::Value;
-
 use super::document::flat;
 use super::{Document, Member};
 
@@ -31,17 +29,13 @@ pub fn csv(document: &Document) -> String {
                 line(&mut out, [*key]);
                 line(&mut out, table.columns.iter().copied());
                 for row in &table.rows {
-                    let cells: Vec<String> = row.iter().map(cell).collect();
+                    let cells: Vec<String> = row.iter().map(flat).collect();
                     line(&mut out, cells.iter().map(String::as_str));
                 }
             }
         }
     }
     out
-}
-
-fn cell(value: &Value) -> String {
-    flat(value)
 }
 
 fn line<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {

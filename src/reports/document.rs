@@ -125,6 +125,8 @@ pub(super) mod tests {
             controller: "Beispiel & Söhne".into(),
             lost: 2,
             unreadable: 0,
+            checkpoints_unreadable: 0,
+            unopened: 0,
         };
         let mut table = Table::new(&["recipient", "categories", "last"]);
         table.rows.push(vec![json!("=cmd()"), json!({"a.b": ["keep", "token"]}), json!(null)]);

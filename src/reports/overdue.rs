@@ -31,9 +31,18 @@ pub(super) fn overdue(sources: &Sources<'_>, basis: Basis) -> Result<Document, R
             json!(days.max(0)),
         ]);
     }
-    let mut erasures = Table::new(&["erasure"]);
-    let unsettled = sources.registers.unsettled_erasures(basis.as_of)?;
-    erasures.rows.extend(unsettled.iter().map(|(id, _)| vec![json!(id)]));
+    // Of the registers' own id nothing is shown: it may be made of whom it is about.
+    let mut erasures = Table::new(&["receipt", "in_force_since", "days_waiting"]);
+    let mut unsettled = sources.registers.unsettled_erasures(basis.as_of)?;
+    unsettled.sort_by_key(|erasure| erasure.effective_at);
+    for erasure in &unsettled {
+        let since = erasure.effective_at.to_zoned_datetime(TimeZone::UTC).date();
+        erasures.rows.push(vec![
+            json!(erasure.receipt()),
+            json!(format!("{:.0}", erasure.effective_at)),
+            json!(days_after(since, today)),
+        ]);
+    }
     let mut contracts = Table::new(&["recipient", "contract", "until", "days_left"]);
     for (name, recipient) in &sources.policy.recipients {
         let Some(contract) = &recipient.contract else { continue };

@@ -13,7 +13,8 @@ use crate::terms::RecipientId;
 /// Said wherever people are counted.
 pub(super) const COUNTING: &str = "People are counted by their tags, which change every month. Over \
     several months the index of data subjects tells who is the same; of people who were erased since, \
-    who have no secret any more, there is a lower and an upper bound.";
+    who have no secret any more, and of those whose secret lies under a retired key, there is a lower \
+    and an upper bound.";
 
 /// What the ledger says about one recipient.
 #[derive(Default)]
@@ -123,30 +124,19 @@ impl Account {
     }
 
     fn rules(&self) -> Table {
-        let mut table = Table::new(&["policy_digest", "disclosures"]);
-        let rows = self.rules.iter().map(|(digest, count)| vec![json!(digest), json!(count)]);
-        table.rows.extend(rows);
-        table
+        counts(["policy_digest", "disclosures"], &self.rules)
     }
 
     fn refusals(&self) -> Table {
-        let mut table = Table::new(&["reason", "requests"]);
-        let rows = self.refusals.iter().map(|(reason, count)| vec![json!(reason), json!(count)]);
-        table.rows.extend(rows);
-        table
+        counts(["reason", "requests"], &self.refusals)
     }
 }
 
-/// The number of people, in words where the ledger names none.
-fn people(account: &Account, counted: &Counted) -> Value {
-    if account.unnamed == account.all.disclosures && account.unnamed > 0 {
-        return json!("not known: no disclosure here names people");
-    }
-    json!(counted.all.to_string())
-}
-
-fn wanted(query: &Query) -> Result<&RecipientId, ReportError> {
-    query.recipient.as_ref().ok_or(ReportError::NoRecipient)
+/// How often each of some words.
+fn counts(columns: [&'static str; 2], all: &BTreeMap<String, u64>) -> Table {
+    let mut table = Table::new(&columns);
+    table.rows.extend(all.iter().map(|(word, count)| vec![json!(word), json!(count)]));
+    table
 }
 
 fn about(policy: &Policy, name: &RecipientId) -> Vec<Member> {
@@ -170,19 +160,55 @@ fn about(policy: &Policy, name: &RecipientId) -> Vec<Member> {
     ]
 }
 
+/// What both reports are made of.
+struct Got<'a> {
+    name: &'a RecipientId,
+    account: Account,
+    counted: Counted,
+    /// Those of the candidates whom it concerns.
+    concerned: Table,
+}
+
+impl<'a> Got<'a> {
+    fn read(
+        query: &'a Query,
+        sources: &Sources<'_>,
+        basis: &mut Basis,
+    ) -> Result<Self, ReportError> {
+        let name = query.recipient.as_ref().ok_or(ReportError::NoRecipient)?;
+        let mut account = Account::read(name, sources, basis)?;
+        let mut concerned = Table::new(&["person"]);
+        for candidate in &query.among {
+            if account.people.concerns(sources.index, candidate)? {
+                concerned.rows.push(vec![json!(candidate.expose())]);
+            }
+        }
+        let counted = std::mem::take(&mut account.people).count(Some(sources.index))?;
+        Ok(Self { name, account, counted, concerned })
+    }
+
+    /// The number of people, in words where the ledger names none.
+    fn people(&self) -> Value {
+        if self.account.unnamed == self.account.all.disclosures && self.account.unnamed > 0 {
+            return json!("not known: no disclosure here names people");
+        }
+        json!(self.counted.all.to_string())
+    }
+}
+
 /// All that one recipient got.
 pub(super) fn recipient(
     query: &Query,
     sources: &Sources<'_>,
     mut basis: Basis,
 ) -> Result<Document, ReportError> {
-    let name = wanted(query)?;
-    let mut account = Account::read(name, sources, &mut basis)?;
-    let counted = std::mem::take(&mut account.people).count(Some(sources.index))?;
+    let got = Got::read(query, sources, &mut basis)?;
+    let people = got.people();
+    let Got { name, account, counted, concerned: _ } = got;
     let mut members = about(sources.policy, name);
     members.extend([
         Member::Said("disclosures", json!(account.all.disclosures)),
-        Member::Said("people", people(&account, &counted)),
+        Member::Said("people", people),
         Member::Rows("uses", account.uses()),
         Member::Rows("categories", account.categories(sources.policy, &counted)),
         Member::Rows("refusals", account.refusals()),
@@ -199,18 +225,12 @@ pub(super) fn breach(
     sources: &Sources<'_>,
     mut basis: Basis,
 ) -> Result<Document, ReportError> {
-    let name = wanted(query)?;
-    let mut account = Account::read(name, sources, &mut basis)?;
-    let mut concerned = Table::new(&["person"]);
-    for candidate in &query.among {
-        if account.people.concerns(sources.index, candidate)? {
-            concerned.rows.push(vec![json!(candidate.expose())]);
-        }
-    }
-    let counted = std::mem::take(&mut account.people).count(Some(sources.index))?;
+    let got = Got::read(query, sources, &mut basis)?;
+    let people = got.people();
+    let Got { name, account, counted, concerned } = got;
     let mut members = about(sources.policy, name);
     members.extend([
-        Member::Said("people", people(&account, &counted)),
+        Member::Said("people", people),
         Member::Said("disclosures", json!(account.all.disclosures)),
         Member::Said("elements", json!(account.elements)),
         Member::Said("disclosures_without_people", json!(account.unnamed)),
@@ -243,8 +263,8 @@ pub(super) fn breach(
     }
     if !query.among.is_empty() {
         remarks.push(
-            "Of the candidates, those who were erased cannot be found any more; they are in the \
-             numbers and not among the people concerned."
+            "Of the candidates, those who were erased cannot be found any more, nor those whose secret \
+             lies under a retired key; they are in the numbers and not among the people concerned."
                 .to_owned(),
         );
     }

@@ -5,6 +5,7 @@
 
 mod admin_role;
 mod category;
+mod hex;
 mod id_shape;
 mod law;
 mod name;
@@ -17,6 +18,7 @@ mod statement;
 
 pub use admin_role::{AdminCaller, AdminRole, CertificateName};
 pub use category::{CategoryId, CategoryPattern};
+pub use hex::{hex, read_hex, write_hex};
 pub use id_shape::IdShape;
 pub use law::{ConsentStatus, LegalBasis, Objectable, Right};
 pub use name::{

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::hex::{hex, read_hex};
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
@@ -100,6 +102,16 @@ impl Digest {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The digest of several texts, each behind its length: no two lists of texts are alike.
+    #[must_use]
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        use sha2::Digest as _;
+        let add = |hash: sha2::Sha256, part: &&[u8]| {
+            hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
+        };
+        Self(parts.iter().fold(sha2::Sha256::new(), add).finalize().into())
+    }
+
     /// Wraps 32 bytes that already are a digest.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -115,25 +127,16 @@ impl Digest {
     /// The 64 lower-case hexadecimal digits, without the prefix.
     #[must_use]
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex(&self.0)
     }
 
     /// Reads what [`Display`](fmt::Display) prints; also the bare digits. `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hex =
+        let digits =
             text.strip_prefix("sha-256:").or_else(|| text.strip_prefix("sha256:")).unwrap_or(text);
-        if hex.len() != 64 || !hex.is_ascii() {
-            return None;
-        }
         let mut bytes = [0; 32];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
-        }
+        read_hex(digits.as_bytes(), &mut bytes)?;
         Some(Self(bytes))
     }
 }

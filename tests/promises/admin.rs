@@ -1,8 +1,10 @@
 //! The admin API and the health listener: known callers only, no subject in a URL, every
 //! change in force and in the ledger.
 
+mod authors;
 mod bulk;
 mod calls;
+mod erasures;
 mod openapi;
 mod roles;
 mod schema;
@@ -16,7 +18,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
-use tamis::admin::{Access, AdminState, ChangeDrain, Reporting, admin_router, metrics_router};
+use tamis::admin::{
+    Access, AdminState, Calls, ChangeDrain, Reporting, admin_router, metrics_router,
+};
 use tamis::config::AdminConfig;
 use tamis::keys::KeyRing;
 use tamis::ledger::{FileLedger, IndexKey, Ledger, SubjectIndex};
@@ -93,6 +97,7 @@ impl Admin {
                 vec!["admin.example".to_owned()],
             ))),
             standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now())),
+            calls: Arc::new(Calls::default()),
             reports: Arc::new(Reporting::new(place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),
         };

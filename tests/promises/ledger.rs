@@ -182,6 +182,7 @@ fn sequence(error: &VerifyError) -> Option<u64> {
         | VerifyError::TreeNote { sequence, .. }
         | VerifyError::NotRetired { sequence }
         | VerifyError::AnchorRetired { sequence, .. }
+        | VerifyError::CutNotSigned { sequence, .. }
         | VerifyError::EndsBeforeAnchor { sequence, .. } => Some(*sequence),
     }
 }

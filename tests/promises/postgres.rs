@@ -127,8 +127,8 @@ fn each_gateway_enters_changes_and_settles_erasures_for_itself() {
     one.mark_entered(1).expect("noted");
     assert_eq!((one.entered().expect("known"), two.entered().expect("known")), (1, 2));
     let now = Timestamp::now();
-    let (id, _) = one.unsettled_erasures(now).expect("known").pop().expect("one");
-    one.settle_erasure(&id).expect("noted");
+    let erasure = one.unsettled_erasures(now).expect("known").pop().expect("one");
+    one.settle_erasure(&erasure.id).expect("noted");
     let left = |store: &RegisterStore| store.unsettled_erasures(now).expect("known").len();
     assert_eq!((left(&one), left(&two)), (0, 1));
 }

@@ -298,6 +298,13 @@ impl DomainKey {
         canonical.text(plain).map(Personal::new)
     }
 
+    /// Whether a pseudonym or token says that it was made under this version of the ring, for this use.
+    #[must_use]
+    pub fn is_of(&self, text: &str) -> bool {
+        let stated = text.split_at_checked(self.mark.len());
+        stated.is_some_and(|(mark, _)| mark.eq_ignore_ascii_case(&self.mark))
+    }
+
     /// Another integer for an integer below 10¹⁵, which every JSON number holds exactly. No two integers
     /// share one. `None` for what is no such integer, or if the key is not for permutations.
     #[must_use]

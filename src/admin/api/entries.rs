@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Body, OfSubject, change, document, json_body, no_body, read, subject_of};
+use super::{
+    Answer, Body, OfSubject, change, document, json_body, no_body, read, said, subject_of,
+};
 use crate::admin::AdminState;
 use crate::registers::{
     Record, Recorded, check_person, check_purpose, check_recipient, check_record,
@@ -39,7 +41,7 @@ pub(super) async fn withdraw_consent(
     no_body(body)?;
     let now = Timestamp::now();
     let recorded = change(&state, move |registers| registers.withdraw_consent(&id, now)).await?;
-    Ok(document(StatusCode::OK, json!({"new": recorded == Recorded::New})))
+    Ok(said(recorded))
 }
 
 /// A withdrawal of everything for a purpose.

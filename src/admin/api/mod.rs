@@ -3,6 +3,7 @@
 mod bulk;
 mod entries;
 mod files;
+mod pages;
 mod people;
 mod reports;
 mod rules;
@@ -18,19 +19,20 @@ use axum::{Json, Router, middleware};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::guard::About;
 use super::problem::Problem;
 use super::roles::{BODY_BYTES, IMPORT_BYTES};
 use super::{AdminState, guard};
-use crate::registers::{RecordError, RegisterStore};
-use crate::terms::Personal;
+use crate::registers::{RecordError, Recorded, RegisterStore, RegistersUnavailable};
+use crate::terms::{DataSubject, Personal};
 
 use self::bulk::import;
 use self::entries::{
     lift_objection, lift_restrictions, resolve_disputes, take, withdraw, withdraw_consent,
 };
-use self::files::{approve_order, case, close_case, lift_order, order};
+use self::files::{approve_order, case, cases, close_case, lift_order, order, orders};
 use self::people::{answer_request, history, requests, statements};
 use self::reports::{report, report_about};
 use self::rules::{callers, openapi, policy};
@@ -55,11 +57,11 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
         .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
         .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
-        .route("/v1/orders", put(|s, h, b| take("order", s, h, b)))
+        .route("/v1/orders", get(orders).put(|s, h, b| take("order", s, h, b)))
         .route("/v1/orders/{id}", get(order))
         .route("/v1/orders/{id}/approval", post(approve_order))
         .route("/v1/orders/{id}/lift", post(lift_order))
-        .route("/v1/cases", put(|s, h, b| take("case", s, h, b)))
+        .route("/v1/cases", get(cases).put(|s, h, b| take("case", s, h, b)))
         .route("/v1/cases/{id}", get(case))
         .route("/v1/cases/{id}/closure", post(close_case))
         .route("/v1/requests", get(requests))
@@ -107,6 +109,27 @@ async fn change<T: Send + 'static>(
     Ok(changed)
 }
 
+/// Asks the registers aside, since they read a disk.
+async fn asked<T: Send + 'static>(
+    state: &AdminState,
+    ask: impl FnOnce(&RegisterStore) -> Result<T, RegistersUnavailable> + Send + 'static,
+) -> Result<T, Problem> {
+    let registers = Arc::clone(&state.registers);
+    let found = tokio::task::spawn_blocking(move || ask(&registers)).await;
+    Ok(found.map_err(|_| Problem::Unavailable)??)
+}
+
+/// `answer`, with whom it is about.
+fn about(mut answer: Response, people: Vec<DataSubject>) -> Response {
+    answer.extensions_mut().insert(About(people));
+    answer
+}
+
+/// Whether a call said something new.
+fn said(recorded: Recorded) -> Response {
+    document(StatusCode::OK, json!({"new": recorded == Recorded::New}))
+}
+
 fn json_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let mut declared = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (declared.next(), declared.next()) else {
@@ -130,7 +153,7 @@ fn read<T: serde::de::DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resu
     })
 }
 
-fn subject_of(subject: String) -> Result<crate::terms::DataSubject, Problem> {
+fn subject_of(subject: String) -> Result<DataSubject, Problem> {
     if subject.is_empty() {
         return Err(Problem::Invalid("subject".into()));
     }

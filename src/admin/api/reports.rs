@@ -13,17 +13,20 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Answer, Body, read, subject_of};
+use super::{Answer, Body, about, read, subject_of};
 use crate::admin::AdminState;
-use crate::admin::guard::About;
 use crate::admin::problem::Problem;
 use crate::keys::NoteKey;
-use crate::ledger::SubjectIndex;
+use crate::ledger::{LedgerUnavailable, SubjectIndex};
 use crate::reports::{self, Document, Form, Name, Query, ReportError, Sources, window};
 use crate::terms::DataSubject;
 
 /// Most reports made at a time: each reads the ledger from its beginning, twice.
 const TURNS: usize = 1;
+
+/// Most reports made or waited for. They are made to the end though nobody waits any more, so that
+/// there must be a bound.
+const ASKED: usize = 16;
 
 /// What reports are made from, beside the registers and the rules in force.
 pub struct Reporting {
@@ -33,31 +36,52 @@ pub struct Reporting {
     pub index: Arc<SubjectIndex>,
     /// The key that its checkpoints are signed with.
     pub key: Option<NoteKey>,
-    turns: Semaphore,
-}
-
-impl Reporting {
-    /// From this ledger.
-    #[must_use]
-    pub fn new(ledger: PathBuf, index: Arc<SubjectIndex>, key: Option<NoteKey>) -> Self {
-        Self { ledger, index, key, turns: Semaphore::new(TURNS) }
-    }
+    turns: Arc<Semaphore>,
+    asked: Arc<Semaphore>,
 }
 
 /// What a `GET` may ask.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct AskedOpenly {
     recipient: Option<String>,
     from: Option<String>,
     to: Option<String>,
     format: Option<String>,
 }
 
-/// What a `POST` may ask: about somebody, or which of some people.
+impl From<AskedOpenly> for Asked {
+    fn from(AskedOpenly { recipient, from, to, format }: AskedOpenly) -> Self {
+        Self { subject: None, among: Vec::new(), recipient, from, to, format }
+    }
+}
+
+impl Asked {
+    fn read(self) -> Result<(Query, Form), Problem> {
+        let query = Query {
+            person: self.subject.map(subject_of).transpose()?,
+            recipient: self.recipient.map(Into::into),
+            window: window(self.from.as_deref(), self.to.as_deref())
+                .map_err(|error| invalid(&error))?,
+            among: self.among.into_iter().map(subject_of).collect::<Result<_, _>>()?,
+        };
+        Ok((query, form(self.format.as_deref())?))
+    }
+}
+
+impl Reporting {
+    /// From this ledger.
+    #[must_use]
+    pub fn new(ledger: PathBuf, index: Arc<SubjectIndex>, key: Option<NoteKey>) -> Self {
+        let [turns, asked] = [TURNS, ASKED].map(|most| Arc::new(Semaphore::new(most)));
+        Self { ledger, index, key, turns, asked }
+    }
+}
+
+/// What may be asked: by a `GET` without people, by a `POST` about somebody, or which of some people.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AskedAbout {
+struct Asked {
     subject: Option<String>,
     #[serde(default)]
     among: Vec<String>,
@@ -71,7 +95,7 @@ struct AskedAbout {
 pub(super) async fn report(
     State(state): State<AdminState>,
     Path(name): Path<String>,
-    asked: Result<Parameters<Asked>, QueryRejection>,
+    asked: Result<Parameters<AskedOpenly>, QueryRejection>,
 ) -> Answer {
     let name = Name::parse(&name).ok_or(Problem::NotFound)?;
     // The words of the rejection quote what was written.
@@ -82,13 +106,7 @@ pub(super) async fn report(
         let how = "a report about a person is asked for by POST, with the subject in the body";
         return Err(Problem::Invalid(how.into()));
     }
-    let query = Query {
-        recipient: asked.recipient.map(Into::into),
-        window: window(asked.from.as_deref(), asked.to.as_deref())
-            .map_err(|error| invalid(&error))?,
-        ..Query::default()
-    };
-    let form = form(asked.format.as_deref())?;
+    let (query, form) = Asked::from(asked).read()?;
     let document = make(&state, name, query).await?;
     written(&document, form)
 }
@@ -101,41 +119,43 @@ pub(super) async fn report_about(
     body: Body,
 ) -> Answer {
     let name = Name::parse(&name).ok_or(Problem::NotFound)?;
-    let asked: AskedAbout = read(&headers, body)?;
-    let query = Query {
-        person: asked.subject.map(subject_of).transpose()?,
-        recipient: asked.recipient.map(Into::into),
-        window: window(asked.from.as_deref(), asked.to.as_deref())
-            .map_err(|error| invalid(&error))?,
-        among: asked.among.into_iter().map(subject_of).collect::<Result<_, _>>()?,
-    };
-    let form = form(asked.format.as_deref())?;
-    let people = known(&state, &query).await?;
+    let (query, form) = read::<Asked>(&headers, body)?.read()?;
+    let people = query.person.iter().chain(&query.among).cloned().collect();
     let document = make(&state, name, query).await?;
-    let mut answer = written(&document, form)?;
-    answer.extensions_mut().insert(About(people));
-    Ok(answer)
+    let answer = written(&document, form)?;
+    Ok(about(answer, known(Arc::clone(&state.reports.index), people).await?))
 }
 
-/// Whoever has a secret in the index. Nobody gets one for having been looked up.
-async fn known(state: &AdminState, query: &Query) -> Result<Vec<DataSubject>, Problem> {
-    let mut people: Vec<DataSubject> = query.person.iter().cloned().collect();
-    people.extend(query.among.iter().cloned());
-    let index = Arc::clone(&state.reports.index);
+/// Whoever has a secret in the index, now that the report is made: who got one meanwhile may stand in
+/// it, and who was erased meanwhile gets none for having been looked up. While nobody can say who has
+/// one, nothing is told.
+async fn known(
+    index: Arc<SubjectIndex>,
+    people: Vec<DataSubject>,
+) -> Result<Vec<DataSubject>, Problem> {
     let kept = tokio::task::spawn_blocking(move || {
-        people.retain(|person| index.knows(person).unwrap_or(false));
-        people
+        let mut kept = Vec::new();
+        for person in people {
+            if index.knows(&person)? {
+                kept.push(person);
+            }
+        }
+        Ok(kept)
     });
-    kept.await.map_err(|_| Problem::Unavailable)
+    let kept: Result<_, LedgerUnavailable> = kept.await.map_err(|_| Problem::Unavailable)?;
+    kept.map_err(|error| not_made(&error))
 }
 
 /// Makes it aside, one at a time, since it reads the whole ledger.
 async fn make(state: &AdminState, name: Name, query: Query) -> Result<Document, Problem> {
-    let reporting = Arc::clone(&state.reports);
-    let _turn = reporting.turns.acquire().await.map_err(|_| Problem::Unavailable)?;
+    let asked = Arc::clone(&state.reports.asked).try_acquire_owned().map_err(|_| Problem::Busy)?;
+    let turn = Arc::clone(&state.reports.turns).acquire_owned().await;
+    let turn = turn.map_err(|_| Problem::Unavailable)?;
     let (policy, registers) = (state.policy.load_full(), Arc::clone(&state.registers));
     let place = Arc::clone(&state.reports);
     let made = tokio::task::spawn_blocking(move || {
+        // The turn is over with the work, whoever still waits for it.
+        let _turns = (asked, turn);
         let sources = Sources {
             policy: &policy,
             ledger: &place.ledger,
@@ -148,13 +168,15 @@ async fn make(state: &AdminState, name: Name, query: Query) -> Result<Document, 
     match made.await.map_err(|_| Problem::Unavailable)? {
         Ok(document) => Ok(document),
         Err(ReportError::Registers(_)) => Err(Problem::Unavailable),
-        Err(ReportError::Ledger(error)) => {
-            tracing::warn!(%error, "a report was not made");
-            Err(Problem::NotEntered)
-        }
+        Err(ReportError::Ledger(error)) => Err(not_made(&error)),
         Err(ReportError::NoLedger(_)) => Err(Problem::NotEntered),
         Err(error) => Err(invalid(&error)),
     }
+}
+
+fn not_made(error: &LedgerUnavailable) -> Problem {
+    tracing::warn!(%error, "a report was not made");
+    Problem::NotEntered
 }
 
 fn invalid(error: &ReportError) -> Problem {
@@ -177,4 +199,146 @@ fn written(document: &Document, form: Form) -> Answer {
     ];
     let answer: Response = (StatusCode::OK, headers, text).into_response();
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use arc_swap::ArcSwap;
+    use rusqlite::Connection;
+    use tempfile::TempDir;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::admin::guard::About;
+    use crate::admin::{Access, Calls, ChangeDrain, Standing};
+    use crate::config::AdminConfig;
+    use crate::keys::KeyRing;
+    use crate::ledger::{FileLedger, IndexKey, Ledger, Note};
+    use crate::policy::Policy;
+    use crate::registers::RegisterStore;
+    use crate::terms::Personal;
+
+    const RULES: &str = include_str!("../../../tests/cases/reports.rules.yaml");
+
+    /// What reports are made from, and one thread to make them.
+    struct Office {
+        state: AdminState,
+        runtime: Runtime,
+        folder: TempDir,
+    }
+
+    impl Office {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let place = folder.path().join("ledger");
+            let keys = KeyRing::ephemeral().expect("a ring").index_keys().into_iter();
+            let keys = keys.map(|(rows, secrets)| IndexKey { rows, secrets }).collect();
+            let index = Arc::new(SubjectIndex::open(&place, keys).expect("opens"));
+            let ledger = FileLedger::open(&place, "gw-1").expect("opens");
+            let ledger: Arc<dyn Ledger> = Arc::new(ledger.with_index(Arc::clone(&index)));
+            let registers = RegisterStore::embedded(&folder.path().join("registers.db"));
+            let (registers, metrics) = (Arc::new(registers.expect("opens")), Arc::default());
+            let drain =
+                ChangeDrain::new(Arc::clone(&registers), Arc::clone(&ledger), Arc::clone(&metrics));
+            let policy = Policy::parse("rules.yaml", RULES).expect("the rules load");
+            let access = Access::new(AdminConfig::default(), Vec::new());
+            let state = AdminState {
+                policy: Arc::new(ArcSwap::from_pointee(policy)),
+                registers,
+                ledger,
+                drain: Arc::new(drain),
+                metrics,
+                access: Arc::new(ArcSwap::from_pointee(access)),
+                calls: Arc::new(Calls::default()),
+                reports: Arc::new(Reporting::new(place, index, None)),
+                standing: Arc::new(Standing::since(Timestamp::now())),
+                stopping: Arc::default(),
+            };
+            let mut runtime = Builder::new_current_thread();
+            let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
+            Self { state, runtime, folder }
+        }
+
+        /// From here on the ledger knows this person.
+        async fn meet(&self, id: &str) {
+            let note = Note::Call {
+                by: "desk".into(),
+                role: None,
+                method: "GET",
+                route: "-".into(),
+                status: 200,
+                about: vec![Personal::new(id.into())],
+            };
+            self.state.ledger.note(&note).await.expect("durable");
+        }
+    }
+
+    /// Whether it waits for something.
+    async fn waits(asked: std::pin::Pin<&mut impl Future>) -> bool {
+        let mut asked = asked;
+        std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_pending())).await
+    }
+
+    #[test]
+    fn a_report_whose_caller_is_gone_keeps_its_turn_until_it_is_made() {
+        let office = Office::new();
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let turns = Arc::clone(&office.state.reports.turns);
+        office.runtime.block_on(async {
+            tokio::task::spawn_blocking(move || held.recv());
+            {
+                let made = make(&office.state, Name::Refusals, Query::default());
+                assert!(waits(pin!(made)).await);
+            }
+            assert!(turns.try_acquire().is_err(), "it is being made");
+            go_on.send(()).expect("it is held up");
+            assert!(turns.acquire().await.is_ok());
+        });
+    }
+
+    #[test]
+    fn more_reports_than_may_wait_are_refused() {
+        let office = Office::new();
+        office.runtime.block_on(async {
+            let asked = office.state.reports.asked.acquire_many(u32::try_from(ASKED).expect("few"));
+            let _all = asked.await.expect("free");
+            let made = make(&office.state, Name::Refusals, Query::default()).await;
+            assert!(matches!(made, Err(Problem::Busy)));
+        });
+    }
+
+    #[test]
+    fn whom_a_report_is_about_is_asked_when_it_is_made_and_no_guess_is_an_answer() {
+        let office = Office::new();
+        let ask = || {
+            let json = HeaderValue::from_static("application/json");
+            let body = Ok("{\"subject\":\"u1\"}".into());
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
+            report_about(State(office.state.clone()), Path("subject".into()), headers, body)
+        };
+        office.runtime.block_on(async {
+            let turn = office.state.reports.turns.acquire().await.expect("free");
+            let mut asked = pin!(ask());
+            // One more time than it has steps before its turn.
+            for _ in 0..3 {
+                assert!(waits(asked.as_mut()).await);
+                tokio::task::yield_now().await;
+            }
+            office.meet("u1").await;
+            drop(turn);
+            let answer = asked.await.expect("an answer");
+            let About(people) = answer.extensions().get::<About>().expect("it is said").clone();
+            assert_eq!(people, [Personal::new("u1".into())], "they may stand in the report");
+        });
+        let file = Connection::open(office.folder.path().join("ledger/subjects.db"));
+        let spoil = "UPDATE secrets SET secret = 'x'";
+        assert_eq!(file.expect("ours").execute(spoil, []).ok(), Some(1));
+        let index = Arc::clone(&office.state.reports.index);
+        let people = vec![Personal::new("u1".into())];
+        let found = office.runtime.block_on(known(index, people));
+        assert!(matches!(found, Err(Problem::NotEntered)), "nobody can say who is known");
+    }
 }

@@ -70,6 +70,9 @@ fn describe(rule: &Rule) -> Option<Described> {
             described("Let one recipient have a person's data once", Some("OneTimeGrant"), TAKEN)
         }
         ("PUT", "/v1/orders") => described("Enter a legal order", Some("Order"), TAKEN),
+        ("GET", "/v1/orders") => {
+            described("Orders, without people", None, &[("200", "KnownOrders")])
+        }
         ("GET", "/v1/orders/{id}") => {
             described("An order, without people", None, &[("200", "KnownOrder")])
         }
@@ -78,6 +81,7 @@ fn describe(rule: &Rule) -> Option<Described> {
         }
         ("POST", "/v1/orders/{id}/lift") => described("End an order for good", None, DONE),
         ("PUT", "/v1/cases") => described("Open a case, or add people", Some("Case"), TAKEN),
+        ("GET", "/v1/cases") => described("Cases, without people", None, &[("200", "KnownCases")]),
         ("GET", "/v1/cases/{id}") => {
             described("A case, without people", None, &[("200", "KnownCase")])
         }
@@ -172,7 +176,7 @@ fn operation(rule: &Rule) -> Value {
         .collect();
     let asked: &[&str] = match (rule.method, rule.path) {
         ("GET", "/v1/reports/{name}") => &["recipient", "from", "to", "format"],
-        ("GET", "/v1/requests") => &["limit", "cursor"],
+        ("GET", "/v1/requests" | "/v1/orders" | "/v1/cases") => &["limit", "cursor"],
         ("POST", "/v1/import") => &["form"],
         _ => &[],
     };
@@ -226,7 +230,7 @@ fn problems(takes_a_body: bool) -> impl Iterator<Item = (&'static str, &'static 
         ("409", "the call of this idempotency key is still being made"),
         ("422", "the field that is wrong, never its value"),
         ("429", "the caller's share is used up; Retry-After says how long to wait"),
-        ("503", "registers or ledger are not there"),
+        ("503", "registers or ledger are not there, or too many reports are being made"),
     ];
     let of_a_body = [("413", "longer than any record"), ("415", "not application/json in UTF-8")];
     always.into_iter().chain(of_a_body.into_iter().filter(move |_| takes_a_body))

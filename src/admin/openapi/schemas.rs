@@ -296,6 +296,8 @@ fn answers() -> Vec<Named> {
         ("Withdrawn", object(&["consents"], &json!({"consents": count()}))),
         ("Lifted", object(&["lifted"], &json!({"lifted": count()}))),
         ("Resolved", object(&["resolved"], &json!({"resolved": count()}))),
+        ("KnownOrders", object(&["orders"], &json!({"orders": list(&order), "next": text()}))),
+        ("KnownCases", object(&["cases"], &json!({"cases": list(&case), "next": text()}))),
         ("KnownOrder", order),
         ("KnownCase", case),
         ("Requests", object(&["requests"], &json!({"requests": list(&request), "next": text()}))),

@@ -26,11 +26,12 @@ use uuid::Uuid;
 
 use super::change::signed;
 use super::read::statements;
+use super::request::{UnsettledErasure, in_force};
 use super::schema::StoreError;
 use super::sql::{Datum, Tables, data};
 use super::write::{Touched, WriteError, Writer};
 use crate::observe::Metrics;
-use crate::terms::{Case, DataSubject, LegalOrder, Personal, Statements};
+use crate::terms::{Case, DataSubject, LegalOrder, Statements};
 use follow::Follower;
 use history::{LastRead, recognise};
 use mark::MarkFile;
@@ -312,17 +313,11 @@ impl PostgresRegisters {
     pub(super) fn unsettled_erasures(
         &self,
         now: Timestamp,
-    ) -> Result<Vec<(String, DataSubject)>, StoreError> {
+    ) -> Result<Vec<UnsettledErasure>, StoreError> {
         self.read(|tables| {
             let query = "SELECT id, subject, effective_at FROM erasures WHERE NOT EXISTS
               (SELECT FROM settled_erasures s WHERE s.id = erasures.id AND node = ?1) ORDER BY id";
-            let mut in_force = Vec::new();
-            for row in tables.rows(query, data![&self.node])? {
-                if row.time(2)? <= now {
-                    in_force.push((row.text(0)?, Personal::new(row.text(1)?.into())));
-                }
-            }
-            Ok(in_force)
+            in_force(&tables.rows(query, data![&self.node])?, now)
         })
     }
 

@@ -230,6 +230,71 @@ async fn a_change_sent_again_under_its_key_is_answered_as_before_and_made_once()
 }
 
 #[tokio::test]
+async fn orders_and_cases_are_listed_by_their_ids_and_without_the_people_they_name() {
+    let desk = Desk::open().await;
+    let mut lines = String::new();
+    for number in 1..=5 {
+        lines += &ORDER.replace("ord-7", &format!("ord-{number}")).replace("u1", "CANARY-1");
+        let case = json!({
+            "kind": "case", "id": format!("C-{number}"), "purposes": ["legal.claims"],
+            "subjects": ["CANARY-2"], "opened_at": "2026-01-01T00:00:00Z",
+        });
+        lines += &format!("\n{case}\n");
+    }
+    let taken = import(&desk, As::Token("dpo"), "records", &lines).await;
+    assert_eq!(taken.json()["new"], 10, "{}", taken.text);
+    for (caller, id) in [("dpo", "ord-2"), ("second-dpo", "ord-2"), ("dpo", "ord-3")] {
+        desk.call(As::Token(caller), "POST", &format!("/v1/orders/{id}/approval"), "").await;
+    }
+    desk.call(As::Token("dpo"), "POST", "/v1/cases/C-4/closure", "").await;
+    let list = async |what: &str, query: &str| {
+        let path = format!("/v1/{what}?{query}");
+        let answer = desk.call(As::Token("auditor"), "GET", &path, "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert!(!answer.text.contains("CANARY"), "{}", answer.text);
+        answer.json()
+    };
+    for (what, prefix, state, expected) in [
+        ("orders", "ord", "in_force", [false, true, false, false, false]),
+        ("cases", "C", "open", [true, true, true, false, true]),
+    ] {
+        let (mut seen, mut query) = (Vec::new(), "limit=2".to_owned());
+        loop {
+            let page = list(what, &query).await;
+            let rows = page[what].as_array().expect("a list");
+            assert!(rows.len() <= 2);
+            seen.extend(rows.iter().map(|one| (one["id"].clone(), one[state].clone())));
+            let Some(next) = page["next"].as_str() else { break };
+            query = format!("limit=2&cursor={next}");
+        }
+        let all: Vec<_> = (1..=5)
+            .zip(expected)
+            .map(|(number, state)| (json!(format!("{prefix}-{number}")), json!(state)))
+            .collect();
+        assert_eq!(seen, all);
+        assert_eq!(list(what, "").await[what].as_array().map(Vec::len), Some(5));
+
+        let by_command = std::process::Command::new(env!("CARGO_BIN_EXE_tamis"))
+            .args([what.trim_end_matches('s'), "list", "--config"])
+            .arg(desk.path("tamis.yaml"))
+            .output()
+            .expect("the binary is built for the tests");
+        assert!(by_command.status.success(), "{by_command:?}");
+        let text = String::from_utf8(by_command.stdout).expect("UTF-8");
+        assert!(!text.contains("CANARY"), "{text}");
+        let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let told: Vec<_> = rows.map(|one| (one["id"].clone(), one[state].clone())).collect();
+        assert_eq!(told, all);
+    }
+    let orders = list("orders", "limit=1").await;
+    let cursor = orders["next"].as_str().expect("there are more");
+    for path in [format!("/v1/cases?cursor={cursor}"), "/v1/orders?limit=0".to_owned()] {
+        let answer = desk.call(As::Token("auditor"), "GET", &path, "").await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_list_comes_page_by_page_and_none_is_passed_over() {
     let desk = Desk::open().await;
     let registers = RegisterStore::embedded(&desk.path("registers.sqlite")).expect("opens");

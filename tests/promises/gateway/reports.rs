@@ -6,6 +6,10 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
+use tamis::keys::NoteSigner;
+use tamis::ledger::{Checkpoint, FileLedger, keep_note};
+use tamis::registers::{Record, RegisterStore, Registers as _, RightRequest};
+use tamis::terms::{CategoryPattern, Personal, Right};
 
 use super::backend::json;
 use super::stage::{Stage, request};
@@ -78,11 +82,16 @@ impl Played {
 
     /// A report as JSON.
     fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.output(arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        reported(&self.config, arguments)
     }
+}
+
+/// A report as JSON, beside a gateway or after it.
+pub(super) fn reported(config: &Path, arguments: &[&str]) -> Value {
+    let output = report(config, arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn report(config: &Path, arguments: &[&str]) -> Output {
@@ -258,6 +267,34 @@ async fn transfers_consents_refusals_and_what_is_late_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_waits_is_told_by_its_receipt_and_by_no_id() {
+    let played = played().await;
+    let registers = RegisterStore::embedded(&played.config.with_file_name("registers.sqlite"));
+    let registers = registers.expect("opens");
+    let categories = vec![CategoryPattern::new("*")];
+    let subject = Personal::new("CANARY-3".into());
+    let request = RightRequest { subject, right: Right::Erasure, categories };
+    let receipt = registers.request(&request).expect("taken").expect("not too many");
+    for id in ["", r#""id":"rq_CANARY","#] {
+        let record = format!(
+            r#"{{"kind":"erasure",{id}"subject":"CANARY-1","requested_at":"2026-01-01T00:00:00Z"}}"#
+        );
+        let record = Record::parse(record.as_bytes()).expect("a record");
+        registers.record(&record).expect("taken");
+    }
+    let overdue = played.json(&["overdue"]);
+    let receipts = column(&overdue, "erasures_not_settled", "receipt");
+    assert_eq!(receipts, [&value!(null), &value!(null), &value!(receipt.id)]);
+    let since = column(&overdue, "erasures_not_settled", "in_force_since");
+    assert_eq!(since[..2], [&value!("2026-01-01T00:00:00Z"); 2]);
+    let waiting = column(&overdue, "erasures_not_settled", "days_waiting");
+    assert!(waiting[0].as_i64() > Some(0) && waiting[2] == &value!(0), "{waiting:?}");
+    // Not even a digest, which whoever has ids could compute.
+    let text = overdue["erasures_not_settled"].to_string();
+    assert!(!text.contains("CANARY") && !text.contains("sha-256"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_ledger_is_said_in_the_head_and_by_the_exit_code() {
     let played = played().await;
     let segment = played.ledger.join("000001.jsonl");
@@ -277,6 +314,39 @@ async fn a_broken_ledger_is_said_in_the_head_and_by_the_exit_code() {
     assert_eq!(played.output(&["refusals"]).status.code(), Some(2));
     fs::remove_file(&segment).expect("ours");
     assert_eq!(played.output(&["refusals"]).status.code(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_that_cannot_be_read_are_said_and_never_taken_for_none() {
+    let played = played().await;
+    let name = "ledger.example.invalid/gw-1";
+    let signer = NoteSigner::generate(&played.config.with_file_name("ledger.key"), name);
+    let signer = signer.expect("makes a key");
+    let tree = FileLedger::open(&played.ledger, "gw-1").expect("opens").tree();
+    let note = signer.sign(&Checkpoint::of(name, &tree).text());
+    keep_note(&played.ledger, "2026-11-24T12:00:00Z", &note).expect("kept");
+    let key = signer.key().to_string();
+    let arguments = ["refusals", "--key", key.as_str()];
+    let sound = played.json(&arguments);
+    assert_eq!(sound["basis"].get("checkpoints_unreadable"), None);
+    let signed = sound["basis"]["signed_checkpoint"].clone();
+    assert!(signed.as_str().expect("said").contains(name));
+
+    let file = played.ledger.join("checkpoints.jsonl");
+    let whole = fs::read_to_string(&file).expect("ours");
+    fs::write(&file, format!("{}\n{whole}", &whole[..20])).expect("ours");
+    let torn = played.json(&arguments);
+    assert_eq!(torn["basis"]["checkpoints_unreadable"], 1);
+    assert_eq!(torn["basis"]["signed_checkpoint"], signed);
+
+    fs::write(&file, b"{\xff\n").expect("ours");
+    for format in ["json", "csv", "html"] {
+        let output = played.output(&[&arguments[..], &["--format", format]].concat());
+        assert_eq!(output.status.code(), Some(3), "{format}");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(text.contains("the checkpoints beside the ledger cannot be read"), "{text}");
+        assert!(!text.contains("every link holds"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

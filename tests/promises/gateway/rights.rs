@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json as value};
 
 use super::backend::json;
+use super::reports::reported;
 use super::stage::{Answer, Stage, request};
 
 const RULES: &str = include_str!("../../cases/rights.rules.yaml");
@@ -37,13 +38,7 @@ async fn report(stage: &Stage, person: &str) -> Value {
 
 /// What `tamis report subject` prints, beside the gateway.
 fn by_command(stage: &Stage, person: &str) -> Value {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tamis"))
-        .args(["report", "subject", "--person", person, "--config"])
-        .arg(stage.path("tamis.yaml"))
-        .output()
-        .expect("the binary is built for the tests");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    reported(&stage.path("tamis.yaml"), &["subject", "--person", person])
 }
 
 /// Recipient and categories of each disclosure in a report.

@@ -102,7 +102,7 @@ async fn rules_that_promise_checkpoints_are_served_with_a_key_that_signs_to_the_
     let found = verify(&place, None).expect("whole");
     let notes = kept_notes(&place).expect("readable");
     let key = signer.key();
-    let last = Checkpoint::parse(key.open(notes.last().expect("one")).expect("signed"));
+    let last = Checkpoint::parse(key.open(notes.notes.last().expect("one")).expect("signed"));
     assert_eq!(last.expect("a checkpoint").size, found.records, "all that was entered");
     assert!(found.records > 0);
 }

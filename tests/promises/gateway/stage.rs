@@ -115,6 +115,10 @@ impl Ledger for Switched {
         self.ledger.note(note)
     }
 
+    fn later(&self, note: &Note) {
+        self.ledger.later(note);
+    }
+
     fn writable(&self) -> Result<(), LedgerUnavailable> {
         self.ledger.writable()
     }

@@ -33,7 +33,7 @@ fn signed_ledger() -> (tempfile::TempDir, NoteKey) {
 fn checkpoints(place: &Path, key: &NoteKey) -> Vec<Checkpoint> {
     let notes = kept_notes(place).expect("readable");
     let read = |note: &String| Checkpoint::parse(key.open(note).expect("signed"));
-    notes.iter().map(|note| read(note).expect("a checkpoint")).collect()
+    notes.notes.iter().map(|note| read(note).expect("a checkpoint")).collect()
 }
 
 fn tamis(directory: &Path, arguments: &[&str]) -> Output {
