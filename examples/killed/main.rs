@@ -100,7 +100,7 @@ fn look(
     drop(FileLedger::open(&place, "demo")?);
     let key = NoteSigner::open(&demo.join("ledger.key"))?.key();
     let mut checkpoints = Vec::new();
-    for note in kept_notes(&place)? {
+    for note in kept_notes(&place)?.notes {
         checkpoints.push(Checkpoint::parse(key.open(&note)?).ok_or("no checkpoint")?);
     }
     verify_signed(&place, None, &checkpoints)?;

@@ -55,6 +55,9 @@ pub struct SubjectIndex {
     store: Mutex<Store>,
 }
 
+/// Is told what is wrapped in a row, with the key of the ring that did it.
+type LookAtRow<'a> = dyn FnMut(Option<&IndexKey>, &str) -> Result<(), IndexError> + 'a;
+
 struct Store {
     connection: Connection,
     /// Changes whenever another connection has committed: it may have shredded.
@@ -200,10 +203,7 @@ impl SubjectIndex {
 
     /// Tells `look` what is wrapped in each row, with the key of the ring that did it; `None`: it is
     /// retired.
-    fn each_row(
-        &self,
-        look: &mut dyn FnMut(Option<&IndexKey>, &str) -> Result<(), IndexError>,
-    ) -> Result<(), LedgerUnavailable> {
+    fn each_row(&self, look: &mut LookAtRow<'_>) -> Result<(), LedgerUnavailable> {
         let connection = connect(&self.path).map_err(unusable)?;
         let keys = self.keys.load();
         let mut reached = String::new();

@@ -232,16 +232,16 @@ async fn a_change_sent_again_under_its_key_is_answered_as_before_and_made_once()
 #[tokio::test]
 async fn orders_and_cases_are_listed_by_their_ids_and_without_the_people_they_name() {
     let desk = Desk::open().await;
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for number in 1..=5 {
-        lines += &ORDER.replace("ord-7", &format!("ord-{number}")).replace("u1", "CANARY-1");
+        lines.push(ORDER.replace("ord-7", &format!("ord-{number}")).replace("u1", "CANARY-1"));
         let case = json!({
             "kind": "case", "id": format!("C-{number}"), "purposes": ["legal.claims"],
             "subjects": ["CANARY-2"], "opened_at": "2026-01-01T00:00:00Z",
         });
-        lines += &format!("\n{case}\n");
+        lines.push(case.to_string());
     }
-    let taken = import(&desk, As::Token("dpo"), "records", &lines).await;
+    let taken = import(&desk, As::Token("dpo"), "records", &lines.join("\n")).await;
     assert_eq!(taken.json()["new"], 10, "{}", taken.text);
     for (caller, id) in [("dpo", "ord-2"), ("second-dpo", "ord-2"), ("dpo", "ord-3")] {
         desk.call(As::Token(caller), "POST", &format!("/v1/orders/{id}/approval"), "").await;

@@ -329,15 +329,15 @@ async fn checkpoints_that_cannot_be_read_are_said_and_never_taken_for_none() {
     let arguments = ["refusals", "--key", key.as_str()];
     let sound = played.json(&arguments);
     assert_eq!(sound["basis"].get("checkpoints_unreadable"), None);
-    let signed = sound["basis"]["signed_checkpoint"].clone();
-    assert!(signed.as_str().expect("said").contains(name));
+    let checkpoint = sound["basis"]["signed_checkpoint"].clone();
+    assert!(checkpoint.as_str().expect("said").contains(name));
 
     let file = played.ledger.join("checkpoints.jsonl");
     let whole = fs::read_to_string(&file).expect("ours");
     fs::write(&file, format!("{}\n{whole}", &whole[..20])).expect("ours");
     let torn = played.json(&arguments);
     assert_eq!(torn["basis"]["checkpoints_unreadable"], 1);
-    assert_eq!(torn["basis"]["signed_checkpoint"], signed);
+    assert_eq!(torn["basis"]["signed_checkpoint"], checkpoint);
 
     fs::write(&file, b"{\xff\n").expect("ours");
     for format in ["json", "csv", "html"] {
