@@ -11,6 +11,7 @@ use super::start::StartError;
 use super::state::Gateway;
 use super::tls::{Authorities, Tls, TlsError};
 use super::upstream::Upstreams;
+use super::webhook::Webhooks;
 use crate::config::{self, Config, IssuerConfig, JwksSource};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
@@ -32,6 +33,7 @@ pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) policy: Arc<Policy>,
     pub(super) upstreams: Arc<Upstreams>,
+    pub(super) webhooks: Arc<Webhooks>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) identifier: Arc<Identifier>,
     /// Issuers that were not there before.
@@ -62,6 +64,7 @@ impl Loaded {
         if promised && config.checkpoint_key.is_none() {
             return Err(StartError::NoCheckpointKey);
         }
+        let webhooks = Arc::new(Webhooks::read(&policy, &config, seen)?);
         seen.note(&config.key_ring);
         let mut keys = Arc::new(KeyRing::open(&config.key_ring)?);
         if let Some(before) = before {
@@ -73,7 +76,7 @@ impl Loaded {
         }
         let (identifier, new_issuers) = identifier(&config, before, seen)?;
         let identifier = Arc::new(identifier);
-        Ok(Self { config, policy, upstreams, keys, identifier, new_issuers })
+        Ok(Self { config, policy, upstreams, webhooks, keys, identifier, new_issuers })
     }
 }
 

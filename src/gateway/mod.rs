@@ -40,6 +40,7 @@ mod erasures;
 mod files;
 mod listener;
 mod loaded;
+mod notices;
 mod redirect;
 mod reload;
 mod service;
@@ -49,6 +50,7 @@ mod state;
 mod strict;
 mod tls;
 mod unread;
+mod webhook;
 
 pub use reload::Reloaded;
 pub use start::{Addresses, Running, StartError, Stores};

@@ -21,7 +21,7 @@ use super::consents::{Feed, staleness};
 use super::files::Seen;
 use super::loaded::{self, Before, Loaded};
 use super::retire::Retirement;
-use super::start::{StartError, period, rekeyed};
+use super::start::{StartError, loosened, period, rekeyed};
 use super::state::Gateway;
 use super::tls::{Tls, TlsError};
 use crate::admin::{Access, Standing};
@@ -74,7 +74,9 @@ impl ReloadError {
             Self::Settings(_) | Self::NeedsRestart(_) | Self::Issuer(_) | Self::Defect => SETTINGS,
             Self::Read(StartError::Keys(_)) => KEYS,
             Self::Read(StartError::Tls(_)) | Self::Certificates(_) => CERTIFICATES,
-            Self::Read(StartError::Issuer(_)) => SETTINGS,
+            Self::Read(
+                StartError::Issuer(_) | StartError::NoWebhook(_) | StartError::WebhookSecret(_),
+            ) => SETTINGS,
             Self::Read(_)
             | Self::RulesNeedRestart(_)
             | Self::Widens { .. }
@@ -338,7 +340,8 @@ impl Reloader {
             activated.push(CERTIFICATES);
         }
         if let Some(loaded) = rest {
-            let Loaded { config, policy, upstreams, keys, identifier, new_issuers } = loaded;
+            let Loaded { config, policy, upstreams, webhooks, keys, identifier, new_issuers } =
+                loaded;
             if !Arc::ptr_eq(&keys, &gateway.keys) {
                 activated.push(KEYS);
             }
@@ -351,6 +354,7 @@ impl Reloader {
                 activated.push(SETTINGS);
             }
             (gateway.policy, gateway.upstreams) = (policy, upstreams);
+            gateway.webhooks = webhooks;
             (gateway.keys, gateway.identifier) = (keys, identifier);
             gateway.limits = config.limits;
             state.fetching.follow(&config, new_issuers);
@@ -408,7 +412,9 @@ impl Reloader {
         let metrics = &before.metrics;
         for what in &activated {
             if *what == RULES {
-                Event::PolicyActivated { policy: &self.policy.load() }.emit(metrics);
+                let policy = self.policy.load();
+                Event::PolicyActivated { policy: &policy }.emit(metrics);
+                loosened(&policy, metrics);
             }
             Event::Reloaded { what }.emit(metrics);
         }

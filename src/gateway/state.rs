@@ -9,6 +9,7 @@ use super::pace::Pace;
 use super::tls::Tls;
 use super::upstream::Upstreams;
 use super::waits::Waits;
+use super::webhook::Webhooks;
 use crate::config::Limits;
 use crate::identity::Identifier;
 use crate::keys::KeyRing;
@@ -30,6 +31,8 @@ pub struct Gateway {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) upstreams: Arc<Upstreams>,
+    /// Who is told of erasures.
+    pub(super) webhooks: Arc<Webhooks>,
     /// What handshakes are made with, and the hosts that are served.
     pub(super) tls: Arc<Tls>,
     /// Where backends and the gateway itself are, for links.

@@ -9,7 +9,9 @@ mod life;
 mod note;
 mod ring;
 mod treatments;
+mod webhook;
 
 pub use life::{Standing, VersionStatus};
 pub use note::{NoteError, NoteKey, NoteSigner};
 pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};
+pub use webhook::{WebhookSecret, WebhookSecretError};

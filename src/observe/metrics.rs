@@ -63,6 +63,8 @@ pub struct Metrics {
     pub(super) consent_file_errors: IntCounterVec,
     consents_known: IntGauge,
     pub(super) register_changes: IntCounterVec,
+    pub(super) erasure_notices: IntCounterVec,
+    erasure_notices_undelivered: IntGaugeVec,
     pub(super) admin_requests: IntCounterVec,
     pub(super) policy: IntGaugeVec,
     pub(super) reloads: IntCounterVec,
@@ -236,6 +238,18 @@ impl Metrics {
                 "Statements of data subjects that changed",
                 &["register", "change"],
             ),
+            erasure_notices: maker.counters(
+                "tamis_erasure_notices_total",
+                "Attempts to tell recipients of erasures that failed, and what became of notices",
+                &["recipient", "outcome"],
+            ),
+            erasure_notices_undelivered: maker.add(IntGaugeVec::new(
+                Opts::new(
+                    "tamis_erasure_notices_undelivered",
+                    "Notices of erasures that wait, and that were given up",
+                ),
+                &["state"],
+            )),
             admin_requests: maker.counters(
                 "tamis_admin_requests_total",
                 "Requests to the admin API, by route template and status",
@@ -316,6 +330,14 @@ impl Metrics {
     /// Whether consents from a file are known just now.
     pub fn consents_known(&self, known: bool) {
         self.consents_known.set(known.into());
+    }
+
+    /// So many notices of erasures wait, and so many were given up.
+    pub fn erasure_notices_undelivered(&self, waiting: u64, given_up: u64) {
+        for (state, count) in [("waiting", waiting), ("given-up", given_up)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.erasure_notices_undelivered.with_label_values(&[state]).set(count);
+        }
     }
 
     /// A batch of entries became durable in this time.

@@ -6,6 +6,7 @@
 //! What neither includes the other counts as changed, and is to be read as widened.
 
 mod conditions;
+mod notices;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +60,7 @@ pub struct Change {
 /// A plan of one of them grows too large; in words.
 pub fn changes(old: &Policy, new: &Policy) -> Result<Vec<Change>, String> {
     let mut changes = conditions::changes(old, new);
+    changes.extend(notices::changes(old, new));
     let before = released(old)?;
     let after = released(new)?;
     let places: BTreeSet<&Cell> = before.keys().chain(after.keys()).collect();
