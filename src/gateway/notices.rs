@@ -225,7 +225,8 @@ impl Notifier {
         self.store(move |registers| registers.end_notice(&id, end, now)).await?;
         let (recipient, attempts) = (&notice.recipient, notice.attempts + 1);
         let notice = notice.id.as_str();
-        Event::ErasureNoticeEnded { recipient, notice, outcome: end.as_str(), attempts }.emit(&gateway.metrics);
+        Event::ErasureNoticeEnded { recipient, notice, outcome: end.as_str(), attempts }
+            .emit(&gateway.metrics);
         Ok(())
     }
 

@@ -128,8 +128,7 @@ impl Webhook {
         notice: &ErasureNotice,
         config: &WebhookConfig,
     ) -> Result<Self, StartError> {
-        let url: Uri =
-            notice.url.parse().map_err(|_| StartError::WebhookUrl(id.to_string()))?;
+        let url: Uri = notice.url.parse().map_err(|_| StartError::WebhookUrl(id.to_string()))?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT));

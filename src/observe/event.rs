@@ -9,9 +9,7 @@ use super::metrics::{Metrics, outward_code};
 use crate::action::Action;
 use crate::minimize::{MalformedKind, Tally};
 use crate::policy::{CellId, Mode, Plan, Policy};
-use crate::terms::{
-    DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId, UpstreamId,
-};
+use crate::terms::{DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId, UpstreamId};
 
 /// Something that happened. Emitting it writes at most one log line and moves its metrics.
 ///

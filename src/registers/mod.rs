@@ -34,8 +34,10 @@ pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
 pub use dispute::DisputeRecord;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
-pub use notices::{ErasureNotification, NOTICE_ATTEMPTS, NoticeEnd, UndeliveredNotice};
 pub use known::{Unknown, check_person, check_purpose, check_recipient, check_record};
+pub use notices::{
+    ErasureNotification, NOTICE_ATTEMPTS, NoticeEnd, NoticeOfPerson, UndeliveredNotice,
+};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use postgres::PostgresSettings;
 pub use record::{

@@ -149,12 +149,7 @@ impl RegisterStore {
     ///
     /// # Errors
     /// See [`RecordError`].
-    pub fn end_notice(
-        &self,
-        id: &str,
-        end: NoticeEnd,
-        now: Timestamp,
-    ) -> Result<(), RecordError> {
+    pub fn end_notice(&self, id: &str, end: NoticeEnd, now: Timestamp) -> Result<(), RecordError> {
         self.quietly(|tables| {
             tables.execute(
                 "UPDATE erasure_notices SET state = ?2, ended_at = ?3
@@ -179,6 +174,27 @@ impl RegisterStore {
                 data![id, sortable(now)],
             )?;
             Ok(revived == 1)
+        })
+    }
+
+    /// All notices about one person, by recipient.
+    ///
+    /// # Errors
+    /// The registers cannot be asked.
+    pub fn notices_of(
+        &self,
+        person: &DataSubject,
+    ) -> Result<Vec<NoticeOfPerson>, RegistersUnavailable> {
+        self.read(|tables| {
+            let query = "SELECT n.recipient, n.state, coalesce(n.ended_at, n.created_at)
+              FROM erasure_notices n JOIN erasures e ON e.id = n.erasure
+              WHERE e.subject = ?1 ORDER BY n.recipient, n.id";
+            let found = tables.rows(query, data![person.expose().as_ref()])?;
+            let one = |row: &Row| {
+                let (recipient, state) = (row.text(0)?, row.text(1)?);
+                Ok(NoticeOfPerson { recipient, state, since: row.text(2)? })
+            };
+            found.iter().map(one).collect()
         })
     }
 
@@ -210,6 +226,17 @@ impl RegisterStore {
     ) -> Result<Vec<UndeliveredNotice>, RegistersUnavailable> {
         self.read(|tables| undelivered(tables, limit))
     }
+}
+
+/// A notice about one person, whatever became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeOfPerson {
+    /// To whom.
+    pub recipient: String,
+    /// `waiting`, `delivered` or `given-up`.
+    pub state: String,
+    /// Since when it is so; RFC 3339.
+    pub since: String,
 }
 
 /// The pause after so many earlier attempts and one more.

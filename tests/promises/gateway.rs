@@ -15,6 +15,7 @@ mod header_table;
 mod http2;
 mod links;
 mod modes;
+mod notices;
 mod orders;
 mod pictures;
 mod recipients;

@@ -17,14 +17,12 @@ use crate::terms::{CategoryId, RecipientId, Role};
 const URL_BYTES: usize = 2048;
 
 impl Compiler<'_> {
-    pub(super) fn erasure_notices(
-        &mut self,
-        node: &Node,
-    ) -> BTreeMap<RecipientId, ErasureNotice> {
+    pub(super) fn erasure_notices(&mut self, node: &Node) -> BTreeMap<RecipientId, ErasureNotice> {
         let mut notices = BTreeMap::new();
         if !node.is_map() {
             let message = "a webhook that does not say which recipient it is";
-            let help = "write `webhook: {<recipient>: {url: \"https://…\", show: {<category>: token}}}`";
+            let help =
+                "write `webhook: {<recipient>: {url: \"https://…\", show: {<category>: token}}}`";
             self.findings.error_with("T102", &node.place, message, Some(help.to_owned()));
             return notices;
         }
@@ -93,7 +91,8 @@ fn is_webhook_url(text: &str) -> bool {
     let Some(rest) = rest else { return false };
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     let named = host.split(':').next().is_some_and(|name| !name.is_empty());
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte));
+    let plain =
+        text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte));
     named && plain && !host.contains('@') && text.len() <= URL_BYTES
 }
 
@@ -102,11 +101,13 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
     for (id, notice) in &policy.registers.erasure_notices {
         let Some(recipient) = policy.recipients.get(id) else { continue };
         match recipient.role {
-            Role::Internal | Role::Processor | Role::Joint | Role::ThirdParty | Role::Successor => {}
+            Role::Internal | Role::Processor | Role::Joint | Role::ThirdParty | Role::Successor => {
+            }
             Role::Own | Role::User | Role::Authority | Role::Public => {
                 let role = recipient.role.as_str();
                 let message = format!("`{id}` is {role}: nobody is told of an erasure there");
-                let help = "notices go to internal recipients, processors and those with a contract";
+                let help =
+                    "notices go to internal recipients, processors and those with a contract";
                 findings.error_with("T340", &notice.place, message, Some(help.to_owned()));
                 continue;
             }
@@ -123,10 +124,14 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
                 format!("`{id}` is shown `{}` as `{action}` within {scope}", notice.category)
             }
             Some((action, _)) => {
-                format!("`{id}` is shown `{}` as `{action}`, not `{}`", notice.category, notice.action)
+                format!(
+                    "`{id}` is shown `{}` as `{action}`, not `{}`",
+                    notice.category, notice.action
+                )
             }
         };
-        let help = "a notice names the person in a form that a grant shows this recipient, over time";
+        let help =
+            "a notice names the person in a form that a grant shows this recipient, over time";
         findings.error_with("T340", &notice.place, message, Some(help.to_owned()));
     }
 }
