@@ -67,6 +67,22 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T320", "basis: consent}", "basis: consent, how: implied}"),
     ("T330", "delete_after: 30d", "delete_after: 90d"),
     ("T331", "limits:", "retention: [{category: identity.birth_date, after: 1y}]\nlimits:"),
+    // The clean twin shows the desk a pseudonym, within a month.
+    (
+        "T340",
+        "  consent: {from: api}\n",
+        "  consent: {from: api}\n  erasure: {from: api, webhook: {desk: {url: \"https://desk.example/\", show: {contact.email: token}}}}\n",
+    ),
+    (
+        "T340",
+        "  consent: {from: api}\n",
+        "  consent: {from: api}\n  erasure: {from: api, webhook: {desk: {url: \"https://desk.example/\", show: {account.id: pseudonym}}}}\n",
+    ),
+    (
+        "T340",
+        "  consent: {from: api}\n",
+        "  consent: {from: api}\n  erasure: {from: api, webhook: {desk: {url: \"https://desk.example/\", show: {contact.email: mask last 4}}}}\n",
+    ),
     (
         "T401",
         "show: {account.id: pseudonym,",

@@ -52,6 +52,7 @@ mod tls;
 mod unread;
 mod webhook;
 
+pub(crate) use notices::names_told;
 pub use reload::Reloaded;
 pub use start::{Addresses, Running, StartError, Stores};
 pub(crate) use start::{kept_ledger, subject_index};

@@ -15,7 +15,9 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::state::Gateway;
+use crate::action::Action;
 use crate::decide::notice_forms;
+use crate::keys::KeyRing;
 use crate::ledger::Note;
 use crate::observe::Event;
 use crate::policy::Policy;
@@ -24,7 +26,7 @@ use crate::registers::{
     ErasureNotification, NOTICE_ATTEMPTS, NoticeEnd, RecordError, RegisterStore, Registers as _,
     RegistersUnavailable,
 };
-use crate::terms::{PurposeId, RecipientId};
+use crate::terms::{DataSubject, PurposeId, RecipientId, Statements};
 
 /// Notices to one recipient in one round. A receiver that does not take one is not asked again in it.
 const IN_A_ROUND: usize = 64;
@@ -178,22 +180,17 @@ impl Notifier {
         });
         let said = said.await;
         let said = said.map_err(|_| Undelivered::Registers)?;
-        let forms = notice_forms(policy, &notice.recipient, rules, &said, now);
-        if forms.is_empty() {
+        let by = (&**policy, &*gateway.keys);
+        let told = names_told(by, (&notice.recipient, rules), (&notice.person, &said), now);
+        if told.0.is_empty() {
             return Err(Undelivered::Transfer);
         }
-        let category = &rules.category;
-        let names = |form| {
-            let id = notice.person.expose();
-            gateway.keys.names_for(policy, &notice.recipient, (category, form), id)
-        };
-        let ids: Vec<String> = forms.iter().flat_map(names).collect();
+        let ids = told.names();
         if ids.is_empty() {
             return Err(Undelivered::Nameless);
         }
         if !notice.is_entered {
-            let released = forms.iter().map(|form| (category.to_string(), form.to_string()));
-            let note = note(policy, notice, "sending", released.collect());
+            let note = note(policy, notice, "sending", told.in_words(rules));
             gateway.ledger.note(&note).await.map_err(|unavailable| {
                 Event::LedgerUnavailable { why: &unavailable.0 }.emit(&gateway.metrics);
                 Undelivered::Ledger
@@ -238,6 +235,38 @@ impl Notifier {
         let done = tokio::task::spawn_blocking(move || work(&registers)).await;
         done.map_err(|error| RecordError::Unavailable(Box::new(error)))?
     }
+}
+
+/// By which names a recipient is told of a person: the forms in which it has their id, each with the
+/// names that it makes of it.
+pub(crate) struct Naming(Vec<(Action, Vec<String>)>);
+
+impl Naming {
+    /// All names. They are alike: the recipient looks for each.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.iter().flat_map(|(_, names)| names.iter().cloned()).collect()
+    }
+
+    /// Category and form, without a name.
+    fn in_words(&self, rules: &ErasureNotice) -> Vec<(String, String)> {
+        let forms: Vec<String> = self.0.iter().map(|(form, _)| form.to_string()).collect();
+        vec![(rules.category.to_string(), forms.join(", "))]
+    }
+}
+
+/// The names by which `recipient` is told of a person who said this. No form: nothing may be told there.
+pub(crate) fn names_told(
+    (policy, keys): (&Policy, &KeyRing),
+    (recipient, rules): (&RecipientId, &ErasureNotice),
+    (person, said): (&DataSubject, &Statements),
+    now: Timestamp,
+) -> Naming {
+    let forms = notice_forms(policy, recipient, rules, said, now);
+    let named = forms.into_iter().map(|form| {
+        let names = keys.names_for(policy, recipient, (&rules.category, &form), person.expose());
+        (form, names)
+    });
+    Naming(named.collect())
 }
 
 /// Why no more notices go to this recipient in this round.

@@ -34,6 +34,9 @@ pub enum WebhookSecretError {
         .0.display()
     )]
     NotASecret(PathBuf),
+    /// There is no randomness.
+    #[error("no random bytes")]
+    Random,
 }
 
 impl fmt::Debug for WebhookSecret {
@@ -43,6 +46,17 @@ impl fmt::Debug for WebhookSecret {
 }
 
 impl WebhookSecret {
+    /// A new secret as its file holds it, of 32 random bytes.
+    ///
+    /// # Errors
+    /// `Random`.
+    pub fn generate() -> Result<Zeroizing<String>, WebhookSecretError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(|_| WebhookSecretError::Random)?;
+        let encoded = Zeroizing::new(BASE64_STANDARD.encode(*bytes));
+        Ok(Zeroizing::new(format!("{PREFIX}{}\n", *encoded)))
+    }
+
     /// Reads a file that is its owner's alone.
     ///
     /// # Errors
@@ -100,6 +114,8 @@ mod tests {
         for text in ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_?", &short, &weak] {
             assert!(WebhookSecret::parse(text).is_none(), "{text}");
         }
+        let made = WebhookSecret::generate().expect("random");
+        assert!(WebhookSecret::parse(&made).is_some());
         std::fs::write(&path, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("written");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         std::fs::set_permissions(&path, open).expect("ours");
