@@ -289,7 +289,7 @@ pub(super) fn released(
         if let Some(tally) = tally {
             let dropped: u64 = tally.elements_dropped.values().sum();
             let counts =
-                format!("removed={}, blanked={}, dropped={dropped}", tally.unlisted, tally.blanked);
+                format!("removed={}, blanked={}, dropped={dropped}", tally.removed(), tally.blanked);
             insert(headers, TAMIS_MINIMIZED, &counts);
         }
     }

@@ -453,7 +453,7 @@ fn measured(metrics: &Metrics, plan: &Plan, tally: &Tally, changed: bool) {
             metrics.observed_parts.with_label_values(&[route, effect]).inc_by(count);
         }
     };
-    count("removed", tally.unlisted);
+    count("removed", tally.removed());
     count("blanked", tally.blanked);
     count("dropped", tally.elements_dropped.values().sum());
     for (at, met) in (0_u16..).zip(&tally.cells).take(plan.cells.len()) {

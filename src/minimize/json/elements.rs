@@ -90,7 +90,7 @@ pub(super) struct Elements {
     pub(super) segments: Vec<Segment>,
     pub(super) questions: Vec<Question>,
     /// What was counted in each of the elements that are not decided, one after another: what was
-    /// blanked, what was unlisted, and each cell.
+    /// blanked, what was unlisted, what was withheld, and each cell.
     counts: Vec<u64>,
     pub(super) open: Option<OpenChild>,
     /// Number of open containers around the children of the open list.
@@ -125,7 +125,7 @@ impl Elements {
 
     /// Keeps what was counted in an element until it is decided.
     pub(super) fn lay_aside(&mut self, counts: &Counts) {
-        self.counts.extend([counts.blanked, counts.unlisted]);
+        self.counts.extend([counts.blanked, counts.unlisted, counts.withheld]);
         self.counts.extend_from_slice(&counts.cells);
     }
 
