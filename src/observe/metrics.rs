@@ -3,6 +3,7 @@
 //! A label never holds what a client or a backend sent. A small counter is itself a disclosure ("one
 //! refusal: restricted"), so that reasons which concern a data subject share one code here.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -317,6 +318,24 @@ impl Metrics {
         let mut seen =
             self.registers_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *seen = Some(at);
+    }
+
+    /// Members of answers that no rule lists, by route, since the start.
+    pub fn unlisted_members(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for family in self.unlisted.collect() {
+            for metric in family.get_metric() {
+                let route = metric.get_label().first().map(|label| label.value().to_owned());
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a counter of whole numbers, far below 2^53"
+                )]
+                let count = metric.get_counter().get_value() as u64;
+                counts.extend(route.filter(|_| count > 0).map(|route| (route, count)));
+            }
+        }
+        counts
     }
 
     /// Whether what stands in the files is in force; if so, since this moment.

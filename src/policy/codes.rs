@@ -53,6 +53,10 @@ pub const CODES: &[Code] = &[
     code("T410", "a pseudonym that can be matched: by count, or with that of the access log"),
     code("T420", "data that link or single out in combination"),
     code("T501", "a promise that no rule names, or a name that is no promise"),
+    code(
+        "T601",
+        "what a ledger says about the rules: members that none lists, purposes that nobody uses",
+    ),
 ];
 
 const fn code(code: &'static str, about: &'static str) -> Code {

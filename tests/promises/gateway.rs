@@ -11,6 +11,7 @@ mod concealed;
 mod cookies;
 mod cursors;
 mod desync;
+mod drift;
 mod header_table;
 mod http2;
 mod links;

@@ -106,6 +106,9 @@ pub(super) struct Elements {
     emitted: bool,
 }
 
+/// Numbers that are laid aside for each element beside its cells.
+const BESIDE_CELLS: usize = 3;
+
 /// Why an element does not leave although its verdict lets it.
 pub(super) const BY_RULE: RefusalReason = RefusalReason::NothingGranted;
 
@@ -125,7 +128,8 @@ impl Elements {
 
     /// Keeps what was counted in an element until it is decided.
     pub(super) fn lay_aside(&mut self, counts: &Counts) {
-        self.counts.extend([counts.blanked, counts.unlisted, counts.withheld]);
+        let beside: [u64; BESIDE_CELLS] = [counts.blanked, counts.unlisted, counts.withheld];
+        self.counts.extend(beside);
         self.counts.extend_from_slice(&counts.cells);
     }
 
@@ -147,7 +151,7 @@ impl Elements {
     ) -> Result<(), E> {
         let mut copied = 0;
         let counts = std::mem::take(&mut self.counts);
-        let mut counted = counts.chunks(cells + 2);
+        let mut counted = counts.chunks(cells + BESIDE_CELLS);
         let mut segments = std::mem::take(&mut self.segments);
         for segment in segments.drain(..) {
             match segment {
