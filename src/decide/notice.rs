@@ -38,8 +38,7 @@ pub fn notice_forms(
         let measures = measures.filter(|measure| measure.pattern.covers(&notice.category));
         measures.fold(form, |form, measure| form.join(measure.action.clone()))
     };
-    let in_force =
-        covered.into_iter().fold(notice.action.clone(), |form, mechanism| with(form, mechanism));
+    let in_force = covered.into_iter().fold(notice.action.clone(), with);
     let mut forms = vec![in_force.clone()];
     let leads_there = transfers.table.iter().filter(|mechanism| {
         mechanism.to.is_empty() || mechanism.to.iter().any(|to| transfers.is_within(country, to))

@@ -207,7 +207,7 @@ impl RegisterStore {
             let count = |state: &str| {
                 let query = "SELECT count(*) FROM erasure_notices WHERE state = ?1";
                 let row = tables.row(query, data![state])?;
-                Ok::<_, StoreError>(row.ok_or(StoreError::Garbage("count"))?.number(0)?)
+                row.ok_or(StoreError::Garbage("count"))?.number(0)
             };
             Ok((
                 count("waiting")?.unsigned_abs(),

@@ -169,8 +169,8 @@ fn sql(stage: &Stage, statements: &str) {
 
 const DUE: &str = "UPDATE erasure_notices SET next_at = '2000-01-01T00:00:00.000Z'";
 
-fn entries(stage: &Stage, state: &str) -> Vec<Value> {
-    let ledger = stage.ledger();
+fn entries(of: &Stage, state: &str) -> Vec<Value> {
+    let ledger = of.ledger();
     // The last line may be half written.
     let lines = ledger.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     let records = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
