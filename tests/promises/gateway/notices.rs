@@ -23,7 +23,7 @@ use tamis::registers::{NOTICE_ATTEMPTS, RecordError, Recorded, RegisterPlace};
 use tempfile::tempdir;
 use tokio::net::TcpListener;
 
-use super::backend::json;
+use super::backend::{Backend, answer, json};
 use super::stage::{Stage, changed};
 use crate::postgres::server::{Database, shared};
 
@@ -402,6 +402,22 @@ async fn a_receiver_that_another_authority_vouches_for_hears_nothing() {
     let failed = "tamis_erasure_notices_total{outcome=\"failed\",recipient=\"desk\"} 1";
     eventually("it fails", || stage.metrics().contains(failed)).await;
     assert_eq!(receiver.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plaintext_is_spoken_where_the_rules_call_it_dangerous() {
+    let plain = Backend::start().await;
+    plain.says("/erase", answer("", b""));
+    let webhook = format!(
+        "erasure: {{from: api, webhook: {{desk: {{url: \"http://{}/erase\", \
+         show: {{account.id: keep}}, dangerous_plaintext: true}}}}}}",
+        plain.address
+    );
+    let rules = changed(RULES, &[("erasure:     {from: api}", &webhook)]);
+    let settings = "webhooks: {desk: {secret: hook.secret}}\n";
+    let stage = Stage::embedded_with(&rules, &[("hook.secret", SECRET)], settings).await;
+    assert_eq!(stage.ask_as("CANARY-1", "POST", "/me/erasure", None).await.status, 202);
+    eventually("it is told", || entries(&stage, "delivered").len() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
