@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
 use jiff::civil::date;
+use serde_json::json;
 use tamis::cases::pack::promises_of;
 use tamis::config;
 use tamis::policy::{CODES, Policy, Sources};
+use tamis::reports::drift;
 
 /// The clean twin of all cases.
 const CLEAN: &str = include_str!("cases/clean.rules.yaml");
@@ -67,6 +70,22 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T320", "basis: consent}", "basis: consent, how: implied}"),
     ("T330", "delete_after: 30d", "delete_after: 90d"),
     ("T331", "limits:", "retention: [{category: identity.birth_date, after: 1y}]\nlimits:"),
+    // The clean twin shows the desk a pseudonym, within a month.
+    (
+        "T340",
+        "  consent: {from: api}\n",
+        "  consent: {from: api}\n  erasure: {from: api, webhook: {desk: {url: \"https://desk.example/\", show: {contact.email: token}}}}\n",
+    ),
+    (
+        "T340",
+        "  consent: {from: api}\n",
+        "  consent: {from: api}\n  erasure: {from: api, webhook: {desk: {url: \"https://desk.example/\", show: {account.id: pseudonym}}}}\n",
+    ),
+    (
+        "T340",
+        "  consent: {from: api}\n",
+        "  consent: {from: api}\n  erasure: {from: api, webhook: {desk: {url: \"https://desk.example/\", show: {contact.email: mask last 4}}}}\n",
+    ),
     (
         "T401",
         "show: {account.id: pseudonym,",
@@ -129,6 +148,7 @@ fn each_code_has_rules_that_raise_it_and_a_clean_twin() {
 
     let mut raised: BTreeSet<&str> = SPOILT.iter().chain(BY_LAW).map(|(code, ..)| *code).collect();
     raised.insert(promise_code());
+    raised.insert(drift_code());
     let listed: BTreeSet<&str> = CODES.iter().map(|code| code.code).collect();
     assert_eq!(raised, listed, "a code without a case, or a case of a code that is not listed");
 }
@@ -146,6 +166,37 @@ fn promise_code() -> &'static str {
     };
     assert!(findings(&named).is_empty());
     findings(CLEAN).first().expect("a promise that no rule names").code
+}
+
+/// T601 is about a ledger.
+fn drift_code() -> &'static str {
+    let policy = Policy::parse("rules.yaml", CLEAN).expect("it loads");
+    let now: Timestamp = "2026-06-01T12:00:00Z".parse().expect("a time");
+    let found = |rules: &str, at: &str, purposes: &[&str], unlisted: u64| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disclosure = json!({"kind": "disclosure", "seq": 1, "at": at, "route": "GET /people/{id}",
+            "policy": {"id": "clean", "rev": "2026", "digest": rules}, "recipient": "desk",
+            "role": "internal", "purposes": purposes, "basis": [], "released": {}});
+        let outcome = json!({"kind": "outcome", "seq": 2, "opening": 1, "complete": true,
+            "bytes": 9, "unlisted": unlisted});
+        let lines = format!("{disclosure}\n{outcome}\n");
+        std::fs::write(folder.path().join("000001.jsonl"), lines).expect("written");
+        let found = drift(&policy, folder.path(), 30, now).expect("readable");
+        assert!(found.iter().all(|one| one.severity.as_str() == "note"), "it rejects nothing");
+        found
+    };
+    let digest = policy.digest.to_string();
+    let (recent, old) = ("2026-05-30T12:00:00.000Z", "2026-01-01T12:00:00.000Z");
+    assert!(found(&digest, recent, &["service"], 0).is_empty(), "the clean twin");
+    let other =
+        tamis::policy::Policy::parse("rules.yaml", &format!("{CLEAN}\n")).expect("it loads");
+    assert!(found(&other.digest.to_string(), recent, &["service"], 3).is_empty(), "other rules");
+    let unused = found(&digest, old, &["service"], 3);
+    assert_eq!(unused.len(), 2, "too long ago, so that two purposes are not used: {unused:?}");
+    let unlisted = found(&digest, recent, &["service"], 3);
+    assert_eq!(unlisted.len(), 1, "a ledger of two days does not tell what is not used");
+    assert!(unlisted[0].message.starts_with("3 members"), "{unlisted:?}");
+    unlisted[0].code
 }
 
 #[test]

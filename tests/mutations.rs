@@ -40,7 +40,7 @@ const SECTIONS: [&str; 13] = [
 ];
 
 /// Lines that say something to people, and decide nothing.
-const FOR_PEOPLE: [&str; 23] = [
+const FOR_PEOPLE: [&str; 22] = [
     "keeps",
     "text",
     "title",
@@ -62,7 +62,6 @@ const FOR_PEOPLE: [&str; 23] = [
     "role",
     "withdrawal_effect",
     "bound_to",
-    "webhook",
     "approvers",
 ];
 
@@ -97,6 +96,7 @@ fn laxer(names: &[&str], value: &Tree) -> Vec<&'static str> {
     let is = |text_of: &str| text == text_of;
     match names {
         ["release", _, "show", _] if value.text().is_some() && !is("keep") => vec!["keep"],
+        ["registers", "erasure", "webhook", _, "show", _] if !is("keep") => vec!["keep"],
         ["limits", _, "to"] | ["limits", _, "to", _] if !is("keep") => vec!["keep"],
         ["purposes", _, "basis"] if !is("contract") => vec!["contract"],
         ["purposes", _, "objectable"] if !is("never") => vec!["never"],

@@ -67,6 +67,8 @@ async fn status(State(state): State<AdminState>) -> Response {
     document["version"] = json!(env!("CARGO_PKG_VERSION"));
     document["policy"] =
         json!({"id": &*policy.id, "revision": policy.revision, "digest": policy.digest});
+    // By route, never by name: a member's name may be a person's id.
+    document["unlisted_members"] = json!(state.metrics.unlisted_members());
     ([(CACHE_CONTROL, "no-store")], Json(document)).into_response()
 }
 

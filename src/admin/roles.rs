@@ -100,6 +100,8 @@ pub(super) const TABLE: &[Rule] = &[
     rule("POST", "/v1/cases/{id}/closure", Touches::Registers, OFFICER),
     rule("GET", "/v1/requests", Touches::People, LOOK_UP),
     rule("POST", "/v1/requests/{receipt}/answer", Touches::Registers, DESK),
+    // Which are given up, the report `overdue` says.
+    rule("POST", "/v1/erasure-notices/{id}/retry", Touches::Registers, OFFICER),
     rule("POST", "/v1/statements/query", Touches::People, LOOK_UP),
     rule("POST", "/v1/statements/history", Touches::People, LOOK_UP),
     rule("GET", "/v1/reports/{name}", Touches::Nobody, FIGURES),

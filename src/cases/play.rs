@@ -7,12 +7,14 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::difference::{differences, missing, stands_for};
-use super::read::{Case, Change, Exchange, Expected, Gets, OneOrMany};
-use super::said::SaidRegisters;
+use super::read::{Case, Change, Exchange, Expected, Gets, Notices, OneOrMany};
+use super::said::{Papers, SaidRegisters};
 use crate::decide::Caller;
+use crate::gateway::names_told;
 use crate::gateway::rehearsal::{Asked, Backend, Rehearsed, Stage, TowardsBackend, rehearse};
 use crate::keys::KeyRing;
 use crate::policy::{Policy, Sources};
+use crate::registers::Registers as _;
 use crate::terms::{DecisionId, Personal, RefusalReason};
 
 /// The key of every case. It stands in the source, so that expected pseudonyms can be written down;
@@ -47,15 +49,17 @@ fn played(policy: &Arc<Policy>, rules: &Sources, case: &Case) -> Result<Vec<Stri
                 vec![format!("expected a finding {code} about the change, got none")]
             })
         }
-        Expected::Exchange(exchange) => match changed {
-            None => exchanged(policy, exchange),
-            Some(rules) => {
-                let policy = Policy::of(&rules)
-                    .map_err(|rejected| format!("the changed rules are rejected:\n{rejected}"))?;
-                exchanged(&Arc::new(policy), exchange)
-            }
-        },
+        Expected::Exchange(exchange) => exchanged(&by(policy, changed)?, exchange),
+        Expected::Notices(notices) => told(&by(policy, changed)?, notices),
     }
+}
+
+/// The rules that a case is about.
+fn by(policy: &Arc<Policy>, changed: Option<Sources>) -> Result<Arc<Policy>, String> {
+    let Some(rules) = changed else { return Ok(Arc::clone(policy)) };
+    let policy = Policy::of(&rules);
+    let rejected = |rejected| format!("the changed rules are rejected:\n{rejected}");
+    policy.map(Arc::new).map_err(rejected)
 }
 
 fn changed(rules: &Sources, change: &Change) -> Result<Sources, String> {
@@ -70,6 +74,32 @@ fn count(rules: &Sources, code: &str) -> usize {
         Err(rejected) => rejected.findings,
     };
     findings.iter().filter(|finding| finding.code == code).count()
+}
+
+/// Who is told of the erasure, by which names.
+fn told(policy: &Arc<Policy>, notices: &Notices) -> Result<Vec<String>, String> {
+    let keys = KeyRing::parse("the key of cases", KEY).map_err(|error| error.to_string())?;
+    let registers = SaidRegisters::of(policy, &notices.said, &Papers::default(), notices.at)?;
+    let person = Personal::new(notices.person.as_str().into());
+    let said = registers.statements(&person).map_err(|error| error.to_string())?;
+    let mut lines = Vec::new();
+    let listed = &policy.registers.erasure_notices;
+    for recipient in notices.tells.keys().filter(|id| !listed.contains_key(id.as_str())) {
+        lines.push(format!("{recipient} is not told"));
+    }
+    for (id, notice) in listed {
+        let got = names_told((policy, &keys), (id, notice), (&person, &said), notices.at).names();
+        let Some(expected) = notices.tells.get(id.as_str()) else {
+            lines.push(format!("{id} is told as well, of {got:?}"));
+            continue;
+        };
+        let same = expected.len() == got.len()
+            && expected.iter().zip(&got).all(|(expected, got)| stands_for(expected, got));
+        if !same {
+            lines.push(format!("{id}: expected to be told of {expected:?}, is told of {got:?}"));
+        }
+    }
+    Ok(lines)
 }
 
 fn exchanged(policy: &Arc<Policy>, exchange: &Exchange) -> Result<Vec<String>, String> {

@@ -42,6 +42,18 @@ pub enum Expected {
     Finding(String),
     /// An exchange comes to this.
     Exchange(Box<Exchange>),
+    /// Whoever is told that a person was erased gets these names of them.
+    Notices(Box<Notices>),
+}
+
+/// An erasure, and who is told of whom.
+#[derive(Clone, Debug)]
+pub struct Notices {
+    pub(super) person: String,
+    pub(super) at: Timestamp,
+    pub(super) said: BTreeMap<String, Said>,
+    /// By recipient, nobody else: the names; empty where nothing may be told there.
+    pub(super) tells: BTreeMap<String, Vec<String>>,
 }
 
 /// Other rules than those of the pack.
@@ -139,6 +151,8 @@ struct RawCase {
     purposes: Option<OneOrMany>,
     credential_for: Option<Vec<String>>,
     ask: Option<String>,
+    erases: Option<String>,
+    tells: Option<BTreeMap<String, Vec<String>>>,
     #[serde(default, rename = "with")]
     headers: BTreeMap<String, String>,
     address: Option<String>,
@@ -204,14 +218,15 @@ fn case(shared: &Shared, raw: RawCase) -> Result<Case, String> {
         _ => return Err("`instead_of` and `write` belong together".to_owned()),
     };
     let (name, keeps) = (raw.case.clone(), raw.keeps.clone());
-    let expected = match (&raw.finds, &raw.ask) {
-        (Some(_), Some(_)) => return Err("a case asks or finds, not both".to_owned()),
-        (Some(_), None) if change.is_none() => {
+    let expected = match (&raw.finds, &raw.ask, &raw.erases) {
+        (Some(_), None, None) if change.is_none() => {
             return Err("`finds` is about changed rules: write `instead_of` and `write`".to_owned());
         }
-        (Some(code), None) => Expected::Finding(code.clone()),
-        (None, Some(_)) => Expected::Exchange(Box::new(exchange(shared, raw)?)),
-        (None, None) => return Err("a case needs `ask` or `finds`".to_owned()),
+        (Some(code), None, None) => Expected::Finding(code.clone()),
+        (None, Some(_), None) => Expected::Exchange(Box::new(exchange(shared, raw)?)),
+        (None, None, Some(_)) => Expected::Notices(Box::new(notices(raw)?)),
+        (None, None, None) => return Err("a case needs `ask`, `finds` or `erases`".to_owned()),
+        _ => return Err("a case asks, finds or erases: one of them".to_owned()),
     };
     Ok(Case { name, file: String::new(), line: 0, keeps, change, expected })
 }
@@ -303,6 +318,16 @@ fn exchange(shared: &Shared, raw: RawCase) -> Result<Exchange, String> {
     })
 }
 
+fn notices(raw: RawCase) -> Result<Notices, String> {
+    let moment = raw.at.as_deref().unwrap_or(USUAL_MOMENT);
+    Ok(Notices {
+        person: raw.erases.unwrap_or_default(),
+        at: moment.parse().map_err(|_| "`at` is no moment such as \"2026-06-01T12:00:00Z\"")?,
+        said: raw.said,
+        tells: raw.tells.ok_or("say whom it `tells`, by which names")?,
+    })
+}
+
 fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
     let name: HeaderName = name.parse().map_err(|_| format!("`{name}` is no header"))?;
     let value = HeaderValue::from_str(value).map_err(|_| format!("no value for `{name}`"))?;
@@ -322,7 +347,7 @@ mod tests {
         for (written, instead, complaint) in [
             ("refused", "refuesd", "unknown field"),
             (", refused: erased", "", "say what it gets"),
-            ("ask: GET /x, ", "", "needs `ask`"),
+            ("ask: GET /x, ", "", "needs `ask`, `finds` or `erases`"),
             ("as: desk, ", "", "who asks?"),
             ("GET /x", "/x", "method and a target"),
             ("refused: erased", "gets: '{', refused: erased", "no JSON"),
@@ -330,6 +355,8 @@ mod tests {
             ("case: a", "case: a, write: b", "belong together"),
             ("case: a", "case: a, backend_status: 404", "none of a success"),
             ("refused: erased", "gets: '{}', gets_at_least: '{}'", "one of them"),
+            ("ask: GET /x, refused: erased", "erases: u1", "whom it `tells`"),
+            ("ask: GET /x", "ask: GET /x, erases: u1, tells: {}", "one of them"),
             ("case: a", "case: a, opened: {C-1: {for: [a]}}", "missing field"),
             ("case: a", "case: a, orders: {o: {to: a, abuot: []}}", "unknown field"),
         ] {

@@ -17,6 +17,7 @@ use crate::cases::pack::promises_of;
 use crate::config;
 use crate::policy::model::Unenforced;
 use crate::policy::{Diagnostic, Look, Mode, Policy, Severity, Sources, render};
+use crate::reports::drift;
 
 /// Under this name stands what the rules say and this version refuses. It is no fault of the rules.
 const NOT_ENFORCED: &str = "not-enforced";
@@ -25,6 +26,8 @@ const NOT_ENFORCED: &str = "not-enforced";
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example: tamis check rules/letsmasak/rules.yaml
+
+With --ledger /var/lib/tamis/ledger it moreover says where answers and rules have drifted apart.
 
 Where a promises.yaml stands beside the rules, every promise must be named by them (T501).
 
@@ -36,6 +39,13 @@ pub(super) struct Check {
     /// Rules files.
     #[arg(required = true, value_name = "RULES")]
     rules: Vec<PathBuf>,
+    /// The ledger of a gateway that works by these rules: also says which routes had members in answers
+    /// that no rule lists, and who uses a purpose no more (T601).
+    #[arg(long, value_name = "DIR")]
+    ledger: Option<PathBuf>,
+    /// How many days of it are looked at.
+    #[arg(long, default_value_t = 30, requires = "ledger", value_parser = clap::value_parser!(u16).range(1..))]
+    days: u16,
     /// A warning rejects, too.
     #[arg(long)]
     strict: bool,
@@ -77,10 +87,15 @@ struct Report {
 
 impl Check {
     pub(super) fn run(self) -> ExitCode {
-        let today = Timestamp::now().to_zoned_datetime(TimeZone::UTC).date();
+        let now = Timestamp::now();
+        let today = now.to_zoned_datetime(TimeZone::UTC).date();
         let mut reports = Vec::new();
         for path in &self.rules {
-            match Report::read(path, today) {
+            let report = Report::read(path, today).and_then(|report| match &self.ledger {
+                Some(ledger) => report.with_drift(ledger, self.days, now),
+                None => Ok(report),
+            });
+            match report {
                 Ok(report) => reports.push(report),
                 Err(complaint) => {
                     let _ = writeln!(io::stderr(), "{complaint}");
@@ -130,6 +145,16 @@ impl Report {
             }
             Err(rejected) => Self { file, sources, findings: rejected.findings, policy: None },
         })
+    }
+
+    /// With what the ledger says about the rules.
+    fn with_drift(mut self, ledger: &Path, days: u16, now: Timestamp) -> Result<Self, String> {
+        if let Some(policy) = &self.policy {
+            let found = drift(policy, ledger, days, now).map_err(|error| error.to_string())?;
+            self.findings.extend(found);
+            self.findings.sort_by(|a, b| a.place.cmp(&b.place));
+        }
+        Ok(self)
     }
 
     fn count(&self, severity: Severity) -> usize {

@@ -189,7 +189,7 @@ impl Question<'_> {
         Ok(())
     }
 
-    fn sections(&self) -> [(&'static str, Vec<String>); 8] {
+    fn sections(&self) -> [(&'static str, Vec<String>); 9] {
         [
             ("Refused before anything is fetched:", words::refusals(self.policy, &self.plan)),
             (
@@ -201,6 +201,7 @@ impl Question<'_> {
             ("What a request may bring:", words::brings(self.route)),
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
             ("Pseudonyms and scrubbed text:", words::pseudonyms(self.policy, &self.plan)),
+            ("Told of erasures:", words::notice(self.policy, &self.plan.recipient)),
             ("Not enforced yet:", words::unenforced(self.policy, &self.plan)),
         ]
     }
@@ -223,7 +224,7 @@ impl Question<'_> {
                 })
             })
             .collect();
-        let [refused, needs, aggregate, query, brings, gates, pseudonyms, unenforced] =
+        let [refused, needs, aggregate, query, brings, gates, pseudonyms, notices, unenforced] =
             self.sections().map(|(_, it)| it);
         json!({
             "policy": self.policy.id.to_string(),
@@ -239,6 +240,7 @@ impl Question<'_> {
             "brings": brings,
             "gates": gates,
             "pseudonyms": pseudonyms,
+            "told_of_erasures": notices,
             "not_enforced": unenforced,
         })
     }

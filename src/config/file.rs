@@ -14,6 +14,7 @@ use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
 use super::registers;
 use super::reload::reload;
+use super::webhooks::webhooks;
 use super::{
     CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
     UpstreamConfig,
@@ -70,6 +71,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let forwarding = forwarding(top.optional("forwarding"), findings);
     let issuers = named(top.optional("issuers"), "issuers", findings, issuer);
     let api_keys = digests(top.optional("api_keys"), findings);
+    let webhooks = webhooks(top.optional("webhooks"), findings);
     let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
     let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
     let ledger = path_or(top.optional("ledger"), "ledger", findings);
@@ -96,6 +98,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         forwarding,
         issuers,
         api_keys,
+        webhooks,
         key_ring: key_ring?,
         registers: registers?,
         ledger: ledger?,

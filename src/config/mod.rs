@@ -10,6 +10,7 @@ mod reload;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,12 +20,13 @@ use std::time::Duration;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::registers::RegisterPlace;
-use crate::terms::{Digest, UpstreamId};
+use crate::terms::{Digest, RecipientId, UpstreamId};
 
 pub use callers::AdminConfig;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
+pub use webhooks::WebhookConfig;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Config {
     pub issuers: BTreeMap<String, IssuerConfig>,
     /// SHA-256 of API keys by reference.
     pub api_keys: BTreeMap<String, Digest>,
+    /// How recipients that the rules tell of erasures are reached.
+    pub webhooks: BTreeMap<RecipientId, WebhookConfig>,
     /// The key ring's file.
     pub key_ring: PathBuf,
     /// Where the registers are.

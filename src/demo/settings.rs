@@ -42,6 +42,8 @@ pub(super) struct Settings<'a> {
     pub(super) issuers: BTreeSet<&'a str>,
     /// SHA-256 of API keys by reference.
     pub(super) api_keys: BTreeMap<&'a str, Digest>,
+    /// Recipients that the policy tells of erasures.
+    pub(super) told: BTreeSet<&'a str>,
     /// SHA-256 of the admin token.
     pub(super) admin_token: Digest,
 }
@@ -81,6 +83,12 @@ impl Settings<'_> {
             );
             line(&mut text, &entry);
         }
+        if !self.told.is_empty() {
+            line(&mut text, "webhooks:");
+        }
+        for recipient in &self.told {
+            line(&mut text, &format!("  {recipient}: {{secret: {recipient}.whsec}}"));
+        }
         if !self.api_keys.is_empty() {
             line(&mut text, "api_keys:");
         }
@@ -115,6 +123,7 @@ mod tests {
             url,
             issuers: BTreeSet::from(["https://id.letsmasak.example"]),
             api_keys: BTreeMap::from([("advertiser", Digest::of(b"secret"))]),
+            told: BTreeSet::from(["printer"]),
             admin_token: Digest::of(b"token"),
         };
         let file = folder.path().join("tamis.yaml");

@@ -18,10 +18,10 @@ use super::script::Show;
 use super::settings::{Settings, StageListen};
 use super::statements;
 use crate::identity::development::{Authority, DevelopmentError, TokenClaims, TokenSigner};
-use crate::keys::{KeyRing, NoteSigner};
+use crate::keys::{KeyRing, NoteSigner, WebhookSecret};
 use crate::policy::model::Authenticator;
 use crate::policy::{Diagnostics, Policy};
-use crate::terms::{Digest, UpstreamId};
+use crate::terms::{Digest, RecipientId, UpstreamId};
 
 /// The audience of the stage's tokens.
 pub(super) const AUDIENCE: &str = "tamis";
@@ -115,6 +115,14 @@ impl Stage {
                 Authenticator::MtlsDns(_) | Authenticator::MtlsUri(_) => {}
             }
         }
+        let told = stage.policy.registers.erasure_notices.keys();
+        let told: BTreeSet<&str> = told.map(RecipientId::as_str).collect();
+        for file in told.iter().map(|recipient| format!("{recipient}.whsec")) {
+            if !stage.path(&file).exists() {
+                let made = WebhookSecret::generate().map_err(part("the secret of a webhook"))?;
+                stage.write(&file, made.as_bytes())?;
+            }
+        }
         let upstreams = stage.policy.routes.iter().filter_map(|route| route.upstream.as_ref());
         let settings = Settings {
             listen,
@@ -122,6 +130,7 @@ impl Stage {
             url: upstream,
             issuers,
             api_keys,
+            told,
             admin_token: Digest::of(admin_token.as_bytes()),
         };
         stage.write("tamis.yaml", settings.text().as_bytes())?;

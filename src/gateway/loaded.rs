@@ -12,6 +12,7 @@ use super::state::Gateway;
 use super::tls::{Authorities, Tls, TlsError};
 use super::told::Told;
 use super::upstream::Upstreams;
+use super::webhook::Webhooks;
 use crate::config::{self, Config, IssuerConfig, JwksSource};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
@@ -34,6 +35,7 @@ pub(super) struct Loaded {
     pub(super) policy: Arc<Policy>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) told: Arc<Told>,
+    pub(super) webhooks: Arc<Webhooks>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) identifier: Arc<Identifier>,
     /// Issuers that were not there before.
@@ -68,6 +70,7 @@ impl Loaded {
             seen.note(&identity.key);
         }
         let told = Arc::new(Told::new(&config.forwarding, &config.node)?);
+        let webhooks = Arc::new(Webhooks::read(&policy, &config, seen)?);
         seen.note(&config.key_ring);
         let mut keys = Arc::new(KeyRing::open(&config.key_ring)?);
         if let Some(before) = before {
@@ -79,7 +82,7 @@ impl Loaded {
         }
         let (identifier, new_issuers) = identifier(&config, before, seen)?;
         let identifier = Arc::new(identifier);
-        Ok(Self { config, policy, upstreams, told, keys, identifier, new_issuers })
+        Ok(Self { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers })
     }
 }
 

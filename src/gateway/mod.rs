@@ -43,6 +43,7 @@ mod listener;
 mod listeners;
 mod loaded;
 mod not_reloaded;
+mod notices;
 mod redirect;
 mod reload;
 mod service;
@@ -53,7 +54,9 @@ mod strict;
 mod tls;
 mod unread;
 mod vouched;
+mod webhook;
 
+pub(crate) use notices::names_told;
 pub use reload::Reloaded;
 pub use start::{Addresses, Running, StartError, Stores};
 pub(crate) use start::{kept_ledger, subject_index};

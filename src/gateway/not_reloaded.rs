@@ -75,7 +75,12 @@ impl ReloadError {
             | Self::Defect => SETTINGS,
             Self::Read(StartError::Keys(_)) => KEYS,
             Self::Read(StartError::Tls(_)) | Self::Certificates(_) => CERTIFICATES,
-            Self::Read(StartError::Issuer(_) | StartError::IdentityKey(_)) => SETTINGS,
+            Self::Read(
+                StartError::Issuer(_)
+                | StartError::IdentityKey(_)
+                | StartError::NoWebhook(_)
+                | StartError::WebhookSecret(_),
+            ) => SETTINGS,
             Self::Read(_)
             | Self::RulesNeedRestart(_)
             | Self::Widens { .. }

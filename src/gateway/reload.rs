@@ -22,7 +22,7 @@ use super::files::Seen;
 use super::loaded::{self, Before, Loaded};
 use super::not_reloaded::{CERTIFICATES, KEYS, RULES, ReloadError, SETTINGS};
 use super::retire::Retirement;
-use super::start::{period, rekeyed};
+use super::start::{loosened, period, rekeyed};
 use super::state::Gateway;
 use super::tls::{Tls, TlsError};
 use crate::admin::{Access, Standing};
@@ -271,7 +271,8 @@ impl Reloader {
             activated.push(CERTIFICATES);
         }
         if let Some(loaded) = rest {
-            let Loaded { config, policy, upstreams, told, keys, identifier, new_issuers } = loaded;
+            let Loaded { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers } =
+                loaded;
             if !Arc::ptr_eq(&keys, &gateway.keys) {
                 activated.push(KEYS);
             }
@@ -295,6 +296,7 @@ impl Reloader {
             }
             (gateway.policy, gateway.upstreams) = (policy, upstreams);
             gateway.told = told;
+            gateway.webhooks = webhooks;
             (gateway.keys, gateway.identifier) = (keys, identifier);
             gateway.limits = config.limits;
             state.fetching.follow(&config, new_issuers);
@@ -351,7 +353,9 @@ impl Reloader {
         let metrics = &before.metrics;
         for what in &activated {
             if *what == RULES {
-                Event::PolicyActivated { policy: &self.policy.load() }.emit(metrics);
+                let policy = self.policy.load();
+                Event::PolicyActivated { policy: &policy }.emit(metrics);
+                loosened(&policy, metrics);
             }
             Event::Reloaded { what }.emit(metrics);
         }

@@ -288,8 +288,11 @@ pub(super) fn released(
         // Only where the whole body was minimized before the head: counts of a part mislead.
         if let Some(tally) = tally {
             let dropped: u64 = tally.elements_dropped.values().sum();
-            let counts =
-                format!("removed={}, blanked={}, dropped={dropped}", tally.unlisted, tally.blanked);
+            let counts = format!(
+                "removed={}, blanked={}, dropped={dropped}",
+                tally.removed(),
+                tally.blanked
+            );
             insert(headers, TAMIS_MINIMIZED, &counts);
         }
     }

@@ -21,6 +21,7 @@ use super::files::Seen;
 use super::listener::Door;
 use super::listeners::{clients, plaintext, routed};
 use super::loaded::{self, Loaded};
+use super::notices::Notifier;
 use super::pace::Pace;
 use super::redirect::Redirect;
 use super::reload::{Fed, Fetching, Reloaded, Reloader};
@@ -36,7 +37,7 @@ use crate::admin::{
 };
 use crate::config::{Config, Listen, LogTarget};
 use crate::identity::IssuerError;
-use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner};
+use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner, WebhookSecretError};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
@@ -71,6 +72,18 @@ pub enum StartError {
     /// The rules ask for TLS towards backends, and one is reached without.
     #[error("the rules say `tls: {{upstream: required}}`, and `{0}` is reached in plaintext")]
     PlaintextUpstream(String),
+    /// The rules tell a recipient of erasures.
+    #[error(
+        "the rules tell `{0}` of erasures; name the file of the secret that it shares, \
+         `webhooks: {{{0}: {{secret: FILE}}}}`"
+    )]
+    NoWebhook(String),
+    /// The address at which a recipient is told of erasures.
+    #[error("`{0}` cannot be told of erasures at this URL")]
+    WebhookUrl(String),
+    /// The secret that a recipient shares.
+    #[error("notices of erasures cannot be signed")]
+    WebhookSecret(#[from] WebhookSecretError),
     /// Certificates, keys or authorities.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
@@ -235,7 +248,8 @@ impl Gateway {
         embedded: Option<Embedded>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, StartError> {
-        let Loaded { config, policy, upstreams, told, keys, identifier, new_issuers } = loaded;
+        let Loaded { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers } =
+            loaded;
         let tls = Arc::new(loaded::tls(&config, &policy, &mut seen, None)?);
         let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
@@ -248,6 +262,7 @@ impl Gateway {
         for loosening in &config.loosenings {
             Event::Dangerous { key: loosening }.emit(&metrics);
         }
+        loosened(&policy, &metrics);
         // From here on disclosures rest on this policy; a ledger that cannot take even this takes none.
         stores.ledger.note(&Note::activation(&policy)).await?;
         Event::PolicyActivated { policy: &policy }.emit(&metrics);
@@ -267,6 +282,7 @@ impl Gateway {
             keys,
             upstreams,
             told,
+            webhooks,
             tls: Arc::clone(&tls),
             origins,
             limits: config.limits,
@@ -306,6 +322,8 @@ impl Gateway {
                 config.ledger.clone(),
                 Arc::clone(&index),
             ));
+            let notifier = Notifier::new(Arc::clone(&registers), Arc::clone(&in_force));
+            upkeep.spawn(notifier.keep_telling());
             let feed = Arc::new(ArcSwapOption::new(feed));
             upkeep.spawn(keep_reading(Arc::clone(&feed), Arc::clone(&policy)));
             if let Some(signing) = &signing {
@@ -422,6 +440,15 @@ impl Running {
         }
         Event::Stopped { unfinished }.emit(&self.metrics);
         unfinished
+    }
+}
+
+/// Says what the rules loosen.
+pub(super) fn loosened(policy: &Policy, metrics: &Metrics) {
+    let notices = policy.registers.erasure_notices.iter();
+    for (recipient, _) in notices.filter(|(_, notice)| notice.plaintext) {
+        let key = format!("webhook of {recipient}: people are named across a network in plaintext");
+        Event::Dangerous { key: &key }.emit(metrics);
     }
 }
 

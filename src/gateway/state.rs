@@ -10,6 +10,7 @@ use super::tls::Tls;
 use super::told::Told;
 use super::upstream::Upstreams;
 use super::waits::Waits;
+use super::webhook::Webhooks;
 use crate::config::Limits;
 use crate::identity::Identifier;
 use crate::keys::KeyRing;
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub(super) upstreams: Arc<Upstreams>,
     /// What backends are told of callers.
     pub(super) told: Arc<Told>,
+    /// Who is told of erasures.
+    pub(super) webhooks: Arc<Webhooks>,
     /// What handshakes are made with, and the hosts that are served.
     pub(super) tls: Arc<Tls>,
     /// Where backends and the gateway itself are, for links.

@@ -208,7 +208,7 @@ impl Transit {
                 && plan.cell(CellId(at)).action != Action::Keep
         });
         changed
-            || tally.unlisted > 0
+            || tally.removed() > 0
             || tally.blanked > 0
             || !tally.elements_dropped.is_empty()
             || !self.permit.adjustments().is_empty()

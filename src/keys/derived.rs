@@ -93,6 +93,42 @@ impl KeyRing {
         TokenKeys::new(canonical.unwrap_or_default(), issued_to.iter().flat_map(of).collect())
     }
 
+    /// The names by which a recipient knows a person whose id is `id` of `category`, in the form of
+    /// `action`: one for each version of the ring, since what it was given earlier goes on naming them.
+    /// Empty where the id is not of the category's type, or the action is none that names anybody.
+    #[must_use]
+    pub fn names_for(
+        &self,
+        policy: &Policy,
+        recipient: &RecipientId,
+        (category, action): (&CategoryId, &Action),
+        id: &str,
+    ) -> Vec<String> {
+        let used_for = match action {
+            Action::Keep => return vec![id.to_owned()],
+            Action::Token => Use::Token,
+            Action::Pseudonym(Period::Unlimited) => Use::Pseudonym,
+            _ => return Vec::new(),
+        };
+        let canonical = policy.categories.get(category).map(|found| found.canonical);
+        let canonical = canonical.unwrap_or_default();
+        let keys = self.all_keys(&Domain {
+            used_for,
+            policy: &policy.id,
+            category: category.as_str(),
+            scope: Scope::Recipient,
+            recipient: recipient.as_str(),
+            purpose: "",
+            extra: "",
+            period: "",
+        });
+        let name = |key: &DomainKey| match used_for {
+            Use::Token => key.token(canonical, id),
+            Use::Pseudonym | Use::Fpe => key.pseudonym(canonical, id),
+        };
+        keys.iter().filter_map(name).collect()
+    }
+
     /// The key that an action needs; `None` for an action that needs none, and where what the scope
     /// ends with is not known: the value is blanked then.
     pub(super) fn key_for(

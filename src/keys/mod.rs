@@ -10,8 +10,10 @@ mod life;
 mod note;
 mod ring;
 mod treatments;
+mod webhook;
 
 pub use life::{Standing, VersionStatus};
 pub use note::{NoteError, NoteKey, NoteSigner};
 pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};
 pub use treatments::Treating;
+pub use webhook::{WebhookSecret, WebhookSecretError};

@@ -252,6 +252,22 @@ pub enum Note {
         /// The policy's digest.
         policy: Digest,
     },
+    /// A recipient is being told that a person was erased, was told, or could not be. Whom of stays in
+    /// the registers. Source: GDPR Art. 19.
+    ErasureNotice {
+        /// The notice's id.
+        notice: String,
+        /// To whom.
+        recipient: String,
+        /// `sending`, `delivered` or `given-up`.
+        state: &'static str,
+        /// Attempts so far.
+        attempts: u32,
+        /// Category → form, for what names the person in it.
+        released: Vec<(String, String)>,
+        /// The digest of the rules that say so.
+        policy: Digest,
+    },
     /// A call of the admin API by a known caller.
     Call {
         /// The caller's name in the configuration.

@@ -124,6 +124,16 @@ pub(super) fn note(entry: &Note) -> Body {
             body.insert("policy".into(), policy.to_string().into());
             body
         }
+        Note::ErasureNotice { notice, recipient, state, attempts, released, policy } => {
+            let mut body = body("erasure-notice");
+            body.insert("id".into(), notice.as_str().into());
+            body.insert("recipient".into(), recipient.as_str().into());
+            body.insert("state".into(), (*state).into());
+            body.insert("attempts".into(), u64::from(*attempts).into());
+            body.insert("released".into(), pairs(released));
+            body.insert("policy".into(), policy.to_string().into());
+            body
+        }
         Note::Call { by, role, method, route, status, about: _ } => {
             let mut body = body("call");
             body.insert("by".into(), file_id(by).into());

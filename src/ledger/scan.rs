@@ -112,6 +112,9 @@ pub struct Ended {
     pub complete: bool,
     /// Bytes that left.
     pub bytes: u64,
+    /// Members that no rule lists, all of them removed.
+    #[serde(default)]
+    pub unlisted: u64,
     elements: Option<Elements>,
 }
 

@@ -191,6 +191,8 @@ pub struct Tally {
     pub blanked: u64,
     /// Members removed because nobody catalogued them.
     pub unlisted: u64,
+    /// Members removed because nothing of them, or of what is catalogued in them, is released here.
+    pub withheld: u64,
     /// Elements released.
     pub elements_released: u64,
     /// Elements dropped, by reason.
@@ -199,4 +201,12 @@ pub struct Tally {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+}
+
+impl Tally {
+    /// Members removed, whether or not somebody catalogued them.
+    #[must_use]
+    pub const fn removed(&self) -> u64 {
+        self.unlisted.saturating_add(self.withheld)
+    }
 }

@@ -9,7 +9,7 @@ use super::metrics::{Metrics, outward_code};
 use crate::action::Action;
 use crate::minimize::{MalformedKind, Tally};
 use crate::policy::{CellId, Mode, Plan, Policy};
-use crate::terms::{DecisionId, PurposeId, RefusalReason, Role, RouteId, UpstreamId};
+use crate::terms::{DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId, UpstreamId};
 
 /// Something that happened. Emitting it writes at most one log line and moves its metrics.
 ///
@@ -208,6 +208,25 @@ pub enum Event<'a> {
         /// `recorded`, `withdrawn` or `lifted`.
         change: &'a str,
     },
+    /// A recipient was not told of an erasure at this attempt.
+    ErasureNoticeFailed {
+        /// To whom.
+        recipient: &'a RecipientId,
+        /// How: `connect`, `timeout`, `broken`, `status`, `not-listed`, `transfer`, `nameless`,
+        /// `registers` or `ledger`.
+        kind: &'static str,
+    },
+    /// What became of a notice of an erasure.
+    ErasureNoticeEnded {
+        /// To whom.
+        recipient: &'a RecipientId,
+        /// The notice's id, which says nothing of the person.
+        notice: &'a str,
+        /// `delivered` or `given-up`.
+        outcome: &'static str,
+        /// Attempts that were made.
+        attempts: u32,
+    },
     /// The admin API was used.
     AdminUsed {
         /// The caller's name in the configuration; `None`: nobody known.
@@ -354,6 +373,20 @@ impl Event<'_> {
                 metrics.register_changes.with_label_values(&[register, change]).inc();
                 info!(register, change, "register changed");
             }
+            Self::ErasureNoticeFailed { recipient, kind } => {
+                let recipient = recipient.as_str();
+                metrics.erasure_notices.with_label_values(&[recipient, "failed"]).inc();
+                warn!(recipient, kind, "a recipient could not be told of an erasure");
+            }
+            Self::ErasureNoticeEnded { recipient, notice, outcome, attempts } => {
+                let recipient = recipient.as_str();
+                metrics.erasure_notices.with_label_values(&[recipient, outcome]).inc();
+                if *outcome == "delivered" {
+                    info!(recipient, notice, attempts, "a recipient was told of an erasure");
+                } else {
+                    error!(recipient, notice, attempts, "a recipient is not told of an erasure");
+                }
+            }
             Self::AdminUsed { by, role, method, route, status } => {
                 let labels = [*route, &status.to_string()];
                 metrics.admin_requests.with_label_values(&labels).inc();
@@ -420,7 +453,7 @@ fn measured(metrics: &Metrics, plan: &Plan, tally: &Tally, changed: bool) {
             metrics.observed_parts.with_label_values(&[route, effect]).inc_by(count);
         }
     };
-    count("removed", tally.unlisted);
+    count("removed", tally.removed());
     count("blanked", tally.blanked);
     count("dropped", tally.elements_dropped.values().sum());
     for (at, met) in (0_u16..).zip(&tally.cells).take(plan.cells.len()) {

@@ -3,6 +3,7 @@
 //! A label never holds what a client or a backend sent. A small counter is itself a disclosure ("one
 //! refusal: restricted"), so that reasons which concern a data subject share one code here.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,8 @@ pub struct Metrics {
     pub(super) consent_file_errors: IntCounterVec,
     consents_known: IntGauge,
     pub(super) register_changes: IntCounterVec,
+    pub(super) erasure_notices: IntCounterVec,
+    erasure_notices_undelivered: IntGaugeVec,
     pub(super) admin_requests: IntCounterVec,
     pub(super) policy: IntGaugeVec,
     pub(super) reloads: IntCounterVec,
@@ -236,6 +239,18 @@ impl Metrics {
                 "Statements of data subjects that changed",
                 &["register", "change"],
             ),
+            erasure_notices: maker.counters(
+                "tamis_erasure_notices_total",
+                "Attempts to tell recipients of erasures that failed, and what became of notices",
+                &["recipient", "outcome"],
+            ),
+            erasure_notices_undelivered: maker.add(IntGaugeVec::new(
+                Opts::new(
+                    "tamis_erasure_notices_undelivered",
+                    "Notices of erasures that wait, and that were given up",
+                ),
+                &["state"],
+            )),
             admin_requests: maker.counters(
                 "tamis_admin_requests_total",
                 "Requests to the admin API, by route template and status",
@@ -305,6 +320,24 @@ impl Metrics {
         *seen = Some(at);
     }
 
+    /// Members of answers that no rule lists, by route, since the start.
+    pub fn unlisted_members(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for family in self.unlisted.collect() {
+            for metric in family.get_metric() {
+                let route = metric.get_label().first().map(|label| label.value().to_owned());
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a counter of whole numbers, far below 2^53"
+                )]
+                let count = metric.get_counter().get_value() as u64;
+                counts.extend(route.filter(|_| count > 0).map(|route| (route, count)));
+            }
+        }
+        counts
+    }
+
     /// Whether what stands in the files is in force; if so, since this moment.
     pub fn files_good(&self, good: bool, now: Timestamp) {
         self.reload_good.set(good.into());
@@ -316,6 +349,14 @@ impl Metrics {
     /// Whether consents from a file are known just now.
     pub fn consents_known(&self, known: bool) {
         self.consents_known.set(known.into());
+    }
+
+    /// So many notices of erasures wait, and so many were given up.
+    pub fn erasure_notices_undelivered(&self, waiting: u64, given_up: u64) {
+        for (state, count) in [("waiting", waiting), ("given-up", given_up)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.erasure_notices_undelivered.with_label_values(&[state]).set(count);
+        }
     }
 
     /// A batch of entries became durable in this time.

@@ -45,10 +45,18 @@ pub const CODES: &[Code] = &[
     code("T320", "consent that is implied, bundled or taken over"),
     code("T330", "a period that is missing or too long"),
     code("T331", "a period without a date from which it counts"),
+    code(
+        "T340",
+        "a notice of erasures that says more than its recipient is shown, or leads to nobody",
+    ),
     code("T401", "a pseudonym that everybody can join"),
     code("T410", "a pseudonym that can be matched: by count, or with that of the access log"),
     code("T420", "data that link or single out in combination"),
     code("T501", "a promise that no rule names, or a name that is no promise"),
+    code(
+        "T601",
+        "what a ledger says about the rules: members that none lists, purposes that nobody uses",
+    ),
 ];
 
 const fn code(code: &'static str, about: &'static str) -> Code {

@@ -41,6 +41,8 @@ pub enum Severity {
     Warning,
     /// The rules load; this version refuses what is named.
     Refusal,
+    /// The rules load; what happened under them says something about them.
+    Note,
 }
 
 /// One finding.
@@ -75,6 +77,7 @@ impl Severity {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::Refusal => "refusal",
+            Self::Note => "note",
         }
     }
 }
@@ -100,6 +103,7 @@ pub fn render(findings: &[Diagnostic], sources: &Sources, look: Look) -> String 
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
             Severity::Refusal => Level::NOTE.with_name("refusal"),
+            Severity::Note => Level::NOTE,
         };
         let first = &*sources.first().text;
         let source = sources.text_of(&finding.place.file).unwrap_or(first);

@@ -19,6 +19,7 @@ pub mod difference;
 mod matching;
 mod mode;
 pub mod model;
+mod notices;
 mod overlap;
 pub mod path;
 pub mod plan;

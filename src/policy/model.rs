@@ -13,6 +13,7 @@ pub use super::channels::{
     cursor_domain,
 };
 use super::company::Company;
+pub use super::notices::ErasureNotice;
 use super::path::Selector;
 use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
@@ -527,6 +528,8 @@ pub struct RegisterRules {
     pub max_staleness: Option<jiff::Span>,
     /// Purposes to which `Sec-GPC: 1` objects.
     pub gpc_objects_to: Vec<PurposePattern>,
+    /// Who is told of erasures.
+    pub erasure_notices: BTreeMap<RecipientId, ErasureNotice>,
 }
 
 impl Default for RegisterRules {
@@ -539,6 +542,7 @@ impl Default for RegisterRules {
             order_approvers: 2,
             max_staleness: None,
             gpc_objects_to: Vec::new(),
+            erasure_notices: BTreeMap::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::cell;
 use super::company::{self, Bound, Companion};
 use super::model::{Derivation, Form, Limit, Locator, Need, Region, Route, RowCondition};
 use super::overlap::may_touch;
+use super::path::Step;
 use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
 use crate::action::Action;
@@ -137,14 +138,18 @@ impl Plan {
         let own_lines = cells.iter().any(|cell| cell.action == Action::OwnLines)
             || route.fields.iter().any(|field| cell::shows_own_lines(&grants, &field.category));
 
-        let mut rules = marks(route, &cells, &places)?;
+        let (mut rules, listed) = marks(route, &cells, &places)?;
         condition_marks(route, conditions, &mut rules)?;
         let regions = regions(policy, route, recipient);
         region_marks(route.subjects.len() + conditions.len(), regions, &mut rules)?;
         let first = route.subjects.len() + conditions.len() + regions.len();
         date_marks(first, &dated, &mut rules)?;
         company::marks(first + dated.len(), &companions, &mut rules)?;
-        let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
+        // What only tells what is counted must not be what makes a plan too large.
+        let with_listed = [rules.as_slice(), &listed].concat();
+        let automaton = Automaton::compile(&with_listed, Unlisted::Remove)
+            .or_else(|_| Automaton::compile(&rules, Unlisted::Remove))?;
+        let automaton = Arc::new(automaton);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
         Ok(Self {
             route: route.id.clone(),
@@ -308,14 +313,18 @@ fn needs(
     needs
 }
 
+/// Selectors with what each place is for.
+type Marks = Vec<(Selector, Mark)>;
+
 /// The selectors with what each place is for. A cell that releases nothing stays out, so that the
-/// branch is dead; unless its place can meet one that is released, where the stricter must win.
+/// branch is dead; unless its place can meet one that is released, where the stricter must win. Those
+/// that stay out are given apart: they only tell what is withheld from what nobody knows.
 fn marks(
     route: &Route,
     cells: &[Cell],
     places: &[(Selector, bool)],
-) -> Result<Vec<(Selector, Mark)>, CompileError> {
-    let mut rules = Vec::new();
+) -> Result<(Marks, Marks), CompileError> {
+    let (mut rules, mut listed) = (Vec::new(), Vec::new());
     let live = |cell: &Cell| cell.action != Action::Remove;
     for (at, (cell, (selector, subtree))) in cells.iter().zip(places).enumerate() {
         let touches_a_live_one = || {
@@ -334,6 +343,8 @@ fn marks(
                 }
             };
             rules.push((selector.clone(), mark));
+        } else {
+            listed.push((unfiltered(selector), Mark::Listed));
         }
     }
     for (at, subject) in route.subjects.iter().enumerate() {
@@ -345,5 +356,17 @@ fn marks(
         rules.push((selector.clone(), Mark::Subject(RoleIndex(role))));
     }
     rules.extend(route.each.iter().map(|each| (each.clone(), Mark::Each)));
-    Ok(rules)
+    Ok((rules, listed))
+}
+
+/// The selector without its filters: a place is known whatever its value is, and no value is held back
+/// for counting.
+fn unfiltered(selector: &Selector) -> Selector {
+    let mut selector = selector.clone();
+    for step in selector.segments.iter_mut().flat_map(|segment| &mut segment.steps) {
+        if matches!(step, Step::Filter(_)) {
+            *step = Step::Wildcard;
+        }
+    }
+    selector
 }

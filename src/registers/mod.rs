@@ -16,6 +16,7 @@ mod feed;
 mod fields;
 mod file_rows;
 mod known;
+mod notices;
 mod order;
 mod postgres;
 mod read;
@@ -38,6 +39,9 @@ pub use dispute::DisputeRecord;
 pub use export::ExportError;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_person, check_purpose, check_recipient, check_record};
+pub use notices::{
+    ErasureNotification, NOTICE_ATTEMPTS, NoticeEnd, NoticeOfPerson, UndeliveredNotice,
+};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use postgres::PostgresSettings;
 pub use record::{

@@ -13,7 +13,7 @@ pub(super) use super::fault::StoreError;
 const APPLICATION_ID: i32 = 0x5461_6d69;
 
 /// The version of the tables that this program reads and writes.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 /// How long a command waits for another one to finish writing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -109,6 +109,20 @@ CREATE TABLE settled_erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WI
 CREATE INDEX requests_by_subject ON requests (subject);
 ";
 
+/// What version 4 adds. Erasures whose consequences were done with before there were notices are not
+/// told of.
+const NOTICES: &str = "
+CREATE TABLE planned_erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE erasure_notices (
+  id TEXT PRIMARY KEY, erasure TEXT NOT NULL, recipient TEXT NOT NULL, created_at TEXT NOT NULL,
+  attempts INTEGER NOT NULL, next_at TEXT NOT NULL, state TEXT NOT NULL, entered_at TEXT,
+  ended_at TEXT,
+  UNIQUE (erasure, recipient)
+) STRICT;
+INSERT INTO planned_erasures SELECT id, at FROM settled_erasures;
+CREATE INDEX erasure_notices_by_state ON erasure_notices (state, next_at);
+";
+
 /// Which file is open.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -184,15 +198,17 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(FILES)?;
             transaction.execute_batch(REQUESTS)?;
+            transaction.execute_batch(NOTICES)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, earlier @ (1 | 2)) => {
-            if earlier == 1 {
-                transaction.execute_batch(FILES)?;
+        (APPLICATION_ID, earlier @ 1..=3) => {
+            for (version, added) in [(2, FILES), (3, REQUESTS), (4, NOTICES)] {
+                if earlier < version {
+                    transaction.execute_batch(added)?;
+                }
             }
-            transaction.execute_batch(REQUESTS)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, newer) if newer > VERSION => return Err(StoreError::Newer(newer)),

@@ -391,6 +391,17 @@ impl RegisterStore {
         }
     }
 
+    /// A change that says nothing of what people have said: no copy of that has to hear of it.
+    pub(super) fn quietly<T>(
+        &self,
+        write: impl FnOnce(&dyn Tables) -> Result<T, StoreError>,
+    ) -> Result<T, RecordError> {
+        match self {
+            Self::Embedded(file) => Ok(file.transaction(|writer| Ok(write(writer.tables)?))?),
+            Self::Postgres(server) => Ok(server.quietly(write).map_err(WriteError::Store)?),
+        }
+    }
+
     /// As one transaction sees it.
     pub(super) fn read<T>(
         &self,

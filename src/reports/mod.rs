@@ -10,6 +10,7 @@ mod consents;
 mod csv;
 mod document;
 mod dpv;
+mod drift;
 mod form;
 mod html;
 mod overdue;
@@ -30,6 +31,7 @@ pub use basis::{Basis, Chain};
 pub use csv::csv;
 pub use document::{Document, Member, Table};
 pub use dpv::json_ld;
+pub use drift::drift;
 pub use form::Form;
 pub use html::{escaped, html};
 

@@ -43,6 +43,17 @@ pub(super) fn overdue(sources: &Sources<'_>, basis: Basis) -> Result<Document, R
             json!(days_after(since, today)),
         ]);
     }
+    let mut notices = Table::new(&["notice", "recipient", "since", "attempts", "state"]);
+    let undelivered = sources.registers.undelivered_notices(REQUESTS)?;
+    notices.rows.extend(undelivered.iter().map(|notice| {
+        vec![
+            json!(notice.id),
+            json!(notice.recipient),
+            json!(format!("{:.0}", notice.since)),
+            json!(notice.attempts),
+            json!(if notice.given_up { "given-up" } else { "waiting" }),
+        ]
+    }));
     let mut contracts = Table::new(&["recipient", "contract", "until", "days_left"]);
     for (name, recipient) in &sources.policy.recipients {
         let Some(contract) = &recipient.contract else { continue };
@@ -74,6 +85,9 @@ pub(super) fn overdue(sources: &Sources<'_>, basis: Basis) -> Result<Document, R
             .to_owned(),
         format!("Contracts and mechanisms are listed from {SOON} days before their end on. Nothing \
                  leaves by one that has ended."),
+        "A recipient that was not told of an erasure keeps what it has. What is given up is told by \
+         other means, or again with `POST /v1/erasure-notices/{notice}/retry` (GDPR Art. 19)."
+            .to_owned(),
         "How old data in the backends are, a gateway does not see: what is older than its retention \
          period is withheld at release, and deleting it is the backends' business."
             .to_owned(),
@@ -86,6 +100,7 @@ pub(super) fn overdue(sources: &Sources<'_>, basis: Basis) -> Result<Document, R
         Member::Said("requests_late", json!(late)),
         Member::Rows("requests", requests),
         Member::Rows("erasures_not_settled", erasures),
+        Member::Rows("erasure_notices_not_delivered", notices),
         Member::Rows("contracts", contracts),
         Member::Rows("mechanisms", mechanisms),
     ];

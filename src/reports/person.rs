@@ -120,10 +120,16 @@ pub(super) fn notify(
             }
         });
     }
+    let mut told_already = Table::new(&["recipient", "state", "since"]);
+    let notices = sources.registers.notices_of(person)?;
+    told_already.rows.extend(
+        notices.iter().map(|one| vec![json!(one.recipient), json!(one.state), json!(one.since)]),
+    );
     let members = vec![
         Member::Said("erased", json!(erased)),
         Member::Said("kept_until", json!(kept_until)),
         Member::Rows("recipients_to_tell", tell),
+        Member::Rows("told_by_the_gateway", told_already),
         Member::Rows("within_the_controller", inside),
         Member::Rows("authorities_in_an_inquiry", inquiries),
     ];

@@ -548,3 +548,19 @@ fn requests_of_people_are_listed_until_somebody_has_answered_them() {
     let again = admin.state.registers.request(&request).expect("taken").expect("not too many");
     assert_ne!(again.id, taken.id);
 }
+
+#[test]
+fn status_tells_how_many_members_no_rule_lists_and_of_which_route() {
+    let admin = Admin::new();
+    assert_eq!(admin.health("/status").json()["unlisted_members"], serde_json::json!({}));
+    let policy = admin.state.policy.load_full();
+    let (id, recipient) = policy.recipients.first_key_value().expect("there is one");
+    let plan = policy.plan(0, id, &recipient.purposes[..1]).expect("small");
+    let tally = tamis::minimize::Tally { unlisted: 7, withheld: 3, ..Default::default() };
+    let took = std::time::Duration::ZERO;
+    let minimized =
+        tamis::observe::Event::Minimized { plan: &plan, tally: &tally, undated: 0, took };
+    minimized.emit(&admin.state.metrics);
+    let told = serde_json::json!({ plan.route.as_str(): 7 });
+    assert_eq!(admin.health("/status").json()["unlisted_members"], told);
+}

@@ -119,11 +119,27 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let (directory, registers) = store();
     drop(registers);
     let path = directory.path().join("r.db");
-    let second = "DROP TABLE requests; DROP TABLE settled_erasures; PRAGMA user_version = 2";
-    let first = "DROP TABLE requests; DROP TABLE settled_erasures; DROP TABLE orders;
-        DROP TABLE order_subjects; DROP TABLE order_approvals; DROP TABLE cases;
-        DROP TABLE case_subjects; DROP TABLE one_time_grants; PRAGMA user_version = 1";
-    for older in [second, first] {
+    let third = "DROP TABLE planned_erasures; DROP TABLE erasure_notices; PRAGMA user_version = 3;";
+    let second = format!(
+        "{third} DROP TABLE requests; DROP TABLE settled_erasures; PRAGMA user_version = 2;"
+    );
+    let first = format!(
+        "{second} DROP TABLE orders; DROP TABLE order_subjects; DROP TABLE order_approvals;
+         DROP TABLE cases; DROP TABLE case_subjects; DROP TABLE one_time_grants;
+         PRAGMA user_version = 1"
+    );
+    let settled = "INSERT INTO erasures VALUES ('old', '', 'u1', '2026-01-01T00:00:00Z',
+          '2026-01-01T00:00:00Z', '[]');
+        INSERT INTO settled_erasures VALUES ('old', '2026-01-01T00:00:00Z');";
+    let connection = rusqlite::Connection::open(&path).expect("opens");
+    connection.execute_batch(&format!("{third} {settled}")).expect("as it was");
+    drop(connection);
+    let registers = RegisterStore::embedded(&path).expect("opens");
+    let desk = ["desk".into()];
+    let planned = registers.plan_notices(&desk, Timestamp::now()).expect("readable");
+    assert_eq!(planned, 0, "nobody is told of what was done with before there were notices");
+    drop(registers);
+    for older in [third, &second, &first] {
         let connection = rusqlite::Connection::open(&path).expect("opens");
         connection.execute_batch(older).expect("as it was");
         drop(connection);

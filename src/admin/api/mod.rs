@@ -33,7 +33,7 @@ use self::entries::{
     lift_objection, lift_restrictions, resolve_disputes, take, withdraw, withdraw_consent,
 };
 use self::files::{approve_order, case, cases, close_case, lift_order, order, orders};
-use self::people::{answer_request, history, requests, statements};
+use self::people::{answer_request, history, requests, retry_notice, statements};
 use self::reports::{report, report_about};
 use self::rules::{callers, openapi, policy};
 
@@ -66,6 +66,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/cases/{id}/closure", post(close_case))
         .route("/v1/requests", get(requests))
         .route("/v1/requests/{receipt}/answer", post(answer_request))
+        .route("/v1/erasure-notices/{id}/retry", post(retry_notice))
         .route("/v1/statements/query", post(statements))
         .route("/v1/statements/history", post(history))
         .route("/v1/reports/{name}", get(report))

@@ -57,6 +57,17 @@ pub(super) async fn answer_request(
     Ok(said(recorded))
 }
 
+/// `new` is false where the notice was not given up.
+pub(super) async fn retry_notice(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Answer {
+    no_body(body)?;
+    let retried = change(&state, move |registers| registers.retry_notice(&id, Timestamp::now()));
+    Ok(document(StatusCode::OK, json!({"new": retried.await?})))
+}
+
 pub(super) async fn statements(
     State(state): State<AdminState>,
     headers: HeaderMap,

@@ -92,6 +92,9 @@ fn describe(rule: &Rule) -> Option<Described> {
         ("POST", "/v1/requests/{receipt}/answer") => {
             described("A request was answered", None, DONE)
         }
+        ("POST", "/v1/erasure-notices/{id}/retry") => {
+            described("Tell a recipient of an erasure again, after it was given up", None, DONE)
+        }
         ("POST", "/v1/statements/query") => {
             described("All that a person has said", Some("OfSubject"), &[("200", "Statements")])
         }

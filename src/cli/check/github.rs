@@ -13,7 +13,7 @@ pub(super) fn annotate(out: &mut dyn Write, reports: &[Report]) -> io::Result<()
             let level = match finding.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
-                Severity::Refusal => "notice",
+                Severity::Refusal | Severity::Note => "notice",
             };
             let help = finding.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
             let text = format!("{}{help}", finding.message);

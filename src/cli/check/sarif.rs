@@ -48,7 +48,7 @@ fn finding(finding: &Diagnostic) -> Value {
     let level = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
-        Severity::Refusal => "note",
+        Severity::Refusal | Severity::Note => "note",
     };
     let help = finding.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
     result(finding.code, level, &format!("{}{help}", finding.message), &finding.place)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::action::pseudonym::Scope;
 use crate::action::{Action, Period};
 use crate::policy::company::Never;
-use crate::policy::model::{Limit, Need, QueryParameter, Route};
+use crate::policy::model::{ErasureNotice, Limit, Need, QueryParameter, Route};
 use crate::policy::{Mode, Plan, Policy};
 use crate::terms::{CategoryId, Objectable, RecipientId, Role};
 
@@ -32,6 +32,17 @@ pub(super) fn in_short(policy: &Policy, plan: &Plan) -> Vec<String> {
         plan.cells.len()
     ));
     lines
+}
+
+/// Where and how the recipient is told that somebody was erased.
+pub(super) fn notice(policy: &Policy, recipient: &RecipientId) -> Vec<String> {
+    let notice = policy.registers.erasure_notices.get(recipient);
+    let line = |notice: &ErasureNotice| {
+        let ErasureNotice { url, category, action, plaintext, place } = notice;
+        let how = if *plaintext { ", in plaintext" } else { "" };
+        format!("at {url}{how}, by the person's {category}: {action}, {place}")
+    };
+    notice.map(line).into_iter().collect()
 }
 
 /// What holds for counts of groups.

@@ -90,7 +90,7 @@ pub(super) struct Elements {
     pub(super) segments: Vec<Segment>,
     pub(super) questions: Vec<Question>,
     /// What was counted in each of the elements that are not decided, one after another: what was
-    /// blanked, what was unlisted, and each cell.
+    /// blanked, what was unlisted, what was withheld, and each cell.
     counts: Vec<u64>,
     pub(super) open: Option<OpenChild>,
     /// Number of open containers around the children of the open list.
@@ -105,6 +105,9 @@ pub(super) struct Elements {
     /// A member of the open list was written, of those that are decided.
     emitted: bool,
 }
+
+/// Numbers that are laid aside for each element beside its cells.
+const BESIDE_CELLS: usize = 3;
 
 /// Why an element does not leave although its verdict lets it.
 pub(super) const BY_RULE: RefusalReason = RefusalReason::NothingGranted;
@@ -125,7 +128,8 @@ impl Elements {
 
     /// Keeps what was counted in an element until it is decided.
     pub(super) fn lay_aside(&mut self, counts: &Counts) {
-        self.counts.extend([counts.blanked, counts.unlisted]);
+        let beside: [u64; BESIDE_CELLS] = [counts.blanked, counts.unlisted, counts.withheld];
+        self.counts.extend(beside);
         self.counts.extend_from_slice(&counts.cells);
     }
 
@@ -147,7 +151,7 @@ impl Elements {
     ) -> Result<(), E> {
         let mut copied = 0;
         let counts = std::mem::take(&mut self.counts);
-        let mut counted = counts.chunks(cells + 2);
+        let mut counted = counts.chunks(cells + BESIDE_CELLS);
         let mut segments = std::mem::take(&mut self.segments);
         for segment in segments.drain(..) {
             match segment {

@@ -105,6 +105,8 @@ pub(super) struct Fate {
     pub(super) quick: Quick,
     /// Nobody catalogued it.
     pub(super) unlisted: bool,
+    /// A rule lists it, or something in it, and nothing of it leaves.
+    pub(super) withheld: bool,
     /// Its action was not made for it.
     pub(super) blanked: bool,
     /// The id of a subject stands here.
@@ -143,6 +145,7 @@ const UNKNOWN: Fate = Fate {
     several: false,
     quick: Quick::No,
     unlisted: false,
+    withheld: false,
     blanked: false,
     wanted: false,
 };
@@ -197,6 +200,7 @@ pub(super) fn fate(
     let marks = automaton.marks(state);
     let mut fate = Fate { rule, subtree, ..UNKNOWN };
     let mut counted = false;
+    let mut listed = automaton.leads_to_listed(state);
     for mark in marks {
         match *mark {
             Mark::Each if asks => return Fate { what: What::Ask, ..fate },
@@ -212,6 +216,7 @@ pub(super) fn fate(
             }
             Mark::Subject(_) => fate.wanted = true,
             Mark::Each => {}
+            Mark::Listed => listed = true,
         }
     }
     // What only a doubtful filter selects: under it nothing leaves that would not leave without it.
@@ -238,7 +243,8 @@ pub(super) fn fate(
             What::Enter
         }
         (Rule::Unlisted, _) => {
-            fate.unlisted = true;
+            fate.unlisted = !listed;
+            fate.withheld = listed;
             What::Remove
         }
         (_, Action::Refuse) => What::Refuse,
@@ -273,7 +279,8 @@ pub(super) fn fate(
             What::Enter
         }
         _ => {
-            fate.unlisted = true;
+            fate.unlisted = !listed;
+            fate.withheld = listed;
             What::Remove
         }
     };

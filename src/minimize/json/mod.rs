@@ -356,9 +356,9 @@ impl JsonMinimizer {
         let outcome = if Arc::ptr_eq(treatments, self.engine.walk.treatments()) {
             out.extend_from_slice(text);
             if element.outcome == Outcome::Written
-                && let [blanked, unlisted, cells @ ..] = counted
+                && let [blanked, unlisted, withheld, cells @ ..] = counted
             {
-                add(&mut self.tally, [*blanked, *unlisted], cells);
+                add(&mut self.tally, [*blanked, *unlisted, *withheld], cells);
             }
             element.outcome
         } else {
@@ -399,8 +399,8 @@ impl JsonMinimizer {
         inner.hold(bytes)?;
         while !inner.step_held(out)? {}
         if inner.walk.outcome == Outcome::Written {
-            let Counts { cells, blanked, unlisted } = &inner.walk.counts;
-            add(&mut self.tally, [*blanked, *unlisted], cells);
+            let Counts { cells, blanked, unlisted, withheld } = &inner.walk.counts;
+            add(&mut self.tally, [*blanked, *unlisted, *withheld], cells);
         }
         Ok(inner.walk.outcome)
     }
@@ -422,7 +422,8 @@ impl JsonMinimizer {
         self.tally.bytes_in += consumed as u64;
         self.tally.bytes_out += written as u64;
         let counted = self.engine.walk.counted();
-        add(&mut self.tally, [counted.blanked, counted.unlisted], &counted.cells);
+        let Counts { cells, blanked, unlisted, withheld } = &*counted;
+        add(&mut self.tally, [*blanked, *unlisted, *withheld], cells);
         counted.forget();
     }
 
@@ -438,9 +439,10 @@ impl JsonMinimizer {
 }
 
 /// Adds what was counted.
-fn add(tally: &mut Tally, [blanked, unlisted]: [u64; 2], cells: &[u64]) {
+fn add(tally: &mut Tally, [blanked, unlisted, withheld]: [u64; 3], cells: &[u64]) {
     tally.blanked += blanked;
     tally.unlisted += unlisted;
+    tally.withheld += withheld;
     if tally.cells.len() < cells.len() {
         tally.cells.resize(cells.len(), 0);
     }

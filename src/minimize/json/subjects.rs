@@ -139,6 +139,6 @@ fn located(ids: Vec<Arc<str>>, other: bool, several: bool) -> Located {
 fn roles(automaton: &Automaton, state: StateId) -> impl Iterator<Item = RoleIndex> {
     automaton.marks(state).iter().filter_map(|mark| match mark {
         Mark::Subject(role) => Some(*role),
-        Mark::Cell { .. } | Mark::Count(_) | Mark::Each => None,
+        Mark::Cell { .. } | Mark::Count(_) | Mark::Each | Mark::Listed => None,
     })
 }

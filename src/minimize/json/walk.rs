@@ -55,6 +55,7 @@ pub(super) struct Counts {
     pub(super) cells: Vec<u64>,
     pub(super) blanked: u64,
     pub(super) unlisted: u64,
+    pub(super) withheld: u64,
 }
 
 impl Counts {
@@ -62,6 +63,7 @@ impl Counts {
         self.cells.clear();
         self.blanked = 0;
         self.unlisted = 0;
+        self.withheld = 0;
     }
 
     /// Begins anew with as many cells.

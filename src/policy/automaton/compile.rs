@@ -78,6 +78,7 @@ struct Leads<'a> {
     filtered: Vec<Filtered>,
     to_cells: bool,
     to_subjects: bool,
+    to_listed: bool,
 }
 
 struct Builder<'a> {
@@ -315,6 +316,8 @@ impl<'a> Builder<'a> {
             match self.rules[position.0 as usize].1 {
                 Mark::Subject(_) => leads.to_subjects = true,
                 Mark::Cell { .. } | Mark::Count(_) | Mark::Each => leads.to_cells = true,
+                // What could stand anywhere makes nothing that it stands in known.
+                Mark::Listed => leads.to_listed |= !segment.descendant,
             }
             let next = (position.0, position.1 + 1, position.2);
             for step in &segment.steps {
@@ -357,6 +360,7 @@ impl<'a> Builder<'a> {
             stretches: Box::default(),
             leads_to_cells: false,
             leads_to_subjects: false,
+            leads_to_listed: false,
         });
         self.unbuilt.push((table, ground, key.1.clone()));
         self.known_tables.insert(key, table);
@@ -399,6 +403,7 @@ impl<'a> Builder<'a> {
             stretches,
             leads_to_cells: below.to_cells || own_leads.to_cells,
             leads_to_subjects: below.to_subjects || own_leads.to_subjects,
+            leads_to_listed: below.to_listed || own_leads.to_listed,
         })
     }
 
@@ -461,8 +466,9 @@ fn positions(mut all: Vec<Position>) -> Box<[Position]> {
     all.into()
 }
 
+/// What may stand in a value that is held back until its filters are judged.
 const fn is_cell(mark: Mark) -> bool {
-    matches!(mark, Mark::Cell { .. })
+    matches!(mark, Mark::Cell { .. } | Mark::Listed)
 }
 
 fn id(index: usize) -> Result<u32, CompileError> {

@@ -43,6 +43,9 @@ pub enum Mark {
     Each,
     /// The id of a subject stands here.
     Subject(RoleIndex),
+    /// A rule names this place, and nothing of it leaves here. Changes nothing but what is counted:
+    /// what is removed here is withheld and not unknown.
+    Listed,
 }
 
 /// What becomes of members that no selector names.
@@ -158,6 +161,7 @@ struct Table {
     stretches: Box<[Stretch]>,
     leads_to_cells: bool,
     leads_to_subjects: bool,
+    leads_to_listed: bool,
 }
 
 #[derive(Debug)]
@@ -321,6 +325,14 @@ impl Automaton {
     #[inline]
     pub fn leads_to_subjects(&self, state: StateId) -> bool {
         self.table(state).leads_to_subjects
+    }
+
+    /// Whether a place that a rule names, and of which nothing leaves, can be met beneath this one, other
+    /// than at any depth.
+    #[must_use]
+    #[inline]
+    pub fn leads_to_listed(&self, state: StateId) -> bool {
+        self.table(state).leads_to_listed
     }
 
     /// What becomes of places without a mark.

@@ -17,6 +17,7 @@ mod log;
 mod meetings;
 mod mode;
 mod names;
+mod notices;
 mod picture;
 mod purposes;
 mod recipients;
@@ -210,6 +211,7 @@ impl Compiler<'_> {
         };
         lint::lint(&policy, &declared, self.findings);
         serve::needs(&policy, self.findings);
+        notices::lint(&policy, self.findings);
         aggregate::lint(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy

@@ -154,12 +154,16 @@ impl Compiler<'_> {
 
     fn recipient(&mut self, node: &Node) -> Option<RecipientId> {
         let text = node.text(self.findings, "a recipient")?;
+        self.recipient_at(text, &node.place)
+    }
+
+    pub(super) fn recipient_at(&mut self, text: &str, place: &Place) -> Option<RecipientId> {
         if self.names.recipients.contains_key(text) {
             return Some(text.into());
         }
         let help = closest(text, self.names.recipients.keys().map(RecipientId::as_str));
         let message = format!("undefined recipient `{text}`");
-        self.findings.error_with("T101", &node.place, message, help);
+        self.findings.error_with("T101", place, message, help);
         None
     }
 }

@@ -67,9 +67,7 @@ impl Compiler<'_> {
             let mut erasure = node.fields(self.findings, "`registers.erasure`");
             self.only_api(&mut erasure);
             if let Some(node) = erasure.take("webhook") {
-                node.text(self.findings, "a URL");
-                let effect = "nobody is told of an erasure; the release stops all the same";
-                self.refuse(&node.place, "registers.erasure.webhook", effect);
+                rules.erasure_notices = self.erasure_notices(node);
             }
             self.keeps(erasure.take("keeps"));
             erasure.finish(self.findings);

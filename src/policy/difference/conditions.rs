@@ -215,6 +215,8 @@ fn registers(old: &RegisterRules, new: &RegisterRules, changes: &mut Vec<Change>
         order_approvers,
         max_staleness: _,
         gpc_objects_to,
+        // By themselves.
+        erasure_notices: _,
     } = new;
     let patterns = |patterns: &[PurposePattern]| -> BTreeSet<String> {
         patterns.iter().map(|pattern| format!("Sec-GPC objects to {}", pattern.as_str())).collect()

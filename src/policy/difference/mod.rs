@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod conditions;
+mod notices;
 mod parameters;
 mod routes;
 mod transfers;
@@ -64,6 +65,7 @@ pub struct Change {
 /// A plan of one of them grows too large; in words.
 pub fn changes(old: &Policy, new: &Policy) -> Result<Vec<Change>, String> {
     let mut changes = conditions::changes(old, new);
+    changes.extend(notices::changes(old, new));
     whole::changes(old, new, &mut changes);
     routes::changes(old, new, &mut changes);
     let (before, old_wholes) = released(old)?;

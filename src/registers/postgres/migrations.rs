@@ -16,9 +16,9 @@ struct Step {
 }
 
 /// The version of the tables that this program reads and writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step { up: STATEMENTS, down: "DROP SCHEMA tamis CASCADE" },
     Step {
         up: FILES,
@@ -26,6 +26,7 @@ const STEPS: [Step; 3] = [
                one_time_grants",
     },
     Step { up: REQUESTS, down: "DROP TABLE requests, settled_erasures" },
+    Step { up: NOTICES, down: "DROP TABLE planned_erasures, erasure_notices" },
 ];
 
 /// What each person has said, and what tells gateways that it changed.
@@ -133,6 +134,19 @@ CREATE TABLE requests (
 );
 CREATE TABLE settled_erasures (id text COLLATE "C", node text, at text NOT NULL, PRIMARY KEY (id, node));
 CREATE INDEX requests_by_subject ON requests (subject);
+"#;
+
+/// Who is still to be told of erasures. Those whose consequences were done with on some gateway before
+/// there were notices are not told of.
+const NOTICES: &str = r#"
+CREATE TABLE planned_erasures (id text COLLATE "C" PRIMARY KEY, at text NOT NULL);
+CREATE TABLE erasure_notices (
+  id text COLLATE "C" PRIMARY KEY, erasure text COLLATE "C" NOT NULL, recipient text NOT NULL,
+  created_at text COLLATE "C" NOT NULL, attempts bigint NOT NULL, next_at text COLLATE "C" NOT NULL,
+  state text NOT NULL, entered_at text, ended_at text, UNIQUE (erasure, recipient)
+);
+INSERT INTO planned_erasures SELECT id, min(at) FROM settled_erasures GROUP BY id;
+CREATE INDEX erasure_notices_by_state ON erasure_notices (state, next_at);
 "#;
 
 /// The version of the tables that are there; 0: none.

@@ -243,7 +243,7 @@ impl PostgresRegisters {
     }
 
     /// A change that no snapshot has to hear of.
-    fn quietly<T>(
+    pub(super) fn quietly<T>(
         &self,
         write: impl FnOnce(&dyn Tables) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

@@ -17,7 +17,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tamis::config::Config;
-use tamis::gateway::{Gateway, Running, Stores};
+use tamis::gateway::{Gateway, Running, StartError, Stores};
 use tamis::identity::development::{Authority, Issued, TokenClaims, TokenSigner};
 use tamis::keys::KeyRing;
 use tamis::ledger::{
@@ -152,6 +152,15 @@ pub(super) struct Answer {
     pub(super) body: Option<String>,
 }
 
+/// Files that are their owner's alone.
+fn write_own(directory: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = directory.join(name);
+        fs::write(&path, text).expect("writable");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+    }
+}
+
 fn keep(issued: &Issued, directory: &Path, name: &str) -> (PathBuf, PathBuf) {
     issued.write(directory, name).expect("a directory of ours")
 }
@@ -181,59 +190,44 @@ impl Stage {
     /// A gateway on the embedded stores, as `tamis run` starts it, with these files beside its rules.
     /// `stores` writes into the same registers; its ledger is another one.
     pub(super) async fn embedded(rules: &str, files: &[(&str, &str)]) -> Self {
+        Self::embedded_with(rules, files, "").await
+    }
+
+    /// As [`embedded`](Self::embedded), with more settings.
+    pub(super) async fn embedded_with(rules: &str, files: &[(&str, &str)], more: &str) -> Self {
+        Self::try_embedded(rules, files, more).await.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// As [`embedded_with`](Self::embedded_with), if it starts.
+    pub(super) async fn try_embedded(
+        rules: &str,
+        files: &[(&str, &str)],
+        more: &str,
+    ) -> Result<Self, StartError> {
         let Prepared { directory, authority, backend, config, signer } =
-            Self::prepare(rules, "1ms").await;
-        for (name, text) in files {
-            let path = directory.path().join(name);
-            fs::write(&path, text).expect("writable");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
-        }
+            Self::prepare_with(rules, "1ms", more).await;
+        write_own(directory.path(), files);
         let aside = directory.path().join("aside");
         let (switches, stores) = Self::stores(&config.registers, &aside);
-        let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, stores, directory, authority, signer }
-    }
-
-    /// A gateway with `more` in its configuration, and these files beside it.
-    pub(super) async fn configured(rules: &str, more: &str, files: &[(&str, &str)]) -> Self {
-        let Prepared { directory, authority, backend, config, signer } =
-            Self::prepare_with(rules, more, files).await;
-        let (switches, stores) = Self::stores(&config.registers, &config.ledger);
-        let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
-        let ledger = Arc::<Switched>::clone(&stores);
-        let running = Gateway::start_with(config, Stores { registers, ledger })
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { backend, switches, running, stores, directory, authority, signer }
-    }
-
-    /// Why a gateway so configured does not start.
-    pub(super) async fn refused(rules: &str, more: &str, files: &[(&str, &str)]) -> String {
-        let prepared = Self::prepare_with(rules, more, files).await;
-        match Gateway::start(prepared.config).await {
-            Ok(_) => panic!("it starts"),
-            Err(error) => format!("{error:?}"),
-        }
-    }
-
-    async fn prepare_with(rules: &str, more: &str, files: &[(&str, &str)]) -> Prepared {
-        let prepared = Self::prepare(rules, "1ms").await;
-        let at = prepared.directory.path();
-        for (name, text) in files {
-            fs::write(at.join(name), text).expect("writable");
-            fs::set_permissions(at.join(name), fs::Permissions::from_mode(0o600)).expect("ours");
-        }
-        let file = at.join("tamis.yaml");
-        let text = fs::read_to_string(&file).expect("ours");
-        fs::write(&file, text + more).expect("writable");
-        let config = Config::load(&file).expect("a configuration of ours");
-        Prepared { config, ..prepared }
+        let running = Gateway::start(config).await?;
+        Ok(Self { backend, switches, running, stores, directory, authority, signer })
     }
 
     /// A gateway as `tamis run` starts it, with its registers elsewhere.
     pub(super) async fn on(rules: &str, registers: RegisterPlace) -> Self {
+        Self::on_with(rules, registers, &[], "").await
+    }
+
+    /// As [`on`](Self::on), with these files beside its rules and more settings.
+    pub(super) async fn on_with(
+        rules: &str,
+        registers: RegisterPlace,
+        files: &[(&str, &str)],
+        more: &str,
+    ) -> Self {
         let Prepared { directory, authority, backend, mut config, signer } =
-            Self::prepare(rules, "1ms").await;
+            Self::prepare_with(rules, "1ms", more).await;
+        write_own(directory.path(), files);
         config.registers = registers;
         let aside = directory.path().join("aside");
         let (switches, stores) = Self::stores(&config.registers, &aside);
@@ -256,6 +250,10 @@ impl Stage {
     }
 
     async fn prepare(rules: &str, concealed_after: &str) -> Prepared {
+        Self::prepare_with(rules, concealed_after, "").await
+    }
+
+    async fn prepare_with(rules: &str, concealed_after: &str, more: &str) -> Prepared {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -280,7 +278,8 @@ impl Stage {
              upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
-             limits: {{concealed_after: {concealed_after}, response_body: 1MiB, drain_timeout: 5s}}\n",
+             limits: {{concealed_after: {concealed_after}, response_body: 1MiB, drain_timeout: 5s}}\n\
+             {more}",
             backend.address
         );
         fs::write(at.join("tamis.yaml"), config).expect("writable");

@@ -57,7 +57,7 @@ async fn an_address_is_told_as_far_as_it_is_configured() {
     for (word, address, by) in [("none", None, "unknown"), ("full", Some("127.0.0.1"), "127.0.0.1")]
     {
         let more = format!("forwarding: {{address: {word}, forwarded: true}}\n");
-        let stage = Stage::configured(RULES, &more, &[]).await;
+        let stage = Stage::embedded_with(RULES, &[], &more).await;
         let asked = asked_of_backend(&stage, "courier").await;
         assert_eq!(value(&asked, "x-forwarded-for"), address);
         let expected = format!("for={by};host=\"{HOST}\";proto=https");
@@ -67,12 +67,12 @@ async fn an_address_is_told_as_far_as_it_is_configured() {
 
 #[tokio::test]
 async fn the_trace_of_a_third_party_ends_here_and_an_internal_one_goes_on() {
-    let stage = Stage::configured(RULES, "forwarding: {trace: internal}\n", &[]).await;
+    let stage = Stage::embedded_with(RULES, &[], "forwarding: {trace: internal}\n").await;
     let asked = asked_of_backend(&stage, "desk").await;
     assert_eq!(value(&asked, "traceparent"), Some(TRACE));
     for (stage, recipient) in [
         (&stage, "courier"),
-        (&Stage::configured(RULES, "forwarding: {trace: new}\n", &[]).await, "desk"),
+        (&Stage::embedded_with(RULES, &[], "forwarding: {trace: new}\n").await, "desk"),
     ] {
         let asked = asked_of_backend(stage, recipient).await;
         let trace = value(&asked, "traceparent").expect("one of its own");
@@ -90,7 +90,7 @@ async fn who_asks_is_told_in_a_signed_token_for_one_backend() {
     let public = DecodingKey::from_ed_pem(pair.public_key_pem().as_bytes()).expect("a key");
     let files = [("identity.key", secret.as_str())];
     let more = "forwarding: {identity: {key: identity.key}}\n";
-    let stage = Stage::configured(RULES, more, &files).await;
+    let stage = Stage::embedded_with(RULES, &files, more).await;
     let asked = asked_of_backend(&stage, "courier").await;
     let token = value(&asked, "tamis-identity").expect("it is there");
     let mut validation = Validation::new(Algorithm::EdDSA);
@@ -112,7 +112,7 @@ async fn who_asks_is_told_in_a_signed_token_for_one_backend() {
         (None, more.to_owned()),
         (Some("u1"), more.replace("identity.key}", "identity.key, person: true}")),
     ] {
-        let stage = Stage::configured(RULES, &more, &files).await;
+        let stage = Stage::embedded_with(RULES, &files, &more).await;
         stage.backend.says("/people/u1", json(TESTINA));
         assert_eq!(stage.ask_as("u1", "GET", "/people/u1", None).await.status, 200);
         let asked = stage.backend.asked().concat();
@@ -127,8 +127,15 @@ async fn who_asks_is_told_in_a_signed_token_for_one_backend() {
 #[tokio::test]
 async fn a_key_that_others_can_read_or_that_is_none_stops_the_start() {
     let more = "forwarding: {identity: {key: identity.key}}\n";
-    let error = Stage::refused(RULES, more, &[("identity.key", "no key")]).await;
+    let refused =
+        async |more: &str, files: &[(&str, &str)]| match Stage::try_embedded(RULES, files, more)
+            .await
+        {
+            Ok(_) => panic!("it starts"),
+            Err(error) => format!("{error:?}"),
+        };
+    let error = refused(more, &[("identity.key", "no key")]).await;
     assert!(error.contains("NotAKey"), "{error}");
-    let error = Stage::refused(RULES, &more.replace("identity.key}", "rules.yaml}"), &[]).await;
+    let error = refused(&more.replace("identity.key}", "rules.yaml}"), &[]).await;
     assert!(error.contains("Exposed"), "{error}");
 }

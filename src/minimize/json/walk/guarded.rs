@@ -106,9 +106,10 @@ impl Walk {
         });
         walked.map_err(|malformed| Fault { kind: malformed.kind, at: self.start })?;
         self.elements.subjects.absorb(&mut part.walk.elements.subjects);
-        let Counts { cells, blanked, unlisted } = &part.walk.counts;
+        let Counts { cells, blanked, unlisted, withheld } = &part.walk.counts;
         self.counts.blanked += blanked;
         self.counts.unlisted += unlisted;
+        self.counts.withheld += withheld;
         for (sum, count) in self.counts.cells.iter_mut().zip(cells) {
             *sum += count;
         }

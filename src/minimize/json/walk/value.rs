@@ -512,6 +512,7 @@ impl Walk {
             self.count_all();
         }
         self.counts.unlisted += u64::from(fate.unlisted);
+        self.counts.withheld += u64::from(fate.withheld);
         self.counts.blanked += u64::from(fate.blanked);
     }
 
