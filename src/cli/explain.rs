@@ -143,7 +143,7 @@ impl Question<'_> {
                 action: match &cell.derived {
                     Some(Derivation::CountEach) => "count anew".to_owned(),
                     Some(Derivation::Sealed { .. }) => "seal".to_owned(),
-                    None if cell.form == Form::Link => format!("{} within the link", cell.action),
+                    None if cell.form != Form::Value => format!("{} within the link", cell.action),
                     None => cell.action.to_string(),
                 },
                 needs: words::needs(&cell.needs).join(", "),

@@ -32,14 +32,16 @@ use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
 use super::waits::Asked;
-use super::{authority, conditions, fit, headers, observed, purpose, request_body, rights, serve};
+use super::{
+    authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
+};
 use crate::decide::{
     Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
     decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
-use crate::minimize::link::Origins;
+use crate::minimize::link::{Links, Origins};
 use crate::observe::Event;
 use crate::policy::model::{Locator, Route, Serve};
 use crate::policy::{Mode, Policy};
@@ -100,7 +102,7 @@ pub(super) async fn exchange(
 }
 
 /// Why nothing is released.
-enum NotReleased {
+pub(super) enum NotReleased {
     /// The request is not understood.
     Fault(RequestFault),
     /// It is refused.
@@ -139,8 +141,8 @@ struct Ready {
 }
 
 enum Content {
-    /// The backend had nothing to say.
-    None,
+    /// The backend had nothing to say, but perhaps in its head: then that is entered in the ledger.
+    None { receipt: Option<Receipt> },
     /// Its first bytes, entered in the ledger.
     Entered {
         receipt: Receipt,
@@ -308,13 +310,24 @@ async fn walk(
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
     let mut passed = headers::towards_client(&answer.headers, &cookies);
-    let status = answer.status;
-    if fit::is_silent(route, &answer) {
+    let (status, head_only) = (answer.status, head.method == Method::HEAD);
+    // With `HEAD` no grant is used up, so that nothing leaves that rests on one.
+    let links = match head_only && !permit.one_time_grants().is_empty() {
+        true => HeaderMap::new(),
+        false => headers::of_links(&answer.headers),
+    };
+    let is_moved = fit::is_moved(route, status);
+    if is_moved || fit::is_silent(route, status, fit::is_empty(&answer.headers)) {
         if route.mode != Mode::Enforce {
             observed::permitted(route, account);
             return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
         }
-        return Ok(Answered::Released(Ready { permit, status, passed, content: Content::None }));
+        let people = stated(&permit, &answer.headers, &origins);
+        let told = bodiless::told(gateway, &permit, (&links, people), &origins, is_moved, now);
+        let bodiless::Told { links, receipt } = told.await?;
+        headers::add_links(&mut passed, &links);
+        let content = Content::None { receipt };
+        return Ok(Answered::Released(Ready { permit, status, passed, content }));
     }
     fit::fit(&permit, &answer, gateway.limits.response_body_bytes, account)
         .map_err(|reason| permitted_but(&permit, reason))?;
@@ -326,7 +339,7 @@ async fn walk(
     let mut transit = transit(gateway, &permit, route, answer, &origins, now)
         .map_err(|error| failed(&permit, account, &error))?;
     if route.mode != Mode::Enforce {
-        let measured = observed::measure(&mut transit, account).await;
+        let measured = observed::measure(&mut transit, &links, account).await;
         measured.map_err(|error| failed(&permit, account, &error))?;
         return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
     }
@@ -339,6 +352,11 @@ async fn walk(
         }
     };
 
+    // By now the people of the whole answer are known.
+    let links = transit.links(&links);
+    bodiless::tell(&permit, &links, &account.metrics);
+    headers::add_links(&mut passed, &links);
+
     // No disclosure without its entry.
     let met = transit.take_met();
     let receipt =
@@ -346,7 +364,6 @@ async fn walk(
             Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
             permitted_but(&permit, RefusalReason::LedgerUnavailable)
         })?;
-    let head_only = head.method == Method::HEAD;
     if !head_only {
         use_grants(gateway, &permit, &receipt).await?;
     }
@@ -360,7 +377,7 @@ async fn walk(
 
 /// Uses up the grants for one use that the answer rests on, before its first byte leaves. Where
 /// another request was first, nothing does.
-async fn use_grants(
+pub(super) async fn use_grants(
     gateway: &Gateway,
     permit: &Arc<Permit>,
     receipt: &Receipt,
@@ -387,17 +404,20 @@ async fn use_grants(
 fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
     let Ready { permit, status: came_of_it, passed, content } = ready;
     let (receipt, transit, first, progress, head_only, is_unchanged) = match content {
-        Content::None => {
+        Content::None { receipt } => {
             let response =
                 respond::released(&permit, came_of_it, passed, None, Released::NoContent);
             account.released(response.status());
+            if let Some(receipt) = receipt {
+                gateway.ledger.close(receipt, Outcome::whole(response.status().as_u16()));
+            }
             return response;
         }
         Content::Entered { receipt, transit, first, progress, head_only, is_unchanged } => {
             (receipt, *transit, first, progress, head_only, is_unchanged)
         }
     };
-    let ended = (progress == Progress::Ended).then(|| transit.tally().clone());
+    let ended = (progress == Progress::Ended).then(|| transit.tally());
     let length = first.len() as u64;
     let ledger = Arc::clone(&gateway.ledger);
 
@@ -521,7 +541,7 @@ fn transit(
     let limits = &gateway.limits;
     let decoder =
         Decoder::of(&answer.headers, limits.response_body_bytes, limits.decompression_ratio)?;
-    let (held, people) = (Arc::clone(permit), stated(route, &answer.headers));
+    let (held, people) = (Arc::clone(permit), stated(permit, &answer.headers, origins));
     let registers = Arc::clone(&gateway.registers);
     let keys = (Arc::clone(&gateway.keys), Arc::clone(origins));
     let minimizing = match fit::picture(route, &answer.headers) {
@@ -531,16 +551,33 @@ fn transit(
     Ok(Transit::new(Arc::clone(permit), answer.body, decoder, minimizing))
 }
 
-/// The subjects that headers of an answer name.
-pub(super) fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectIds)> {
-    let id = |name: &str| {
+/// The subjects that headers of an answer name: a link by what it holds of the person's category.
+pub(super) fn stated(
+    permit: &Permit,
+    headers: &HeaderMap,
+    origins: &Arc<Origins>,
+) -> Vec<(usize, SubjectIds)> {
+    let route = &permit.policy().routes[permit.plan().route_index];
+    let id = |role: usize, name: &str| {
         let mut values = headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?.trim();
-        let fits = !value.is_empty() && value.len() <= LONGEST_ID && values.next().is_none();
-        fits.then(|| SubjectIds::One(Personal::new(value.into())))
+        if values.next().is_some() {
+            return None;
+        }
+        let linked = route
+            .answer_headers
+            .iter()
+            .find(|one| one.of == Some(role) && one.header.as_str().eq_ignore_ascii_case(name));
+        let id = match linked.and_then(|one| one.category.as_ref()) {
+            Some(category) => Links::new(Arc::clone(permit.policy()), Arc::clone(origins))
+                .only(value, category)?,
+            None => value.to_owned(),
+        };
+        let fits = !id.is_empty() && id.len() <= LONGEST_ID;
+        fits.then(|| SubjectIds::One(Personal::new(id.into())))
     };
     let in_head = |(role, locator): (usize, &Locator)| match locator {
-        Locator::Header(name) => Some((role, id(name).unwrap_or(SubjectIds::Unresolved))),
+        Locator::Header(name) => Some((role, id(role, name).unwrap_or(SubjectIds::Unresolved))),
         Locator::Path(_) | Locator::Query(_) | Locator::Document(_) | Locator::Element(_) => None,
     };
     let locators = route.subjects.iter().map(|subject| &subject.locator);
@@ -575,7 +612,7 @@ fn not_understood(fault: RequestFault, decision: &DecisionId) -> Refusal {
 }
 
 /// A refusal although there was a permit.
-fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
+pub(super) fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
     Refusal {
         reason,
         decision: permit.decision().clone(),
@@ -586,7 +623,7 @@ fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
     }
 }
 
-fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
+pub(super) fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
     error.tell(permit, account);
     permitted_but(permit, error.reason())
 }

@@ -24,6 +24,7 @@ mod transit;
 pub mod rehearsal;
 
 mod account;
+mod bodiless;
 mod body;
 pub(crate) mod checkpoints;
 mod cookies;

@@ -26,10 +26,11 @@ use super::{account, fit, headers, purpose, request_body, rights, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_service};
 use crate::keys::KeyRing;
 use crate::ledger::{ToldToOthers, subject_report};
+use crate::minimize::head::Links;
 use crate::minimize::link::Origins;
 use crate::minimize::{JsonLimits, Tally};
 use crate::observe::{AccessDecision, AccessLine, Salt, coarser};
-use crate::policy::model::Serve;
+use crate::policy::model::{LinkHeader, Route, Serve};
 use crate::policy::{Mode, Policy};
 use crate::registers::{Registers, RequestReceipt};
 use crate::terms::{DecisionId, RefusalReason, RouteId};
@@ -70,7 +71,7 @@ pub struct Asked {
 
 /// The backend's answer, of media type JSON.
 pub struct Backend {
-    /// Its status; what is no success is not rehearsed.
+    /// Its status; what is neither a success nor leads elsewhere is not rehearsed.
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
@@ -162,13 +163,18 @@ fn rehearsed(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             let (detail, log_line_cold) = (None, None);
             Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
-        Ok(Played::Released { permit, body, tally }) => {
+        Ok(Played::Released { permit, body, links, tally }) => {
             let mut passed = headers::towards_client(&backend.headers, &cookies(stage, asked));
             let rules = &permit.policy().routes[permit.plan().route_index];
             if let Some(kind) = fit::picture(rules, &backend.headers) {
                 passed.insert(CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
             }
-            let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
+            headers::add_links(&mut passed, &links);
+            let whole = if bodiless(rules, backend) {
+                Released::NoContent
+            } else {
+                Released::Body(MinimizedBody::whole(body.clone().into()))
+            };
             let response = respond::released(&permit, backend.status, passed, Some(&tally), whole);
             let status = response.status().as_u16();
             let length = body.len() as u64;
@@ -214,7 +220,7 @@ enum Asker<'a> {
 
 enum Played {
     /// A backend's answer, minimized.
-    Released { permit: Arc<Permit>, body: Vec<u8>, tally: Tally },
+    Released { permit: Arc<Permit>, body: Vec<u8>, links: Links, tally: Tally },
     /// A document of our own, about nobody.
     Own(Map<String, Value>),
 }
@@ -337,9 +343,10 @@ fn play(
         body,
     });
     let failed = |error: MinimizingError| permitted_but(error.reason());
-    let (held, people) = (Arc::clone(&permit), stated(rules, &backend.headers));
+    let origins = Arc::new(Origins::made_up(policy));
+    let (held, people) = (Arc::clone(&permit), stated(&permit, &backend.headers, &origins));
     let registers = Arc::clone(&stage.registers);
-    let keys = (Arc::clone(&stage.keys), Arc::new(Origins::made_up(policy)));
+    let keys = (Arc::clone(&stage.keys), origins);
     let minimizing = match fit::picture(rules, &backend.headers) {
         Some(kind) => Minimizing::picture(held, kind, people, registers, keys, stage.now),
         // A case's backend says that it is JSON, unless it says otherwise.
@@ -348,9 +355,19 @@ fn play(
     };
     let mut minimizing = minimizing.map_err(failed)?;
     let mut body = Vec::new();
-    minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
-    minimizing.finish(&mut body, stage.now).map_err(failed)?;
-    let tally = minimizing.tally().clone();
+    if !bodiless(rules, backend) {
+        minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
+        minimizing.finish(&mut body, stage.now).map_err(failed)?;
+    }
+    let rests_on_grant = asked.method == Method::HEAD && !permit.one_time_grants().is_empty();
+    let links = match rests_on_grant {
+        true => Links::default(),
+        false => minimizing.links(&backend.headers),
+    };
+    if fit::is_moved(rules, backend.status) && !links.has(LinkHeader::Location) {
+        return Err(permitted_but(RefusalReason::Unfilterable));
+    }
+    let tally = minimizing.tally();
     // Where grants for one use carry the answer, they are used up before it leaves.
     if !permit.one_time_grants().is_empty() && asked.method != Method::HEAD {
         match stage.registers.use_grants(permit.one_time_grants(), permit.decision()) {
@@ -359,7 +376,13 @@ fn play(
             Err(_) => return Err(permitted_but(RefusalReason::RegisterStale)),
         }
     }
-    Ok(Played::Released { permit, body, tally })
+    Ok(Played::Released { permit, body, links, tally })
+}
+
+/// Whether the backend's answer is a head and nothing else.
+fn bodiless(route: &Route, backend: &Backend) -> bool {
+    fit::is_moved(route, backend.status)
+        || fit::is_silent(route, backend.status, backend.body.is_empty())
 }
 
 /// What a person would be given: the report of an empty ledger, or a receipt.

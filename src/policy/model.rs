@@ -9,8 +9,8 @@ pub use super::about::{About, LedgerRules};
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::aggregate::Aggregate;
 pub use super::channels::{
-    Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
-    cursor_domain,
+    AnswerHeader, Cookie, LinkHeader, Literal, Must, PageHeaders, PolicyLink, QueryParameter,
+    RequestBody, Serve, TlsRules, cursor_domain,
 };
 use super::company::Company;
 use super::path::Selector;
@@ -259,6 +259,8 @@ pub struct Route {
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
     pub open: Vec<Open>,
+    /// Headers of the answer in which links may leave.
+    pub answer_headers: Vec<AnswerHeader>,
     /// What a request's body may hold. `None`: the route takes no body.
     pub request: Option<RequestBody>,
     /// Path parameters that hold values of a category, by name. Tokens of it are opened there.
@@ -343,6 +345,8 @@ pub enum Form {
     Value,
     /// It stands within a link. Several fields may speak of one link.
     Link,
+    /// It stands within a link of this header.
+    Header(LinkHeader),
 }
 
 /// A catalogued member that is not personal.

@@ -5,6 +5,7 @@ mod backend;
 mod stage;
 
 mod aggregates;
+mod answer_heads;
 mod answers;
 mod attacks;
 mod concealed;

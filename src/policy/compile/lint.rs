@@ -7,7 +7,7 @@ use super::{care, meetings, region, scope};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::policy::model::{
-    Authenticator, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Show,
+    Authenticator, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Route, Show,
 };
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
@@ -68,8 +68,7 @@ fn cookies(policy: &Policy, findings: &mut Findings) {
 
 /// T110, T111.
 fn categories(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
-    let bound: BTreeSet<&CategoryId> =
-        policy.routes.iter().flat_map(|route| &route.fields).map(|field| &field.category).collect();
+    let bound: BTreeSet<&CategoryId> = policy.routes.iter().flat_map(Route::categories).collect();
     for (category, place) in declared.category_places {
         if !bound.contains(category) && !declared.bound_elsewhere.contains(category) {
             let message = format!("category `{category}` is bound to no field");
@@ -352,9 +351,7 @@ fn derogations(policy: &Policy, findings: &mut Findings) {
                 policy.grants.iter().any(|grant| grant.to.contains(id) && mentions(grant, category))
             };
             let bulk = policy.routes.iter().find(|route| {
-                route.each.is_some()
-                    && route.aggregate.is_none()
-                    && route.fields.iter().any(|field| granted(&field.category))
+                route.each.is_some() && route.aggregate.is_none() && route.categories().any(granted)
             });
             if let Some(route) = bulk {
                 let message = format!(

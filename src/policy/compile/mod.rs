@@ -4,6 +4,7 @@
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
 
 mod aggregate;
+mod answer_headers;
 mod care;
 mod categories;
 mod company;

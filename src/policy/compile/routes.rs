@@ -59,6 +59,7 @@ impl Compiler<'_> {
             media: Vec::new(),
             fields: Vec::new(),
             open: Vec::new(),
+            answer_headers: Vec::new(),
             request: None,
             path: BTreeMap::new(),
             open_path: BTreeSet::new(),
@@ -82,6 +83,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("open") {
             self.open_of(node, &mut route);
         }
+        self.answer_headers(&mut fields, &mut route);
         if let Some(node) = fields.take("path") {
             for (key, node) in node.entries(self.findings, "path parameters") {
                 self.path_parameter(&key.text, &key.place, &route.template);
@@ -429,7 +431,7 @@ impl Compiler<'_> {
             self.findings.error("T101", &route.place, message);
         }
         let named = !route.subjects.is_empty() || fields.has("subjects");
-        if !named && route.aggregate.is_none() && !route.fields.is_empty() {
+        if !named && route.aggregate.is_none() && route.categories().next().is_some() {
             let message = format!("`{}` has personal fields and names no `subjects`", route.id);
             self.findings.error("T106", &route.place, message);
         }
