@@ -21,6 +21,7 @@ pub mod minimizing;
 mod observed;
 mod transit;
 
+pub mod reading;
 pub mod rehearsal;
 
 mod account;

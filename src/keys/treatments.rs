@@ -72,7 +72,8 @@ impl KeyRing {
             today: Offset::UTC.to_datetime(now).date(),
         };
         let treatments = self.treat(&disclosure, &policy.categories, &plan.cells, adjustments);
-        if plan.cells.iter().all(|cell| cell.form == Form::Value) {
+        let is_linked = |cell: &Cell| matches!(cell.form, Form::Link | Form::Header(_));
+        if !plan.cells.iter().any(is_linked) {
             return treatments;
         }
         let links: Arc<dyn ReadsLinks> =
@@ -80,7 +81,7 @@ impl KeyRing {
         let cursors = self.cursors(&disclosure, policy);
         let linked = |(cell, treatment): (&Cell, &Treatment)| {
             let mut treatment = treatment.clone();
-            if cell.form != Form::Value {
+            if is_linked(cell) {
                 let own = cell.category.iter().map(|id| (id.clone(), treatment.clone()));
                 let values = cursors.iter().cloned().chain(own).collect();
                 treatment.link = Some(Arc::new(Link::new(Arc::clone(&links), values)));

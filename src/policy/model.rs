@@ -302,6 +302,8 @@ pub struct Subject {
     pub role: SubjectRole,
     /// Where its id stands.
     pub locator: Locator,
+    /// The id is the name of the member that the locator selects, and not its value.
+    pub by_name: bool,
     /// Where this stands.
     pub place: Place,
 }
@@ -347,6 +349,8 @@ pub enum Form {
     Link,
     /// It stands within a link of this header.
     Header(LinkHeader),
+    /// It is the name of the member that stands there.
+    Name,
 }
 
 /// A catalogued member that is not personal.

@@ -338,6 +338,7 @@ fn marks(
             let id = u16::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
             let mark = match cell.derived {
                 Some(Derivation::CountEach) => Mark::Count(CellId(id)),
+                None if cell.form == Form::Name => Mark::Key(CellId(id)),
                 Some(Derivation::Sealed { .. }) | None => {
                     Mark::Cell { cell: CellId(id), subtree: *subtree }
                 }
@@ -351,7 +352,9 @@ fn marks(
         };
         let bound = usize::from(u8::MAX);
         let role = u8::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
-        rules.push((selector.clone(), Mark::Subject(RoleIndex(role))));
+        let role = RoleIndex(role);
+        let mark = if subject.by_name { Mark::KeyOf(role) } else { Mark::Subject(role) };
+        rules.push((selector.clone(), mark));
     }
     rules.extend(route.each.iter().map(|each| (each.clone(), Mark::Each)));
     Ok(rules)

@@ -15,6 +15,7 @@ mod desync;
 mod header_table;
 mod http2;
 mod links;
+mod member_names;
 mod modes;
 mod orders;
 mod pictures;

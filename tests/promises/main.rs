@@ -18,6 +18,7 @@ mod json_suite;
 mod jsonpath_suite;
 mod ledger;
 mod links;
+mod member_names;
 mod minimizing;
 mod naughty_strings;
 mod oracle;

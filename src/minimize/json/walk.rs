@@ -15,6 +15,7 @@ mod children;
 mod guarded;
 mod link;
 mod members;
+mod names;
 mod place;
 mod treat;
 mod value;
@@ -31,6 +32,7 @@ use super::shapes::{self, Shapes};
 use super::{Fault, JsonLimits, MalformedKind, Treatments, escapes, text};
 use crate::action::Incremental;
 use crate::policy::automaton::{Automaton, StateId};
+use names::Renamed;
 
 /// Bytes that may be pending: white space and a member name. Pretty printers indent by less.
 const PENDING: usize = 64 * 1024;
@@ -190,6 +192,8 @@ pub(super) struct Walk {
     /// The colon before the value that comes next.
     colon: usize,
     scratch: Vec<u8>,
+    /// The name that stands for that of the member in hand.
+    renamed: Option<Renamed>,
     /// In force for the root from above.
     above: (Rule, bool),
     /// Walks values that were held.
@@ -235,6 +239,7 @@ impl Walk {
             separator: 0,
             colon: 0,
             scratch: Vec::new(),
+            renamed: None,
             above: (Rule::Unlisted, true),
             part: None,
             counts: Counts::default(),
@@ -257,6 +262,7 @@ impl Walk {
         self.next = state;
         self.within = None;
         self.pieces = None;
+        self.renamed = None;
         self.locating = root == Root::Unwritten;
         self.writing = root != Root::Unwritten;
         self.from = 0;
@@ -282,6 +288,7 @@ impl Walk {
             part.forget_body();
         }
         self.pieces = None;
+        self.renamed = None;
         self.elements.clear();
     }
 
@@ -432,6 +439,10 @@ impl Walk {
         }
         let name = text::said(&written[1..written.len() - 1], &mut self.scratch);
         let state = self.automaton.member(frame.state, name);
+        // Whoever it names is not remembered.
+        if self.automaton.is_keyed(state) {
+            return Ok(state);
+        }
         frame.last = self.shapes.learn((frame.owner, frame.last), frame.state, written, state);
         frame.expected = self.shapes.next(frame.last);
         Ok(state)
@@ -538,6 +549,9 @@ impl Walk {
             [&mut self.from, &mut self.separator, &mut self.colon, &mut self.start, &mut self.piece]
         {
             *position = position.saturating_sub(count);
+        }
+        if let Some(renamed) = &mut self.renamed {
+            renamed.drained(count);
         }
     }
 

@@ -174,11 +174,11 @@ impl Compiler<'_> {
                     "a category of an aggregate is a member of each row, such as `@.gender`";
                 self.findings.error("T220", &field.place, message);
             }
-            if field.subtree || field.form == Form::Link {
+            if field.subtree || field.form != Form::Value {
                 self.findings.error(
                     "T220",
                     &field.place,
-                    "a part of a key is no object and no link",
+                    "a part of a key is no object, no link and no name of a member",
                 );
             }
         }

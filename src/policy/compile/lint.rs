@@ -7,7 +7,7 @@ use super::{care, meetings, region, scope};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::policy::model::{
-    Authenticator, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Route, Show,
+    Authenticator, Form, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Route, Show,
 };
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
@@ -45,6 +45,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     beside_the_log(policy, findings);
     meeting_selectors(policy, findings);
     super::links::lint(&policy.routes, findings);
+    super::member_names::lint(policy, findings);
     countries(policy, findings);
     derogations(policy, findings);
     meetings::lint(policy, findings);
@@ -282,8 +283,9 @@ fn all_own(policy: &Policy, to: &[RecipientId]) -> bool {
 /// T211.
 fn meeting_selectors(policy: &Policy, findings: &mut Findings) {
     for route in &policy.routes {
-        let fields =
-            route.fields.iter().map(|field| (&field.selector, Some(&field.category), &field.place));
+        // What a name says and what stands under it are two things.
+        let values = route.fields.iter().filter(|field| field.form != Form::Name);
+        let fields = values.map(|field| (&field.selector, Some(&field.category), &field.place));
         let open = route.open.iter().map(|open| (&open.selector, None, &open.place));
         let places: Vec<(&Selector, Option<&CategoryId>, &Place)> = fields.chain(open).collect();
         for (at, (selector, category, place)) in places.iter().enumerate() {

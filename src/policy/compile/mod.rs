@@ -16,6 +16,7 @@ mod links;
 mod lint;
 mod log;
 mod meetings;
+mod member_names;
 mod mode;
 mod names;
 mod picture;

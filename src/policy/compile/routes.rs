@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Compiler;
 use super::links::linked;
+use super::member_names::named;
 use crate::policy::model::{
     Derivation, Derived, Field, Form, Locator, Open, QueryParameter, Route, Segment, Subject,
     cursor_domain,
@@ -180,6 +181,7 @@ impl Compiler<'_> {
             subjects.push(Subject {
                 role: SubjectRole::from(key.text.as_str()),
                 locator,
+                by_name: node.scalar().and_then(named).is_some(),
                 place: key.place.clone(),
             });
         }
@@ -203,7 +205,10 @@ impl Compiler<'_> {
         if let Some(name) = text.strip_prefix("header:") {
             return Some(Locator::Header(name.to_ascii_lowercase()));
         }
-        let selector = self.selector(text, &node.place, node.is_quoted(), each)?;
+        let selector = match named(text) {
+            Some(inner) => self.names_of(text, inner, (&node.place, node.is_quoted()), each)?,
+            None => self.selector(text, &node.place, node.is_quoted(), each)?,
+        };
         let in_element = each.is_some_and(|each| selector.continues(each));
         Some(if in_element { Locator::Element(selector) } else { Locator::Document(selector) })
     }
@@ -211,12 +216,8 @@ impl Compiler<'_> {
     fn fields_of(&mut self, node: &Node, route: &mut Route) {
         let rows = route.each.clone();
         for (key, node) in node.entries(self.findings, "selectors with categories") {
-            if key.text.starts_with("keys(") {
-                let what = format!("selector {}", key.text);
-                let effect = format!("{} is refused", route.id);
-                let unenforced = self.refuse(&key.place, what, effect);
-                route.refuses.get_or_insert(unenforced);
-                self.category_of(node, route);
+            if let Some(inner) = named(&key.text) {
+                self.names_field(key, inner, node, route);
                 continue;
             }
             if let Some(inner) = linked(&key.text) {
