@@ -28,6 +28,7 @@ use super::returned::Opener;
 use super::rights::Given;
 use super::route::{Opened, Target, Tokens};
 use super::state::Gateway;
+use super::stated::stated;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
@@ -36,22 +37,18 @@ use super::{
     authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
 };
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
-    decide_service,
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, decide, decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
-use crate::minimize::link::{Links, Origins};
+use crate::minimize::link::Origins;
 use crate::observe::Event;
-use crate::policy::model::{Locator, Route, Serve};
+use crate::policy::model::{Route, Serve};
 use crate::policy::{Mode, Policy};
-use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
+use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
 const WAITING_PIECES: usize = 4;
-
-/// Longest id of a subject in a header of an answer, in bytes.
-const LONGEST_ID: usize = 512;
 
 /// The other end of a connection, as far as it is known.
 pub(super) struct Peer {
@@ -549,39 +546,6 @@ fn transit(
         None => Minimizing::json(held, people, registers, keys, limits.json, now)?,
     };
     Ok(Transit::new(Arc::clone(permit), answer.body, decoder, minimizing))
-}
-
-/// The subjects that headers of an answer name: a link by what it holds of the person's category.
-pub(super) fn stated(
-    permit: &Permit,
-    headers: &HeaderMap,
-    origins: &Arc<Origins>,
-) -> Vec<(usize, SubjectIds)> {
-    let route = &permit.policy().routes[permit.plan().route_index];
-    let id = |role: usize, name: &str| {
-        let mut values = headers.get_all(name).iter();
-        let value = values.next()?.to_str().ok()?.trim();
-        if values.next().is_some() {
-            return None;
-        }
-        let linked = route
-            .answer_headers
-            .iter()
-            .find(|one| one.of == Some(role) && one.header.as_str().eq_ignore_ascii_case(name));
-        let id = match linked.and_then(|one| one.category.as_ref()) {
-            Some(category) => Links::new(Arc::clone(permit.policy()), Arc::clone(origins))
-                .only(value, category)?,
-            None => value.to_owned(),
-        };
-        let fits = !id.is_empty() && id.len() <= LONGEST_ID;
-        fits.then(|| SubjectIds::One(Personal::new(id.into())))
-    };
-    let in_head = |(role, locator): (usize, &Locator)| match locator {
-        Locator::Header(name) => Some((role, id(role, name).unwrap_or(SubjectIds::Unresolved))),
-        Locator::Path(_) | Locator::Query(_) | Locator::Document(_) | Locator::Element(_) => None,
-    };
-    let locators = route.subjects.iter().map(|subject| &subject.locator);
-    locators.enumerate().filter_map(in_head).collect()
 }
 
 /// A refusal before there is a permit.

@@ -34,6 +34,7 @@ mod respond;
 pub(crate) mod retire;
 mod rights;
 mod serve;
+mod stated;
 
 mod waits;
 

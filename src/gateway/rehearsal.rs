@@ -17,11 +17,11 @@ use serde_json::{Map, Value};
 
 use super::body::MinimizedBody;
 use super::cookies::Cookies;
-use super::exchange::stated;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
+use super::stated::stated;
 use super::{account, fit, headers, purpose, request_body, rights, serve};
 use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_service};
 use crate::keys::KeyRing;
@@ -342,6 +342,9 @@ fn play(
         ),
         body,
     });
+    if backend.status.is_redirection() && !fit::is_moved(rules, backend.status) {
+        return Err(permitted_but(RefusalReason::Unfilterable));
+    }
     let failed = |error: MinimizingError| permitted_but(error.reason());
     let origins = Arc::new(Origins::made_up(policy));
     let (held, people) = (Arc::clone(&permit), stated(&permit, &backend.headers, &origins));

@@ -4,6 +4,7 @@ mod admin;
 mod aggregates;
 mod borders;
 mod canary;
+mod channels;
 mod chunks;
 mod cli;
 mod consent_file;

@@ -12,6 +12,7 @@
 //! that does not end for long is decided at its first byte.
 
 mod children;
+mod counts;
 mod guarded;
 mod link;
 mod members;
@@ -32,6 +33,7 @@ use super::shapes::{self, Shapes};
 use super::{Fault, JsonLimits, MalformedKind, Treatments, escapes, text};
 use crate::action::Incremental;
 use crate::policy::automaton::{Automaton, StateId};
+pub(super) use counts::Counts;
 use names::Renamed;
 
 /// Bytes that may be pending: white space and a member name. Pretty printers indent by less.
@@ -49,32 +51,6 @@ pub(super) enum Root {
     Element,
     /// A document that is looked through for subjects, and of which nothing is written.
     Unwritten,
-}
-
-/// What has been counted.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) cells: Vec<u64>,
-    pub(super) blanked: u64,
-    pub(super) unlisted: u64,
-}
-
-impl Counts {
-    pub(super) fn clear(&mut self) {
-        self.cells.clear();
-        self.blanked = 0;
-        self.unlisted = 0;
-    }
-
-    /// Begins anew with as many cells.
-    pub(super) fn forget(&mut self) {
-        self.restart(self.cells.len());
-    }
-
-    fn restart(&mut self, cells: usize) {
-        self.clear();
-        self.cells.resize(cells, 0);
-    }
 }
 
 /// An open container that is walked into.

@@ -9,7 +9,7 @@ mod conditions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::Route;
+use super::model::{Form, Route};
 use super::{Mode, Plan, Policy};
 use crate::action::Action;
 use crate::action::pseudonym::Scope;
@@ -174,11 +174,18 @@ fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
         }
         needs.sort();
         needs.dedup();
+        // In one link values of several categories may stand.
+        let member = match (&cell.category, cell.form) {
+            (Some(category), Form::Link | Form::Header(_)) => {
+                format!("{} ({category})", cell.selector)
+            }
+            (Some(_), Form::Value | Form::Name) | (None, _) => cell.selector.clone(),
+        };
         let place = Cell {
             recipient: plan.recipient.clone(),
             purpose: purpose.clone(),
             route: plan.route.clone(),
-            member: cell.selector.clone(),
+            member,
         };
         let scope = match cell.action {
             Action::Pseudonym(_) | Action::Fpe => cell.scope,

@@ -421,7 +421,7 @@ fn is_about_somebody(what: What) -> bool {
 }
 
 /// The name of the member at the end of this way, if it is one.
-fn name_at<'a>(root: &'a Tree, way: &[usize]) -> Option<&'a str> {
+pub(crate) fn name_at<'a>(root: &'a Tree, way: &[usize]) -> Option<&'a str> {
     let (position, around) = way.split_last()?;
     match find(root, around) {
         Tree::Object(members) => Some(&members[*position].0),
