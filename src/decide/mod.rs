@@ -22,5 +22,5 @@ pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};
 pub use gate::{Adjustment, Gate, Judge, Part};
 pub use met::Met;
 pub use permit::{Permit, Refusal};
-pub use request::{decide, effective_purposes};
+pub use request::{decide, decide_named, effective_purposes};
 pub use service::{Service, decide_service};

@@ -37,7 +37,7 @@ use super::{
     authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
 };
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, decide, decide_service,
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_named, decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
@@ -45,7 +45,7 @@ use crate::minimize::link::Origins;
 use crate::observe::Event;
 use crate::policy::model::{Route, Serve};
 use crate::policy::{Mode, Policy};
-use crate::terms::{DecisionId, PurposeId, RefusalReason, Role};
+use crate::terms::{DataSubject, DecisionId, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
 const WAITING_PIECES: usize = 4;
@@ -248,7 +248,7 @@ async fn walk(
     let Opened { target, matched, tokens } = target
         .opened(route, matched, &opener)
         .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
-    let known = known_subjects(gateway, &target, route, &matched)
+    let known = asked_about(gateway, target.subjects(route, &matched))
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
     let unknown = |_| {
         Event::RegistersUnavailable.emit(&gateway.metrics);
@@ -287,6 +287,15 @@ async fn walk(
                 request_body::reduced(rules, &opens, &head.headers, body, &gateway.limits).await;
             Some(reduced.map_err(|reason| permitted_but(&permit, reason))?)
         }
+    };
+    let in_body = brought.as_ref().map_or(Ok(Vec::new()), |body| request_body::people(route, body));
+    let in_body = in_body.map_err(|reason| permitted_but(&permit, reason))?;
+    let permit = if in_body.is_empty() {
+        permit
+    } else {
+        let more =
+            asked_about(gateway, in_body).map_err(|reason| permitted_but(&permit, reason))?;
+        Arc::new(decide_named(&permit, &[known, more].concat(), now)?)
     };
     // Only now, so that whoever is refused for another reason is refused for that.
     if tokens == Tokens::Unknown {
@@ -508,22 +517,19 @@ fn identify(
     gateway.identifier.identify(policy, &credentials, declared_purposes, now).ok()
 }
 
-/// The subjects that path and query name, with what each has said.
-fn known_subjects(
+/// The people whom a request names, with what each has said.
+fn asked_about(
     gateway: &Gateway,
-    target: &Target,
-    route: &Route,
-    matched: &RouteMatch,
+    people: Vec<(usize, DataSubject)>,
 ) -> Result<Vec<KnownSubject>, RefusalReason> {
-    let mut known = Vec::new();
-    for (role, id) in target.subjects(route, matched) {
+    let known = |(role, id): (usize, DataSubject)| {
         let statements = gateway.registers.statements(&id).map_err(|_| {
             Event::RegistersUnavailable.emit(&gateway.metrics);
             RefusalReason::RegisterStale
         })?;
-        known.push(KnownSubject { role, id, statements });
-    }
-    Ok(known)
+        Ok(KnownSubject { role, id, statements })
+    };
+    people.into_iter().map(known).collect()
 }
 
 /// Prepares the way of a body.

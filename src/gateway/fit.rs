@@ -13,7 +13,9 @@ use crate::terms::{Picture, RefusalReason};
 
 /// Whether the backend had nothing to say, and everybody it could have been about was asked before.
 pub(super) fn is_silent(route: &Route, status: StatusCode, is_empty: bool) -> bool {
-    let is_named = |locator: &Locator| matches!(locator, Locator::Path(_) | Locator::Query(_));
+    let is_named = |locator: &Locator| {
+        matches!(locator, Locator::Path(_) | Locator::Query(_) | Locator::Body(_))
+    };
     let is_told = |locator: &Locator| is_named(locator) || matches!(locator, Locator::Header(_));
     let all = |is: &dyn Fn(&Locator) -> bool| route.subjects.iter().all(|one| is(&one.locator));
     // Whom a header names is asked about where the rules let a header name somebody.

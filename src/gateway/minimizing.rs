@@ -105,6 +105,10 @@ impl Minimizing {
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
+        // Nobody was asked about whom the request's body names.
+        if !permit.is_whole() {
+            return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
+        }
         let mut judge = Judge::new(Arc::clone(&permit));
         let mut tightened = permit.adjustments().to_vec();
         // A body that is not held asks nothing of its own about who stands in the head.
@@ -156,6 +160,10 @@ impl Minimizing {
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
+        // Nobody was asked about whom the request's body names.
+        if !permit.is_whole() {
+            return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
+        }
         let mut judge = Judge::new(Arc::clone(&permit));
         let said = |subject: &_| registers.statements(subject);
         let gate = judge.gate(Part::Document, stated.clone(), said, now);

@@ -23,7 +23,9 @@ use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
 use super::stated::stated;
 use super::{account, fit, headers, purpose, request_body, rights, serve};
-use crate::decide::{Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_service};
+use crate::decide::{
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_named, decide_service,
+};
 use crate::keys::KeyRing;
 use crate::ledger::{ToldToOthers, subject_report};
 use crate::minimize::head::Links;
@@ -326,6 +328,19 @@ fn play(
             Some(left.map_err(permitted_but)?)
         }
     };
+    let in_body = body.as_ref().map_or(Ok(Vec::new()), |body| request_body::people(rules, body));
+    let in_body = in_body.map_err(permitted_but)?;
+    let named = !in_body.is_empty();
+    for (role, id) in in_body {
+        let statements = stage.registers.statements(&id);
+        known.push(KnownSubject { role, id, statements: statements.map_err(unknown)? });
+    }
+    let permit = match named {
+        true => Arc::new(decide_named(&permit, &known, stage.now)?),
+        false => permit,
+    };
+    let permitted_but =
+        |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
     if tokens == Tokens::Unknown {
         return Err(permitted_but(RefusalReason::NotFound));
     }

@@ -39,7 +39,11 @@ pub(super) fn stated(
     };
     let in_head = |(role, locator): (usize, &Locator)| match locator {
         Locator::Header(name) => Some((role, id(role, name).unwrap_or(SubjectIds::Unresolved))),
-        Locator::Path(_) | Locator::Query(_) | Locator::Document(_) | Locator::Element(_) => None,
+        Locator::Path(_)
+        | Locator::Query(_)
+        | Locator::Body(_)
+        | Locator::Document(_)
+        | Locator::Element(_) => None,
     };
     let locators = route.subjects.iter().map(|subject| &subject.locator);
     locators.enumerate().filter_map(in_head).collect()

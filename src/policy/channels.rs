@@ -26,6 +26,8 @@ pub struct RequestBody {
     pub automaton: Arc<Automaton>,
     /// What each of them is; `None`: it is not personal.
     pub members: Vec<Option<CategoryId>>,
+    /// Where those stand that are personal.
+    pub personal: Vec<Selector>,
     /// What it must hold, or the request is refused.
     pub must: Vec<Must>,
 }

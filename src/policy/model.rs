@@ -315,6 +315,8 @@ pub enum Locator {
     Path(String),
     /// In the query.
     Query(String),
+    /// In the request's body, at one place.
+    Body(Selector),
     /// In a header of the backend's answer.
     Header(String),
     /// In the document, once for all of it.

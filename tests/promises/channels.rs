@@ -180,9 +180,9 @@ fn cases_play_heads_and_names() {
 - case: A name is a pseudonym, and only of who agreed
   as: app
   ask: GET /accounts
-  said: {u1: {consents: [{for: share, to: app}]}}
+  said: {u1: {consents: [{for: share, to: [app]}]}}
   backend: '{"accounts":{"u1":{"name":"Testina"},"u2":{"name":"Testino"}}}'
-  gets_exactly: '{"accounts":{"ps1_7vsmpdmnv4h5ugmsmv7vzqqmn4":{"name":"Testina"}}}'
+  gets_exactly: '{"accounts":{"ps1_sn4sjbw2cjraauheomvdpa2wcq":{"name":"Testina"}}}'
 "#;
     let (code, text) = play("tests/cases/names.rules.yaml", names);
     assert_eq!(code, Some(0), "{text}");

@@ -17,6 +17,7 @@ mod http2;
 mod links;
 mod member_names;
 mod modes;
+mod named_in_body;
 mod orders;
 mod pictures;
 mod recipients;

@@ -202,6 +202,14 @@ impl Compiler<'_> {
         if let Some(name) = text.strip_prefix("query:") {
             return Some(Locator::Query(name.to_owned()));
         }
+        if let Some(selector) = text.strip_prefix("body:") {
+            let found = self.selector(selector, &node.place, node.is_quoted(), None)?;
+            if !found.is_singular() {
+                let message = format!("`{selector}` is no single member of a request's body");
+                self.findings.error("T106", &node.place, message);
+            }
+            return Some(Locator::Body(Selector { text: text.to_owned(), ..found }));
+        }
         if let Some(name) = text.strip_prefix("header:") {
             return Some(Locator::Header(name.to_ascii_lowercase()));
         }
@@ -427,6 +435,7 @@ impl Compiler<'_> {
         if route.refuses.is_some() || route.serve.is_some() {
             return;
         }
+        self.named_in_body(route);
         if route.upstream.is_none() && !fields.has("upstream") {
             let message = format!("`{}` names no `upstream`", route.id);
             self.findings.error("T101", &route.place, message);

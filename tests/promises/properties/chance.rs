@@ -509,7 +509,8 @@ impl Chance {
             order: recipient == "court" || self.one_in(20),
         };
         let has_names = ground.rules.routes.len() > NAMED;
-        let route = if has_names && self.one_in(5) { NAMED } else { ask.route };
+        let is_named = has_names && ask.route == PEOPLE && self.below(2) == 0;
+        let route = if is_named { NAMED } else { ask.route };
         Ask { route, ..ask }
     }
 }

@@ -132,6 +132,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("a promise id that is none", "default: remove", "default: remove\n  keeps: [W14]"),
     ("a limit of no kind", "release:", "limits:\n  - {limt: contact.email, to: remove}\nrelease:"),
+    ("somebody whom no body names", "\"path:id\"", "\"body:$.id\""),
+    ("somebody whom a body names at several places", "\"path:id\"", "\"body:$.ids[*]\""),
     ("a masked name of a member", "\"$.email\"", "\"keys($.by_mail)\""),
     ("names of members behind a filter", "\"$.email\"", "\"keys($.by[?@.a])\""),
     (
