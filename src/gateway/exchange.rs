@@ -318,10 +318,8 @@ async fn walk(
     let mut passed = headers::towards_client(&answer.headers, &cookies);
     let (status, head_only) = (answer.status, head.method == Method::HEAD);
     // With `HEAD` no grant is used up, so that nothing leaves that rests on one.
-    let links = match head_only && !permit.one_time_grants().is_empty() {
-        true => HeaderMap::new(),
-        false => headers::of_links(&answer.headers),
-    };
+    let rests_on_grant = head_only && !permit.one_time_grants().is_empty();
+    let links = if rests_on_grant { HeaderMap::new() } else { headers::of_links(&answer.headers) };
     let is_moved = fit::is_moved(route, status);
     if is_moved || fit::is_silent(route, status, fit::is_empty(&answer.headers)) {
         if route.mode != Mode::Enforce {

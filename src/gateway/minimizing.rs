@@ -203,7 +203,7 @@ impl Minimizing {
         let route = &self.permit.policy().routes[plan.route_index];
         let mut links = Links::default();
         for header in LinkHeader::ALL.into_iter().filter(|header| route.names(*header)) {
-            let lines: Vec<&[u8]> =
+            let values: Vec<&[u8]> =
                 headers.get_all(header.as_str()).iter().map(HeaderValue::as_bytes).collect();
             let of_header = |cell: &Cell| cell.form == Form::Header(header);
             let rules = self.document.as_ref().and_then(|treatments| {
@@ -212,7 +212,7 @@ impl Minimizing {
                 let links = own.filter_map(|(_, treatment)| treatment.link.clone());
                 links.reduce(|all, link| Arc::new(all.and(&link)))
             });
-            links.take(header, &lines, rules.as_deref());
+            links.take(header, &values, rules.as_deref());
         }
         for (at, cell) in plan.cells.iter().enumerate() {
             let is_of = |(header, category): &&(LinkHeader, CategoryId)| {

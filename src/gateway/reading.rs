@@ -53,8 +53,8 @@ pub fn read(
     let matched = target.matches(policy, &method).ok_or(Misread::NoRoute)?;
     let route = &policy.routes[matched.index];
     let opener = Opener::before(keys, policy, caller, route, declared);
-    let opened = target.opened(route, matched, &opener).ok_or(Misread::Cursor)?;
-    let Opened { target, matched, tokens } = opened;
+    let Opened { target, matched, tokens } =
+        target.opened(route, matched, &opener).ok_or(Misread::Cursor)?;
     Ok(Reading {
         query: target.parameter_names(),
         subjects: target.subjects(route, &matched),

@@ -335,10 +335,7 @@ fn play(
         let statements = stage.registers.statements(&id);
         known.push(KnownSubject { role, id, statements: statements.map_err(unknown)? });
     }
-    let permit = match named {
-        true => Arc::new(decide_named(&permit, &known, stage.now)?),
-        false => permit,
-    };
+    let permit = if named { Arc::new(decide_named(&permit, &known, stage.now)?) } else { permit };
     let permitted_but =
         |reason| Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) };
     if tokens == Tokens::Unknown {
@@ -378,10 +375,7 @@ fn play(
         minimizing.finish(&mut body, stage.now).map_err(failed)?;
     }
     let rests_on_grant = asked.method == Method::HEAD && !permit.one_time_grants().is_empty();
-    let links = match rests_on_grant {
-        true => Links::default(),
-        false => minimizing.links(&backend.headers),
-    };
+    let links = if rests_on_grant { Links::default() } else { minimizing.links(&backend.headers) };
     if fit::is_moved(rules, backend.status) && !links.has(LinkHeader::Location) {
         return Err(permitted_but(RefusalReason::Unfilterable));
     }

@@ -99,11 +99,11 @@ impl Links {
         };
         let room = MOST.saturating_sub(self.lines.len());
         for (at, linked) in told.into_iter().enumerate() {
-            let link = linked.filter(|_| at < room).and_then(|linked| {
+            let left = linked.filter(|_| at < room).and_then(|linked| {
                 let (target, values) = rules?.rewrite_and_tell(linked.target)?;
                 Some((linked.written(header, &target)?, values))
             });
-            let Some((line, values)) = link else {
+            let Some((line, values)) = left else {
                 left_out += 1;
                 continue;
             };
@@ -207,18 +207,15 @@ fn said(text: &str) -> Option<(Vec<(&str, Option<&str>)>, &str)> {
             continue;
         };
         let value = value.trim_start_matches(BLANKS);
-        let (value, behind) = match value.strip_prefix('"') {
-            Some(quoted) => {
-                let end = end_of_quoted(quoted)?;
-                (&quoted[..end], &quoted[end + 1..])
+        let (value, behind) = if let Some(quoted) = value.strip_prefix('"') {
+            let end = end_of_quoted(quoted)?;
+            (&quoted[..end], &quoted[end + 1..])
+        } else {
+            let end = value.find(|c| !is_of_token(c)).unwrap_or(value.len());
+            if end == 0 {
+                return None;
             }
-            None => {
-                let end = value.find(|c| !is_of_token(c)).unwrap_or(value.len());
-                if end == 0 {
-                    return None;
-                }
-                value.split_at(end)
-            }
+            value.split_at(end)
         };
         said.push((name, Some(value)));
         rest = behind.trim_start_matches(BLANKS);
@@ -339,10 +336,10 @@ mod tests {
 
     #[test]
     fn only_words_of_registries_stand_beside_a_link() {
-        let line = r#"</a>; rel="NEXT  last"; title="Ada"; title*=UTF-8''Ada; media=print;
+        let head = r#"</a>; rel="NEXT  last"; title="Ada"; title*=UTF-8''Ada; media=print;
             type="application/json"; hreflang=de-AT; customer=42"#
             .replace('\n', "");
-        let links = list(&line).expect("a list");
+        let links = list(&head).expect("a list");
         let [Some(link)] = &links[..] else { panic!("one link") };
         assert_eq!(
             link.written(LinkHeader::Link, "/b").as_deref(),

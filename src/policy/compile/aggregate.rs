@@ -28,8 +28,8 @@ impl Compiler<'_> {
     /// Reads `aggregate`. Its rows are the route's elements, so that `@` is one of them.
     pub(super) fn aggregate(&mut self, fields: &mut Fields<'_>, route: &mut Route) {
         let Some(node) = fields.take("aggregate") else { return };
-        let none = ["each", "subjects", "derive", "region", "since", "parties_only", "media"];
-        for key in none.into_iter().chain(["answer_headers"]) {
+        let without = ["each", "subjects", "derive", "region", "since", "parties_only", "media"];
+        for key in without.into_iter().chain(["answer_headers"]) {
             if fields.has(key) {
                 let message = format!("an aggregate is about nobody by name, and has no `{key}`");
                 self.findings.error("T104", &node.place, message);

@@ -37,7 +37,7 @@ impl Compiler<'_> {
             let named = |header: &LinkHeader| header.as_str().eq_ignore_ascii_case(&key.text);
             let Some(header) = LinkHeader::ALL.into_iter().find(named) else {
                 let message = format!("`{}` is no header in which links stand", key.text);
-                let help = closest(&key.text, LinkHeader::ALL.map(LinkHeader::as_str).into_iter());
+                let help = closest(&key.text, LinkHeader::ALL.map(LinkHeader::as_str));
                 let help = help
                     .or_else(|| Some("`Location`, `Content-Location` and `Link` are".to_owned()));
                 self.findings.error_with("T102", &key.place, message, help);

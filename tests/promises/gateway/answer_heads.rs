@@ -179,7 +179,7 @@ async fn addresses_are_read_in_one_way_only() {
     let stage = Stage::with_rules(RULES).await;
     let (at, token) = (stage.backend.address, token(&stage).await);
     for (location, expected) in [
-        (format!("/people/CANARY42"), Some(format!("/people/{token}"))),
+        ("/people/CANARY42".to_owned(), Some(format!("/people/{token}"))),
         (format!("http://{at}/people/CANARY42"), Some(format!("https://{HOST}/people/{token}"))),
         (format!("https://{HOST}/people/CANARY42"), Some(format!("https://{HOST}/people/{token}"))),
         ("/people/CANARY42#CANARY".to_owned(), Some(format!("/people/{token}"))),
@@ -196,7 +196,7 @@ async fn addresses_are_read_in_one_way_only() {
         ("people/CANARY42".to_owned(), None),
         ("../people/CANARY42".to_owned(), None),
         ("?id=CANARY42".to_owned(), None),
-        ("".to_owned(), None),
+        (String::new(), None),
         // What two readers read differently.
         ("/people/CANAR%5942".to_owned(), None),
         ("/people/CANARY42%2Forders".to_owned(), None),

@@ -116,7 +116,7 @@ async fn the_table_of_answer_headers_is_what_happens() {
         match verb.as_str() {
             // What is tried is no link; `answer_heads` has those that are.
             "dropped" | "read" | "reduced" => {
-                assert_eq!(there, Vec::<&str>::new(), "{name}: {got}")
+                assert_eq!(there, Vec::<&str>::new(), "{name}: {got}");
             }
             "passed" => assert!(there.len() == 1 && there[0].starts_with(said), "{name}: {got}"),
             "written" => assert!(there.len() == 1 && there != [said], "{name}: {got}"),
