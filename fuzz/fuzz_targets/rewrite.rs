@@ -67,7 +67,7 @@ impl Bytes<'_> {
         let list = shape & 1 != 0;
         let rest = if !list && shape & 2 != 0 { Rest::Keep } else { Rest::Remove };
         let star = Segment { descendant: false, steps: vec![Step::Wildcard] };
-        let each = list.then(|| [self.segments(2), vec![star]].concat());
+        let each = list.then(|| [self.segments(2), vec![star.clone()]].concat());
         let prefix = each.clone().unwrap_or_default();
         let mut rules = Vec::new();
         for _ in 0..shape >> 2 & 3 {
@@ -79,6 +79,16 @@ impl Bytes<'_> {
                 _ => What::Cell(ACTS[what % ACTS.len()], what & 8 != 0),
             };
             rules.push(Rule { path, what });
+        }
+        // Names of members, and people who are named by them.
+        if shape & 0x20 != 0 {
+            let what = self.next();
+            let path = Path::new([self.segments(2), vec![star]].concat());
+            let what = What::Name(ACTS[what % ACTS.len()], what & 8 != 0);
+            rules.push(Rule { path, what });
+        }
+        if let Some(each) = each.clone().filter(|_| shape & 0x40 != 0) {
+            rules.push(Rule { path: Path::new(each), what: What::Named(0) });
         }
         if list && shape & 0x10 != 0 {
             let total = Segment { descendant: false, steps: vec![Step::Name("total".to_owned())] };

@@ -68,17 +68,25 @@ impl Link {
     /// The link as it may leave; `None`: not at all.
     #[must_use]
     pub fn rewrite(&self, text: &str) -> Option<String> {
+        self.rewrite_and_tell(text).map(|(link, _)| link)
+    }
+
+    /// The link as it may leave, and of what values stand in it; `None`: not at all.
+    #[must_use]
+    pub fn rewrite_and_tell(&self, text: &str) -> Option<(String, Vec<CategoryId>)> {
         let mut link = String::with_capacity(text.len());
+        let mut told = Vec::new();
         for part in self.reads.read(text)? {
             match part {
                 Part::Fixed(text) => link.push_str(&text),
                 Part::Value { of, text } => {
                     let (_, treatment) = self.values.iter().find(|(known, _)| *known == of)?;
                     link.push_str(&self.reads.write(&treatment.within(&text)?)?);
+                    told.push(of);
                 }
             }
         }
-        Some(link)
+        Some((link, told))
     }
 }
 

@@ -254,7 +254,7 @@ fn exchange(shared: &Shared, raw: RawCase) -> Result<Exchange, String> {
     }
     let backend = match raw.backend {
         None => "{}".to_owned(),
-        Some(text) if text.trim_start().starts_with(['{', '[']) => text,
+        Some(text) if text.is_empty() || text.trim_start().starts_with(['{', '[']) => text,
         Some(name) => shared
             .answers
             .get(&name)
@@ -278,8 +278,8 @@ fn exchange(shared: &Shared, raw: RawCase) -> Result<Exchange, String> {
         .unwrap_or(200)
         .try_into()
         .ok()
-        .filter(|status: &StatusCode| status.is_success())
-        .ok_or("`backend_status` is none of a success")?;
+        .filter(|status: &StatusCode| status.is_success() || status.is_redirection())
+        .ok_or("`backend_status` is none of a success or a redirect")?;
     let mut papers = shared.papers.clone();
     papers.orders.extend(raw.orders);
     papers.cases.extend(raw.opened);

@@ -143,8 +143,11 @@ impl Question<'_> {
                 action: match &cell.derived {
                     Some(Derivation::CountEach) => "count anew".to_owned(),
                     Some(Derivation::Sealed { .. }) => "seal".to_owned(),
-                    None if cell.form == Form::Link => format!("{} within the link", cell.action),
-                    None => cell.action.to_string(),
+                    None => match cell.form {
+                        Form::Value => cell.action.to_string(),
+                        Form::Link | Form::Header(_) => format!("{} within the link", cell.action),
+                        Form::Name => format!("{} as a member's name", cell.action),
+                    },
                 },
                 needs: words::needs(&cell.needs).join(", "),
                 line: cell.decided_by.to_string(),

@@ -8,16 +8,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::REJECTED;
-use super::rules_file::{self, RulesFile};
-use crate::decide::{Caller, Facts, KnownSubject, Named, RouteMatch, decide};
+use super::rules_file::RulesFile;
+use crate::decide::{Caller, Facts, KnownSubject, Named, decide};
 use crate::gateway::minimizing::{Minimizing, MinimizingError};
+use crate::gateway::reading::{self, Reading};
 use crate::keys::KeyRing;
 use crate::minimize::JsonLimits;
 use crate::minimize::link::Origins;
-use crate::policy::Policy;
-use crate::policy::model::Locator;
 use crate::registers::{RegisterStore, Registers, RegistersUnavailable};
-use crate::terms::{DataSubject, Personal, PurposeId, RecipientId, Statements};
+use crate::terms::{DataSubject, Personal, PurposeId, RecipientId, RefusalReason, Statements};
 
 /// Arguments of `tamis minimize`.
 #[derive(clap::Args)]
@@ -31,7 +30,8 @@ Exit codes: 0 minimized, 1 refused or not JSON (what was written by then is no w
 pub(super) struct Minimize {
     #[command(flatten)]
     rules: RulesFile,
-    /// Method and path, with values in the place of parameters: 'GET /v2/users/u1'.
+    /// Method and path, with values in the place of parameters: 'GET /v2/users/u1'. Tokens and cursors
+    /// in path and query are opened, as the gateway opens them.
     #[arg(long)]
     route: String,
     /// To whom.
@@ -97,19 +97,20 @@ impl Minimize {
         let keys = keys.map_err(|e| Failure::Refused(chain(&e)))?;
         let now = Timestamp::now();
 
-        let (method, path) = self.route.split_once(' ').ok_or_else(|| {
+        let asked = self.route.split_once(' ').ok_or_else(|| {
             Failure::Usage("--route is a method and a path: 'GET /v2/users/u1'".into())
         })?;
-        let route = rules_file::route(&policy, method, path)
-            .ok_or_else(|| Failure::Usage("no route of the rules matches --route".into()))?;
-        let known = known_subjects(&policy, &route, registers.as_ref())
-            .map_err(|e| Failure::Refused(chain(&e)))?;
         let caller = Caller {
             recipient: RecipientId::from(self.recipient.as_str()),
             person: self.person.as_deref().map(|id| Personal::new(id.into())),
             purposes: None,
         };
         let purposes: Vec<PurposeId> = self.purposes.iter().map(|id| id.as_str().into()).collect();
+        let Reading { route, query, subjects, is_of_nobody } =
+            reading::read(&policy, &keys, &caller, &purposes, asked)
+                .map_err(|misread| Failure::Usage(format!("--route: {misread}")))?;
+        let known = known_subjects(subjects, registers.as_ref())
+            .map_err(|e| Failure::Refused(chain(&e)))?;
         let unknown = |error| Failure::Refused(chain(&error));
         let case = Named::look_up(self.case.as_deref(), |id| registers.case(id));
         let order = Named::look_up(self.order.as_deref(), |id| registers.order(id));
@@ -118,7 +119,7 @@ impl Minimize {
             caller: &caller,
             declared_purposes: &purposes,
             route: &route,
-            query: &[],
+            query: &query,
             case: &case,
             order: &order,
             gpc: false,
@@ -128,6 +129,10 @@ impl Minimize {
             let detail = refusal.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
             Failure::Refused(format!("refused: {}{detail}", refusal.reason.code()))
         })?;
+        // As late as the gateway says so: who is refused for another reason is refused for that.
+        if is_of_nobody {
+            return Err(Failure::Refused(format!("refused: {}", RefusalReason::NotFound.code())));
+        }
         let limits = JsonLimits::default();
         let keys = (Arc::new(keys), Arc::new(Origins::made_up(&policy)));
         let mut body = Minimizing::json(&Arc::new(permit), vec![], registers, keys, limits, now)
@@ -179,24 +184,16 @@ fn in_words(error: MinimizingError) -> Failure {
     })
 }
 
-/// Subjects whose id stands in the path, with what they have said.
+/// Subjects whom the request names, with what they have said.
 fn known_subjects(
-    policy: &Policy,
-    route: &RouteMatch,
+    subjects: Vec<(usize, DataSubject)>,
     registers: &dyn Registers,
 ) -> Result<Vec<KnownSubject>, RegistersUnavailable> {
-    let mut known = Vec::new();
-    for (role, subject) in policy.routes[route.index].subjects.iter().enumerate() {
-        let Locator::Path(parameter) = &subject.locator else { continue };
-        for (_, id) in route.parameters.iter().filter(|(name, _)| name == parameter) {
-            known.push(KnownSubject {
-                role,
-                id: id.clone(),
-                statements: registers.statements(id)?,
-            });
-        }
-    }
-    Ok(known)
+    let known = |(role, id): (usize, DataSubject)| {
+        let statements = registers.statements(&id)?;
+        Ok(KnownSubject { role, id, statements })
+    };
+    subjects.into_iter().map(known).collect()
 }
 
 /// Without a register nobody has consented, objected or been erased.

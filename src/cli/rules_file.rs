@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::{self, Config};
-use crate::decide::RouteMatch;
 use crate::policy::Policy;
 use crate::registers::RegisterPlace;
-use crate::terms::Personal;
 
 /// Which rules a command works on.
 #[derive(clap::Args)]
@@ -46,17 +44,4 @@ impl RulesFile {
         };
         Ok(Loaded { policy, registers, key_ring })
     }
-}
-
-/// Matches a method and a concrete path.
-pub(super) fn route(policy: &Policy, method: &str, path: &str) -> Option<RouteMatch> {
-    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-    let matched = policy.route(method, &segments)?;
-    let parameters = matched.parameters.iter();
-    Some(RouteMatch {
-        index: matched.index,
-        parameters: parameters
-            .map(|(name, value)| ((*name).to_owned(), Personal::new((*value).into())))
-            .collect(),
-    })
 }

@@ -145,6 +145,9 @@ pub(super) fn gate<E>(
     {
         let located_here = match (part, &subject.locator) {
             (_, Locator::Path(_) | Locator::Query(_)) => true,
+            // Not before the body was read.
+            (Part::Request, Locator::Body(_)) => ids[role].is_some(),
+            (_, Locator::Body(_)) => true,
             (Part::Request, _) | (Part::Document, Locator::Element(_)) => false,
             (Part::Document, Locator::Document(_) | Locator::Header(_)) | (Part::Element, _) => {
                 true
@@ -281,8 +284,12 @@ fn not_theirs(permit: &Permit, part: Part, ids: &[Option<SubjectIds>]) -> Option
         }
     };
     let any_party = || (0..route.subjects.len()).any(is_party);
-    let complete = part != Part::Request
-        || route.subjects.iter().all(|subject| known_from_request(&subject.locator));
+    let is_known = |(role, locator): (usize, &Locator)| match locator {
+        Locator::Body(_) => ids[role].is_some(),
+        locator => known_from_request(locator),
+    };
+    let locators = route.subjects.iter().map(|subject| &subject.locator);
+    let complete = part != Part::Request || locators.enumerate().all(is_known);
     if complete && permit.plan.only_own && !any_party() {
         return Some(RefusalReason::NotAParty);
     }
@@ -310,13 +317,15 @@ fn may_name_several(permit: &Permit, locator: &Locator) -> bool {
             let outer = each.map_or(0, |each| each.segments.len());
             selector.segments.get(outer..).unwrap_or_default()
         }
-        Locator::Path(_) | Locator::Query(_) | Locator::Header(_) => return false,
+        Locator::Path(_) | Locator::Query(_) | Locator::Body(_) | Locator::Header(_) => {
+            return false;
+        }
     };
     !own.iter().all(PathSegment::is_singular)
 }
 
 fn known_from_request(locator: &Locator) -> bool {
-    matches!(locator, Locator::Path(_) | Locator::Query(_))
+    matches!(locator, Locator::Path(_) | Locator::Query(_) | Locator::Body(_))
 }
 
 /// Actions of a plan as the gates tighten them.

@@ -24,5 +24,5 @@ pub use gate::{Adjustment, Gate, Judge, Part};
 pub use met::Met;
 pub use notice::notice_forms;
 pub use permit::{Permit, Refusal};
-pub use request::{decide, effective_purposes};
+pub use request::{decide, decide_named, effective_purposes};
 pub use service::{Service, decide_service};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::policy::model::Locator;
 use crate::policy::{Plan, Policy};
 use crate::terms::{
     Case, CategoryId, DataSubject, DecisionId, LegalOrder, PurposeId, RecipientId, RefusalReason,
@@ -97,6 +98,15 @@ impl Permit {
     #[must_use]
     pub fn one_time_grants(&self) -> &[Arc<str>] {
         &self.one_time_grants
+    }
+
+    /// Whether everybody whom the request names has been asked about, those in its body too.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let route = &self.policy.routes[self.plan.route_index];
+        let mut roles = route.subjects.iter().zip(&self.known);
+        roles
+            .all(|(subject, known)| !matches!(subject.locator, Locator::Body(_)) || known.is_some())
     }
 
     /// What the gates of subjects known from the request tightened.

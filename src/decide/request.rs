@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::gate::{self, Gate, Part};
 use super::subject::{self, Transfer, What, mechanism, today};
-use super::{Caller, Facts, Named, Permit, Refusal, SubjectIds, counts, query};
+use super::{
+    Adjustment, Caller, Facts, KnownSubject, Named, Permit, Refusal, SubjectIds, counts, query,
+};
 use crate::policy::Policy;
 use crate::policy::model::{Need, Recipient, Route};
 use crate::policy::plan::Cell;
@@ -57,15 +59,7 @@ pub fn decide(
     let beyond =
         plan.only_where.len() + plan.regions.len() + plan.dated.len() + plan.companions.len();
     let mut known = vec![None; route.subjects.len() + beyond];
-    for subject in facts.known {
-        let Some(slot) = known.get_mut(subject.role) else { continue };
-        // The same role twice, as in `?id=a&id=b`: nobody can say who is meant.
-        *slot = Some(match slot {
-            None => SubjectIds::One(subject.id.clone()),
-            Some(SubjectIds::One(id)) if *id == subject.id => SubjectIds::One(subject.id.clone()),
-            Some(_) => SubjectIds::Unresolved,
-        });
-    }
+    name(&mut known, facts.known);
     let mut permit = Permit {
         policy: Arc::clone(policy),
         plan,
@@ -79,22 +73,86 @@ pub fn decide(
         queried,
         adjustments: Vec::new(),
     };
-    let said = |id: &_| {
-        let known = facts.known.iter().find(|subject| subject.id == *id);
-        Ok::<_, Infallible>(
-            known.map(|subject| Arc::clone(&subject.statements)).unwrap_or_default(),
-        )
-    };
-    match gate::gate(&permit, Part::Request, &permit.known, &[], said, now) {
-        Ok(Gate::Release(adjustments)) => permit.adjustments = adjustments,
-        Ok(Gate::Drop(reason)) => return Err(refusal.because(reason)),
-    }
+    permit.adjustments =
+        asked_of(&permit, facts.known, now).map_err(|reason| refusal.clone().because(reason))?;
     if route.aggregate.is_some() {
         let tightened = counts::gate(&permit, now).map_err(|reason| refusal.because(reason))?;
         permit.adjustments.extend(tightened);
     }
-    permit.one_time_grants = one_time_grants(&permit, facts, now);
+    permit.one_time_grants = one_time_grants(&permit, facts.known, now);
     Ok(permit)
+}
+
+/// Decides again, now that the request's body was read and names these people beside `known`, who were
+/// known before.
+///
+/// # Errors
+/// [`Refusal`] with the first reason that applies to one of them.
+pub fn decide_named(
+    permit: &Permit,
+    known: &[KnownSubject],
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let refusal = Refusal {
+        reason: RefusalReason::ConsentMissing,
+        decision: permit.decision.clone(),
+        recipient: Some(permit.recipient().clone()),
+        role: Some(permit.role()),
+        purposes: permit.purposes().to_vec(),
+        detail: None,
+    };
+    let mut slots = vec![None; permit.known.len()];
+    name(&mut slots, known);
+    let mut named = Permit {
+        policy: Arc::clone(&permit.policy),
+        plan: Arc::clone(&permit.plan),
+        decision: permit.decision.clone(),
+        person: permit.person.clone(),
+        gpc: permit.gpc,
+        case: permit.case.clone(),
+        order: permit.order.clone(),
+        one_time_grants: Vec::new(),
+        known: slots,
+        queried: permit.queried.clone(),
+        adjustments: Vec::new(),
+    };
+    if !named.is_whole() {
+        return Err(refusal);
+    }
+    named.adjustments = asked_of(&named, known, now).map_err(|reason| refusal.because(reason))?;
+    named.one_time_grants = one_time_grants(&named, known, now);
+    Ok(named)
+}
+
+/// Puts ids in the places of their roles.
+fn name(slots: &mut [Option<SubjectIds>], known: &[KnownSubject]) {
+    for subject in known {
+        let Some(slot) = slots.get_mut(subject.role) else { continue };
+        // The same role twice, as in `?id=a&id=b`: nobody can say who is meant.
+        *slot = Some(match slot {
+            None => SubjectIds::One(subject.id.clone()),
+            Some(SubjectIds::One(id)) if *id == subject.id => SubjectIds::One(subject.id.clone()),
+            Some(_) => SubjectIds::Unresolved,
+        });
+    }
+}
+
+/// What the gates of those whom the request names tighten, or why nothing leaves.
+fn asked_of(
+    permit: &Permit,
+    known: &[KnownSubject],
+    now: Timestamp,
+) -> Result<Vec<Adjustment>, RefusalReason> {
+    let said = |id: &_| {
+        let known = known.iter().find(|subject| subject.id == *id);
+        Ok::<_, Infallible>(
+            known.map(|subject| Arc::clone(&subject.statements)).unwrap_or_default(),
+        )
+    };
+    match gate::gate(permit, Part::Request, &permit.known, &[], said, now) {
+        Ok(Gate::Release(adjustments)) => Ok(adjustments),
+        Ok(Gate::Drop(reason)) => Err(reason),
+    }
 }
 
 /// Who asks, for which route and for what, with the refusal that later reasons fill in.
@@ -152,7 +210,7 @@ pub(super) fn standing<'a>(
 }
 
 /// The grants for one use that the answer rests on: one for each person known so far and purpose.
-fn one_time_grants(permit: &Permit, facts: &Facts<'_>, now: Timestamp) -> Vec<Arc<str>> {
+fn one_time_grants(permit: &Permit, known: &[KnownSubject], now: Timestamp) -> Vec<Arc<str>> {
     let needs = |needs: &[Need]| needs.contains(&Need::OneTimeGrant);
     let needed = needs(&permit.plan.needs)
         || permit.plan.cells.iter().any(|cell| cell.action.releases() && needs(&cell.needs));
@@ -160,7 +218,7 @@ fn one_time_grants(permit: &Permit, facts: &Facts<'_>, now: Timestamp) -> Vec<Ar
         return Vec::new();
     }
     let mut ids = Vec::new();
-    for subject in facts.known {
+    for subject in known {
         for purpose in permit.purposes() {
             let grant =
                 subject::one_time_grant(permit, subject.role, purpose, &subject.statements, now);

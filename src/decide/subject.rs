@@ -315,7 +315,7 @@ pub(super) fn one_time_grant<'a>(
 fn is_one_person_asked_for(permit: &Permit, role: usize) -> bool {
     let route = &permit.policy.routes[permit.plan.route_index];
     let locator = route.subjects.get(role).map(|subject| &subject.locator);
-    matches!(locator, Some(Locator::Path(_) | Locator::Query(_)))
+    matches!(locator, Some(Locator::Path(_) | Locator::Query(_) | Locator::Body(_)))
 }
 
 /// Whether each purpose has a consent that lists the cell's category, where the cell needs that.

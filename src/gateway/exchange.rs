@@ -28,29 +28,28 @@ use super::returned::Opener;
 use super::rights::Given;
 use super::route::{Opened, Target, Tokens};
 use super::state::Gateway;
+use super::stated::stated;
 use super::tls::Handshake;
 use super::told::Asking;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::Answer;
 use super::waits::Asked;
-use super::{authority, conditions, fit, headers, observed, purpose, request_body, rights, serve};
+use super::{
+    authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
+};
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
-    decide_service,
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_named, decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::minimize::link::Origins;
 use crate::observe::Event;
-use crate::policy::model::{Locator, Route, Serve};
+use crate::policy::model::{Route, Serve};
 use crate::policy::{Mode, Policy};
-use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
+use crate::terms::{DataSubject, DecisionId, PurposeId, RefusalReason, Role};
 
 /// How many pieces wait for a client that is slower than the backend.
 const WAITING_PIECES: usize = 4;
-
-/// Longest id of a subject in a header of an answer, in bytes.
-const LONGEST_ID: usize = 512;
 
 /// The other end of a connection, as far as it is known.
 pub(super) struct Peer {
@@ -101,7 +100,7 @@ pub(super) async fn exchange(
 }
 
 /// Why nothing is released.
-enum NotReleased {
+pub(super) enum NotReleased {
     /// The request is not understood.
     Fault(RequestFault),
     /// It is refused.
@@ -140,8 +139,8 @@ struct Ready {
 }
 
 enum Content {
-    /// The backend had nothing to say.
-    None,
+    /// The backend had nothing to say, but perhaps in its head: then that is entered in the ledger.
+    None { receipt: Option<Receipt> },
     /// Its first bytes, entered in the ledger.
     Entered {
         receipt: Receipt,
@@ -247,7 +246,7 @@ async fn walk(
     let Opened { target, matched, tokens } = target
         .opened(route, matched, &opener)
         .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
-    let known = known_subjects(gateway, &target, route, &matched)
+    let known = asked_about(gateway, target.subjects(route, &matched))
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
     let unknown = |_| {
         Event::RegistersUnavailable.emit(&gateway.metrics);
@@ -287,6 +286,15 @@ async fn walk(
             Some(reduced.map_err(|reason| permitted_but(&permit, reason))?)
         }
     };
+    let in_body = brought.as_ref().map_or(Ok(Vec::new()), |body| request_body::people(route, body));
+    let in_body = in_body.map_err(|reason| permitted_but(&permit, reason))?;
+    let permit = if in_body.is_empty() {
+        permit
+    } else {
+        let more =
+            asked_about(gateway, in_body).map_err(|reason| permitted_but(&permit, reason))?;
+        Arc::new(decide_named(&permit, &[known, more].concat(), now)?)
+    };
     // Only now, so that whoever is refused for another reason is refused for that.
     if tokens == Tokens::Unknown {
         return Err(permitted_but(&permit, RefusalReason::NotFound).into());
@@ -314,13 +322,22 @@ async fn walk(
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
     let mut passed = headers::towards_client(&answer.headers, &cookies);
-    let status = answer.status;
-    if fit::is_silent(route, &answer) {
+    let (status, head_only) = (answer.status, head.method == Method::HEAD);
+    // With `HEAD` no grant is used up, so that nothing leaves that rests on one.
+    let rests_on_grant = head_only && !permit.one_time_grants().is_empty();
+    let links = if rests_on_grant { HeaderMap::new() } else { headers::of_links(&answer.headers) };
+    let is_moved = fit::is_moved(route, status);
+    if is_moved || fit::is_silent(route, status, fit::is_empty(&answer.headers)) {
         if route.mode != Mode::Enforce {
             observed::permitted(route, account);
             return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
         }
-        return Ok(Answered::Released(Ready { permit, status, passed, content: Content::None }));
+        let people = stated(&permit, &answer.headers, &origins);
+        let told = bodiless::told(gateway, &permit, (&links, people), &origins, is_moved, now);
+        let bodiless::Told { links, receipt } = told.await?;
+        headers::add_links(&mut passed, &links);
+        let content = Content::None { receipt };
+        return Ok(Answered::Released(Ready { permit, status, passed, content }));
     }
     fit::fit(&permit, &answer, gateway.limits.response_body_bytes, account)
         .map_err(|reason| permitted_but(&permit, reason))?;
@@ -332,7 +349,7 @@ async fn walk(
     let mut transit = transit(gateway, &permit, route, answer, &origins, now)
         .map_err(|error| failed(&permit, account, &error))?;
     if route.mode != Mode::Enforce {
-        let measured = observed::measure(&mut transit, account).await;
+        let measured = observed::measure(&mut transit, &links, account).await;
         measured.map_err(|error| failed(&permit, account, &error))?;
         return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
     }
@@ -345,6 +362,11 @@ async fn walk(
         }
     };
 
+    // By now the people of the whole answer are known.
+    let links = transit.links(&links);
+    bodiless::tell(&permit, &links, &account.metrics);
+    headers::add_links(&mut passed, &links);
+
     // No disclosure without its entry.
     let met = transit.take_met();
     let receipt =
@@ -352,7 +374,6 @@ async fn walk(
             Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
             permitted_but(&permit, RefusalReason::LedgerUnavailable)
         })?;
-    let head_only = head.method == Method::HEAD;
     if !head_only {
         use_grants(gateway, &permit, &receipt).await?;
     }
@@ -366,7 +387,7 @@ async fn walk(
 
 /// Uses up the grants for one use that the answer rests on, before its first byte leaves. Where
 /// another request was first, nothing does.
-async fn use_grants(
+pub(super) async fn use_grants(
     gateway: &Gateway,
     permit: &Arc<Permit>,
     receipt: &Receipt,
@@ -393,17 +414,20 @@ async fn use_grants(
 fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
     let Ready { permit, status: came_of_it, passed, content } = ready;
     let (receipt, transit, first, progress, head_only, is_unchanged) = match content {
-        Content::None => {
+        Content::None { receipt } => {
             let response =
                 respond::released(&permit, came_of_it, passed, None, Released::NoContent);
             account.released(response.status());
+            if let Some(receipt) = receipt {
+                gateway.ledger.close(receipt, Outcome::whole(response.status().as_u16()));
+            }
             return response;
         }
         Content::Entered { receipt, transit, first, progress, head_only, is_unchanged } => {
             (receipt, *transit, first, progress, head_only, is_unchanged)
         }
     };
-    let ended = (progress == Progress::Ended).then(|| transit.tally().clone());
+    let ended = (progress == Progress::Ended).then(|| transit.tally());
     let length = first.len() as u64;
     let ledger = Arc::clone(&gateway.ledger);
 
@@ -499,22 +523,19 @@ fn identify(
     gateway.identifier.identify(policy, &credentials, declared_purposes, now).ok()
 }
 
-/// The subjects that path and query name, with what each has said.
-fn known_subjects(
+/// The people whom a request names, with what each has said.
+fn asked_about(
     gateway: &Gateway,
-    target: &Target,
-    route: &Route,
-    matched: &RouteMatch,
+    people: Vec<(usize, DataSubject)>,
 ) -> Result<Vec<KnownSubject>, RefusalReason> {
-    let mut known = Vec::new();
-    for (role, id) in target.subjects(route, matched) {
+    let known = |(role, id): (usize, DataSubject)| {
         let statements = gateway.registers.statements(&id).map_err(|_| {
             Event::RegistersUnavailable.emit(&gateway.metrics);
             RefusalReason::RegisterStale
         })?;
-        known.push(KnownSubject { role, id, statements });
-    }
-    Ok(known)
+        Ok(KnownSubject { role, id, statements })
+    };
+    people.into_iter().map(known).collect()
 }
 
 /// Prepares the way of a body.
@@ -529,7 +550,7 @@ fn transit(
     let limits = &gateway.limits;
     let decoder =
         Decoder::of(&answer.headers, limits.response_body_bytes, limits.decompression_ratio)?;
-    let people = stated(route, &answer.headers);
+    let people = stated(permit, &answer.headers, origins);
     let registers = Arc::clone(&gateway.registers);
     let keys = (Arc::clone(&gateway.keys), Arc::clone(origins));
     let minimizing = match fit::picture(route, &answer.headers) {
@@ -537,22 +558,6 @@ fn transit(
         None => Minimizing::json(permit, people, registers, keys, limits.json, now)?,
     };
     Ok(Transit::new(Arc::clone(permit), answer.body, decoder, minimizing))
-}
-
-/// The subjects that headers of an answer name.
-pub(super) fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectIds)> {
-    let id = |name: &str| {
-        let mut values = headers.get_all(name).iter();
-        let value = values.next()?.to_str().ok()?.trim();
-        let fits = !value.is_empty() && value.len() <= LONGEST_ID && values.next().is_none();
-        fits.then(|| SubjectIds::One(Personal::new(value.into())))
-    };
-    let in_head = |(role, locator): (usize, &Locator)| match locator {
-        Locator::Header(name) => Some((role, id(name).unwrap_or(SubjectIds::Unresolved))),
-        Locator::Path(_) | Locator::Query(_) | Locator::Document(_) | Locator::Element(_) => None,
-    };
-    let locators = route.subjects.iter().map(|subject| &subject.locator);
-    locators.enumerate().filter_map(in_head).collect()
 }
 
 /// A refusal before there is a permit.
@@ -583,7 +588,7 @@ fn not_understood(fault: RequestFault, decision: &DecisionId) -> Refusal {
 }
 
 /// A refusal although there was a permit.
-fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
+pub(super) fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
     Refusal {
         reason,
         decision: permit.decision().clone(),
@@ -594,7 +599,7 @@ fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
     }
 }
 
-fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
+pub(super) fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
     error.tell(permit, account);
     permitted_but(permit, error.reason())
 }

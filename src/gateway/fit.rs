@@ -4,22 +4,38 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
 use super::account::Account;
+use super::respond;
 use super::upstream::Answer;
 use crate::decide::Permit;
 use crate::observe::Event;
-use crate::policy::model::{Locator, Route};
+use crate::policy::model::{LinkHeader, Locator, Route};
 use crate::terms::{Picture, RefusalReason};
 
 /// Whether the backend had nothing to say, and everybody it could have been about was asked before.
-pub(super) fn is_silent(route: &Route, answer: &Answer) -> bool {
-    let is_known = route
-        .subjects
-        .iter()
-        .all(|subject| matches!(subject.locator, Locator::Path(_) | Locator::Query(_)));
-    let is_empty = length(&answer.headers) == Some(0)
-        && route.request.is_some()
-        && is_success(route, answer.status);
-    is_known && (answer.status == StatusCode::NO_CONTENT || is_empty)
+pub(super) fn is_silent(route: &Route, status: StatusCode, is_empty: bool) -> bool {
+    let is_named = |locator: &Locator| {
+        matches!(locator, Locator::Path(_) | Locator::Query(_) | Locator::Body(_))
+    };
+    let is_told = |locator: &Locator| is_named(locator) || matches!(locator, Locator::Header(_));
+    let all = |is: &dyn Fn(&Locator) -> bool| route.subjects.iter().all(|one| is(&one.locator));
+    // Whom a header names is asked about where the rules let a header name somebody.
+    let is_known = all(&is_named) || (!route.answer_headers.is_empty() && all(&is_told));
+    let is_empty = is_empty && route.request.is_some() && is_success(route, status);
+    (status == StatusCode::NO_CONTENT && all(&is_named)) || (is_known && is_empty)
+}
+
+/// Whether the backend leads elsewhere, on a route whose rules let it say where; everybody it could be
+/// about is named in request or head. What it says beside that is not read.
+pub(super) fn is_moved(route: &Route, status: StatusCode) -> bool {
+    let in_body = |locator: &Locator| matches!(locator, Locator::Document(_) | Locator::Element(_));
+    respond::is_move(status)
+        && route.names(LinkHeader::Location)
+        && !route.subjects.iter().any(|subject| in_body(&subject.locator))
+}
+
+/// Whether a head says that no body follows.
+pub(super) fn is_empty(headers: &HeaderMap) -> bool {
+    length(headers) == Some(0)
 }
 
 /// A request that brings something may be answered by what became of it.

@@ -3,19 +3,23 @@
 //! Towards the backend: the gateway writes its own head and lets only a few of the client's fields
 //! through, so credentials, hop-by-hop fields, forwarding claims, ranges, conditions and method
 //! overrides of a client never arrive. Towards the client: fields of the backend describe a body
-//! that no longer exists (`ETag`, `Digest`, `Content-Length`, `Content-Range`), carry URLs
-//! (`Location`, `Link`) or say who the backend is; all of that stays behind.
+//! that no longer exists (`ETag`, `Digest`, `Content-Length`, `Content-Range`) or say who the backend
+//! is; all of that stays behind. So do links (`Location`, `Link`), but for what the rules of the route
+//! let leave of them.
 //! Source: RFC 9110 §7.6, RFC 6265 §4, docs/LIFE_OF_A_REQUEST.md.
 
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, COOKIE, HeaderName, SET_COOKIE,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_LOCATION, COOKIE,
+    HeaderName, LINK, LOCATION, SET_COOKIE,
 };
 use http::{HeaderMap, HeaderValue};
 
 use super::cookies::Cookies;
 use super::purpose;
+use crate::minimize::head::Links;
+use crate::policy::model::LinkHeader;
 use crate::terms::Picture;
 
 /// Fresh for every request; the decision's id, so that the backend's log can be joined by operators.
@@ -60,6 +64,30 @@ pub(super) fn towards_client(upstream: &HeaderMap, cookies: &Cookies<'_>) -> Hea
         headers.append(SET_COOKIE, cookie);
     }
     headers
+}
+
+/// The backend's headers in which links stand.
+pub(super) fn of_links(upstream: &HeaderMap) -> HeaderMap {
+    let is_one = |name: &HeaderName| {
+        LinkHeader::ALL.iter().any(|one| one.as_str().eq_ignore_ascii_case(name.as_str()))
+    };
+    let named = upstream.iter().filter(|(name, _)| is_one(name));
+    named.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Adds the links that may leave.
+pub(super) fn add_links(headers: &mut HeaderMap, links: &Links) {
+    for (header, line) in &links.lines {
+        let name = match header {
+            LinkHeader::Location => LOCATION,
+            LinkHeader::ContentLocation => CONTENT_LOCATION,
+            LinkHeader::Link => LINK,
+        };
+        // A link is visible ASCII; one that is no header value is left out.
+        if let Ok(value) = HeaderValue::from_str(line) {
+            headers.append(name, value);
+        }
+    }
 }
 
 /// A field that came exactly once, not too long, of expected bytes only.

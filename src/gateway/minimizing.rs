@@ -6,24 +6,30 @@
 
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use crate::action::Action;
 use crate::decide::{Adjustment, Gate, Judge, Met, Part, Permit, SubjectIds};
 use crate::keys::{KeyRing, Treating};
+use crate::minimize::head::Links;
 use crate::minimize::link::Origins;
 use crate::minimize::{
     Finish, JsonLimits, Located, Malformed, MalformedKind, Minimizer, Need, Question, Scope, Tally,
     Treatments, Verdict, aggregate,
 };
+use crate::policy::CellId;
+use crate::policy::model::{Form, LinkHeader};
+use crate::policy::plan::Cell;
 use crate::registers::{Registers, RegistersUnavailable};
-use crate::terms::{Picture, RefusalReason};
+use crate::terms::{CategoryId, Picture, RefusalReason};
 
 use super::idle::Lent;
 use super::picture::Held;
 
 /// A body that is being minimized.
 pub struct Minimizing {
+    permit: Arc<Permit>,
     judge: Judge,
     body: Body,
     registers: Arc<dyn Registers>,
@@ -34,6 +40,10 @@ pub struct Minimizing {
     base: Treatments,
     /// What the gates tightened in `base`.
     tightened: Vec<Adjustment>,
+    /// The treatments of what stands in no element: `None` while nobody was asked about the document.
+    document: Option<Treatments>,
+    /// How often each cell was met in the head, and what was left out there.
+    in_head: (Vec<u64>, u64),
     /// Why the whole answer was refused, once it was.
     refused: Option<RefusalReason>,
 }
@@ -93,6 +103,10 @@ impl Minimizing {
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
+        // Nobody was asked about whom the request's body names.
+        if !permit.is_whole() {
+            return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
+        }
         let mut judge = Judge::new(Arc::clone(permit));
         let mut tightened = permit.adjustments().to_vec();
         // A body that is not held asks nothing of its own about who stands in the head.
@@ -114,8 +128,21 @@ impl Minimizing {
                 Body::Aggregate(aggregate::Held::new(shape))
             }
         };
-        let refused = None;
-        Ok(Self { judge, body, registers, treating, stated, base, tightened, refused })
+        let document = (!plan.holds_document).then(|| Arc::clone(&base));
+        let (in_head, refused) = ((vec![0; plan.cells.len()], 0), None);
+        Ok(Self {
+            permit: Arc::clone(permit),
+            judge,
+            body,
+            registers,
+            treating,
+            stated,
+            base,
+            tightened,
+            document,
+            in_head,
+            refused,
+        })
     }
 
     /// Prepares a picture, which leaves whole or not at all. Arguments: see [`json`](Self::json).
@@ -131,6 +158,10 @@ impl Minimizing {
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
         let plan = permit.plan();
+        // Nobody was asked about whom the request's body names.
+        if !permit.is_whole() {
+            return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
+        }
         let mut judge = Judge::new(Arc::clone(permit));
         let said = |subject: &_| registers.statements(subject);
         let gate = judge.gate(Part::Document, stated.clone(), said, now);
@@ -145,8 +176,57 @@ impl Minimizing {
             return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
         }
         let body = Body::Picture(Held::new(kind, plan.cells.len()));
-        let refused = None;
-        Ok(Self { judge, body, registers, treating, stated, base, tightened, refused })
+        let document = Some(Arc::clone(&base));
+        let (in_head, refused) = ((vec![0; plan.cells.len()], 0), None);
+        Ok(Self {
+            permit: Arc::clone(permit),
+            judge,
+            body,
+            registers,
+            treating,
+            stated,
+            base,
+            tightened,
+            document,
+            in_head,
+            refused,
+        })
+    }
+
+    /// What may leave of the links in the answer's head. To be asked before the head leaves, and once
+    /// nothing can be found in the body any more that decides about it: what is not known by then
+    /// withholds them.
+    pub fn links(&mut self, headers: &HeaderMap) -> Links {
+        let plan = Arc::clone(self.permit.plan());
+        let route = &self.permit.policy().routes[plan.route_index];
+        let mut links = Links::default();
+        for header in LinkHeader::ALL.into_iter().filter(|header| route.names(*header)) {
+            let values: Vec<&[u8]> =
+                headers.get_all(header.as_str()).iter().map(HeaderValue::as_bytes).collect();
+            let of_header = |cell: &Cell| cell.form == Form::Header(header);
+            let rules = self.document.as_ref().and_then(|treatments| {
+                let cells = plan.cells.iter().zip(treatments.iter());
+                let own = cells.filter(|(cell, _)| of_header(cell));
+                let links = own.filter_map(|(_, treatment)| treatment.link.clone());
+                links.reduce(|all, link| Arc::new(all.and(&link)))
+            });
+            links.take(header, &values, rules.as_deref());
+        }
+        for (at, cell) in plan.cells.iter().enumerate() {
+            let is_of = |(header, category): &&(LinkHeader, CategoryId)| {
+                cell.form == Form::Header(*header) && cell.category.as_ref() == Some(category)
+            };
+            self.in_head.0[at] += links.values.iter().filter(is_of).count() as u64;
+        }
+        self.in_head.1 += links.left_out.iter().map(|(_, count)| count).sum::<u64>();
+        links
+    }
+
+    /// The cells of which values stand in the links that left.
+    #[must_use]
+    pub fn told_in_head(&self) -> Vec<CellId> {
+        let met = (0_u16..).zip(&self.in_head.0).filter(|(_, count)| **count > 0);
+        met.map(|(at, _)| CellId(at)).collect()
     }
 
     /// Takes a piece of the body and appends what may leave to `out`.
@@ -205,14 +285,19 @@ impl Minimizing {
         self.judge.take_met()
     }
 
-    /// What has been counted so far.
+    /// What has been counted so far, in body and head.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
-        match &self.body {
-            Body::Json(minimizer) => minimizer.tally(),
-            Body::Picture(held) => held.tally(),
-            Body::Aggregate(held) => held.tally(),
+    pub fn tally(&self) -> Tally {
+        let mut tally = match &self.body {
+            Body::Json(minimizer) => minimizer.tally().clone(),
+            Body::Picture(held) => held.tally().clone(),
+            Body::Aggregate(held) => held.tally().clone(),
+        };
+        for (sum, count) in tally.cells.iter_mut().zip(&self.in_head.0) {
+            *sum += count;
         }
+        tally.blanked += self.in_head.1;
+        tally
     }
 
     /// In how many parts the date was missing from which a retention period counts.
@@ -252,10 +337,17 @@ impl Minimizing {
             .gate(part, located, |subject| registers.statements(subject), now)
             .map_err(MinimizingError::Registers)?;
         Ok(match gate {
-            Gate::Release(adjustments) if adjustments == self.tightened => {
-                Verdict::Release(Arc::clone(&self.base))
+            Gate::Release(adjustments) => {
+                let treatments = if adjustments == self.tightened {
+                    Arc::clone(&self.base)
+                } else {
+                    self.treating.treatments(&adjustments)
+                };
+                if part == Part::Document {
+                    self.document = Some(Arc::clone(&treatments));
+                }
+                Verdict::Release(treatments)
             }
-            Gate::Release(adjustments) => Verdict::Release(self.treating.treatments(&adjustments)),
             Gate::Drop(reason) => {
                 if part == Part::Document {
                     self.refused = Some(reason);

@@ -22,9 +22,11 @@ pub mod minimizing;
 mod observed;
 mod transit;
 
+pub mod reading;
 pub mod rehearsal;
 
 mod account;
+mod bodiless;
 mod body;
 pub(crate) mod checkpoints;
 mod cookies;
@@ -33,6 +35,7 @@ mod respond;
 pub(crate) mod retire;
 mod rights;
 mod serve;
+mod stated;
 
 mod waits;
 

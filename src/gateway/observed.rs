@@ -1,6 +1,8 @@
 //! Routes that are not in force yet: their requests are judged, their answers perhaps measured, and
 //! nothing of them leaves. What comes out are counts.
 
+use http::HeaderMap;
+
 use super::account::Account;
 use super::transit::{Progress, Transit, TransitError};
 use crate::observe::Event;
@@ -24,13 +26,19 @@ pub(super) fn permitted(route: &Route, account: &Account) {
 }
 
 /// Minimizes an answer to its end, throws it away, and counts what enforcing would have changed.
-pub(super) async fn measure(transit: &mut Transit, account: &Account) -> Result<(), TransitError> {
+/// `links`: its headers in which some stand.
+pub(super) async fn measure(
+    transit: &mut Transit,
+    links: &HeaderMap,
+    account: &Account,
+) -> Result<(), TransitError> {
     let mut thrown_away = Vec::new();
     while transit.advance(&mut thrown_away).await? == Progress::More {
         thrown_away.clear();
         // Nothing of anybody leaves, so that nobody is entered.
         drop(transit.take_met());
     }
+    transit.links(links);
     transit.measured(&account.metrics);
     Ok(())
 }

@@ -17,23 +17,25 @@ use serde_json::{Map, Value};
 
 use super::body::MinimizedBody;
 use super::cookies::Cookies;
-use super::exchange::stated;
 use super::fault::RequestFault;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::route::{Opened, Target, Tokens};
+use super::stated::stated;
 use super::told::{Asking, Told};
 use super::{account, conditions, fit, headers, purpose, request_body, rights, serve};
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, decide, decide_service,
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, decide, decide_named,
+    decide_service,
 };
 use crate::keys::KeyRing;
 use crate::ledger::{ToldToOthers, subject_report};
+use crate::minimize::head::Links;
 use crate::minimize::link::Origins;
 use crate::minimize::{JsonLimits, Tally};
 use crate::observe::{AccessDecision, AccessLine, Salt, coarser};
-use crate::policy::model::Serve;
+use crate::policy::model::{LinkHeader, Route, Serve};
 use crate::policy::{Mode, Policy};
 use crate::registers::{Registers, RequestReceipt};
 use crate::terms::{DecisionId, RefusalReason, RouteId};
@@ -74,7 +76,7 @@ pub struct Asked {
 
 /// The backend's answer, of media type JSON.
 pub struct Backend {
-    /// Its status; what is no success is not rehearsed.
+    /// Its status; what is neither a success nor leads elsewhere is not rehearsed.
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
@@ -166,13 +168,18 @@ fn rehearsed(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             let (detail, log_line_cold) = (None, None);
             Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
-        Ok(Played::Released { permit, body, tally }) => {
+        Ok(Played::Released { permit, body, links, tally }) => {
             let mut passed = headers::towards_client(&backend.headers, &cookies(stage, asked));
             let rules = &permit.policy().routes[permit.plan().route_index];
             if let Some(kind) = fit::picture(rules, &backend.headers) {
                 passed.insert(CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
             }
-            let whole = Released::Body(MinimizedBody::whole(body.clone().into()));
+            headers::add_links(&mut passed, &links);
+            let whole = if bodiless(rules, backend) {
+                Released::NoContent
+            } else {
+                Released::Body(MinimizedBody::whole(body.clone().into()))
+            };
             let response = respond::released(&permit, backend.status, passed, Some(&tally), whole);
             let status = response.status().as_u16();
             let length = body.len() as u64;
@@ -247,7 +254,7 @@ impl From<Refusal> for NotPlayed {
 
 enum Played {
     /// A backend's answer, minimized.
-    Released { permit: Arc<Permit>, body: Vec<u8>, tally: Tally },
+    Released { permit: Arc<Permit>, body: Vec<u8>, links: Links, tally: Tally },
     /// A document of our own, about nobody.
     Own(Map<String, Value>),
 }
@@ -361,6 +368,17 @@ fn play(
             Some(left.map_err(permitted_but)?)
         }
     };
+    let in_body = body.as_ref().map_or(Ok(Vec::new()), |body| request_body::people(rules, body));
+    let in_body = in_body.map_err(permitted_but)?;
+    let named = !in_body.is_empty();
+    for (role, id) in in_body {
+        let statements = stage.registers.statements(&id);
+        known.push(KnownSubject { role, id, statements: statements.map_err(unknown)? });
+    }
+    let permit = if named { Arc::new(decide_named(&permit, &known, stage.now)?) } else { permit };
+    let permitted_but = |reason| -> NotPlayed {
+        Refusal { purposes: permit.purposes().to_vec(), ..refused(reason) }.into()
+    };
     if tokens == Tokens::Unknown {
         return Err(permitted_but(RefusalReason::NotFound));
     }
@@ -379,10 +397,14 @@ fn play(
     Told::usual().write(&mut towards, &asking, stage.now);
     *towards_backend =
         Some(TowardsBackend { target: target.path_and_query(), headers: towards, body });
+    if backend.status.is_redirection() && !fit::is_moved(rules, backend.status) {
+        return Err(permitted_but(RefusalReason::Unfilterable));
+    }
     let failed = |error: MinimizingError| permitted_but(error.reason());
-    let people = stated(rules, &backend.headers);
+    let origins = Arc::new(Origins::made_up(policy));
+    let people = stated(&permit, &backend.headers, &origins);
     let registers = Arc::clone(&stage.registers);
-    let keys = (Arc::clone(&stage.keys), Arc::new(Origins::made_up(policy)));
+    let keys = (Arc::clone(&stage.keys), origins);
     let minimizing = match fit::picture(rules, &backend.headers) {
         Some(kind) => Minimizing::picture(&permit, kind, people, registers, keys, stage.now),
         // A case's backend says that it is JSON, unless it says otherwise.
@@ -393,9 +415,16 @@ fn play(
     };
     let mut minimizing = minimizing.map_err(failed)?;
     let mut body = Vec::new();
-    minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
-    minimizing.finish(&mut body, stage.now).map_err(failed)?;
-    let tally = minimizing.tally().clone();
+    if !bodiless(rules, backend) {
+        minimizing.feed(&backend.body, &mut body, stage.now).map_err(failed)?;
+        minimizing.finish(&mut body, stage.now).map_err(failed)?;
+    }
+    let rests_on_grant = asked.method == Method::HEAD && !permit.one_time_grants().is_empty();
+    let links = if rests_on_grant { Links::default() } else { minimizing.links(&backend.headers) };
+    if fit::is_moved(rules, backend.status) && !links.has(LinkHeader::Location) {
+        return Err(permitted_but(RefusalReason::Unfilterable));
+    }
+    let tally = minimizing.tally();
     // Where grants for one use carry the answer, they are used up before it leaves.
     if !permit.one_time_grants().is_empty() && asked.method != Method::HEAD {
         match stage.registers.use_grants(permit.one_time_grants(), permit.decision()) {
@@ -404,7 +433,13 @@ fn play(
             Err(_) => return Err(permitted_but(RefusalReason::RegisterStale)),
         }
     }
-    Ok(Played::Released { permit, body, tally })
+    Ok(Played::Released { permit, body, links, tally })
+}
+
+/// Whether the backend's answer is a head and nothing else.
+fn bodiless(route: &Route, backend: &Backend) -> bool {
+    fit::is_moved(route, backend.status)
+        || fit::is_silent(route, backend.status, backend.body.is_empty())
 }
 
 /// One click, as the gateway hears it; nothing is recorded.

@@ -17,9 +17,10 @@ use crate::action::pseudonym::{Canonical, Scope, TokenKeys};
 use crate::action::{Action, Treatment};
 use crate::config::Limits;
 use crate::minimize::{Finish, JsonLimits, JsonMinimizer, Minimizer as _, Need, without_doubles};
-use crate::policy::model::{Literal, Must, RequestBody};
+use crate::policy::Selector;
+use crate::policy::model::{Literal, Locator, Must, RequestBody, Route};
 use crate::policy::path::Step;
-use crate::terms::RefusalReason;
+use crate::terms::{DataSubject, Personal, RefusalReason};
 
 /// What the backend is to get of a request's body. `opens`: for each member of the rules, what opens
 /// tokens there. One that does not open stands for nobody: what is asked about is not found.
@@ -69,14 +70,41 @@ pub(super) const fn media_type() -> (http::HeaderName, HeaderValue) {
     (CONTENT_TYPE, HeaderValue::from_static("application/json"))
 }
 
-fn holds(must: &Must, document: &Value) -> bool {
-    let found = must.selector.segments.iter().try_fold(document, |at, segment| {
-        match segment.steps.as_slice() {
-            [Step::Name(name)] => at.get(name),
-            [Step::Index(index)] => at.get(usize::try_from(*index).ok()?),
-            _ => None,
+/// The people whom a body names that was reduced, by role. One whose place holds no id is missing, and
+/// the body is not what is asked for.
+pub(super) fn people(
+    route: &Route,
+    reduced: &[u8],
+) -> Result<Vec<(usize, DataSubject)>, RefusalReason> {
+    let mut people = Vec::new();
+    let mut document = None;
+    for (role, subject) in route.subjects.iter().enumerate() {
+        let Locator::Body(selector) = &subject.locator else { continue };
+        if document.is_none() {
+            let read = serde_json::from_slice::<Value>(reduced);
+            document = Some(read.map_err(|_| RefusalReason::RequestContent)?);
         }
-    });
+        let id = match document.as_ref().and_then(|document| found(selector, document)) {
+            Some(Value::String(text)) if !text.is_empty() => text.clone(),
+            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
+            _ => return Err(RefusalReason::RequestContent),
+        };
+        people.push((role, Personal::new(id.into())));
+    }
+    Ok(people)
+}
+
+/// What stands at one place.
+fn found<'a>(selector: &Selector, document: &'a Value) -> Option<&'a Value> {
+    selector.segments.iter().try_fold(document, |at, segment| match segment.steps.as_slice() {
+        [Step::Name(name)] => at.get(name),
+        [Step::Index(index)] => at.get(usize::try_from(*index).ok()?),
+        _ => None,
+    })
+}
+
+fn holds(must: &Must, document: &Value) -> bool {
+    let found = found(&must.selector, document);
     match &must.value {
         Literal::Bool(expected) => found.and_then(Value::as_bool) == Some(*expected),
         Literal::Integer(expected) => found.and_then(Value::as_i64) == Some(*expected),

@@ -267,7 +267,7 @@ pub(super) fn released(
     // What a request brought may have been made or only taken; other answers are one to a client.
     let done = match came_of_it {
         StatusCode::CREATED | StatusCode::ACCEPTED => Some(came_of_it),
-        _ => None,
+        _ => is_move(came_of_it).then_some(came_of_it),
     };
     let has_content = !matches!(body, Released::NoContent | Released::Unchanged);
     let (status, body) = match body {
@@ -309,10 +309,26 @@ pub(super) fn released(
     if let Some(link) =
         policy.policy_link.as_ref().filter(|link| link.to.contains(permit.recipient()))
     {
-        insert(headers, LINK, &format!("<{}>; rel=\"privacy-policy\"", link.path));
+        // Beside those of the backend that may leave.
+        if let Ok(link) = HeaderValue::from_str(&format!("<{}>; rel=\"privacy-policy\"", link.path))
+        {
+            headers.append(LINK, link);
+        }
     }
     own_headers(headers, policy);
     response
+}
+
+/// Whether a status says that the answer is elsewhere, and nothing else. Source: RFC 9110 §15.4.
+pub(super) fn is_move(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    )
 }
 
 /// An answer that the gateway gives itself and that is about nobody.

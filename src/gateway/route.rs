@@ -179,7 +179,11 @@ impl Target {
                     let of_query = self.parameters.iter();
                     of_query.filter(|one| one.name == *wanted).map(|one| &one.value).collect()
                 }
-                Locator::Header(_) | Locator::Document(_) | Locator::Element(_) => continue,
+                // Whom a body names is known once it was read.
+                Locator::Body(_)
+                | Locator::Header(_)
+                | Locator::Document(_)
+                | Locator::Element(_) => continue,
             };
             let ids = ids.into_iter().filter(|id| !id.expose().is_empty());
             found.extend(ids.map(|id| (role, id.clone())));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 use tokio::task::yield_now;
@@ -21,6 +22,7 @@ use crate::action::Action;
 use crate::decide::{Met, Permit};
 use crate::ledger::{Concerned, Ledger, Outcome, Receipt};
 use crate::minimize::Tally;
+use crate::minimize::head::Links;
 use crate::observe::{Event, Metrics};
 use crate::policy::CellId;
 use crate::terms::RefusalReason;
@@ -145,8 +147,13 @@ impl Transit {
         self.minimizing.take_met()
     }
 
+    /// What may leave of the links in the answer's head, now that its first bytes may.
+    pub(super) fn links(&mut self, headers: &HeaderMap) -> Links {
+        self.minimizing.links(headers)
+    }
+
     /// What has been counted so far.
-    pub(super) fn tally(&self) -> &Tally {
+    pub(super) fn tally(&self) -> Tally {
         self.minimizing.tally()
     }
 
@@ -159,7 +166,7 @@ impl Transit {
         status: u16,
         bytes: u64,
     ) {
-        let (plan, tally) = (self.permit.plan(), self.tally());
+        let (plan, tally) = (self.permit.plan(), &self.tally());
         let undated = self.minimizing.undated();
         Event::Minimized { plan, tally, undated, took: self.busy }.emit(&account.metrics);
         account.completed(bytes, self.is_changed());
@@ -168,7 +175,7 @@ impl Transit {
 
     /// The answer was measured and does not leave.
     pub(super) fn measured(&self, metrics: &Metrics) {
-        let (plan, tally, changed) = (self.permit.plan(), self.tally(), self.is_changed());
+        let (plan, tally, changed) = (self.permit.plan(), &self.tally(), self.is_changed());
         Event::Measured { plan, tally, changed }.emit(metrics);
     }
 

@@ -59,6 +59,14 @@ impl Base {
     }
 }
 
+/// Whether what stands at a place is read as a link, in the body or in the head.
+const fn holds_links(form: Form) -> bool {
+    match form {
+        Form::Link | Form::Header(_) => true,
+        Form::Value | Form::Name => false,
+    }
+}
+
 /// How the links of one answer are read, and the cursors that may stand in any of them.
 struct InLinks {
     reads: Arc<dyn ReadsLinks>,
@@ -92,7 +100,7 @@ impl Treating {
             today: Offset::UTC.to_datetime(now).date(),
         };
         let mut treating = Self::prepared(ring, disclosure, &policy.categories, &plan.cells);
-        if plan.cells.iter().any(|cell| cell.form == Form::Link) {
+        if plan.cells.iter().any(|cell| holds_links(cell.form)) {
             let reads = Arc::new(Links::new(Arc::clone(policy), origins));
             let cursors = treating.cursors(policy);
             treating.links = Some(InLinks { reads, cursors });
@@ -165,7 +173,7 @@ impl Treating {
             groups: base.groups.clone(),
             today: disclosure.today,
         };
-        if let (Form::Link, Some(links)) = (base.form, &self.links) {
+        if let (true, Some(links)) = (holds_links(base.form), &self.links) {
             let own = base.category.iter().map(|id| (id.clone(), treatment.clone()));
             let values = links.cursors.iter().cloned().chain(own).collect();
             treatment.link = Some(Arc::new(Link::new(Arc::clone(&links.reads), values)));

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use super::Cut;
 use crate::action::Action;
 use crate::decide::{Met, Permit, Refusal};
-use crate::policy::{Plan, Policy};
-use crate::terms::{DataSubject, DecisionId, Digest, LegalOrder, RefusalReason, RouteId};
+use crate::policy::{CellId, Plan, Policy};
+use crate::terms::{
+    CategoryId, DataSubject, DecisionId, Digest, LegalOrder, RefusalReason, RouteId,
+};
 
 /// An opening record: this is about to be disclosed.
 #[derive(Clone, Debug)]
@@ -73,6 +75,26 @@ impl Concerned {
         });
         concerned.collect()
     }
+
+    /// Only what stands in these cells. Of whom nothing does is not concerned.
+    fn only(self, permit: &Permit, cells: &[CellId]) -> Option<Self> {
+        let plan = permit.plan();
+        let route = &permit.policy().routes[plan.route_index];
+        let role = route.subjects.iter().position(|subject| subject.role.as_str() == self.role)?;
+        let whose = |cell: &CellId| plan.cell(*cell).of.map_or(0, |of| usize::from(of.0));
+        let own: Vec<CellId> = cells.iter().copied().filter(|cell| whose(cell) == role).collect();
+        let categories = among(self.categories, plan, &own);
+        (!categories.is_empty()).then_some(Self { categories, ..self })
+    }
+}
+
+/// Of what may leave, what stands in these cells.
+fn among(released: Pairs, plan: &Plan, cells: &[CellId]) -> Pairs {
+    let stands = |name: &str| {
+        let categories = cells.iter().filter_map(|cell| plan.cell(*cell).category.as_ref());
+        categories.map(CategoryId::as_str).any(|category| category == name)
+    };
+    released.into_iter().filter(|(name, _)| stands(name)).collect()
 }
 
 impl Disclosure {
@@ -110,6 +132,16 @@ impl Disclosure {
             withheld,
             people: Concerned::of(permit, met),
         }
+    }
+}
+
+impl Disclosure {
+    /// The same of an answer without a body, in whose head values of these cells stand and nothing else.
+    #[must_use]
+    pub fn only(mut self, permit: &Permit, cells: &[CellId]) -> Self {
+        self.released = among(self.released, permit.plan(), cells);
+        self.people = self.people.into_iter().filter_map(|one| one.only(permit, cells)).collect();
+        self
     }
 }
 
@@ -165,6 +197,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// All of an answer without a body left.
+    #[must_use]
+    pub const fn whole(status: u16) -> Self {
+        Self { complete: true, refusal: None, status, bytes: 0, elements: None, unlisted: 0 }
+    }
+
     /// Nothing left after all.
     #[must_use]
     pub const fn nothing(reason: RefusalReason, status: u16) -> Self {

@@ -18,7 +18,7 @@ use crate::action::link::{Part, ReadsLinks};
 use crate::policy::Policy;
 use crate::policy::model::{QueryParameter, Route, Segment};
 use crate::policy::target::{LONGEST, encoded, is_segment, pair, segments};
-use crate::terms::UpstreamId;
+use crate::terms::{CategoryId, UpstreamId};
 
 /// The methods of routes that a link is read by, in this order: who follows a link gets.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "QUERY"];
@@ -86,6 +86,17 @@ impl Links {
     #[must_use]
     pub fn new(policy: Arc<Policy>, origins: Arc<Origins>) -> Self {
         Self { policy, origins }
+    }
+
+    /// The value of this category in a link, where it holds only one.
+    #[must_use]
+    pub fn only(&self, link: &str, category: &CategoryId) -> Option<String> {
+        let mut values = self.read(link)?.into_iter().filter_map(|part| match part {
+            Part::Value { of, text } if of == *category => Some(text),
+            Part::Value { .. } | Part::Fixed(_) => None,
+        });
+        let value = values.next();
+        value.filter(|_| values.next().is_none())
     }
 
     /// The route that a path is read by, and its segments, decoded.

@@ -5,6 +5,7 @@
 //! the caller answers with a [`Verdict`] and goes on. What it refuses it names by kind and offset.
 
 pub mod aggregate;
+pub mod head;
 pub mod json;
 pub mod link;
 pub mod picture;

@@ -118,6 +118,17 @@ pub enum Event<'a> {
         /// Which of them.
         kind: &'static str,
     },
+    /// Links in an answer's head could not be minimized, and were left out of it.
+    LinksLeftOut {
+        /// The route.
+        route: &'a RouteId,
+        /// The decision, so that operators can find the entry.
+        decision: &'a DecisionId,
+        /// The header.
+        header: &'static str,
+        /// How many.
+        count: u64,
+    },
     /// A backend sent the head of its answer.
     UpstreamAnswered {
         /// The backend.
@@ -319,6 +330,11 @@ impl Event<'_> {
                 metrics.malformed.with_label_values(&[route.as_str(), kind]).inc();
                 let (route, decision) = (route.as_str(), decision.as_str());
                 warn!(route, decision, kind, "body cannot be minimized");
+            }
+            Self::LinksLeftOut { route, decision, header, count } => {
+                metrics.links_left_out.with_label_values(&[route.as_str(), header]).inc_by(*count);
+                let (route, decision) = (route.as_str(), decision.as_str());
+                warn!(route, decision, header, count, "links in a head were left out");
             }
             Self::UpstreamAnswered { upstream, took } => {
                 let seconds = took.as_secs_f64();

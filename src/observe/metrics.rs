@@ -46,6 +46,7 @@ pub struct Metrics {
     pub(super) elements_released: IntCounterVec,
     pub(super) elements_dropped: IntCounterVec,
     pub(super) undated: IntCounterVec,
+    pub(super) links_left_out: IntCounterVec,
     pub(super) unlisted: IntCounterVec,
     pub(super) observed: IntCounterVec,
     pub(super) observed_parts: IntCounterVec,
@@ -145,6 +146,11 @@ impl Metrics {
                 "tamis_elements_dropped_total",
                 "Elements of lists dropped",
                 &["reason"],
+            ),
+            links_left_out: maker.counters(
+                "tamis_answer_links_left_out_total",
+                "Links in the head of a backend's answer that were left out, by route and header",
+                &["route", "header"],
             ),
             undated: maker.counters(
                 "tamis_undated_parts_total",

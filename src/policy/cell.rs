@@ -76,7 +76,7 @@ fn is_about_several(route: &Route) -> bool {
     route.each.is_some()
         || route.subjects.iter().any(|subject| match &subject.locator {
             Locator::Document(selector) | Locator::Element(selector) => !selector.is_singular(),
-            Locator::Path(_) | Locator::Query(_) | Locator::Header(_) => false,
+            Locator::Path(_) | Locator::Query(_) | Locator::Body(_) | Locator::Header(_) => false,
         })
 }
 

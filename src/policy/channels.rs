@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Place;
 use super::automaton::Automaton;
-use super::model::{Policy, Route, Show, ShowCell};
+use super::model::{Policy, RoleIndexInRoute, Route, Show, ShowCell};
 use super::path::Selector;
 use crate::action::Action;
 use crate::terms::{CategoryId, PurposeId, RecipientId, Right, RouteId};
@@ -28,6 +28,8 @@ pub struct RequestBody {
     pub selectors: Vec<String>,
     /// What each of them is; `None`: it is not personal.
     pub members: Vec<Option<CategoryId>>,
+    /// Where those stand that are personal.
+    pub personal: Vec<Selector>,
     /// What it must hold, or the request is refused.
     pub must: Vec<Must>,
 }
@@ -50,6 +52,59 @@ pub enum Literal {
     Integer(i64),
     /// A text.
     Text(String),
+}
+
+/// A header of an answer in which links stand. Source: RFC 9110 §8.7, §10.2.2; RFC 8288.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkHeader {
+    /// Where what was made, or asked for, is.
+    Location,
+    /// Of what the body is a representation.
+    ContentLocation,
+    /// Links of the whole answer, each with what it is to it.
+    Link,
+}
+
+impl LinkHeader {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Location, Self::ContentLocation, Self::Link];
+
+    /// Its name, as rules write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Location => "Location",
+            Self::ContentLocation => "Content-Location",
+            Self::Link => "Link",
+        }
+    }
+}
+
+/// What may stand in the links of a header.
+#[derive(Clone, Debug)]
+pub struct AnswerHeader {
+    /// Which header.
+    pub header: LinkHeader,
+    /// Values of this category; `None`: it leaves as far as it holds nothing about a person.
+    pub category: Option<CategoryId>,
+    /// Whose they are.
+    pub of: Option<RoleIndexInRoute>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl Route {
+    /// The categories that an answer is catalogued to hold, at every place.
+    pub fn categories(&self) -> impl Iterator<Item = &CategoryId> {
+        let members = self.fields.iter().map(|field| &field.category);
+        members.chain(self.answer_headers.iter().filter_map(|header| header.category.as_ref()))
+    }
+
+    /// Whether links in this header may leave.
+    #[must_use]
+    pub fn names(&self, header: LinkHeader) -> bool {
+        self.answer_headers.iter().any(|one| one.header == header)
+    }
 }
 
 /// What the gateway answers itself.

@@ -8,6 +8,7 @@
 mod about;
 mod access_log;
 pub mod aggregate;
+mod answer_headers;
 pub mod automaton;
 mod cell;
 mod channels;

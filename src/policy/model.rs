@@ -9,8 +9,8 @@ pub use super::about::{About, LedgerRules};
 pub use super::access_log::{AccessLogRules, Coarser, Cold, LogSource};
 pub use super::aggregate::Aggregate;
 pub use super::channels::{
-    Cookie, Literal, Must, PageHeaders, PolicyLink, QueryParameter, RequestBody, Serve, TlsRules,
-    cursor_domain,
+    AnswerHeader, Cookie, LinkHeader, Literal, Must, PageHeaders, PolicyLink, QueryParameter,
+    RequestBody, Serve, TlsRules, cursor_domain,
 };
 use super::company::Company;
 pub use super::notices::ErasureNotice;
@@ -260,6 +260,8 @@ pub struct Route {
     pub fields: Vec<Field>,
     /// Catalogued members that are not personal.
     pub open: Vec<Open>,
+    /// Headers of the answer in which links may leave.
+    pub answer_headers: Vec<AnswerHeader>,
     /// What a request's body may hold. `None`: the route takes no body.
     pub request: Option<RequestBody>,
     /// Path parameters that hold values of a category, by name. Tokens of it are opened there.
@@ -301,6 +303,8 @@ pub struct Subject {
     pub role: SubjectRole,
     /// Where its id stands.
     pub locator: Locator,
+    /// The id is the name of the member that the locator selects, and not its value.
+    pub by_name: bool,
     /// Where this stands.
     pub place: Place,
 }
@@ -312,6 +316,8 @@ pub enum Locator {
     Path(String),
     /// In the query.
     Query(String),
+    /// In the request's body, at one place.
+    Body(Selector),
     /// In a header of the backend's answer.
     Header(String),
     /// In the document, once for all of it.
@@ -344,6 +350,10 @@ pub enum Form {
     Value,
     /// It stands within a link. Several fields may speak of one link.
     Link,
+    /// It stands within a link of this header.
+    Header(LinkHeader),
+    /// It is the name of the member that stands there.
+    Name,
 }
 
 /// A catalogued member that is not personal.

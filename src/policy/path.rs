@@ -172,7 +172,8 @@ impl PathSegment {
 /// The rules language has two wrappers that RFC 9535 lacks.
 fn refuse_wrapper(text: &str) -> Result<(), SelectorError> {
     let message = if text.starts_with("keys(") {
-        "`keys(…)`, identifiers used as member names, is not enforced yet"
+        "`keys(…)`, names of members, can stand only under `fields` and `subjects`, as \
+         `keys(SELECTOR)`"
     } else if text.starts_with("url(") {
         "`url(…)`, a link, can stand only under `fields` and `open`, as `url(SELECTOR)`"
     } else {
@@ -307,7 +308,7 @@ mod tests {
             ("$.a[::-1]", "counts from the end"),
             ("$.a[2:2]", "selects nothing"),
             ("$.a[1:2:0]", "selects nothing"),
-            ("keys($.by_user)", "not enforced yet"),
+            ("keys($.by_user)", "only under `fields` and `subjects`"),
             ("url($.link, \"/v1/{account.id}\")", "only under `fields` and `open`"),
         ] {
             check(text, Err(reason));

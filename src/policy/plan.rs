@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::answer_headers;
 use super::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex, Unlisted};
 use super::cell;
 use super::company::{self, Bound, Companion};
@@ -25,7 +26,8 @@ pub struct Plan {
     pub recipient: RecipientId,
     /// For what; sorted, at least one.
     pub purposes: Vec<PurposeId>,
-    /// What may happen at each catalogued place; [`CellId`] is the position.
+    /// What may happen at each catalogued place, and behind these in each header of links; [`CellId`]
+    /// is the position.
     pub cells: Vec<Cell>,
     /// The selectors of cells, subjects and list as one automaton. Places from which nothing can be
     /// released are dead in it.
@@ -135,8 +137,10 @@ impl Plan {
             places.push((derived.selector.clone(), false));
         }
 
+        // Last, since they have no place.
+        cells.extend(answer_headers::cells(&asked, route, &needs));
         let own_lines = cells.iter().any(|cell| cell.action == Action::OwnLines)
-            || route.fields.iter().any(|field| cell::shows_own_lines(&grants, &field.category));
+            || route.categories().any(|category| cell::shows_own_lines(&grants, category));
 
         let (mut rules, listed) = marks(route, &cells, &places)?;
         condition_marks(route, conditions, &mut rules)?;
@@ -247,7 +251,12 @@ fn is_outside_the_list(route: &Route, selector: &Selector) -> bool {
 }
 
 /// A place that says nothing about a person.
-fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Derivation>) -> Cell {
+pub(super) fn beside(
+    selector: &Selector,
+    place: &Place,
+    because: &str,
+    derived: Option<Derivation>,
+) -> Cell {
     // A cursor holds what the backend puts there, perhaps ids: nobody reads it.
     let action = match derived {
         Some(Derivation::Sealed { .. }) => Action::Token,
@@ -338,6 +347,7 @@ fn marks(
             let id = u16::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
             let mark = match cell.derived {
                 Some(Derivation::CountEach) => Mark::Count(CellId(id)),
+                None if cell.form == Form::Name => Mark::Key(CellId(id)),
                 Some(Derivation::Sealed { .. }) | None => {
                     Mark::Cell { cell: CellId(id), subtree: *subtree }
                 }
@@ -353,7 +363,9 @@ fn marks(
         };
         let bound = usize::from(u8::MAX);
         let role = u8::try_from(at).map_err(|_| CompileError::TooLarge { bound })?;
-        rules.push((selector.clone(), Mark::Subject(RoleIndex(role))));
+        let role = RoleIndex(role);
+        let mark = if subject.by_name { Mark::KeyOf(role) } else { Mark::Subject(role) };
+        rules.push((selector.clone(), mark));
     }
     rules.extend(route.each.iter().map(|each| (each.clone(), Mark::Each)));
     Ok((rules, listed))

@@ -218,3 +218,46 @@ fn minimize_takes_its_keys_from_the_environment_as_the_gateway_does() {
     assert!(said.contains("tk1_") && !said.contains(token), "{said}");
     assert_eq!(run(Some("1: abc")).status.code(), Some(1));
 }
+
+#[test]
+fn minimize_opens_the_tokens_of_a_request_as_the_gateway_does() {
+    let ring = "1: 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let run = |recipient: &str, route: &str, body: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tamis"));
+        let rules = ["minimize", "--rules", "tests/cases/links.rules.yaml"];
+        command.args(rules).args(["--route", route, "--recipient", recipient]);
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env("TAMIS_KEY_RING", ring);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let _ = stdin.write_all(body.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("the program ends")
+    };
+    let list = r#"{"people":[{"id":"42"}],"next":"/people?cursor=7"}"#;
+    let page = run("dealer", "GET /people?limit=1", list);
+    let page: serde_json::Value = serde_json::from_slice(&page.stdout).expect("JSON");
+    let token = page["people"][0]["id"].as_str().expect("a token");
+    let next = page["next"].as_str().expect("a link");
+    let one = format!("GET /people/{token}");
+    let found = run("dealer", &one, r#"{"name":"Testina"}"#);
+    assert_eq!(text(&found.stdout), r#"{"name":"Testina"}"#, "{}", text(&found.stderr));
+    assert_eq!(run("dealer", &format!("GET {next}"), list).status.code(), Some(0));
+    // In another's hands, or changed, they open nothing; a filter by value is for who gets the value.
+    let changed = format!("GET /people/{}", token.replace("tk1_", "tk1_a"));
+    for (recipient, route, code, words) in [
+        ("app", one.as_str(), 1, "not-found"),
+        ("desk", &one, 1, "not-found"),
+        ("dealer", &changed, 1, "not-found"),
+        ("desk", &format!("GET {next}"), 2, "a cursor"),
+        ("dealer", &format!("GET /people?filter[id]={token}"), 0, ""),
+        ("dealer", "GET /people?filter[id]=42", 1, "query-on-withheld-field"),
+        ("dealer", "GET /people?nothing=42", 1, "query-not-catalogued"),
+        ("dealer", "GET /people/../42", 2, "would not understand"),
+        ("dealer", "GET /nowhere/42", 2, "no route"),
+    ] {
+        let output = run(recipient, route, list);
+        assert_eq!(output.status.code(), Some(code), "{route} {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(words), "{route} {}", text(&output.stderr));
+    }
+}

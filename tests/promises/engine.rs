@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tamis::action::pseudonym::{Canonical, Scope};
-use tamis::action::{Action, Treatment};
+use tamis::action::pseudonym::{Canonical, Domain, DomainKey, Scope, Use};
+use tamis::action::{Action, Scalar, Treatment};
+use tamis::keys::KeyRing;
 use tamis::minimize::{
     Finish, JsonLimits, JsonMinimizer, Level, Malformed, Minimizer, Need, Question, Tally, Verdict,
 };
@@ -11,7 +12,7 @@ use tamis::policy::automaton::{Automaton, CellId, CompileError, Mark, RoleIndex,
 use tamis::policy::path::Selector;
 
 /// A selector and what it is for: `keep`, `mask last 4`, …; `subtree keep`; `each`; `subject 0`;
-/// `count keep`.
+/// `count keep`; of the names of members `name keep`, `name pseudonym`, … and `named 0`, whose they are.
 pub(crate) type RuleText<'a> = (&'a str, &'a str);
 
 /// Rules that can be run many times.
@@ -32,10 +33,34 @@ pub(crate) struct Outcome {
     pub(crate) questions: Vec<String>,
 }
 
+/// The key of every pseudonym here.
+fn key() -> Arc<DomainKey> {
+    const RING: &str = "1: 62d56a0c0305e05fc92b3716e46d6b9c66174db7f02a51582124d50fdb20156e";
+    let ring = KeyRing::parse("a key of tests", RING).expect("a key");
+    Arc::new(ring.key(&Domain {
+        used_for: Use::Pseudonym,
+        policy: "engine",
+        category: "account.id",
+        scope: Scope::Recipient,
+        recipient: "desk",
+        purpose: "",
+        extra: "",
+        period: "",
+    }))
+}
+
+/// The pseudonym of a text.
+pub(crate) fn pseudonym(text: &str) -> String {
+    let mut out = Vec::new();
+    treatment("pseudonym").apply(Scalar::String(text), &mut out);
+    String::from_utf8(out).expect("JSON").trim_matches('"').to_owned()
+}
+
 pub(crate) fn treatment(action: &str) -> Treatment {
+    let action = action.parse::<Action>().expect(action);
     Treatment {
-        action: action.parse::<Action>().expect(action),
-        key: None,
+        key: matches!(action, Action::Pseudonym(_)).then(key),
+        action,
         scope: Scope::Recipient,
         opens: None,
         link: None,
@@ -70,10 +95,16 @@ impl Engine {
                     holds_document |= !each.as_ref().is_some_and(|each| selector.continues(each));
                     Mark::Subject(RoleIndex(role.parse().expect("a role")))
                 }
+                Some(("named", role)) => {
+                    holds_document |= !each.as_ref().is_some_and(|each| selector.continues(each));
+                    Mark::KeyOf(RoleIndex(role.parse().expect("a role")))
+                }
                 _ => {
                     let cell = CellId(u16::try_from(treatments.len()).expect("few cells"));
                     let (action, mark) = if let Some(action) = what.strip_prefix("subtree ") {
                         (action, Mark::Cell { cell, subtree: true })
+                    } else if let Some(action) = what.strip_prefix("name ") {
+                        (action, Mark::Key(cell))
                     } else if let Some(action) = what.strip_prefix("count ") {
                         (action, Mark::Count(cell))
                     } else {

@@ -5,6 +5,7 @@ mod backend;
 mod stage;
 
 mod aggregates;
+mod answer_heads;
 mod answers;
 mod attacks;
 mod concealed;
@@ -15,7 +16,9 @@ mod drift;
 mod header_table;
 mod http2;
 mod links;
+mod member_names;
 mod modes;
+mod named_in_body;
 mod notices;
 mod orders;
 mod pictures;

@@ -34,6 +34,8 @@ pub(super) enum Segment {
 pub(super) struct Child {
     pub(super) lead: usize,
     pub(super) body: usize,
+    /// Where the name of an element begins and ends, with its quotes.
+    pub(super) name: Option<(usize, usize)>,
     pub(super) end: usize,
     pub(super) content: Content,
 }
@@ -60,6 +62,28 @@ pub(super) struct Element {
     pub(super) is_root: bool,
 }
 
+/// An element about which the verdict is there.
+pub(super) struct Met<'a> {
+    pub(super) element: &'a Element,
+    /// What was counted in it.
+    pub(super) counted: &'a [u64],
+    /// Its name as it was written, with its quotes; `None` in an array.
+    pub(super) name: Option<&'a [u8]>,
+    /// What was made of it under the document's treatments.
+    pub(super) text: &'a [u8],
+}
+
+/// What is left of an element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It does not leave.
+    Nothing,
+    /// It leaves.
+    Written,
+    /// It leaves under another name, which is here with its quotes.
+    Under(Vec<u8>),
+}
+
 /// What treatments make of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
@@ -76,6 +100,8 @@ pub(super) enum Outcome {
 pub(super) struct OpenChild {
     pub(super) lead: usize,
     pub(super) body: usize,
+    /// See [`Child`].
+    pub(super) name: Option<(usize, usize)>,
     /// It is an element: its state, and where it begins in the document.
     pub(super) element: Option<(StateId, u64)>,
     pub(super) outcome: Outcome,
@@ -140,14 +166,14 @@ impl Elements {
     }
 
     /// Puts together what is decided by now, from `staged` to `out`. `judge` says of each element
-    /// what becomes of it; it gets the element, what was counted in it (of which `cells` are cells)
-    /// and its text.
+    /// what becomes of it, and which name it has then if not its own; it gets the element, what was
+    /// counted in it (of which `cells` are cells), its name and its text.
     pub(super) fn resolve<E>(
         &mut self,
         staged: &mut Vec<u8>,
         out: &mut Vec<u8>,
         cells: usize,
-        mut judge: impl FnMut(&Element, &[u64], &[u8], &mut Vec<u8>) -> Result<bool, E>,
+        mut judge: impl FnMut(&Met<'_>, &mut Vec<u8>) -> Result<Left, E>,
     ) -> Result<(), E> {
         let mut copied = 0;
         let counts = std::mem::take(&mut self.counts);
@@ -175,9 +201,17 @@ impl Elements {
                         }
                         Content::Element(element) => {
                             let counted = counted.next().unwrap_or_default();
+                            let name = child.name.map(|(open, close)| &staged[open..close]);
+                            let body = out.len();
+                            let met = Met { element: &element, counted, name, text };
                             // Of what is not decided, not even a name may stay behind an error.
-                            let judged = judge(&element, counted, text, out);
-                            let leaves = judged.inspect_err(|_| out.truncate(length))?;
+                            let judged = judge(&met, out);
+                            let left = judged.inspect_err(|_| out.truncate(length))?;
+                            let leaves = left != Left::Nothing;
+                            if let (Left::Under(name), Some((open, close))) = (left, child.name) {
+                                let at = |staged: usize| body - (child.body - staged);
+                                out.splice(at(open)..at(close), name);
+                            }
                             self.released += u64::from(leaves);
                             leaves
                         }
@@ -216,6 +250,7 @@ impl Elements {
         if let Some(open) = &mut self.open {
             open.lead -= copied;
             open.body -= copied;
+            open.name = open.name.map(|(open, close)| (open - copied, close - copied));
         }
         Ok(())
     }

@@ -111,6 +111,10 @@ pub(super) struct Fate {
     pub(super) blanked: bool,
     /// The id of a subject stands here.
     pub(super) wanted: bool,
+    /// In force for the member's name.
+    pub(super) key: Rule,
+    /// The member's name is the id of a subject.
+    pub(super) names: bool,
 }
 
 /// The frequent fates.
@@ -148,6 +152,8 @@ const UNKNOWN: Fate = Fate {
     withheld: false,
     blanked: false,
     wanted: false,
+    key: Rule::Unlisted,
+    names: false,
 };
 
 /// Fates of places where nothing is in force from above, as they are met.
@@ -203,7 +209,10 @@ pub(super) fn fate(
     let mut listed = automaton.leads_to_listed(state);
     for mark in marks {
         match *mark {
-            Mark::Each if asks => return Fate { what: What::Ask, ..fate },
+            Mark::Each if asks => {
+                let names = marks.iter().any(|mark| matches!(mark, Mark::KeyOf(_)));
+                return Fate { what: What::Ask, names, ..fate };
+            }
             Mark::Cell { cell, subtree } => {
                 fate.rule = rules.join(fate.rule, Rule::Cell(cell));
                 fate.subtree &= subtree;
@@ -215,6 +224,11 @@ pub(super) fn fate(
                 counted = true;
             }
             Mark::Subject(_) => fate.wanted = true,
+            Mark::Key(cell) => {
+                fate.key = rules.join(fate.key, Rule::Cell(cell));
+                fate.meet(cell);
+            }
+            Mark::KeyOf(_) => fate.names = true,
             Mark::Each => {}
             Mark::Listed => listed = true,
         }
@@ -284,9 +298,12 @@ pub(super) fn fate(
             What::Remove
         }
     };
+    if fate.key != Rule::Unlisted {
+        fate.under(rules.action(fate.key));
+    }
     let whole = !automaton.leads_to_subjects(state);
     fate.quick = match fate.what {
-        _ if fate.wanted => Quick::No,
+        _ if fate.wanted || fate.names || fate.key != Rule::Unlisted => Quick::No,
         What::Copy if scalar && !fate.several => Quick::Keep,
         What::Remove if scalar => Quick::Remove,
         What::Enter if marks.is_empty() => Quick::Enter,
@@ -300,6 +317,23 @@ pub(super) fn fate(
 }
 
 impl Fate {
+    /// Goes on under the action of the member's name: a member leaves with its name or not at all.
+    fn under(&mut self, action: &Action) {
+        match action {
+            // The first as it stands, the others once they are made.
+            Action::Keep | Action::OwnLines | Action::Token | Action::Pseudonym(_) => {}
+            Action::Refuse => self.what = What::Refuse,
+            Action::Drop if self.what != What::Refuse => self.what = What::Drop,
+            _ if matches!(self.what, What::Remove | What::Drop | What::Refuse) => {}
+            Action::Remove => self.what = What::Remove,
+            // What is masked or made coarser names nobody, or several.
+            _ => {
+                self.what = What::Remove;
+                self.blanked = true;
+            }
+        }
+    }
+
     fn meet(&mut self, cell: CellId) {
         if self.several || self.cell != NO_CELL {
             self.several = true;

@@ -30,7 +30,7 @@ mod walk;
 
 use std::sync::Arc;
 
-use elements::{BY_RULE, Element, Outcome};
+use elements::{BY_RULE, Element, Left, Met, Outcome};
 use engine::{Engine, STEP};
 use walk::{Counts, Root, Walk};
 use zeroize::Zeroize;
@@ -326,37 +326,32 @@ impl JsonMinimizer {
         let verdicts = std::mem::take(&mut self.verdicts);
         let mut next = verdicts.iter();
         let cells = self.treatments.len();
-        let outcome = elements.resolve(&mut staged, out, cells, |element, counted, text, out| {
-            match next.next() {
-                Some(Verdict::Release(treatments)) => {
-                    self.release(element, counted, text, treatments, out)
-                }
-                Some(Verdict::Drop(reason)) => {
-                    *self.tally.elements_dropped.entry(*reason).or_default() += 1;
-                    Ok(false)
-                }
-                None => Err(self.refused()),
+        let outcome = elements.resolve(&mut staged, out, cells, |met, out| match next.next() {
+            Some(Verdict::Release(treatments)) => self.release(met, treatments, out),
+            Some(Verdict::Drop(reason)) => {
+                *self.tally.elements_dropped.entry(*reason).or_default() += 1;
+                Ok(Left::Nothing)
             }
+            None => Err(self.refused()),
         });
         self.engine.walk.elements = elements;
         self.staged = staged;
         outcome
     }
 
-    /// Writes a released element. Returns whether anything is left of it.
+    /// Writes a released element. Returns what is left of it.
     fn release(
         &mut self,
-        element: &Element,
-        counted: &[u64],
-        text: &[u8],
+        met: &Met<'_>,
         treatments: &Treatments,
         out: &mut Vec<u8>,
-    ) -> Result<bool, Malformed> {
-        let length = out.len();
-        let outcome = if Arc::ptr_eq(treatments, self.engine.walk.treatments()) {
-            out.extend_from_slice(text);
+    ) -> Result<Left, Malformed> {
+        let (length, element) = (out.len(), met.element);
+        let own = Arc::ptr_eq(treatments, self.engine.walk.treatments());
+        let outcome = if own {
+            out.extend_from_slice(met.text);
             if element.outcome == Outcome::Written
-                && let [blanked, unlisted, withheld, cells @ ..] = counted
+                && let [blanked, unlisted, withheld, cells @ ..] = met.counted
             {
                 add(&mut self.tally, [*blanked, *unlisted, *withheld], cells);
             }
@@ -365,14 +360,21 @@ impl JsonMinimizer {
             self.rewrite(element, treatments, out)?
         };
         match outcome {
-            Outcome::Written if out.len() == length => Ok(false),
+            Outcome::Written if out.len() == length => Ok(Left::Nothing),
             Outcome::Written => {
+                let inner = self.inner.as_mut().filter(|_| !own);
+                let walk = inner.map_or(&mut self.engine.walk, |inner| &mut inner.walk);
+                let Some(left) = walk.under_its_name(element.state, met.name) else {
+                    self.tally.blanked += 1;
+                    *self.tally.elements_dropped.entry(BY_RULE).or_default() += 1;
+                    return Ok(Left::Nothing);
+                };
                 self.tally.elements_released += 1;
-                Ok(true)
+                Ok(left)
             }
             Outcome::Dropped => {
                 *self.tally.elements_dropped.entry(BY_RULE).or_default() += 1;
-                Ok(false)
+                Ok(Left::Nothing)
             }
             Outcome::Refused => {
                 Err(Malformed { kind: MalformedKind::Refused, offset: element.start })

@@ -115,6 +115,11 @@ impl Rules {
         self.treatment(rule).link.as_ref()?.rewrite(text)
     }
 
+    /// What a member's name becomes; `None`: none that still tells two people apart.
+    pub(super) fn name(&self, rule: Rule, name: &str) -> Option<String> {
+        self.treatment(rule).within(name)
+    }
+
     /// Writes the placeholder for a scalar that could not be treated.
     pub(super) fn blank(&self, value: Scalar<'_>, out: &mut Vec<u8>) {
         self.blank.apply(value, out);

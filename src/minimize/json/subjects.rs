@@ -65,6 +65,32 @@ impl Subjects {
         }
     }
 
+    /// A member of this state has this name, as written; `None`: none, since it is an element.
+    pub(super) fn name(&mut self, automaton: &Automaton, state: StateId, written: Option<&[u8]>) {
+        let written = written.filter(|written| written.len() <= LONGEST_ID);
+        let id = written.and_then(|written| id(Kind::String, written));
+        let named = automaton.marks(state).iter().filter_map(|mark| match mark {
+            Mark::KeyOf(role) => Some(*role),
+            Mark::Cell { .. }
+            | Mark::Count(_)
+            | Mark::Each
+            | Mark::Subject(_)
+            | Mark::Key(_)
+            | Mark::Listed => None,
+        });
+        for role in named {
+            let found = self.found(role);
+            match &id {
+                Some(id) => {
+                    if let Err(place) = found.ids.binary_search(id) {
+                        found.ids.insert(place, Arc::clone(id));
+                    }
+                }
+                None => found.other = true,
+            }
+        }
+    }
+
     /// No id stands at a place of this state.
     pub(super) fn other(&mut self, automaton: &Automaton, state: StateId) {
         for role in roles(automaton, state) {
@@ -139,6 +165,11 @@ fn located(ids: Vec<Arc<str>>, other: bool, several: bool) -> Located {
 fn roles(automaton: &Automaton, state: StateId) -> impl Iterator<Item = RoleIndex> {
     automaton.marks(state).iter().filter_map(|mark| match mark {
         Mark::Subject(role) => Some(*role),
-        Mark::Cell { .. } | Mark::Count(_) | Mark::Each | Mark::Listed => None,
+        Mark::Cell { .. }
+        | Mark::Count(_)
+        | Mark::Each
+        | Mark::Key(_)
+        | Mark::KeyOf(_)
+        | Mark::Listed => None,
     })
 }

@@ -12,9 +12,11 @@
 //! that does not end for long is decided at its first byte.
 
 mod children;
+mod counts;
 mod guarded;
 mod link;
 mod members;
+mod names;
 mod place;
 mod treat;
 mod value;
@@ -31,6 +33,8 @@ use super::shapes::{self, Shapes};
 use super::{Fault, JsonLimits, MalformedKind, Treatments, escapes, text};
 use crate::action::Incremental;
 use crate::policy::automaton::{Automaton, StateId};
+pub(super) use counts::Counts;
+use names::Renamed;
 
 /// Bytes that may be pending: white space and a member name. Pretty printers indent by less.
 const PENDING: usize = 64 * 1024;
@@ -47,34 +51,6 @@ pub(super) enum Root {
     Element,
     /// A document that is looked through for subjects, and of which nothing is written.
     Unwritten,
-}
-
-/// What has been counted.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) cells: Vec<u64>,
-    pub(super) blanked: u64,
-    pub(super) unlisted: u64,
-    pub(super) withheld: u64,
-}
-
-impl Counts {
-    pub(super) fn clear(&mut self) {
-        self.cells.clear();
-        self.blanked = 0;
-        self.unlisted = 0;
-        self.withheld = 0;
-    }
-
-    /// Begins anew with as many cells.
-    pub(super) fn forget(&mut self) {
-        self.restart(self.cells.len());
-    }
-
-    fn restart(&mut self, cells: usize) {
-        self.clear();
-        self.cells.resize(cells, 0);
-    }
 }
 
 /// An open container that is walked into.
@@ -192,6 +168,8 @@ pub(super) struct Walk {
     /// The colon before the value that comes next.
     colon: usize,
     scratch: Vec<u8>,
+    /// The name that stands for that of the member in hand.
+    renamed: Option<Renamed>,
     /// In force for the root from above.
     above: (Rule, bool),
     /// Walks values that were held.
@@ -237,6 +215,7 @@ impl Walk {
             separator: 0,
             colon: 0,
             scratch: Vec::new(),
+            renamed: None,
             above: (Rule::Unlisted, true),
             part: None,
             counts: Counts::default(),
@@ -259,6 +238,7 @@ impl Walk {
         self.next = state;
         self.within = None;
         self.pieces = None;
+        self.renamed = None;
         self.locating = root == Root::Unwritten;
         self.writing = root != Root::Unwritten;
         self.from = 0;
@@ -284,6 +264,7 @@ impl Walk {
             part.forget_body();
         }
         self.pieces = None;
+        self.renamed = None;
         self.elements.clear();
     }
 
@@ -434,6 +415,10 @@ impl Walk {
         }
         let name = text::said(&written[1..written.len() - 1], &mut self.scratch);
         let state = self.automaton.member(frame.state, name);
+        // Whoever it names is not remembered.
+        if self.automaton.is_keyed(state) {
+            return Ok(state);
+        }
         frame.last = self.shapes.learn((frame.owner, frame.last), frame.state, written, state);
         frame.expected = self.shapes.next(frame.last);
         Ok(state)
@@ -540,6 +525,9 @@ impl Walk {
             [&mut self.from, &mut self.separator, &mut self.colon, &mut self.start, &mut self.piece]
         {
             *position = position.saturating_sub(count);
+        }
+        if let Some(renamed) = &mut self.renamed {
+            renamed.drained(count);
         }
     }
 

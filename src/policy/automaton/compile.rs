@@ -314,8 +314,10 @@ impl<'a> Builder<'a> {
             self.count(segment.steps.len())?;
             // Every unfinished selector can be finished: none of its steps is empty.
             match self.rules[position.0 as usize].1 {
-                Mark::Subject(_) => leads.to_subjects = true,
-                Mark::Cell { .. } | Mark::Count(_) | Mark::Each => leads.to_cells = true,
+                Mark::Subject(_) | Mark::KeyOf(_) => leads.to_subjects = true,
+                Mark::Cell { .. } | Mark::Count(_) | Mark::Each | Mark::Key(_) => {
+                    leads.to_cells = true;
+                }
                 // What could stand anywhere makes nothing that it stands in known.
                 Mark::Listed => leads.to_listed |= !segment.descendant,
             }

@@ -46,6 +46,11 @@ pub enum Mark {
     /// A rule names this place, and nothing of it leaves here. Changes nothing but what is counted:
     /// what is removed here is withheld and not unknown.
     Listed,
+    /// The name of the member that stands here is treated as this cell says: where it cannot leave,
+    /// neither does the member. An element of an array has no name.
+    Key(CellId),
+    /// The name of the member that stands here is the id of a subject.
+    KeyOf(RoleIndex),
 }
 
 /// What becomes of members that no selector names.
@@ -73,7 +78,7 @@ pub enum CompileError {
         bound: usize,
     },
     /// Whose data they are, and how many, may not depend on what the value says of itself.
-    #[error("a filter stands in, or above, the selector of a list, a subject or a count")]
+    #[error("a filter stands in, or above, the selector of a list, a subject, a name or a count")]
     FilteredAnchor,
 }
 
@@ -260,6 +265,13 @@ impl Automaton {
     #[inline]
     pub fn marks(&self, state: StateId) -> &[Mark] {
         &self.states[state.0 as usize].marks
+    }
+
+    /// Whether the name of the member at this place says something about a person.
+    #[must_use]
+    #[inline]
+    pub fn is_keyed(&self, state: StateId) -> bool {
+        self.marks(state).iter().any(|mark| matches!(mark, Mark::Key(_) | Mark::KeyOf(_)))
     }
 
     /// Marks that hold in one of two cases which the value leaves open. They tighten what

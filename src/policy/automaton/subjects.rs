@@ -11,7 +11,7 @@ pub(super) fn subjects(rules: &[(Selector, Mark)]) -> Vec<SubjectPlace> {
     let each = rules.iter().find(|(_, mark)| *mark == Mark::Each).map(|(selector, _)| selector);
     let mut places: BTreeMap<u8, SubjectPlace> = BTreeMap::new();
     for (selector, mark) in rules {
-        let Mark::Subject(role) = *mark else { continue };
+        let (Mark::Subject(role) | Mark::KeyOf(role)) = *mark else { continue };
         let list = each.filter(|each| selector.continues(each));
         let own = &selector.segments[list.map_or(0, |each| each.segments.len())..];
         let place = SubjectPlace {

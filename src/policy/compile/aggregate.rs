@@ -27,7 +27,8 @@ impl Compiler<'_> {
     /// Reads `aggregate`. Its rows are the route's elements, so that `@` is one of them.
     pub(super) fn aggregate(&mut self, fields: &mut Fields<'_>, route: &mut Route) {
         let Some(node) = fields.take("aggregate") else { return };
-        for key in ["each", "subjects", "derive", "region", "since", "parties_only", "media"] {
+        let without = ["each", "subjects", "derive", "region", "since", "parties_only", "media"];
+        for key in without.into_iter().chain(["answer_headers"]) {
             if fields.has(key) {
                 let message = format!("an aggregate is about nobody by name, and has no `{key}`");
                 self.findings.error("T104", &node.place, message);
@@ -173,11 +174,11 @@ impl Compiler<'_> {
                     "a category of an aggregate is a member of each row, such as `@.gender`";
                 self.findings.error("T220", &field.place, message);
             }
-            if field.subtree || field.form == Form::Link {
+            if field.subtree || field.form != Form::Value {
                 self.findings.error(
                     "T220",
                     &field.place,
-                    "a part of a key is no object and no link",
+                    "a part of a key is no object, no link and no name of a member",
                 );
             }
         }

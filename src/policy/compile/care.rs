@@ -141,8 +141,7 @@ fn anybody_gets_in_clear(policy: &Policy, route: usize, category: &CategoryId) -
 
 /// T330.
 fn periods(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
-    let bound: BTreeSet<&CategoryId> =
-        policy.routes.iter().flat_map(|route| &route.fields).map(|field| &field.category).collect();
+    let bound: BTreeSet<&CategoryId> = policy.routes.iter().flat_map(Route::categories).collect();
     let without: Vec<&CategoryId> = bound
         .into_iter()
         .filter(|category| {
@@ -168,12 +167,14 @@ fn dates(policy: &Policy, findings: &mut Findings) {
     let dated = |route: &&Route| route.refuses.is_none() && route.aggregate.is_none();
     for route in policy.routes.iter().filter(dated) {
         for period in &policy.retention {
-            let without: BTreeSet<&str> = route
-                .fields
-                .iter()
-                .filter(|field| period.categories.covers(&field.category))
-                .filter(|field| date_of(route, period, &field.category).is_none())
-                .map(|field| field.category.as_str())
+            let members = route.fields.iter().map(|field| &field.category);
+            let members = members.filter(|one| date_of(route, period, one).is_none());
+            // No date stands beside a header.
+            let headers = route.answer_headers.iter().filter_map(|one| one.category.as_ref());
+            let without: BTreeSet<&str> = members
+                .chain(headers)
+                .filter(|category| period.categories.covers(category))
+                .map(CategoryId::as_str)
                 .collect();
             if without.is_empty() {
                 continue;

@@ -60,15 +60,19 @@ pub(super) fn lint(routes: &[Route], findings: &mut Findings) {
         })
     };
     for route in routes {
-        for field in route.fields.iter().filter(|field| field.form == Form::Link) {
-            if !takes(&field.category) {
+        let members = route.fields.iter().filter(|field| field.form == Form::Link);
+        let members = members.map(|field| (&field.category, &field.place));
+        let headers = route.answer_headers.iter();
+        let headers = headers.filter_map(|one| Some((one.category.as_ref()?, &one.place)));
+        for (category, place) in members.chain(headers) {
+            if !takes(category) {
                 let message = format!(
-                    "no route takes {} in its path or query, so no link holds it: all are removed",
-                    field.category
+                    "no route takes {category} in its path or query, so no link holds it: all are \
+                     removed"
                 );
                 let help = "say under `path` or `query` of the route that the link leads to what \
                             stands in it";
-                findings.warn("T111", &field.place, message, Some(help.to_owned()));
+                findings.warn("T111", place, message, Some(help.to_owned()));
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{care, meetings, region, scope};
 use crate::action::Action;
 use crate::action::pseudonym::Canonical;
 use crate::policy::model::{
-    Authenticator, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Show,
+    Authenticator, Form, Grant, Limit, LogSource, Mechanism, Need, Policy, Recipient, Route, Show,
 };
 use crate::policy::overlap::may_meet;
 use crate::policy::syntax::Findings;
@@ -45,6 +45,7 @@ pub(super) fn lint(policy: &Policy, declared: &Declared<'_>, findings: &mut Find
     beside_the_log(policy, findings);
     meeting_selectors(policy, findings);
     super::links::lint(&policy.routes, findings);
+    super::member_names::lint(policy, findings);
     countries(policy, findings);
     derogations(policy, findings);
     meetings::lint(policy, findings);
@@ -68,8 +69,7 @@ fn cookies(policy: &Policy, findings: &mut Findings) {
 
 /// T110, T111.
 fn categories(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
-    let bound: BTreeSet<&CategoryId> =
-        policy.routes.iter().flat_map(|route| &route.fields).map(|field| &field.category).collect();
+    let bound: BTreeSet<&CategoryId> = policy.routes.iter().flat_map(Route::categories).collect();
     for (category, place) in declared.category_places {
         if !bound.contains(category) && !declared.bound_elsewhere.contains(category) {
             let message = format!("category `{category}` is bound to no field");
@@ -283,8 +283,9 @@ fn all_own(policy: &Policy, to: &[RecipientId]) -> bool {
 /// T211.
 fn meeting_selectors(policy: &Policy, findings: &mut Findings) {
     for route in &policy.routes {
-        let fields =
-            route.fields.iter().map(|field| (&field.selector, Some(&field.category), &field.place));
+        // What a name says and what stands under it are two things.
+        let values = route.fields.iter().filter(|field| field.form != Form::Name);
+        let fields = values.map(|field| (&field.selector, Some(&field.category), &field.place));
         let open = route.open.iter().map(|open| (&open.selector, None, &open.place));
         let places: Vec<(&Selector, Option<&CategoryId>, &Place)> = fields.chain(open).collect();
         for (at, (selector, category, place)) in places.iter().enumerate() {
@@ -352,9 +353,7 @@ fn derogations(policy: &Policy, findings: &mut Findings) {
                 policy.grants.iter().any(|grant| grant.to.contains(id) && mentions(grant, category))
             };
             let bulk = policy.routes.iter().find(|route| {
-                route.each.is_some()
-                    && route.aggregate.is_none()
-                    && route.fields.iter().any(|field| granted(&field.category))
+                route.each.is_some() && route.aggregate.is_none() && route.categories().any(granted)
             });
             if let Some(route) = bulk {
                 let message = format!(

@@ -4,6 +4,7 @@
 //! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
 
 mod aggregate;
+mod answer_headers;
 mod care;
 mod categories;
 mod company;
@@ -15,6 +16,7 @@ mod links;
 mod lint;
 mod log;
 mod meetings;
+mod member_names;
 mod mode;
 mod names;
 mod notices;
@@ -215,19 +217,6 @@ impl Compiler<'_> {
         aggregate::lint(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
-    }
-
-    /// Notes that something is not enforced, and what is refused because of it.
-    fn refuse(
-        &mut self,
-        place: &Place,
-        what: impl Into<String>,
-        effect: impl Into<String>,
-    ) -> Unenforced {
-        let unenforced =
-            Unenforced { what: what.into(), effect: effect.into(), place: place.clone() };
-        self.unenforced.push(unenforced.clone());
-        unenforced
     }
 
     /// `keeps:` names the promises of the policy's text that a rule keeps.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Compiler;
 use crate::policy::automaton::{Automaton, CellId, Mark, Unlisted};
-use crate::policy::model::{Literal, Must, RequestBody, Route};
+use crate::policy::model::{Literal, Locator, Must, RequestBody, Route};
 use crate::policy::syntax::{Fields, Node};
 
 impl Compiler<'_> {
@@ -41,14 +41,32 @@ impl Compiler<'_> {
             }
         }
         let must = musts.map(|node| self.musts(node)).unwrap_or_default();
+        let of_people = rules.iter().zip(&categories).filter(|(_, category)| category.is_some());
+        let personal = of_people.map(|((selector, _), _)| selector.clone()).collect();
         match Automaton::compile(&rules, Unlisted::Remove) {
             Ok(automaton) => {
                 let automaton = Arc::new(automaton);
-                Some(RequestBody { automaton, selectors, members: categories, must })
+                Some(RequestBody { automaton, selectors, members: categories, personal, must })
             }
             Err(error) => {
                 self.findings.error("T103", &node.place, error.to_string());
                 None
+            }
+        }
+    }
+
+    /// A person whom a body names is named by a member that reaches the backend, as what it is.
+    pub(super) fn named_in_body(&mut self, route: &Route) {
+        for subject in &route.subjects {
+            let Locator::Body(selector) = &subject.locator else { continue };
+            let brought = route.request.iter().flat_map(|request| &request.personal);
+            if !brought.into_iter().any(|one| one.segments == selector.segments) {
+                let message = format!(
+                    "no member of a category at `{}`: whom does the request name",
+                    selector.text
+                );
+                let help = "list it under `request_fields` with the category that it is of";
+                self.findings.error_with("T106", &subject.place, message, Some(help.to_owned()));
             }
         }
     }

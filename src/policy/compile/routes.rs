@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Compiler;
 use super::links::linked;
+use super::member_names::named;
 use crate::policy::model::{
     Derivation, Derived, Field, Form, Locator, Open, QueryParameter, Route, Segment, Subject,
     cursor_domain,
@@ -59,6 +60,7 @@ impl Compiler<'_> {
             media: Vec::new(),
             fields: Vec::new(),
             open: Vec::new(),
+            answer_headers: Vec::new(),
             request: None,
             path: BTreeMap::new(),
             open_path: BTreeSet::new(),
@@ -82,6 +84,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.take("open") {
             self.open_of(node, &mut route);
         }
+        self.answer_headers(&mut fields, &mut route);
         if let Some(node) = fields.take("path") {
             for (key, node) in node.entries(self.findings, "path parameters") {
                 self.path_parameter(&key.text, &key.place, &route.template);
@@ -178,6 +181,7 @@ impl Compiler<'_> {
             subjects.push(Subject {
                 role: SubjectRole::from(key.text.as_str()),
                 locator,
+                by_name: node.scalar().and_then(named).is_some(),
                 place: key.place.clone(),
             });
         }
@@ -198,10 +202,21 @@ impl Compiler<'_> {
         if let Some(name) = text.strip_prefix("query:") {
             return Some(Locator::Query(name.to_owned()));
         }
+        if let Some(selector) = text.strip_prefix("body:") {
+            let found = self.selector(selector, &node.place, node.is_quoted(), None)?;
+            if !found.is_singular() {
+                let message = format!("`{selector}` is no single member of a request's body");
+                self.findings.error("T106", &node.place, message);
+            }
+            return Some(Locator::Body(Selector { text: text.to_owned(), ..found }));
+        }
         if let Some(name) = text.strip_prefix("header:") {
             return Some(Locator::Header(name.to_ascii_lowercase()));
         }
-        let selector = self.selector(text, &node.place, node.is_quoted(), each)?;
+        let selector = match named(text) {
+            Some(inner) => self.names_of(text, inner, (&node.place, node.is_quoted()), each)?,
+            None => self.selector(text, &node.place, node.is_quoted(), each)?,
+        };
         let in_element = each.is_some_and(|each| selector.continues(each));
         Some(if in_element { Locator::Element(selector) } else { Locator::Document(selector) })
     }
@@ -209,12 +224,8 @@ impl Compiler<'_> {
     fn fields_of(&mut self, node: &Node, route: &mut Route) {
         let rows = route.each.clone();
         for (key, node) in node.entries(self.findings, "selectors with categories") {
-            if key.text.starts_with("keys(") {
-                let what = format!("selector {}", key.text);
-                let effect = format!("{} is refused", route.id);
-                let unenforced = self.refuse(&key.place, what, effect);
-                route.refuses.get_or_insert(unenforced);
-                self.category_of(node, route);
+            if let Some(inner) = named(&key.text) {
+                self.names_field(key, inner, node, route);
                 continue;
             }
             if let Some(inner) = linked(&key.text) {
@@ -424,12 +435,13 @@ impl Compiler<'_> {
         if route.refuses.is_some() || route.serve.is_some() {
             return;
         }
+        self.named_in_body(route);
         if route.upstream.is_none() && !fields.has("upstream") {
             let message = format!("`{}` names no `upstream`", route.id);
             self.findings.error("T101", &route.place, message);
         }
         let named = !route.subjects.is_empty() || fields.has("subjects");
-        if !named && route.aggregate.is_none() && !route.fields.is_empty() {
+        if !named && route.aggregate.is_none() && route.categories().next().is_some() {
             let message = format!("`{}` has personal fields and names no `subjects`", route.id);
             self.findings.error("T106", &route.place, message);
         }

@@ -15,7 +15,7 @@ mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::Route;
+use super::model::{Form, Route};
 use super::{Plan, Policy, plan};
 use crate::action::Action;
 use crate::action::pseudonym::Scope;
@@ -193,7 +193,7 @@ fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
             // What the route says of the place, compared there.
             of: _,
             derived: _,
-            form: _,
+            form,
             // The category's.
             sensitive: _,
             decided_by: _,
@@ -209,11 +209,18 @@ fn add(all: &mut BTreeMap<Cell, Release>, plan: &Plan, purpose: &PurposeId) {
         }
         needs.sort();
         needs.dedup();
+        // In one link values of several categories may stand.
+        let member = match (category, form) {
+            (Some(category), Form::Link | Form::Header(_)) => {
+                format!("{selector} ({category})")
+            }
+            (Some(_), Form::Value | Form::Name) | (None, _) => selector.clone(),
+        };
         let place = Cell {
             recipient: plan.recipient.clone(),
             purpose: purpose.clone(),
             route: plan.route.clone(),
-            member: selector.clone(),
+            member,
             category: category.clone(),
         };
         let scope = match action {

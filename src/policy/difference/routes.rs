@@ -8,8 +8,8 @@ use super::conditions::{other_of, push, set};
 use super::parameters::{in_path, in_query, parameters};
 use super::{Change, Way};
 use crate::policy::model::{
-    Derivation, Derived, Field, Form, Literal, Locator, Must, Open, Region, RequestBody, Route,
-    Since, Subject,
+    AnswerHeader, Derivation, Derived, Field, Form, Literal, Locator, Must, Open, Region,
+    RequestBody, Route, Since, Subject,
 };
 use crate::policy::overlap::may_touch;
 use crate::policy::{Mode, Plan, Policy, Selector};
@@ -57,6 +57,7 @@ fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
         query,
         derive,
         parties_only,
+        answer_headers,
         // What they let through is in the cells, and in who is answered without a grant.
         purposes: _,
         mode: _,
@@ -92,22 +93,40 @@ fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
     parameters(about, "path", &in_path(&old.path, &old.open_path), &path, changes);
     parameters(about, "query", &in_query(&old.query), &in_query(query), changes);
     parties(about, (old, &old.parties_only), (new, parties_only), changes);
+    set(
+        changes,
+        about,
+        &links_in_head(old, &old.answer_headers),
+        &links_in_head(new, answer_headers),
+    );
 }
 
 fn subjects_of(subjects: &[Subject]) -> String {
     let words: Vec<String> = subjects
         .iter()
-        .map(|Subject { role, locator, place: _ }| {
+        .map(|Subject { role, locator, place: _, by_name }| {
             let at = match locator {
                 Locator::Path(name) => format!("`{name}` in the path"),
                 Locator::Query(name) => format!("`{name}` in the query"),
+                Locator::Body(selector) => format!("{} of the request", selector.text),
                 Locator::Header(name) => format!("header {name}"),
                 Locator::Document(selector) | Locator::Element(selector) => selector.text.clone(),
             };
-            format!("{role} by {at}")
+            let named = if *by_name { "names of members at " } else { "" };
+            format!("{role} by {named}{at}")
         })
         .collect();
     if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
+}
+
+/// What may stand in the links of which header.
+fn links_in_head(route: &Route, headers: &[AnswerHeader]) -> BTreeSet<String> {
+    let words = |AnswerHeader { header, category, of, place: _ }: &AnswerHeader| {
+        let what = category.as_ref().map_or("links without ids".to_owned(), ToString::to_string);
+        let whose = of.map(|at| format!(" of {}", role(route, at))).unwrap_or_default();
+        format!("{what}{whose} in {} of an answer", header.as_str())
+    };
+    headers.iter().map(words).collect()
 }
 
 /// A role of the route by its name.
@@ -153,7 +172,11 @@ struct Entry<'a> {
 
 impl<'a> Catalogue<'a> {
     fn entries(&self) -> BTreeMap<&'a str, Vec<Entry<'a>>> {
-        let linked = |form: Form| if form == Form::Link { " in a link" } else { "" };
+        let linked = |form: Form| match form {
+            Form::Value => "",
+            Form::Link | Form::Header(_) => " in a link",
+            Form::Name => " as a name",
+        };
         let mut all: BTreeMap<&str, Vec<Entry<'_>>> = BTreeMap::new();
         for Field { selector, category, of, subtree, form, place: _ } in self.fields {
             let whose = of.map(|at| format!(" of {}", role(self.of, at))).unwrap_or_default();
@@ -255,8 +278,8 @@ fn is_or_no(is: Option<&String>) -> &str {
 type Members = BTreeMap<String, String>;
 
 fn brought(body: &RequestBody) -> (Members, Members) {
-    // The automaton is made of the selectors.
-    let RequestBody { automaton: _, selectors, members, must } = body;
+    // The automaton is made of the selectors, and so is what is personal of them.
+    let RequestBody { automaton: _, selectors, members, personal: _, must } = body;
     let word = |category: &Option<CategoryId>| {
         category.as_ref().map_or("open".to_owned(), ToString::to_string)
     };

@@ -53,7 +53,14 @@ fn spelling(what: What) -> String {
         What::Count(act) => format!("count {}", act.text()),
         What::Each => "each".to_owned(),
         What::Subject(role) => format!("subject {role}"),
+        What::Name(act, otherwise) => format!("name {}", name_action(act, otherwise)),
+        What::Named(role) => format!("named {role}"),
     }
+}
+
+/// The action of a name: what is kept may be a pseudonym.
+fn name_action(act: Act, otherwise: bool) -> &'static str {
+    if otherwise && act == Act::Keep { "pseudonym" } else { act.text() }
 }
 
 fn verdict(case: &Case, question: &Question, engine: &Engine) -> Verdict {
@@ -62,10 +69,11 @@ fn verdict(case: &Case, question: &Question, engine: &Engine) -> Verdict {
         Judged::Release(Act::Keep) => Verdict::Release(engine.treatments.clone()),
         Judged::Release(floor) => {
             let acts = case.rules.iter().filter_map(|rule| match rule.what {
-                What::Cell(act, _) | What::Count(act) => Some(act.max(floor)),
-                What::Each | What::Subject(_) => None,
+                What::Cell(act, _) | What::Count(act) => Some(act.max(floor).text()),
+                What::Name(act, otherwise) => Some(name_action(act.max(floor), otherwise)),
+                What::Each | What::Subject(_) | What::Named(_) => None,
             });
-            Verdict::Release(acts.map(|act| treatment(act.text())).collect())
+            Verdict::Release(acts.map(treatment).collect())
         }
     }
 }
@@ -86,8 +94,11 @@ fn cut<'a>(mut rest: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
 /// Where an element holds what one rule drops it for and what another refuses the answer for, the
 /// oracle goes by what comes first, and an engine may go by what is stricter.
 fn may_refuse(rules: &[Rule]) -> bool {
-    let some =
-        |act| rules.iter().any(|rule| matches!(rule.what, What::Cell(cell, _) if cell == act));
+    let some = |act| {
+        rules
+            .iter()
+            .any(|rule| matches!(rule.what, What::Cell(of, _) | What::Name(of, _) if of == act))
+    };
     some(Act::Drop) && some(Act::Refuse) && rules.iter().any(|rule| rule.what == What::Each)
 }
 

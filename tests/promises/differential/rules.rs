@@ -54,7 +54,18 @@ impl Random {
                 Rule { path, what: What::Cell(self.act(), self.below(2) == 0) }
             })
             .collect();
+        if self.one_in(3) {
+            for _ in 0..=self.below(2) {
+                let path = self.names(prefix);
+                rules.push(Rule { path, what: What::Name(self.act(), self.below(2) == 0) });
+            }
+        }
         let Some(each) = &each else { return (rules, rest) };
+        if self.one_in(4) {
+            // Whose an element is, or a part of it, is told by a name.
+            let path = if self.one_in(2) { each.clone() } else { self.names(&each.segments) };
+            rules.push(Rule { path, what: What::Named(0) });
+        }
         for role in 0..self.below(3) {
             let role = u8::try_from(role).expect("few roles");
             for _ in 0..=usize::from(self.one_in(5)) {
@@ -74,6 +85,17 @@ impl Random {
         }
         rules.push(Rule { path: each.clone(), what: What::Each });
         (rules, rest)
+    }
+
+    /// Names of members: those of the list, or of what lies beneath it or elsewhere.
+    fn names(&mut self, each: &[Segment]) -> Path {
+        let star = Segment { descendant: false, steps: vec![Step::Wildcard] };
+        if !each.is_empty() && self.one_in(2) {
+            return Path::new(each.to_vec());
+        }
+        let prefix = if self.one_in(4) { &[][..] } else { each };
+        let object = self.path(prefix, 2);
+        Path::new([object.segments, vec![star]].concat())
     }
 
     /// The list: usual and odd ones.

@@ -114,7 +114,10 @@ async fn the_table_of_answer_headers_is_what_happens() {
         assert!(!got.to_ascii_lowercase().contains("canary"), "{name}: {got}");
         let there = values(&got, name);
         match verb.as_str() {
-            "dropped" | "read" => assert_eq!(there, Vec::<&str>::new(), "{name}: {got}"),
+            // What is tried is no link; `answer_heads` has those that are.
+            "dropped" | "read" | "reduced" => {
+                assert_eq!(there, Vec::<&str>::new(), "{name}: {got}");
+            }
             "passed" => assert!(there.len() == 1 && there[0].starts_with(said), "{name}: {got}"),
             "written" => assert!(there.len() == 1 && there != [said], "{name}: {got}"),
             other => panic!("{name}: no such word: {other}"),

@@ -6,6 +6,8 @@ mod tree;
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::engine::pseudonym;
+
 pub(crate) use path::{Key, Path, Segment, Step};
 pub(crate) use path::{Readings, Way};
 pub(crate) use tree::{Tree, read};
@@ -45,6 +47,10 @@ pub(crate) enum What {
     Each,
     /// The id of the person in this role.
     Subject(u8),
+    /// The names of the members there are treated so; with `true`, one that is kept is a pseudonym.
+    Name(Act, bool),
+    /// The names of the members there are ids of people in this role.
+    Named(u8),
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +105,7 @@ pub(crate) fn rewrite(
         way: Way::new(),
         keys: Vec::new(),
         in_element: false,
+        element_at: None,
         met: 0,
         released: None,
         expected: Expected { tree: Tree::Null, questions: Vec::new(), released: 0, dropped: 0 },
@@ -110,7 +117,7 @@ pub(crate) fn rewrite(
         }
     }
     match walk.place(root, walk.base) {
-        Ok(found) => walk.expected.tree = found.unwrap_or(Tree::Null),
+        Ok(found) => walk.expected.tree = found.map_or(Tree::Null, |(found, _)| found),
         Err(Stop::Drop | Stop::Refuse) => return Err(Refused),
     }
     Ok(walk.expected)
@@ -136,14 +143,28 @@ struct Walk<'a> {
     way: Way,
     keys: Vec<Key>,
     in_element: bool,
+    /// How deep the element stands that is walked.
+    element_at: Option<usize>,
     met: u64,
     /// Elements released before this point, once a list has ended.
     released: Option<u64>,
     expected: Expected,
 }
 
+/// What is left of a value, and under which name if it is a member.
+type Placed = Option<(Tree, Named)>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Named {
+    AsBefore,
+    Otherwise(String),
+    /// Its name would have to be another one, and it has none.
+    Nowhere,
+}
+
 impl Walk<'_> {
-    fn place(&mut self, value: &Tree, force: Force) -> Result<Option<Tree>, Stop> {
+    /// What is left of a value at the place that has been come to.
+    fn place(&mut self, value: &Tree, force: Force) -> Result<Placed, Stop> {
         let here: Vec<What> = self
             .rules
             .iter()
@@ -154,6 +175,47 @@ impl Walk<'_> {
         if !self.in_element && here.contains(&What::Each) {
             return self.element(value);
         }
+        let names = here.iter().filter_map(|what| match what {
+            What::Name(act, otherwise) => Some((*act.max(&self.floor), *otherwise)),
+            _ => None,
+        });
+        let names: Vec<(Act, bool)> = names.collect();
+        let name = match names.iter().map(|(act, _)| *act).max() {
+            None | Some(Act::Keep) if names.iter().all(|(_, otherwise)| !otherwise) => {
+                Named::AsBefore
+            }
+            None | Some(Act::Keep) => match self.keys.last() {
+                Some(Key::Name(name)) => Named::Otherwise(pseudonym(name)),
+                _ => Named::Nowhere,
+            },
+            Some(strictest) => {
+                let cells = here.iter().filter_map(|what| match what {
+                    What::Cell(act, _) | What::Count(act) => Some(*act.max(&self.floor)),
+                    _ => None,
+                });
+                return match cells.chain([strictest]).max() {
+                    Some(Act::Refuse) => Err(Stop::Refuse),
+                    Some(Act::Drop) => Err(Stop::Drop),
+                    _ => Ok(None),
+                };
+            }
+        };
+        // An element is looked at all the same.
+        if name == Named::Nowhere && self.element_at != Some(self.way.len()) {
+            let cells = here.iter().filter_map(|what| match what {
+                What::Cell(act, _) | What::Count(act) => Some(*act.max(&self.floor)),
+                _ => None,
+            });
+            return match cells.max() {
+                Some(Act::Refuse) => Err(Stop::Refuse),
+                Some(Act::Drop) => Err(Stop::Drop),
+                _ => Ok(None),
+            };
+        }
+        Ok(self.value(value, force, here)?.map(|found| (found, name)))
+    }
+
+    fn value(&mut self, value: &Tree, force: Force, here: Vec<What>) -> Result<Option<Tree>, Stop> {
         let mut force = force;
         let mut counts = false;
         for what in here {
@@ -163,7 +225,7 @@ impl Walk<'_> {
                     counts = true;
                     (act, true)
                 }
-                What::Each | What::Subject(_) => continue,
+                What::Each | What::Subject(_) | What::Name(..) | What::Named(_) => continue,
             };
             let act = act.max(self.floor);
             force = Some(match force {
@@ -184,7 +246,7 @@ impl Walk<'_> {
         let live = self
             .rules
             .iter()
-            .any(|rule| !matches!(rule.what, What::Subject(_)) && rule.path.reaches(&self.keys));
+            .any(|rule| !is_about_somebody(rule.what) && rule.path.reaches(&self.keys));
         Ok(match (value, force) {
             (Tree::Array(_) | Tree::Object(_), None) if live => Some(self.inside(value, None)?),
             (_, None | Some((Act::Remove, _))) => None,
@@ -205,7 +267,8 @@ impl Walk<'_> {
             Tree::Array(elements) => {
                 let mut kept = Vec::new();
                 for (index, element) in elements.iter().enumerate() {
-                    kept.extend(self.child(index, Key::Index(index), element, force)?);
+                    let found = self.child(index, Key::Index(index), element, force)?;
+                    kept.extend(found.map(|(found, _)| found));
                 }
                 Tree::Array(kept)
             }
@@ -213,7 +276,10 @@ impl Walk<'_> {
                 let mut kept = Vec::new();
                 for (position, (name, member)) in members.iter().enumerate() {
                     let found = self.child(position, Key::Name(name.clone()), member, force)?;
-                    kept.extend(found.map(|found| (name.clone(), found)));
+                    kept.extend(found.map(|(found, named)| match named {
+                        Named::Otherwise(other) => (other, found),
+                        Named::AsBefore | Named::Nowhere => (name.clone(), found),
+                    }));
                 }
                 Tree::Object(kept)
             }
@@ -232,7 +298,7 @@ impl Walk<'_> {
         key: Key,
         value: &Tree,
         force: Force,
-    ) -> Result<Option<Tree>, Stop> {
+    ) -> Result<Placed, Stop> {
         self.way.push(position);
         self.keys.push(key);
         let found = self.place(value, force);
@@ -249,7 +315,7 @@ impl Walk<'_> {
 
     /// Asks about the element at hand, and lets it out as the verdict says. What contains the list
     /// governs no element: it begins as if nothing were in force.
-    fn element(&mut self, value: &Tree) -> Result<Option<Tree>, Stop> {
+    fn element(&mut self, value: &Tree) -> Result<Placed, Stop> {
         let index = self.met;
         self.met += 1;
         let Judged::Release(floor) = self.ask(Some(index)) else {
@@ -258,10 +324,16 @@ impl Walk<'_> {
         };
         let outside = std::mem::replace(&mut self.floor, floor);
         self.in_element = true;
+        self.element_at = Some(self.way.len());
         let found = self.place(value, self.base);
         self.in_element = false;
+        self.element_at = None;
         self.floor = outside;
         match found {
+            Ok(Some((_, Named::Nowhere))) => {
+                self.expected.dropped += 1;
+                Ok(None)
+            }
             Ok(Some(found)) => {
                 self.expected.released += 1;
                 Ok(Some(found))
@@ -279,8 +351,8 @@ impl Walk<'_> {
     fn ask(&mut self, element: Option<u64>) -> Judged {
         let mut roles: BTreeSet<u8> = BTreeSet::new();
         roles.extend(self.rules.iter().filter_map(|rule| match rule.what {
-            What::Subject(role) => Some(role),
-            What::Cell(..) | What::Count(_) | What::Each => None,
+            What::Subject(role) | What::Named(role) => Some(role),
+            What::Cell(..) | What::Count(_) | What::Each | What::Name(..) => None,
         }));
         let found: Vec<String> = roles
             .into_iter()
@@ -301,7 +373,7 @@ impl Walk<'_> {
         let mut ids: BTreeSet<&str> = BTreeSet::new();
         let mut other = false;
         for (rule, nodes) in self.rules.iter().zip(&self.nodes) {
-            if rule.what != What::Subject(role) {
+            if rule.what != What::Subject(role) && rule.what != What::Named(role) {
                 continue;
             }
             let list = each.filter(|each| rule.path.continues(each));
@@ -309,7 +381,11 @@ impl Walk<'_> {
             let outer = list.map_or(0, |each| each.segments.len());
             several |= !rule.path.segments[outer..].iter().all(Segment::is_singular);
             for way in nodes.iter().filter(|way| way.starts_with(&self.way)) {
-                match id(find(self.root, way)) {
+                let found = match rule.what {
+                    What::Named(_) => name_at(self.root, way).filter(|name| !name.is_empty()),
+                    _ => id(find(self.root, way)),
+                };
+                match found {
                     Some(id) => {
                         ids.insert(id);
                     }
@@ -335,9 +411,21 @@ impl Walk<'_> {
     fn holds_document(&self) -> bool {
         let each = self.rules.iter().find(|rule| rule.what == What::Each).map(|rule| &rule.path);
         self.rules.iter().any(|rule| {
-            matches!(rule.what, What::Subject(_))
-                && !each.is_some_and(|each| rule.path.continues(each))
+            is_about_somebody(rule.what) && !each.is_some_and(|each| rule.path.continues(each))
         })
+    }
+}
+
+fn is_about_somebody(what: What) -> bool {
+    matches!(what, What::Subject(_) | What::Named(_))
+}
+
+/// The name of the member at the end of this way, if it is one.
+pub(crate) fn name_at<'a>(root: &'a Tree, way: &[usize]) -> Option<&'a str> {
+    let (position, around) = way.split_last()?;
+    match find(root, around) {
+        Tree::Object(members) => Some(&members[*position].0),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What backends say in worlds by chance: mostly what the rules expect, now and then what they do not.
 
 use super::chance::Chance;
-use super::world::{BASKET, GROUP, NOTE, ORDER, PEOPLE, PERSON};
+use super::world::{BASKET, GROUP, NAMED, NOTE, ORDER, PEOPLE, PERSON};
 
 impl Chance {
     /// An answer on this route.
@@ -19,6 +19,26 @@ impl Chance {
                     })
                     .collect();
                 format!(r#"{{"page":1,"people":[{}],"total":9,"extra":"x"}}"#, people.join(","))
+            }
+            NAMED => {
+                let people: Vec<_> = (0..self.below(5))
+                    .map(|_| {
+                        let usual = 1 + self.below(4);
+                        let name = match self.below(16) {
+                            0 => self.choose(&["", "7", "zz", "\\u0075\\u0031"]).to_owned(),
+                            _ => format!("u{usual}"),
+                        };
+                        let id = self.id();
+                        let names =
+                            ["id", "name", "mail", "phones", "deep", "state", "dealer", "extra"];
+                        format!("\"{name}\":{}", self.object(&names, &id))
+                    })
+                    .collect();
+                let people = match self.below(20) {
+                    0 => r#"[{"name":"name-1"}]"#.to_owned(),
+                    _ => format!("{{{}}}", people.join(",")),
+                };
+                format!(r#"{{"page":1,"people":{people},"extra":"x"}}"#)
             }
             ORDER => {
                 let lines: Vec<_> = (0..self.below(4))

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use tamis::policy::Policy;
+
 use super::world::{
-    Ask, BASKET, CATEGORIES, Consent, Files, GROUP, NOTE, ORDER, PEOPLE, PERSON, PURPOSES, Rules,
-    Said, World,
+    Ask, BASKET, CATEGORIES, Consent, Files, GROUP, NAMED, NOTE, ORDER, PEOPLE, PERSON, PURPOSES,
+    Rules, Said, World,
 };
 use crate::differential::random::Random;
 
@@ -142,7 +144,26 @@ impl Chance {
             rules.gpc = Some(self.choose(&["[news.*]", "[research]", "\"*\""]).to_owned());
         }
         rules.transfers = self.transfers();
+        let named = self.named();
+        rules.routes.push(named);
+        // A name that would be masked for somebody is an error of the rules.
+        let masked = Policy::parse("chance.yaml", &rules.text())
+            .is_err_and(|rejected| rejected.findings.iter().any(|finding| finding.code == "T107"));
+        if masked {
+            rules.routes.pop();
+        }
         Ground { rules, uses, granted }
+    }
+
+    /// A route whose people are called by the names of members.
+    fn named(&mut self) -> String {
+        let element = ["@.id", "@.name", "@.mail", "@.phones[*]", "@.deep.note", "@.deep.sum"];
+        format!(
+            "{{match: GET /names, upstream: u, each: \"$.people[*]\", subjects: {{person: \
+             \"keys($.people)\"}}, open: [\"$.page\", \"@.state\"], fields: {{\"keys($.people)\": \
+             account.id, {}}}}}",
+            self.fields(&element)
+        )
     }
 
     fn purpose(&mut self, name: &str) -> String {
@@ -475,7 +496,7 @@ impl Chance {
         if self.one_in(6) {
             query.push(self.choose(&["lang", "mail", "mail", "other"]));
         }
-        Ask {
+        let ask = Ask {
             recipient,
             person: (is_person && !self.one_in(10)).then(|| self.choose(&PEOPLE_IDS)),
             bound: self.one_in(8).then(|| self.some(&PURPOSES, 2)),
@@ -486,6 +507,10 @@ impl Chance {
             gpc: self.one_in(5),
             case: !self.one_in(4),
             order: recipient == "court" || self.one_in(20),
-        }
+        };
+        let has_names = ground.rules.routes.len() > NAMED;
+        let is_named = has_names && ask.route == PEOPLE && self.below(2) == 0;
+        let route = if is_named { NAMED } else { ask.route };
+        Ask { route, ..ask }
     }
 }

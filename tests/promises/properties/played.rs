@@ -19,7 +19,7 @@ use tamis::terms::{
     Statements,
 };
 
-use super::world::{Ask, BASKET, Files, GROUP, NOTE, ORDER, PEOPLE, PERSON, Said, World};
+use super::world::{Ask, BASKET, Files, GROUP, NAMED, NOTE, ORDER, PEOPLE, PERSON, Said, World};
 
 /// A key that everybody knows.
 const KEY: &str = "1: 62d56a0c0305e05fc92b3716e46d6b9c66174db7f02a51582124d50fdb20156e";
@@ -93,6 +93,7 @@ fn asked(ask: &Ask) -> Asked {
     let path = match ask.route {
         PERSON => format!("/people/{}", ask.id),
         PEOPLE => "/people".to_owned(),
+        NAMED => "/names".to_owned(),
         ORDER => "/orders/o1".to_owned(),
         NOTE => "/notes/n1".to_owned(),
         GROUP => "/groups/g1".to_owned(),

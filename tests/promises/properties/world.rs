@@ -27,6 +27,8 @@ pub(super) const ORDER: usize = 2;
 pub(super) const NOTE: usize = 3;
 pub(super) const GROUP: usize = 4;
 pub(super) const BASKET: usize = 5;
+/// People by name; only where the rules let a name leave as one.
+pub(super) const NAMED: usize = 6;
 
 /// Rules, each section line by line.
 #[derive(Clone, Debug, Default)]

@@ -132,6 +132,21 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("a promise id that is none", "default: remove", "default: remove\n  keeps: [W14]"),
     ("a limit of no kind", "release:", "limits:\n  - {limt: contact.email, to: remove}\nrelease:"),
+    ("somebody whom no body names", "\"path:id\"", "\"body:$.id\""),
+    ("somebody whom a body names at several places", "\"path:id\"", "\"body:$.ids[*]\""),
+    ("a masked name of a member", "\"$.email\"", "\"keys($.by_mail)\""),
+    ("names of members behind a filter", "\"$.email\"", "\"keys($.by[?@.a])\""),
+    (
+        "a header in which no link stands",
+        "upstream: people",
+        "upstream: people\n    answer_headers: {Refresh: account.id}",
+    ),
+    (
+        "a header of a list of people",
+        "    subjects: {person: \"path:id\"}\n    fields: {\"$.id\"",
+        "    each: \"$.all[*]\"\n    subjects: {person: \"@.id\"}\n    answer_headers: {Link: account.id}\n    fields: {\"@.id\"",
+    ),
+    ("somebody whom a header names that says nothing", "\"path:id\"", "\"header:Location\""),
     ("a name that cannot be logged", "  desk:", "  \"de sk\":"),
 ];
 

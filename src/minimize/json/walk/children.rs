@@ -41,14 +41,20 @@ impl Walk {
         }
         self.flush(pending, window, out);
         let lead = out.len() - self.elements.origin;
+        let asks = fate.what == What::Ask;
+        // The name of an element is decided with it.
+        let name = self.name(window).filter(|_| asks);
+        let name = name.map(|(open, close)| (lead + open - pending, lead + close - pending));
+        if self.renamed.is_some() {
+            self.write_name(window, out);
+        }
         self.flush(start, window, out);
         let body = out.len() - self.elements.origin;
-        let asks = fate.what == What::Ask;
         let element = asks.then(|| (self.next, text.base + start as u64));
         // What a child that nobody is asked about becomes is known; of an element it is asked.
         let leaves = !matches!(fate.what, What::Remove | What::Count | What::Unknown);
         self.elements.open =
-            Some(OpenChild { lead, body, element, outcome: Outcome::Written, leaves });
+            Some(OpenChild { lead, body, name, element, outcome: Outcome::Written, leaves });
         if !asks {
             return fate;
         }
@@ -109,7 +115,8 @@ impl Walk {
                 Content::Element(Element { state, start, end, outcome: open.outcome, is_root })
             }
         };
-        let child = Child { lead: open.lead, body: open.body, end: written, content };
+        let (lead, body, name) = (open.lead, open.body, open.name);
+        let child = Child { lead, body, name, end: written, content };
         self.elements.segments.push(Segment::Child(child));
         self.elements.open = None;
         if self.frames.is_empty() {

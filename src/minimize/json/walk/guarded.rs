@@ -48,6 +48,12 @@ impl Walk {
         }
         let mut above = self.in_force();
         let fate = self.fate(kind);
+        // No filter stands in the way to a name; if one did, nothing would leave under it.
+        if fate.key != Rule::Unlisted {
+            self.hand = self.remove(text.window, start, out);
+            self.wanted = false;
+            return self.finish(text, end, out);
+        }
         if fate.what == What::Ask || self.elements.list == Some(self.frames.len()) {
             if fate.what == What::Ask {
                 above = (base(self.automaton.unlisted()), true);

@@ -153,7 +153,7 @@ impl Walk {
         {
             let fate = self.fates.known(self.next, kind);
             if fate.quick == Quick::Enter && at - self.separator <= PENDING {
-                self.accept(text.window);
+                self.accept(text.window, out);
                 self.enter(kind == Kind::Object, fate.rule, fate.subtree);
                 self.separator = at;
                 return Ok(());
@@ -194,6 +194,7 @@ impl Walk {
         self.too_long = false;
         if self.within.is_some() || self.root == Root::Unwritten {
             self.pass_guard();
+            self.found_name(text.window);
             let wanted = self.is_subject();
             self.want(wanted, kind);
             self.hand = Hand::Within;
@@ -205,15 +206,22 @@ impl Walk {
             return Ok(true);
         }
         let mut fate = self.fate(kind);
+        if fate.key != Rule::Unlisted {
+            self.rename(&mut fate, text.window);
+        }
+        let names = fate.names;
         if fate.what == What::Ask || self.elements.list == Some(self.frames.len()) {
             fate = self.begin_child(fate, kind, text, start, out);
         }
         self.count(&fate);
         self.want(fate.wanted && self.locating, kind);
         let window = text.window;
+        if names && self.locating {
+            self.found_name(window);
+        }
         self.hand = match fate.what {
             What::Copy => {
-                self.accept(window);
+                self.accept(window, out);
                 Hand::Copied
             }
             What::Remove | What::Ask | What::Unknown => self.remove(window, start, out),
@@ -249,7 +257,7 @@ impl Walk {
             }
             What::Link => Hand::Link(fate.rule),
             What::Enter => {
-                self.accept(window);
+                self.accept(window, out);
                 self.enter(kind == Kind::Object, fate.rule, fate.subtree);
                 return Ok(false);
             }
@@ -435,12 +443,15 @@ impl Walk {
 
     /// The pending bytes are written with the value that follows them.
     #[inline]
-    fn accept(&mut self, window: &[u8]) {
+    fn accept(&mut self, window: &[u8], out: &mut Vec<u8>) {
         if let Some(frame) = self.frames.last_mut()
             && !frame.emitted
         {
             frame.emitted = true;
             self.follow_separator(window, self.separator);
+        }
+        if self.renamed.is_some() {
+            self.write_name(window, out);
         }
     }
 
@@ -474,6 +485,7 @@ impl Walk {
 
     /// The pending bytes go with the value that follows them.
     pub(super) fn remove(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) -> Hand {
+        self.renamed = None;
         if self.writing {
             let root = self.frames.is_empty();
             let to = if root { start } else { pending_from(window, self.separator) };
@@ -488,7 +500,7 @@ impl Walk {
 
     /// The pending bytes are written, the value is not.
     pub(super) fn replace(&mut self, window: &[u8], start: usize, out: &mut Vec<u8>) {
-        self.accept(window);
+        self.accept(window, out);
         self.flush(start, window, out);
         self.writing = false;
     }
@@ -526,7 +538,7 @@ impl Walk {
     #[cold]
     fn count_all(&mut self) {
         for mark in self.automaton.marks(self.next) {
-            if let Mark::Cell { cell, .. } | Mark::Count(cell) = *mark
+            if let Mark::Cell { cell, .. } | Mark::Count(cell) | Mark::Key(cell) = *mark
                 && let Some(count) = self.counts.cells.get_mut(usize::from(cell.0))
             {
                 *count += 1;

@@ -1,12 +1,12 @@
 //! The document: whose it is, element by element, and what of it leaves.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Outcome;
-use super::act::Act;
+use super::act::{Act, PSEUDONYM, TOKEN};
 use super::person::{Asker, Gate};
 use super::text::{Field, Route};
-use crate::oracle::{Key, Path, Readings, Segment, Step, Tree, Way, find, id, read};
+use crate::oracle::{Key, Path, Readings, Segment, Step, Tree, Way, find, id, name_at, read};
 use crate::properties::world::{BASKET, PERSON};
 
 /// Whom a role is about at some place.
@@ -22,6 +22,8 @@ struct Role {
     /// `None`: the id stands in the path.
     path: Option<Path>,
     in_element: bool,
+    /// The id is the name of the member there.
+    is_named: bool,
 }
 
 impl Role {
@@ -42,6 +44,10 @@ struct Walk<'a> {
     roles: Vec<Role>,
     each: Option<Path>,
     fields: Vec<Place>,
+    /// Places whose members are called by values of a category, and whose these are.
+    named: Vec<(HashSet<Way>, String, usize)>,
+    /// How members are called that leave, if not as before.
+    called: HashMap<Way, String>,
     counts: Vec<(Path, HashSet<Way>)>,
     elements: HashSet<Way>,
     released: u64,
@@ -67,7 +73,8 @@ pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outc
         .map(|(name, locator)| Role {
             name: name.clone(),
             path: (!locator.starts_with("path:")).then(|| path(locator, list)),
-            in_element: locator.starts_with('@'),
+            in_element: locator.starts_with('@') || locator.starts_with("keys("),
+            is_named: locator.starts_with("keys("),
         })
         .collect();
     let of = |field: &Field| match field {
@@ -76,9 +83,14 @@ pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outc
     };
     let readings = Readings::new(&root);
     let mut fields = Vec::new();
+    let mut named = Vec::new();
     for (selector, field) in &route.fields {
         let path = path(selector, list);
         let nodes = readings.nodes(&path);
+        if selector.starts_with("keys(") {
+            named.push((nodes, field.category().to_owned(), of(field)));
+            continue;
+        }
         fields.push((path, nodes, Some((field.category().to_owned(), of(field)))));
     }
     for selector in &route.open {
@@ -96,6 +108,8 @@ pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outc
         roles,
         each,
         fields,
+        named,
+        called: HashMap::new(),
         counts,
         elements,
         released: 0,
@@ -109,8 +123,11 @@ fn code(code: &'static str) -> Outcome {
     if code == "filtered" { Outcome::Concealed } else { Outcome::Refused(code) }
 }
 
-/// `$.a[*].b`, or `@.b` beneath the list.
+/// `$.a[*].b`, or `@.b` beneath the list, or `keys($.a)`, which are the members of `$.a`.
 fn path(selector: &str, each: Option<&Path>) -> Path {
+    if let Some(object) = selector.strip_prefix("keys(").and_then(|rest| rest.strip_suffix(')')) {
+        return path(&format!("{object}[*]"), each);
+    }
     let mut segments = Vec::new();
     if selector.starts_with('@')
         && let Some(each) = each
@@ -194,10 +211,18 @@ impl Walk<'_> {
 
     /// Whether an element of the list names this person.
     fn stands_in_elements(&self, person: &str) -> bool {
-        let paths = self.roles.iter().filter(|role| role.in_element);
-        paths.filter_map(|role| role.path.as_ref()).any(|path| {
-            self.readings.nodes(path).iter().any(|way| id(find(self.root, way)) == Some(person))
+        self.roles.iter().filter(|role| role.in_element).any(|role| {
+            let nodes = role.path.as_ref().map(|path| self.readings.nodes(path));
+            nodes.unwrap_or_default().iter().any(|way| self.id_at(role, way) == Some(person))
         })
+    }
+
+    /// The id at a place of a role, or the name that is one.
+    fn id_at(&self, role: &Role, way: &Way) -> Option<&str> {
+        if role.is_named {
+            return name_at(self.root, way).filter(|name| !name.is_empty());
+        }
+        id(find(self.root, way))
     }
 
     /// The strictest of several people's gates.
@@ -227,7 +252,7 @@ impl Walk<'_> {
         let nodes = self.readings.nodes(path);
         let mut ids = BTreeSet::new();
         for way in nodes.iter().filter(|way| !role.in_element || way.starts_with(&self.way)) {
-            match id(find(self.root, way)) {
+            match self.id_at(role, way) {
                 Some(id) => ids.insert(id.to_owned()),
                 None => return Who::Unresolved,
             };
@@ -273,6 +298,7 @@ impl Walk<'_> {
     ) -> Option<Tree> {
         if !in_element && self.elements.contains(&self.way) {
             let element = self.gates(true).ok().filter(|_| self.in_row());
+            let element = element.filter(|gates| self.may_be_called(gates));
             let found = element.and_then(|gates| self.place(value, &gates, true));
             self.released += u64::from(found.is_some());
             return found;
@@ -299,6 +325,25 @@ impl Walk<'_> {
             act = Some(act.map_or(here, |act| act.join(here)));
         }
         self.leave(value, act, gates, in_element)
+    }
+
+    /// Whether the element here has a name that may leave, or needs none; keeps what it is called.
+    fn may_be_called(&mut self, gates: &[Option<BTreeMap<String, Act>>]) -> bool {
+        let named = self.named.iter().filter(|(nodes, ..)| nodes.contains(&self.way));
+        let acts = named.map(|(_, category, role)| match &gates[*role] {
+            Some(gate) => gate.get(category).copied().unwrap_or(Act::Remove),
+            None => Act::Remove,
+        });
+        let Some(act) = acts.reduce(Act::join) else { return true };
+        let is_member = name_at(self.root, &self.way).is_some();
+        let called = match act {
+            Act::Keep => return true,
+            Act::Key(0) if is_member => TOKEN,
+            Act::Key(_) if is_member => PSEUDONYM,
+            _ => return false,
+        };
+        self.called.insert(self.way.clone(), called.to_owned());
+        true
     }
 
     fn leave(
@@ -345,7 +390,8 @@ impl Walk<'_> {
                     self.way.push(position);
                     self.keys.push(Key::Name(name.clone()));
                     let found = self.place(member, gates, in_element);
-                    kept.extend(found.map(|found| (name.clone(), found)));
+                    let called = self.called.get(&self.way).unwrap_or(name);
+                    kept.extend(found.map(|found| (called.clone(), found)));
                     self.way.pop();
                     self.keys.pop();
                 }
