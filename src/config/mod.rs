@@ -9,6 +9,7 @@ mod reload;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::terms::{Digest, UpstreamId};
 pub use callers::AdminConfig;
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
+pub use upstream::{AtOnce, UpstreamConfig, UpstreamTimeouts};
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
 #[derive(Clone, Debug)]
@@ -85,27 +87,6 @@ pub struct CertificateFiles {
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,
-}
-
-/// A backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamConfig {
-    /// `http://host:port` or `https://host:port`; no path.
-    pub url: http::Uri,
-    /// Authorities that its certificate must come from; `None`: the public ones.
-    pub ca: Option<PathBuf>,
-    /// Longest wait for a connection.
-    pub connect_timeout: Duration,
-    /// Longest wait for the head of an answer, and between two pieces of its body.
-    pub response_timeout: Duration,
-}
-
-impl UpstreamConfig {
-    /// Whether what it is asked and answers crosses a network that anybody could listen on.
-    #[must_use]
-    pub fn is_overheard(&self) -> bool {
-        self.url.scheme_str() != Some("https") && !file::is_loopback(&self.url)
-    }
 }
 
 /// A token issuer.

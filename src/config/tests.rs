@@ -21,7 +21,7 @@ certificates:
   - {chain: server.pem, key: server.key}
 client_ca: /etc/tamis/ca.pem
 upstreams:
-  people: {url: 'https://people.example.invalid:9443', ca: ca.pem, connect_timeout: 500ms, response_timeout: 5s}
+  people: {url: 'https://people.example.invalid:9443', ca: ca.pem, connect_timeout: 500ms, response_timeout: 5s, idle_timeout: 4s, total_timeout: 9s, max_requests: 10, max_pending: 20}
   orders: {url: 'http://orders.example.invalid', dangerous_plaintext: true}
 issuers:
   https://id.example.invalid:
@@ -80,7 +80,8 @@ fn a_full_file_is_read() {
     let config = parse(FULL).unwrap_or_else(|_| panic!("{:?}", findings(FULL)));
     assert_eq!(config.listen.http, None);
     assert_eq!(config.client_ca.as_deref(), Some(Path::new("/etc/tamis/ca.pem")));
-    assert_eq!(config.upstreams["people"].connect_timeout, Duration::from_millis(500));
+    assert_eq!(config.upstreams["people"].timeouts.connect, Duration::from_millis(500));
+    assert_eq!(config.upstreams["people"].timeouts.total, Duration::from_secs(9));
     assert_eq!(config.limits.json.element_bytes, 1 << 20);
     assert_eq!(config.limits.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.access_log, LogTarget::File("/etc/tamis/access.log".into()));
@@ -99,6 +100,7 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("https: '", "htps: '"),
         ("chain:", "chains:"),
         ("connect_timeout", "connect_time"),
+        ("max_pending", "max_waiting"),
         ("dangerous_plaintext", "dangerous_plain"),
         ("audience: tamis\n    algorithms: [ES", "audiance: tamis\n    algorithms: [ES"),
         ("{file: jwks", "{fil: jwks"),
@@ -195,6 +197,23 @@ fn the_example_loads_and_shows_the_defaults() {
     let defaults = super::Limits::default();
     assert_eq!(format!("{:?}", config.limits.json), format!("{:?}", super::JsonLimits::default()));
     assert_eq!(format!("{:?}", config.limits), format!("{defaults:?}"));
+}
+
+#[test]
+fn bounds_of_a_backend_fit_each_other() {
+    let timeouts = |written: &str| {
+        let people = format!("{{url: 'http://127.0.0.1:9000', {written}}}");
+        let text = MINIMAL.replace("{url: 'http://127.0.0.1:9000'}", &people);
+        parse(&text).map(|config| config.upstreams["people"].timeouts)
+    };
+    let seconds = Duration::from_secs;
+    let usual = timeouts("").expect("nothing has to be said");
+    assert_eq!((usual.response, usual.idle, usual.total), (seconds(15), seconds(15), seconds(60)));
+    let slow = timeouts("response_timeout: 2m").expect("long reports");
+    assert_eq!((slow.idle, slow.total), (seconds(120), seconds(120)), "never less than its head");
+    let quick = timeouts("total_timeout: 3s").expect("one word is enough");
+    assert_eq!((quick.response, quick.total), (seconds(3), seconds(3)));
+    assert!(timeouts("response_timeout: 5s, total_timeout: 3s").is_err(), "never reached");
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod scopes;
 mod shared_registers;
 mod spellings;
 mod tokens;
+mod upstreams;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.
 const TESTINA: &str =

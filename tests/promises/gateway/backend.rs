@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,8 @@ pub(super) enum Reply {
     InTwo(Vec<u8>, Arc<Notify>, Vec<u8>),
     /// These bytes; then nothing, with the connection open.
     Stall(Vec<u8>),
+    /// These bytes; then this one again and again, slowly, without end.
+    Drip(Vec<u8>, u8),
 }
 
 /// A 200 with these header lines and this body, with its length.
@@ -127,6 +130,14 @@ async fn talk(
                 let _ = stream.write_all(&bytes).await;
                 // Until the other side gives up.
                 let _ = stream.read_buf(&mut read).await;
+                return;
+            }
+            Reply::Drip(bytes, drop) => {
+                let _ = stream.write_all(&bytes).await;
+                let mut pace = tokio::time::interval(Duration::from_millis(20));
+                while stream.write_all(&[drop]).await.is_ok() {
+                    pace.tick().await;
+                }
                 return;
             }
         }

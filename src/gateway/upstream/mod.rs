@@ -4,6 +4,9 @@
 //! hyper closes it when anything else is read from it. What a backend answers is never handed to a
 //! client from here: [`Answer`] gives bytes to the minimizer.
 
+mod fault;
+mod patience;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,17 +23,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
+pub(super) use self::fault::UpstreamFault;
+use self::patience::Patience;
 use super::request_body;
 use super::route::Target;
 use super::tls::{self, TlsError};
-use crate::config::UpstreamConfig;
+use crate::config::{UpstreamConfig, UpstreamTimeouts};
 use crate::decide::Permit;
-use crate::terms::{RefusalReason, UpstreamId};
-
-/// Requests to one backend at once. Beyond it the gateway refuses instead of queueing without end.
-const AT_ONCE: usize = 256;
+use crate::terms::UpstreamId;
 
 /// Kept connections are closed before most backends close theirs, so that a request seldom meets a
 /// connection that is going away.
@@ -40,87 +41,44 @@ const KEPT_FOR: Duration = Duration::from_secs(4);
 const BUFFER: usize = 64 * 1024;
 
 /// All backends.
-pub(super) struct Upstreams(BTreeMap<UpstreamId, Upstream>);
+pub(in crate::gateway) struct Upstreams(BTreeMap<UpstreamId, Upstream>);
 
 struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     origin: Uri,
-    connect_timeout: Duration,
-    response_timeout: Duration,
+    timeouts: UpstreamTimeouts,
+    /// Turns of requests under way.
     slots: Arc<Semaphore>,
-}
-
-/// Why a backend gave no usable answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UpstreamFault {
-    /// The route names none, or one that is not configured.
-    #[error("no such backend")]
-    Unknown,
-    /// Too many requests at once.
-    #[error("backend is busy")]
-    Busy,
-    /// No connection.
-    #[error("cannot connect to the backend")]
-    Connect,
-    /// Too slow.
-    #[error("backend took too long")]
-    Timeout,
-    /// It broke off, or did not speak HTTP.
-    #[error("backend broke off")]
-    Broken,
-    /// Its answer has two lengths, or one that nobody can tell.
-    #[error("backend's answer has an unclear length")]
-    Framing,
-}
-
-impl UpstreamFault {
-    /// The stable code for logs and metrics.
-    pub(super) const fn code(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Busy => "busy",
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Broken => "broken",
-            Self::Framing => "framing",
-        }
-    }
-
-    /// The reason of the refusal that follows.
-    pub(super) const fn reason(self) -> RefusalReason {
-        match self {
-            Self::Unknown => RefusalReason::PolicyInvalid,
-            Self::Busy => RefusalReason::Overloaded,
-            Self::Connect | Self::Broken => RefusalReason::UpstreamUnavailable,
-            Self::Timeout => RefusalReason::UpstreamTimeout,
-            Self::Framing => RefusalReason::Unfilterable,
-        }
-    }
+    /// Places to wait for a turn. Beyond them the gateway refuses instead of queueing without end.
+    pending: Semaphore,
 }
 
 /// An answer whose body has not been read yet.
-pub(super) struct Answer {
+pub(in crate::gateway) struct Answer {
     /// Its status.
-    pub(super) status: StatusCode,
+    pub(in crate::gateway) status: StatusCode,
     /// Its headers.
-    pub(super) headers: HeaderMap,
+    pub(in crate::gateway) headers: HeaderMap,
     /// From the request to its head.
-    pub(super) took: Duration,
+    pub(in crate::gateway) took: Duration,
     /// Its body.
-    pub(super) body: UpstreamBody,
+    pub(in crate::gateway) body: UpstreamBody,
 }
 
 /// A body as it comes from a backend; for the minimizer only.
-pub(super) struct UpstreamBody {
+pub(in crate::gateway) struct UpstreamBody {
     incoming: Incoming,
-    patience: Duration,
+    idle_timeout: Duration,
+    patience: Patience,
     /// Held until the body was read or dropped.
     _slot: OwnedSemaphorePermit,
 }
 
 impl Upstreams {
     /// Prepares the pools. Nothing is connected yet.
-    pub(super) fn new(config: &BTreeMap<UpstreamId, UpstreamConfig>) -> Result<Self, TlsError> {
+    pub(in crate::gateway) fn new(
+        config: &BTreeMap<UpstreamId, UpstreamConfig>,
+    ) -> Result<Self, TlsError> {
         let mut upstreams = BTreeMap::new();
         for (id, config) in config {
             upstreams.insert(id.clone(), Upstream::new(config)?);
@@ -129,12 +87,12 @@ impl Upstreams {
     }
 
     /// Whether there is one of this name.
-    pub(super) fn contains(&self, id: &UpstreamId) -> bool {
+    pub(in crate::gateway) fn contains(&self, id: &UpstreamId) -> bool {
         self.0.contains_key(id)
     }
 
     /// Asks the backend of the permitted route for what was judged.
-    pub(super) async fn fetch(
+    pub(in crate::gateway) async fn fetch(
         &self,
         permit: &Permit,
         target: &Target,
@@ -162,7 +120,7 @@ impl Upstream {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        http.set_connect_timeout(Some(config.connect_timeout));
+        http.set_connect_timeout(Some(config.timeouts.connect));
         let builder = ClientConfig::builder_with_provider(tls::provider())
             .with_protocol_versions(tls::VERSIONS)
             .map_err(TlsError::Versions)?;
@@ -183,9 +141,9 @@ impl Upstream {
         Ok(Self {
             client,
             origin: config.url.clone(),
-            connect_timeout: config.connect_timeout,
-            response_timeout: config.response_timeout,
-            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            timeouts: config.timeouts,
+            slots: Arc::new(Semaphore::new(config.at_once.requests)),
+            pending: Semaphore::new(config.at_once.pending),
         })
     }
 
@@ -194,21 +152,17 @@ impl Upstream {
         target: &Target,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Answer, UpstreamFault> {
-        let slot = timeout(self.connect_timeout, Arc::clone(&self.slots).acquire_owned())
-            .await
-            .map_err(|_| UpstreamFault::Busy)?
-            .map_err(|_| UpstreamFault::Busy)?;
+        let mut patience = Patience::new(self.timeouts.total);
+        let slot = self.turn(&mut patience).await?;
         let mut uri = self.origin.clone().into_parts();
         let path = PathAndQuery::try_from(target.path_and_query());
         uri.path_and_query = Some(path.map_err(|_| UpstreamFault::Unknown)?);
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| UpstreamFault::Unknown)?;
 
         let asked = Instant::now();
-        let patience = self.connect_timeout.saturating_add(self.response_timeout);
-        let response = timeout(patience, self.client.request(request))
-            .await
-            .map_err(|_| UpstreamFault::Timeout)?
-            .map_err(|error| {
+        let most = self.timeouts.connect.saturating_add(self.timeouts.response);
+        let response =
+            patience.wait(most, self.client.request(request)).await?.map_err(|error| {
                 if error.is_connect() { UpstreamFault::Connect } else { UpstreamFault::Broken }
             })?;
         let (head, incoming) = response.into_parts();
@@ -219,8 +173,24 @@ impl Upstream {
             status: head.status,
             headers: head.headers,
             took: asked.elapsed(),
-            body: UpstreamBody { incoming, patience: self.response_timeout, _slot: slot },
+            body: UpstreamBody {
+                incoming,
+                idle_timeout: self.timeouts.idle,
+                patience,
+                _slot: slot,
+            },
         })
+    }
+
+    /// A turn, which ends when what it was for is dropped.
+    async fn turn(&self, patience: &mut Patience) -> Result<OwnedSemaphorePermit, UpstreamFault> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(slot);
+        }
+        let _place = self.pending.try_acquire().map_err(|_| UpstreamFault::Busy)?;
+        let turn = Arc::clone(&self.slots).acquire_owned();
+        let turn = patience.wait(self.timeouts.connect, turn).await;
+        turn.map_err(|_| UpstreamFault::Busy)?.map_err(|_| UpstreamFault::Busy)
     }
 }
 
@@ -242,11 +212,9 @@ fn has_one_length(version: Version, headers: &HeaderMap) -> bool {
 
 impl UpstreamBody {
     /// The next piece; `None` when the body is complete. Trailers are dropped.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamFault> {
+    pub(in crate::gateway) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamFault> {
         loop {
-            let frame = timeout(self.patience, self.incoming.frame())
-                .await
-                .map_err(|_| UpstreamFault::Timeout)?;
+            let frame = self.patience.wait(self.idle_timeout, self.incoming.frame()).await?;
             let Some(frame) = frame else { return Ok(None) };
             let frame = frame.map_err(|_| UpstreamFault::Broken)?;
             if let Ok(piece) = frame.into_data() {

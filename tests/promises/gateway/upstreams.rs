@@ -1,0 +1,87 @@
+//! Backends as a platform team meets them: slow, many, sick, gone and back. Whatever becomes of an
+//! attempt, a client gets one whole answer or a refusal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::backend::{Reply, json};
+use super::stage::Stage;
+use super::{FOR_COURIER, TESTINA};
+
+/// Longest that a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A gateway whose one backend has these settings besides its address.
+async fn with(settings: &str) -> Stage {
+    let stage = Stage::embedded(include_str!("../../cases/gateway.rules.yaml"), &[]).await;
+    stage.edit("tamis.yaml", "response_timeout: 300ms", settings);
+    let reloaded = stage.running.reload().await;
+    assert_eq!((reloaded.activated, reloaded.refused), (vec!["settings"], vec![]));
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_drips_ends_with_its_total_deadline() {
+    let stage = with("response_timeout: 400ms, total_timeout: 500ms").await;
+    // Blanks before a document are JSON, and each comes well within the time for a piece.
+    let head =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n";
+    stage.backend.says("/people/u1", Reply::Drip(head.to_vec(), b' '));
+    let answer = timeout(PATIENCE, stage.ask("courier", "/people/u1")).await.expect("it ends");
+    assert_eq!(answer.status, 504);
+    let metrics = stage.metrics();
+    let line = "tamis_upstream_errors_total{kind=\"total-timeout\",upstream=\"people\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_may_pause_for_less_than_its_head_may_take() {
+    let stage = with("response_timeout: 20s, idle_timeout: 50ms").await;
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
+    stage.backend.says("/people/u1", Reply::Stall(head.to_vec()));
+    let answer = timeout(Duration::from_secs(15), stage.ask("courier", "/people/u1")).await;
+    assert_eq!(answer.expect("sooner than a head").status, 504);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_beyond_the_places_to_wait_are_refused_at_once() {
+    let stage = with("connect_timeout: 20s, max_requests: 1, max_pending: 1").await;
+    let go = Arc::new(Notify::new());
+    let Reply::Bytes(whole) = json(TESTINA) else { panic!("bytes") };
+    let (first, rest) = whole.split_at(20);
+    let held = Reply::InTwo(first.to_vec(), Arc::clone(&go), rest.to_vec());
+    stage.backend.says("/people/u1", held);
+    for path in ["/people/u2", "/people/u3"] {
+        stage.backend.says(path, json(TESTINA));
+    }
+    let mut under_way = Box::pin(stage.ask("courier", "/people/u1"));
+    let asked = async {
+        while stage.backend.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut under_way => panic!("it is held"),
+        () = asked => {}
+    }
+    // Of the two that come now one waits and one is refused, whichever is first.
+    let two = [stage.ask("courier", "/people/u2"), stage.ask("courier", "/people/u3")];
+    let [one, other] = two.map(Box::pin);
+    let (refused, waiting) = first_of(one, other).await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.headers.contains_key("retry-after"));
+    go.notify_one();
+    assert_eq!(under_way.await.body.as_deref(), Some(FOR_COURIER));
+    assert_eq!(waiting.await.status, 200);
+}
+
+/// What the first of two comes to, and the other.
+async fn first_of<F: Future + Unpin>(mut one: F, mut other: F) -> (F::Output, F) {
+    tokio::select! {
+        first = &mut one => (first, other),
+        first = &mut other => (first, one),
+    }
+}
