@@ -24,7 +24,10 @@ use crate::terms::{Digest, UpstreamId};
 pub use callers::AdminConfig;
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
-pub use upstream::{AtOnce, UpstreamConfig, UpstreamTimeouts};
+pub use upstream::{
+    AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
+    UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
+};
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
 #[derive(Clone, Debug)]
@@ -81,7 +84,7 @@ pub struct Listen {
 }
 
 /// A certificate chain and its key, PEM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// The chain, end entity first.
     pub chain: PathBuf,

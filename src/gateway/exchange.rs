@@ -30,7 +30,7 @@ use super::route::{Opened, Target, Tokens};
 use super::state::Gateway;
 use super::tls::Handshake;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
-use super::upstream::Answer;
+use super::upstream::{Answer, Wanted};
 use super::waits::Asked;
 use super::{authority, conditions, fit, headers, observed, purpose, request_body, rights, serve};
 use crate::decide::{
@@ -299,9 +299,10 @@ async fn walk(
     let towards =
         headers::towards_upstream(&head.headers, &policy, &cookies, &route.media, peer.address, id);
     account.has_asked = true;
+    let subject = known.first().map(|known| &known.id);
     let answer = gateway
         .upstreams
-        .fetch(&permit, &target, towards, brought)
+        .fetch(&permit, Wanted { target: &target, headers: towards, body: brought, subject })
         .await
         .map_err(|fault| failed(&permit, account, &fault.into()))?;
     if let Some(upstream) = &route.upstream {

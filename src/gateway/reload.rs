@@ -350,6 +350,7 @@ impl Reloader {
             if format!("{config:?}") != format!("{:?}", state.config) {
                 activated.push(SETTINGS);
             }
+            upstreams.attend();
             (gateway.policy, gateway.upstreams) = (policy, upstreams);
             (gateway.keys, gateway.identifier) = (keys, identifier);
             gateway.limits = config.limits;
@@ -445,7 +446,7 @@ fn rest(before: Before<'_>, seen: &mut Seen) -> Result<Loaded, ReloadError> {
     if !names.is_empty() {
         return Err(ReloadError::NeedsRestart(names));
     }
-    let loaded = Loaded::read(config, Some(before), seen)?;
+    let loaded = Loaded::read(config, Some(before), seen, &before.gateway.metrics)?;
     let (old, new) = (&before.gateway.policy, &loaded.policy);
     let names = rules_that_need_restart(&loaded.config, old, new);
     if !names.is_empty() {

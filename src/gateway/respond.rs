@@ -177,6 +177,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
         | RefusalReason::RegisterStale
+        | RefusalReason::UpstreamSuspended
         | RefusalReason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         RefusalReason::PolicyInvalid => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -218,6 +219,9 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::OtherController => "Another controller answers this.",
         RefusalReason::UpstreamTimeout => "The backend took too long.",
         RefusalReason::UpstreamError => "The backend reported an error.",
+        RefusalReason::UpstreamSuspended => {
+            "The backend keeps failing and is not asked for a while."
+        }
         RefusalReason::RequestBody => "A request body is not accepted here.",
         RefusalReason::RequestContent => "The request's body is not what is asked for.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",

@@ -92,7 +92,9 @@ impl Admin {
                 callers(),
                 vec!["admin.example".to_owned()],
             ))),
-            standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now())),
+            standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now(), || {
+                serde_json::json!({})
+            })),
             reports: Arc::new(Reporting::new(place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),
         };

@@ -14,6 +14,9 @@ pub(in crate::gateway) enum UpstreamFault {
     /// No connection.
     #[error("cannot connect to the backend")]
     Connect,
+    /// Health checks say that none of its addresses is well.
+    #[error("backend is not well")]
+    Sick,
     /// No head, or no next piece, in time.
     #[error("backend took too long")]
     Timeout,
@@ -35,6 +38,7 @@ impl UpstreamFault {
             Self::Unknown => "unknown",
             Self::Busy => "busy",
             Self::Connect => "connect",
+            Self::Sick => "sick",
             Self::Timeout => "timeout",
             Self::Total => "total-timeout",
             Self::Broken => "broken",
@@ -48,6 +52,7 @@ impl UpstreamFault {
             Self::Unknown => RefusalReason::PolicyInvalid,
             Self::Busy => RefusalReason::Overloaded,
             Self::Connect | Self::Broken => RefusalReason::UpstreamUnavailable,
+            Self::Sick => RefusalReason::UpstreamSuspended,
             Self::Timeout | Self::Total => RefusalReason::UpstreamTimeout,
             Self::Framing => RefusalReason::Unfilterable,
         }

@@ -1,13 +1,15 @@
 //! Backends as a platform team meets them: slow, many, sick, gone and back. Whatever becomes of an
 //! attempt, a client gets one whole answer or a refusal.
 
+mod addresses;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::backend::{Reply, json};
+use super::backend::{Backend, Reply, json};
 use super::stage::Stage;
 use super::{FOR_COURIER, TESTINA};
 
@@ -21,6 +23,28 @@ async fn with(settings: &str) -> Stage {
     let reloaded = stage.running.reload().await;
     assert_eq!((reloaded.activated, reloaded.refused), (vec!["settings"], vec![]));
     stage
+}
+
+/// A gateway whose backend has so many addresses and these settings. Where its URL leads nobody looks.
+async fn behind(addresses: usize, settings: &str) -> (Stage, Vec<Backend>) {
+    let mut backends = Vec::new();
+    for _ in 0..addresses {
+        backends.push(Backend::start().await);
+    }
+    let at: Vec<String> = backends.iter().map(|backend| backend.address.to_string()).collect();
+    let stage = with(&format!("response_timeout: 5s, addresses: {at:?}, {settings}")).await;
+    (stage, backends)
+}
+
+/// Waits until something holds that is about to.
+async fn until(mut holds: impl FnMut() -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(5));
+    let found = async {
+        while !holds() {
+            look.tick().await;
+        }
+    };
+    timeout(PATIENCE, found).await.expect("it comes to that");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,14 +82,9 @@ async fn those_beyond_the_places_to_wait_are_refused_at_once() {
         stage.backend.says(path, json(TESTINA));
     }
     let mut under_way = Box::pin(stage.ask("courier", "/people/u1"));
-    let asked = async {
-        while stage.backend.asked().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
     tokio::select! {
         _ = &mut under_way => panic!("it is held"),
-        () = asked => {}
+        () = until(|| !stage.backend.asked().is_empty()) => {}
     }
     // Of the two that come now one waits and one is refused, whichever is first.
     let two = [stage.ask("courier", "/people/u2"), stage.ask("courier", "/people/u3")];

@@ -1,0 +1,368 @@
+//! One backend with all its addresses: who is asked, how often, and what is learnt from it.
+//!
+//! A request goes to one address. When no answer has begun there it may go on to another, within
+//! bounds; nothing of a failed attempt is ever looked at. What comes of requests decides which
+//! addresses are asked, and whether the backend is.
+
+use std::hash::RandomState;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::address::Address;
+use super::choose::Choice;
+use super::connect::Connections;
+use super::fault::UpstreamFault;
+use super::names::Names;
+use super::patience::Patience;
+use super::{Answer, UpstreamBody, has_one_length};
+use crate::config::{HealthConfig, UpstreamConfig};
+use crate::gateway::tls::TlsError;
+use crate::observe::{Metrics, UpstreamEvent, UpstreamHappening};
+use crate::terms::{DataSubject, UpstreamId};
+
+/// One backend.
+pub(super) struct Backend {
+    id: UpstreamId,
+    config: UpstreamConfig,
+    connections: Connections,
+    addresses: ArcSwap<Vec<Arc<Address>>>,
+    names: tokio::sync::Mutex<Names>,
+    /// Addresses are left out one at a time.
+    ejecting: Mutex<()>,
+    /// The number of the next attempt.
+    turn: AtomicUsize,
+    /// The key under which subjects are spread.
+    keys: RandomState,
+    /// Turns of requests under way.
+    slots: Arc<Semaphore>,
+    /// Places to wait for a turn. Beyond them the gateway refuses instead of queueing without end.
+    pending: Semaphore,
+    metrics: Arc<Metrics>,
+}
+
+/// What a backend is asked.
+pub(super) struct Asking<'a> {
+    /// All but the URI.
+    pub(super) request: Request<Full<Bytes>>,
+    /// Path and query as they were judged.
+    pub(super) path: PathAndQuery,
+    /// Whom it is about, as far as path and query say.
+    pub(super) subject: Option<&'a DataSubject>,
+}
+
+impl Backend {
+    pub(super) fn new(
+        id: &UpstreamId,
+        config: &UpstreamConfig,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, TlsError> {
+        let within = config.timeouts.connect;
+        let names = Names::new(&config.places);
+        let found = names.addresses();
+        let backend = Self {
+            id: id.clone(),
+            connections: Connections::new(&config.tls, config.protocol, within)?,
+            addresses: ArcSwap::default(),
+            ejecting: Mutex::new(()),
+            turn: AtomicUsize::new(0),
+            keys: RandomState::new(),
+            slots: Arc::new(Semaphore::new(config.at_once.requests)),
+            pending: Semaphore::new(config.at_once.pending),
+            metrics: Arc::clone(metrics),
+            config: config.clone(),
+            names: tokio::sync::Mutex::new(names),
+        };
+        backend.take(&found);
+        Ok(backend)
+    }
+
+    /// Asks for it.
+    pub(super) async fn fetch(
+        self: &Arc<Self>,
+        asking: Asking<'_>,
+    ) -> Result<Answer, UpstreamFault> {
+        let Asking { mut request, path, subject } = asking;
+        *request.uri_mut() = self.uri(path).ok_or(UpstreamFault::Unknown)?;
+        let mut patience = Patience::new(self.config.timeouts.total);
+        let slot = self.turn(&mut patience).await?;
+        let asked = Instant::now();
+        let address = self.choose(subject, &[], &mut patience).await?;
+        let attempt = Attempt::begin(self, address);
+        match self.attempt(&attempt.address, request.clone(), &mut patience).await {
+            Ok(response) => {
+                let (head, incoming) = response.into_parts();
+                let idle_timeout = self.config.timeouts.idle;
+                let took = asked.elapsed();
+                let watch = Watch { attempt, is_told: false };
+                let mut body =
+                    UpstreamBody { incoming, idle_timeout, patience, watch, _slot: slot };
+                if is_gateway_error(head.status) {
+                    body.watch.failed("status");
+                }
+                Ok(Answer { status: head.status, headers: head.headers, took, body })
+            }
+            Err(fault) => {
+                attempt.failed(fault.code());
+                Err(fault)
+            }
+        }
+    }
+
+    /// One attempt at one address, as far as the head of its answer.
+    async fn attempt(
+        &self,
+        address: &Address,
+        request: Request<Full<Bytes>>,
+        patience: &mut Patience,
+    ) -> Result<Response<Incoming>, UpstreamFault> {
+        let timeouts = &self.config.timeouts;
+        let most = timeouts.connect.saturating_add(timeouts.response);
+        let answered = patience.wait(most, address.pool.request(request)).await?;
+        let response = answered.map_err(|error| {
+            if error.is_connect() { UpstreamFault::Connect } else { UpstreamFault::Broken }
+        })?;
+        if has_one_length(response.version(), response.headers()) {
+            Ok(response)
+        } else {
+            Err(UpstreamFault::Framing)
+        }
+    }
+
+    /// A turn, which ends when what it was for is dropped.
+    async fn turn(&self, patience: &mut Patience) -> Result<OwnedSemaphorePermit, UpstreamFault> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(slot);
+        }
+        let _place = self.pending.try_acquire().map_err(|_| UpstreamFault::Busy)?;
+        let turn = Arc::clone(&self.slots).acquire_owned();
+        let turn = patience.wait(self.config.timeouts.connect, turn).await;
+        turn.map_err(|_| UpstreamFault::Busy)?.map_err(|_| UpstreamFault::Busy)
+    }
+
+    /// An address in service that was not tried yet.
+    async fn choose(
+        &self,
+        subject: Option<&DataSubject>,
+        tried: &[SocketAddr],
+        patience: &mut Patience,
+    ) -> Result<Arc<Address>, UpstreamFault> {
+        if self.addresses.load().is_empty() {
+            // The first request may come before the first look-up.
+            patience.wait(self.config.timeouts.connect, self.look_up_first()).await?;
+        }
+        let all = self.addresses.load_full();
+        let now = Instant::now();
+        let open: Vec<(SocketAddr, usize)> = all
+            .iter()
+            .filter(|address| !tried.contains(&address.at) && address.is_in_service(now))
+            .map(|address| (address.at, address.under_way()))
+            .collect();
+        let (balance, keys) = (self.config.balance, &self.keys);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let chosen = Choice { balance, turn, subject, keys }.among(&open);
+        let chosen = chosen.and_then(|at| all.iter().find(|address| address.at == at));
+        // Nowhere to connect to, or nobody there who is well.
+        let nowhere = if all.is_empty() { UpstreamFault::Connect } else { UpstreamFault::Sick };
+        chosen.cloned().ok_or(nowhere)
+    }
+
+    /// A request failed at this address. Where that happens too often it is left out, if that leaves
+    /// at least half of them: addresses that all fail have the same cause, and fewer would not help.
+    fn failed_at(&self, address: &Address, now: Instant) {
+        let Some(rules) = &self.config.ejection else { return };
+        if !address.standing().failed(rules, now) {
+            return;
+        }
+        let _one_at_a_time = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.addresses.load();
+        let out = all.iter().filter(|other| !other.is_in_service(now)).count();
+        let is_one_of_them = all.iter().any(|other| other.at == address.at);
+        if !is_one_of_them || !address.is_in_service(now) || (out + 1) * 2 > all.len() {
+            return;
+        }
+        let length = address.standing().eject(rules, now);
+        self.tell(UpstreamHappening::Ejected { address: address.at, length });
+        self.tell_standing();
+    }
+
+    /// How its addresses are looked at.
+    pub(super) fn health(&self) -> Option<&HealthConfig> {
+        self.config.health.as_ref()
+    }
+
+    /// Where a path of the backend is.
+    pub(super) fn uri(&self, path: PathAndQuery) -> Option<Uri> {
+        let mut parts = self.config.url.clone().into_parts();
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).ok()
+    }
+
+    /// Its addresses as they are now.
+    pub(super) fn addresses(&self) -> Arc<Vec<Arc<Address>>> {
+        self.addresses.load_full()
+    }
+
+    async fn look_up_first(&self) {
+        let mut names = self.names.lock().await;
+        // Somebody else may have been first.
+        if self.addresses.load().is_empty() {
+            self.look_up(&mut names).await;
+        }
+    }
+
+    async fn look_up(&self, names: &mut Names) {
+        if !names.look_up().await {
+            self.tell(UpstreamHappening::Unresolved);
+        }
+        self.take(&names.addresses());
+    }
+
+    /// These are its addresses from now on. Those that stay keep their connections and their standing;
+    /// what is under way at others ends there.
+    fn take(&self, found: &[SocketAddr]) {
+        let before = self.addresses.load_full();
+        if before.iter().map(|address| &address.at).eq(found) {
+            return;
+        }
+        let known = |at: &SocketAddr| before.iter().find(|address| address.at == *at);
+        let made = |at: &SocketAddr| {
+            self.tell(UpstreamHappening::Found(*at));
+            let at_once = self.config.at_once.connections;
+            Arc::new(Address::new(*at, &self.connections, self.config.protocol, at_once))
+        };
+        let now: Vec<Arc<Address>> =
+            found.iter().map(|at| known(at).cloned().unwrap_or_else(|| made(at))).collect();
+        self.addresses.store(Arc::new(now));
+        for gone in before.iter().filter(|address| !found.contains(&address.at)) {
+            self.tell(UpstreamHappening::Gone(gone.at));
+        }
+        self.tell_standing();
+    }
+
+    /// Looks its names up again and again, for as long as it is polled.
+    pub(super) async fn keep_looking_up(self: Arc<Self>) {
+        if !self.names.lock().await.has_names() {
+            return;
+        }
+        let mut round = interval(self.config.resolve_every);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            round.tick().await;
+            let mut names = self.names.lock().await;
+            self.look_up(&mut names).await;
+        }
+    }
+
+    /// Tells once a second which addresses have come into service or fallen out of it.
+    pub(super) async fn keep_telling(self: Arc<Self>) {
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            second.tick().await;
+            self.tell_standing();
+        }
+    }
+
+    /// Tells which addresses have come into service or fallen out of it.
+    pub(super) fn tell_standing(&self) {
+        let now = Instant::now();
+        for address in &**self.addresses.load() {
+            if let Some(is_in_service) = address.to_tell(now) {
+                self.tell(UpstreamHappening::Standing { address: address.at, is_in_service });
+            }
+        }
+    }
+
+    /// Counts it, and writes the line where there is one.
+    pub(super) fn tell(&self, what: UpstreamHappening<'_>) {
+        UpstreamEvent { upstream: &self.id, what }.emit(&self.metrics);
+    }
+
+    /// For `/status`.
+    pub(super) fn document(&self) -> Value {
+        let now = Instant::now();
+        let addresses: Vec<Value> = self
+            .addresses
+            .load()
+            .iter()
+            .map(|address| {
+                json!({
+                    "address": address.at,
+                    "in_service": address.is_in_service(now),
+                    "under_way": address.under_way(),
+                })
+            })
+            .collect();
+        json!({"protocol": self.config.protocol.as_str(), "addresses": addresses})
+    }
+}
+
+/// One attempt at one address, under way until it is dropped.
+pub(super) struct Attempt {
+    backend: Arc<Backend>,
+    address: Arc<Address>,
+}
+
+impl Attempt {
+    fn begin(backend: &Arc<Backend>, address: Arc<Address>) -> Self {
+        address.began();
+        backend.tell(UpstreamHappening::Asked(address.at));
+        Self { backend: Arc::clone(backend), address }
+    }
+
+    /// It failed, in its head or later.
+    fn failed(&self, kind: &'static str) {
+        let address = self.address.at;
+        self.backend.tell(UpstreamHappening::AttemptFailed { address, kind });
+        self.backend.failed_at(&self.address, Instant::now());
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.address.ended();
+    }
+}
+
+/// Watches over an answer whose head has come, and learns once what became of it. One that is dropped
+/// before its end was good as far as anybody knows: its client left, or nobody wanted its body.
+pub(super) struct Watch {
+    attempt: Attempt,
+    is_told: bool,
+}
+
+impl Watch {
+    /// It broke off, or was none to begin with.
+    pub(super) fn failed(&mut self, kind: &'static str) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            self.attempt.failed(kind);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.attempt.address.standing().succeeded(Instant::now());
+        }
+    }
+}
+
+/// 502, 503 and 504 say that there was nobody to answer. Another error of the backend's, 500 among
+/// them, is an answer: it may be about this one request, and no client should be able to take a
+/// backend out of service by asking for what makes it fail.
+fn is_gateway_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504)
+}
