@@ -304,7 +304,10 @@ async fn walk(
         .upstreams
         .fetch(&permit, Wanted { target: &target, headers: towards, body: brought, subject })
         .await
-        .map_err(|fault| failed(&permit, account, &fault.into()))?;
+        .map_err(|fault| {
+            account.retry_after = fault.retry_after();
+            failed(&permit, account, &fault.into())
+        })?;
     if let Some(upstream) = &route.upstream {
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
@@ -446,7 +449,10 @@ async fn refuse(
         let refused = Refused::of(refusal, account.route.as_ref(), &account.policy);
         gateway.ledger.refuse(refused);
     }
-    let response = respond::refused(&account.policy, refusal);
+    let mut response = respond::refused(&account.policy, refusal);
+    if let Some(after) = account.retry_after {
+        respond::come_again(&mut response, after);
+    }
     account.refused(refusal, response.status());
     if respond::is_concealed(refusal) {
         let asked = match refusal.reason {

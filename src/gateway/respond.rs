@@ -4,6 +4,8 @@
 //! absence of the person, are the reason is one and the same document whatever the reason was; only
 //! internal recipients learn it.
 
+use std::time::Duration;
+
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
     LINK, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
@@ -129,6 +131,12 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
         insert(headers, TAMIS_DECISION, refusal.decision.as_str());
     }
     response
+}
+
+/// Says when it is worth asking again: in whole seconds, rounded up. Source: RFC 9110 §10.2.3.
+pub(super) fn come_again(response: &mut Response<ClientBody>, after: Duration) {
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
 }
 
 /// Whether the reason of a refusal must not be told apart from others.

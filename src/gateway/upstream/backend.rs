@@ -13,24 +13,29 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval};
+use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::address::Address;
+use super::breaker::{Breaker, Passage};
 use super::choose::Choice;
 use super::connect::Connections;
 use super::fault::UpstreamFault;
 use super::names::Names;
 use super::patience::Patience;
 use super::{Answer, UpstreamBody, has_one_length};
-use crate::config::{HealthConfig, UpstreamConfig};
+use crate::config::{HealthConfig, RetryConfig, UpstreamConfig};
 use crate::gateway::tls::TlsError;
-use crate::observe::{Metrics, UpstreamEvent, UpstreamHappening};
-use crate::terms::{DataSubject, UpstreamId};
+use crate::observe::{BreakerState, Metrics, UpstreamEvent, UpstreamHappening};
+use crate::terms::{DataSubject, DecisionId, UpstreamId};
+
+/// Over how long requests are counted that retries are a share of.
+const BUDGET_OF: Duration = Duration::from_secs(10);
 
 /// One backend.
 pub(super) struct Backend {
@@ -49,6 +54,9 @@ pub(super) struct Backend {
     slots: Arc<Semaphore>,
     /// Places to wait for a turn. Beyond them the gateway refuses instead of queueing without end.
     pending: Semaphore,
+    /// What may be tried again.
+    budget: Option<TpsBudget>,
+    breaker: Option<Mutex<Breaker>>,
     metrics: Arc<Metrics>,
 }
 
@@ -60,6 +68,8 @@ pub(super) struct Asking<'a> {
     pub(super) path: PathAndQuery,
     /// Whom it is about, as far as path and query say.
     pub(super) subject: Option<&'a DataSubject>,
+    /// The decision that it rests on, for the log.
+    pub(super) decision: &'a DecisionId,
 }
 
 impl Backend {
@@ -80,6 +90,8 @@ impl Backend {
             keys: RandomState::new(),
             slots: Arc::new(Semaphore::new(config.at_once.requests)),
             pending: Semaphore::new(config.at_once.pending),
+            budget: config.retry.as_ref().map(budget),
+            breaker: config.breaker.map(|rules| Mutex::new(Breaker::new(rules, Instant::now()))),
             metrics: Arc::clone(metrics),
             config: config.clone(),
             names: tokio::sync::Mutex::new(names),
@@ -93,43 +105,109 @@ impl Backend {
         self: &Arc<Self>,
         asking: Asking<'_>,
     ) -> Result<Answer, UpstreamFault> {
-        let Asking { mut request, path, subject } = asking;
+        let Asking { mut request, path, subject, decision } = asking;
         *request.uri_mut() = self.uri(path).ok_or(UpstreamFault::Unknown)?;
+        let mut passing = self.admit()?;
         let mut patience = Patience::new(self.config.timeouts.total);
         let slot = self.turn(&mut patience).await?;
-        let asked = Instant::now();
-        let address = self.choose(subject, &[], &mut patience).await?;
-        let attempt = Attempt::begin(self, address);
-        match self.attempt(&attempt.address, request.clone(), &mut patience).await {
-            Ok(response) => {
-                let (head, incoming) = response.into_parts();
-                let idle_timeout = self.config.timeouts.idle;
-                let took = asked.elapsed();
-                let watch = Watch { attempt, is_told: false };
-                let mut body =
-                    UpstreamBody { incoming, idle_timeout, patience, watch, _slot: slot };
-                if is_gateway_error(head.status) {
-                    body.watch.failed("status");
-                }
-                Ok(Answer { status: head.status, headers: head.headers, took, body })
-            }
-            Err(fault) => {
-                attempt.failed(fault.code());
-                Err(fault)
-            }
+        if let Some(budget) = &self.budget {
+            budget.deposit();
         }
+        let asked = Instant::now();
+        let mut tried = Vec::new();
+        let mut address = self.choose(subject, &mut patience).await?;
+        loop {
+            let attempt = Attempt::begin(self, address);
+            tried.push(attempt.address.at);
+            let fault = match self.attempt(&attempt.address, &request, &mut patience).await {
+                Ok(response) => {
+                    let (head, incoming) = response.into_parts();
+                    let watch = Watch::over(attempt, passing, head.status);
+                    let idle_timeout = self.config.timeouts.idle;
+                    let took = asked.elapsed();
+                    let body =
+                        UpstreamBody { incoming, idle_timeout, patience, watch, _slot: slot };
+                    return Ok(Answer { status: head.status, headers: head.headers, took, body });
+                }
+                Err(fault) => fault,
+            };
+            attempt.failed(fault.code());
+            drop(attempt);
+            let Some(next) = self.elsewhere(fault, request.method(), subject, &tried) else {
+                passing.failed();
+                return Err(fault);
+            };
+            let (attempts, kind) = (tried.len(), fault.code());
+            self.tell(UpstreamHappening::Retried { decision, attempts, kind });
+            address = next;
+        }
+    }
+
+    /// Where a request goes on to after a fault, if it may: no answer has begun, and asking twice is
+    /// asking once. The budget keeps a backend in trouble from being asked twice as much as before.
+    fn elsewhere(
+        &self,
+        fault: UpstreamFault,
+        method: &Method,
+        subject: Option<&DataSubject>,
+        tried: &[SocketAddr],
+    ) -> Option<Arc<Address>> {
+        let (rules, budget) = (self.config.retry.as_ref()?, self.budget.as_ref()?);
+        let was_sent = match fault {
+            // Nothing was: there was no connection to send it on.
+            UpstreamFault::Connect => false,
+            UpstreamFault::Broken | UpstreamFault::Timeout => true,
+            UpstreamFault::Unknown
+            | UpstreamFault::Busy
+            | UpstreamFault::Sick
+            | UpstreamFault::Suspended(_)
+            | UpstreamFault::Total
+            | UpstreamFault::Framing => return None,
+        };
+        if tried.len() >= rules.attempts as usize || (was_sent && !method.is_idempotent()) {
+            return None;
+        }
+        let next = self.pick(subject, tried)?;
+        if was_sent && !budget.withdraw() {
+            self.tell(UpstreamHappening::RetryHeldBack);
+            return None;
+        }
+        Some(next)
+    }
+
+    /// Whether the backend is asked at all.
+    fn admit(self: &Arc<Self>) -> Result<Passing, UpstreamFault> {
+        let passage = match self.with_breaker(Breaker::admit) {
+            None => Passage::Usual,
+            Some(Ok(passage)) => passage,
+            Some(Err(length)) => return Err(UpstreamFault::Suspended(length)),
+        };
+        Ok(Passing { backend: Arc::clone(self), passage, is_told: false })
+    }
+
+    /// Asks or tells the breaker, and tells when it is in another state then. `None`: there is none.
+    fn with_breaker<T>(&self, act: impl FnOnce(&mut Breaker, Instant) -> T) -> Option<T> {
+        // Nothing panics between two writes to it.
+        let mut breaker = self.breaker.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = breaker.state();
+        let came_of_it = act(&mut breaker, Instant::now());
+        let state = breaker.state();
+        if state != before {
+            self.tell(UpstreamHappening::Breaker(state));
+        }
+        Some(came_of_it)
     }
 
     /// One attempt at one address, as far as the head of its answer.
     async fn attempt(
         &self,
         address: &Address,
-        request: Request<Full<Bytes>>,
+        request: &Request<Full<Bytes>>,
         patience: &mut Patience,
     ) -> Result<Response<Incoming>, UpstreamFault> {
         let timeouts = &self.config.timeouts;
         let most = timeouts.connect.saturating_add(timeouts.response);
-        let answered = patience.wait(most, address.pool.request(request)).await?;
+        let answered = patience.wait(most, address.pool.request(request.clone())).await?;
         let response = answered.map_err(|error| {
             if error.is_connect() { UpstreamFault::Connect } else { UpstreamFault::Broken }
         })?;
@@ -151,19 +229,26 @@ impl Backend {
         turn.map_err(|_| UpstreamFault::Busy)?.map_err(|_| UpstreamFault::Busy)
     }
 
-    /// An address in service that was not tried yet.
+    /// An address in service.
     async fn choose(
         &self,
         subject: Option<&DataSubject>,
-        tried: &[SocketAddr],
         patience: &mut Patience,
     ) -> Result<Arc<Address>, UpstreamFault> {
         if self.addresses.load().is_empty() {
             // The first request may come before the first look-up.
             patience.wait(self.config.timeouts.connect, self.look_up_first()).await?;
         }
-        let all = self.addresses.load_full();
-        let now = Instant::now();
+        self.pick(subject, &[]).ok_or_else(|| {
+            // Nowhere to connect to, or nobody there who is well.
+            let is_nowhere = self.addresses.load().is_empty();
+            if is_nowhere { UpstreamFault::Connect } else { UpstreamFault::Sick }
+        })
+    }
+
+    /// An address in service that was not tried yet.
+    fn pick(&self, subject: Option<&DataSubject>, tried: &[SocketAddr]) -> Option<Arc<Address>> {
+        let (all, now) = (self.addresses.load(), Instant::now());
         let open: Vec<(SocketAddr, usize)> = all
             .iter()
             .filter(|address| !tried.contains(&address.at) && address.is_in_service(now))
@@ -171,11 +256,8 @@ impl Backend {
             .collect();
         let (balance, keys) = (self.config.balance, &self.keys);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let chosen = Choice { balance, turn, subject, keys }.among(&open);
-        let chosen = chosen.and_then(|at| all.iter().find(|address| address.at == at));
-        // Nowhere to connect to, or nobody there who is well.
-        let nowhere = if all.is_empty() { UpstreamFault::Connect } else { UpstreamFault::Sick };
-        chosen.cloned().ok_or(nowhere)
+        let chosen = Choice { balance, turn, subject, keys }.among(&open)?;
+        all.iter().find(|address| address.at == chosen).cloned()
     }
 
     /// A request failed at this address. Where that happens too often it is left out, if that leaves
@@ -305,7 +387,12 @@ impl Backend {
                 })
             })
             .collect();
-        json!({"protocol": self.config.protocol.as_str(), "addresses": addresses})
+        let state = self.with_breaker(|breaker, _| breaker.state());
+        json!({
+            "protocol": self.config.protocol.as_str(),
+            "breaker": state.map_or("off", BreakerState::as_str),
+            "addresses": addresses,
+        })
     }
 }
 
@@ -336,18 +423,71 @@ impl Drop for Attempt {
     }
 }
 
+/// A request that the breaker let through, which learns once what became of it.
+struct Passing {
+    backend: Arc<Backend>,
+    passage: Passage,
+    is_told: bool,
+}
+
+impl Passing {
+    /// A head came. If that is what was to be seen, all others may go again; they need not wait for
+    /// the end of a long body.
+    fn answered(&mut self) {
+        if self.passage == Passage::Probe {
+            self.backend.with_breaker(|breaker, now| breaker.succeeded(Passage::Probe, now));
+            self.passage = Passage::Usual;
+        }
+    }
+
+    fn succeeded(&mut self) {
+        self.tell(Breaker::succeeded);
+    }
+
+    fn failed(&mut self) {
+        self.tell(Breaker::failed);
+    }
+
+    fn tell(&mut self, what: impl FnOnce(&mut Breaker, Passage, Instant)) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            let passage = self.passage;
+            self.backend.with_breaker(|breaker, now| what(breaker, passage, now));
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.tell(Breaker::came_to_nothing);
+    }
+}
+
 /// Watches over an answer whose head has come, and learns once what became of it. One that is dropped
 /// before its end was good as far as anybody knows: its client left, or nobody wanted its body.
 pub(super) struct Watch {
     attempt: Attempt,
+    passing: Passing,
     is_told: bool,
 }
 
 impl Watch {
+    fn over(attempt: Attempt, mut passing: Passing, status: StatusCode) -> Self {
+        let is_answer = !is_gateway_error(status);
+        if is_answer {
+            passing.answered();
+        }
+        let mut watch = Self { attempt, passing, is_told: false };
+        if !is_answer {
+            watch.failed("status");
+        }
+        watch
+    }
+
     /// It broke off, or was none to begin with.
     pub(super) fn failed(&mut self, kind: &'static str) {
         if !std::mem::replace(&mut self.is_told, true) {
             self.attempt.failed(kind);
+            self.passing.failed();
         }
     }
 }
@@ -356,8 +496,14 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if !self.is_told {
             self.attempt.address.standing().succeeded(Instant::now());
+            self.passing.succeeded();
         }
     }
+}
+
+/// A share of the requests of the last seconds, and so many a second whatever that share is.
+fn budget(rules: &RetryConfig) -> TpsBudget {
+    TpsBudget::new(BUDGET_OF, rules.floor, f32::from(rules.percent) / 100.0)
 }
 
 /// 502, 503 and 504 say that there was nobody to answer. Another error of the backend's, 500 among

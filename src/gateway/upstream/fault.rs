@@ -1,5 +1,7 @@
 //! Why a backend gave no usable answer.
 
+use std::time::Duration;
+
 use crate::terms::RefusalReason;
 
 /// Why a backend gave no usable answer.
@@ -17,6 +19,9 @@ pub(in crate::gateway) enum UpstreamFault {
     /// Health checks say that none of its addresses is well.
     #[error("backend is not well")]
     Sick,
+    /// It kept failing, and is not asked for so long.
+    #[error("backend is not asked for a while")]
+    Suspended(Duration),
     /// No head, or no next piece, in time.
     #[error("backend took too long")]
     Timeout,
@@ -39,6 +44,7 @@ impl UpstreamFault {
             Self::Busy => "busy",
             Self::Connect => "connect",
             Self::Sick => "sick",
+            Self::Suspended(_) => "suspended",
             Self::Timeout => "timeout",
             Self::Total => "total-timeout",
             Self::Broken => "broken",
@@ -52,9 +58,24 @@ impl UpstreamFault {
             Self::Unknown => RefusalReason::PolicyInvalid,
             Self::Busy => RefusalReason::Overloaded,
             Self::Connect | Self::Broken => RefusalReason::UpstreamUnavailable,
-            Self::Sick => RefusalReason::UpstreamSuspended,
+            Self::Sick | Self::Suspended(_) => RefusalReason::UpstreamSuspended,
             Self::Timeout | Self::Total => RefusalReason::UpstreamTimeout,
             Self::Framing => RefusalReason::Unfilterable,
+        }
+    }
+
+    /// When it is worth asking again, where that is known.
+    pub(in crate::gateway) const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Suspended(length) => Some(length),
+            Self::Unknown
+            | Self::Busy
+            | Self::Connect
+            | Self::Sick
+            | Self::Timeout
+            | Self::Total
+            | Self::Broken
+            | Self::Framing => None,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod backend;
+mod breaker;
 mod choose;
 mod connect;
 mod fault;
@@ -144,7 +145,8 @@ impl Upstreams {
         }
         let path = PathAndQuery::try_from(target.path_and_query());
         let path = path.map_err(|_| UpstreamFault::Unknown)?;
-        backend.fetch(Asking { request, path, subject }).await
+        let decision = permit.decision();
+        backend.fetch(Asking { request, path, subject, decision }).await
     }
 
     /// For `/status`.

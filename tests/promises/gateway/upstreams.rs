@@ -2,6 +2,8 @@
 //! attempt, a client gets one whole answer or a refusal.
 
 mod addresses;
+mod failures;
+mod protocols;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +18,35 @@ use super::{FOR_COURIER, TESTINA};
 /// Longest that a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const RULES: &str = include_str!("../../cases/gateway.rules.yaml");
+
 /// A gateway whose one backend has these settings besides its address.
 async fn with(settings: &str) -> Stage {
-    let stage = Stage::embedded(include_str!("../../cases/gateway.rules.yaml"), &[]).await;
-    stage.edit("tamis.yaml", "response_timeout: 300ms", settings);
+    with_rules(RULES, settings).await
+}
+
+async fn with_rules(rules: &str, settings: &str) -> Stage {
+    let stage = Stage::embedded(rules, &[]).await;
+    stage.edit("tamis.yaml", "response_timeout: 300ms, breaker: off", settings);
     let reloaded = stage.running.reload().await;
     assert_eq!((reloaded.activated, reloaded.refused), (vec!["settings"], vec![]));
     stage
 }
 
 /// A gateway whose backend has so many addresses and these settings. Where its URL leads nobody looks.
-async fn behind(addresses: usize, settings: &str) -> (Stage, Vec<Backend>) {
+async fn behind<const N: usize>(settings: &str) -> (Stage, [Backend; N]) {
+    behind_rules(RULES, settings).await
+}
+
+async fn behind_rules<const N: usize>(rules: &str, settings: &str) -> (Stage, [Backend; N]) {
     let mut backends = Vec::new();
-    for _ in 0..addresses {
+    for _ in 0..N {
         backends.push(Backend::start().await);
     }
     let at: Vec<String> = backends.iter().map(|backend| backend.address.to_string()).collect();
-    let stage = with(&format!("response_timeout: 5s, addresses: {at:?}, {settings}")).await;
-    (stage, backends)
+    let settings = format!("response_timeout: 5s, addresses: {at:?}, {settings}");
+    let stage = with_rules(rules, &settings).await;
+    (stage, backends.try_into().unwrap_or_else(|_| panic!("as many as were asked for")))
 }
 
 /// Waits until something holds that is about to.

@@ -21,7 +21,7 @@ fn asked(backends: &[Backend]) -> Vec<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_go_round_and_name_the_backend_as_the_url_does() {
-    let (stage, backends) = behind(3, "").await;
+    let (stage, backends) = behind::<3>("").await;
     for backend in &backends {
         backend.says("/people/u1", json(TESTINA));
     }
@@ -48,7 +48,7 @@ async fn requests_go_round_and_name_the_backend_as_the_url_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_stays_at_one_address() {
-    let (stage, backends) = behind(2, "balance: subject").await;
+    let (stage, backends) = behind::<2>("balance: subject").await;
     let mut at_the_first = 0;
     for person in 0..24 {
         for backend in &backends {
@@ -68,7 +68,7 @@ async fn a_person_stays_at_one_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_less_to_do_is_asked() {
-    let (stage, backends) = behind(2, "balance: least-requests").await;
+    let (stage, backends) = behind::<2>("balance: least-requests").await;
     let go = Arc::new(Notify::new());
     let Reply::Bytes(whole) = json(TESTINA) else { panic!("bytes") };
     for backend in &backends {
@@ -97,7 +97,7 @@ async fn whoever_has_less_to_do_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_where_health_checks_say_no() {
     let health = "health: {path: /healthz, every: 20ms, healthy: 1, unhealthy: 1}";
-    let (stage, backends) = behind(2, health).await;
+    let (stage, backends) = behind::<2>(health).await;
     for backend in &backends {
         backend.says("/people/u1", json(TESTINA));
         backend.says("/healthz", answer("", b"CANARY"));
@@ -141,7 +141,7 @@ async fn nothing_is_asked_where_health_checks_say_no() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_keeps_failing_is_left_out_and_never_more_than_half() {
     let settings = "ejection: {failures: 2, for: 10m}, retry: off, breaker: off";
-    let (stage, backends) = behind(2, settings).await;
+    let (stage, backends) = behind::<2>(settings).await;
     backends[0].says("/people/u1", nothing());
     backends[1].says("/people/u1", json(TESTINA));
     let mut statuses = Vec::new();
@@ -166,7 +166,7 @@ async fn an_address_that_keeps_failing_is_left_out_and_never_more_than_half() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_can_make_a_backend_say_leaves_nobody_out() {
     let settings = "ejection: {failures: 1, for: 10m}, retry: off, breaker: off";
-    let (stage, backends) = behind(2, settings).await;
+    let (stage, backends) = behind::<2>(settings).await;
     for (status, is_left_out) in [("500", false), ("400", false), ("404", false), ("503", true)] {
         let reply = format!("HTTP/1.1 {status} CANARY\r\nContent-Length: 0\r\n\r\n");
         for backend in &backends {
@@ -182,7 +182,7 @@ async fn what_a_client_can_make_a_backend_say_leaves_nobody_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_under_way_at_an_address_that_goes_ends_there() {
-    let (stage, backends) = behind(1, "").await;
+    let (stage, backends) = behind::<1>("").await;
     let go = Arc::new(Notify::new());
     let Reply::Bytes(whole) = json(TESTINA) else { panic!("bytes") };
     let (first, rest) = whole.split_at(20);
