@@ -122,6 +122,14 @@ impl UpstreamMetrics {
     }
 }
 
+impl UpstreamMetrics {
+    /// What is not there is neither in service nor out of it; its counters stay for their sums.
+    fn forget(&self, upstream: &str, address: SocketAddr) {
+        let address = address.to_string();
+        let _ = self.in_service.remove_label_values(&[upstream, address.as_str()]);
+    }
+}
+
 /// Something that happened with a backend.
 #[derive(Debug)]
 pub struct UpstreamEvent<'a> {
@@ -184,12 +192,16 @@ pub enum UpstreamHappening<'a> {
     },
     /// An address is no longer one of the backend's; what is under way there ends.
     Gone(SocketAddr),
+    /// Nobody asks this backend any more at an address: others have taken its place.
+    Forgotten(SocketAddr),
     /// An address is one of the backend's from now on.
     Found(SocketAddr),
     /// A name could not be looked up; what it led to before stays.
     Unresolved,
     /// The breaker is in another state.
     Breaker(BreakerState),
+    /// The state of the breaker, as it is just now.
+    BreakerStands(BreakerState),
 }
 
 impl UpstreamEvent<'_> {
@@ -237,14 +249,16 @@ impl UpstreamEvent<'_> {
             }
             What::Gone(address) => {
                 info!(upstream, %address, "backend has this address no more");
-                // What is not there cannot be out of service; its counters stay for their sums.
-                let address = address.to_string();
-                let _ = counted.in_service.remove_label_values(&[upstream, address.as_str()]);
+                counted.forget(upstream, address);
             }
+            What::Forgotten(address) => counted.forget(upstream, address),
             What::Found(address) => info!(upstream, %address, "backend has this address"),
             What::Unresolved => {
                 counted.resolve_errors.with_label_values(&[upstream]).inc();
                 warn!(upstream, "backend's name cannot be looked up, its last addresses stay");
+            }
+            What::BreakerStands(state) => {
+                counted.breaker.with_label_values(&[upstream]).set(state.number());
             }
             What::Breaker(state) => {
                 counted.breaker.with_label_values(&[upstream]).set(state.number());

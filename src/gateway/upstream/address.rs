@@ -1,7 +1,7 @@
 //! One address of a backend: its pool of kept connections, what is under way there, how it stands.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,6 @@ pub(super) struct Address {
     pub(super) checks: Pool,
     under_way: AtomicUsize,
     standing: Mutex<Standing>,
-    /// Whether it was last told to be in service.
-    told: AtomicBool,
 }
 
 impl Address {
@@ -64,14 +62,7 @@ impl Address {
         }
         let pool = builder.build(connections.to(at, Some(at_once)));
         let checks = builder.pool_max_idle_per_host(0).build(connections.to(at, None));
-        Self {
-            at,
-            pool,
-            checks,
-            under_way: AtomicUsize::new(0),
-            standing: Mutex::default(),
-            told: AtomicBool::new(false),
-        }
+        Self { at, pool, checks, under_way: AtomicUsize::new(0), standing: Mutex::default() }
     }
 
     /// Requests under way.
@@ -96,11 +87,5 @@ impl Address {
     /// Whether requests go there.
     pub(super) fn is_in_service(&self, now: Instant) -> bool {
         self.standing().is_in_service(now)
-    }
-
-    /// `Some`: whether requests go there, where that is not what was said last.
-    pub(super) fn to_tell(&self, now: Instant) -> Option<bool> {
-        let is_in_service = self.is_in_service(now);
-        (self.told.swap(is_in_service, Ordering::Relaxed) != is_in_service).then_some(is_in_service)
     }
 }

@@ -6,14 +6,14 @@
 
 use std::hash::RandomState;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ use super::choose::Choice;
 use super::connect::Connections;
 use super::fault::UpstreamFault;
 use super::names::Names;
+use super::outcome::{Attempt, Passing, Watch};
 use super::patience::Patience;
 use super::{Answer, UpstreamBody, has_one_length};
 use crate::config::{HealthConfig, RetryConfig, UpstreamConfig};
@@ -57,6 +58,8 @@ pub(super) struct Backend {
     /// What may be tried again.
     budget: Option<TpsBudget>,
     breaker: Option<Mutex<Breaker>>,
+    /// It is in force, or was.
+    is_attended: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -92,6 +95,7 @@ impl Backend {
             pending: Semaphore::new(config.at_once.pending),
             budget: config.retry.as_ref().map(budget),
             breaker: config.breaker.map(|rules| Mutex::new(Breaker::new(rules, Instant::now()))),
+            is_attended: AtomicBool::new(false),
             metrics: Arc::clone(metrics),
             config: config.clone(),
             names: tokio::sync::Mutex::new(names),
@@ -182,11 +186,14 @@ impl Backend {
             Some(Ok(passage)) => passage,
             Some(Err(length)) => return Err(UpstreamFault::Suspended(length)),
         };
-        Ok(Passing { backend: Arc::clone(self), passage, is_told: false })
+        Ok(Passing::new(self, passage))
     }
 
     /// Asks or tells the breaker, and tells when it is in another state then. `None`: there is none.
-    fn with_breaker<T>(&self, act: impl FnOnce(&mut Breaker, Instant) -> T) -> Option<T> {
+    pub(super) fn with_breaker<T>(
+        &self,
+        act: impl FnOnce(&mut Breaker, Instant) -> T,
+    ) -> Option<T> {
         // Nothing panics between two writes to it.
         let mut breaker = self.breaker.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let before = breaker.state();
@@ -262,7 +269,7 @@ impl Backend {
 
     /// A request failed at this address. Where that happens too often it is left out, if that leaves
     /// at least half of them: addresses that all fail have the same cause, and fewer would not help.
-    fn failed_at(&self, address: &Address, now: Instant) {
+    pub(super) fn failed_at(&self, address: &Address, now: Instant) {
         let Some(rules) = &self.config.ejection else { return };
         if !address.standing().failed(rules, now) {
             return;
@@ -347,7 +354,17 @@ impl Backend {
         }
     }
 
-    /// Tells once a second which addresses have come into service or fallen out of it.
+    /// From now on it is in force: what it is and becomes is told.
+    pub(super) fn attend(&self) {
+        if !self.is_attended.swap(true, Ordering::Relaxed) {
+            for address in &**self.addresses.load() {
+                self.tell(UpstreamHappening::Found(address.at));
+            }
+            self.tell_standing();
+        }
+    }
+
+    /// Tells once a second how it stands: an address that was left out comes back without an event.
     pub(super) async fn keep_telling(self: Arc<Self>) {
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -357,19 +374,24 @@ impl Backend {
         }
     }
 
-    /// Tells which addresses have come into service or fallen out of it.
+    /// Tells how its addresses and its breaker stand.
     pub(super) fn tell_standing(&self) {
         let now = Instant::now();
         for address in &**self.addresses.load() {
-            if let Some(is_in_service) = address.to_tell(now) {
-                self.tell(UpstreamHappening::Standing { address: address.at, is_in_service });
-            }
+            let is_in_service = address.is_in_service(now);
+            self.tell(UpstreamHappening::Standing { address: address.at, is_in_service });
+        }
+        if let Some(state) = self.with_breaker(|breaker, _| breaker.state()) {
+            self.tell(UpstreamHappening::BreakerStands(state));
         }
     }
 
     /// Counts it, and writes the line where there is one.
     pub(super) fn tell(&self, what: UpstreamHappening<'_>) {
-        UpstreamEvent { upstream: &self.id, what }.emit(&self.metrics);
+        // One that is only being read, for a reload that may be refused, has nothing to say.
+        if self.is_attended.load(Ordering::Relaxed) {
+            UpstreamEvent { upstream: &self.id, what }.emit(&self.metrics);
+        }
     }
 
     /// For `/status`.
@@ -396,107 +418,11 @@ impl Backend {
     }
 }
 
-/// One attempt at one address, under way until it is dropped.
-pub(super) struct Attempt {
-    backend: Arc<Backend>,
-    address: Arc<Address>,
-}
-
-impl Attempt {
-    fn begin(backend: &Arc<Backend>, address: Arc<Address>) -> Self {
-        address.began();
-        backend.tell(UpstreamHappening::Asked(address.at));
-        Self { backend: Arc::clone(backend), address }
-    }
-
-    /// It failed, in its head or later.
-    fn failed(&self, kind: &'static str) {
-        let address = self.address.at;
-        self.backend.tell(UpstreamHappening::AttemptFailed { address, kind });
-        self.backend.failed_at(&self.address, Instant::now());
-    }
-}
-
-impl Drop for Attempt {
+impl Drop for Backend {
     fn drop(&mut self) {
-        self.address.ended();
-    }
-}
-
-/// A request that the breaker let through, which learns once what became of it.
-struct Passing {
-    backend: Arc<Backend>,
-    passage: Passage,
-    is_told: bool,
-}
-
-impl Passing {
-    /// A head came. If that is what was to be seen, all others may go again; they need not wait for
-    /// the end of a long body.
-    fn answered(&mut self) {
-        if self.passage == Passage::Probe {
-            self.backend.with_breaker(|breaker, now| breaker.succeeded(Passage::Probe, now));
-            self.passage = Passage::Usual;
-        }
-    }
-
-    fn succeeded(&mut self) {
-        self.tell(Breaker::succeeded);
-    }
-
-    fn failed(&mut self) {
-        self.tell(Breaker::failed);
-    }
-
-    fn tell(&mut self, what: impl FnOnce(&mut Breaker, Passage, Instant)) {
-        if !std::mem::replace(&mut self.is_told, true) {
-            let passage = self.passage;
-            self.backend.with_breaker(|breaker, now| what(breaker, passage, now));
-        }
-    }
-}
-
-impl Drop for Passing {
-    fn drop(&mut self) {
-        self.tell(Breaker::came_to_nothing);
-    }
-}
-
-/// Watches over an answer whose head has come, and learns once what became of it. One that is dropped
-/// before its end was good as far as anybody knows: its client left, or nobody wanted its body.
-pub(super) struct Watch {
-    attempt: Attempt,
-    passing: Passing,
-    is_told: bool,
-}
-
-impl Watch {
-    fn over(attempt: Attempt, mut passing: Passing, status: StatusCode) -> Self {
-        let is_answer = !is_gateway_error(status);
-        if is_answer {
-            passing.answered();
-        }
-        let mut watch = Self { attempt, passing, is_told: false };
-        if !is_answer {
-            watch.failed("status");
-        }
-        watch
-    }
-
-    /// It broke off, or was none to begin with.
-    pub(super) fn failed(&mut self, kind: &'static str) {
-        if !std::mem::replace(&mut self.is_told, true) {
-            self.attempt.failed(kind);
-            self.passing.failed();
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if !self.is_told {
-            self.attempt.address.standing().succeeded(Instant::now());
-            self.passing.succeeded();
+        // One that has taken its place says again within a second what of this is true of it.
+        for address in &**self.addresses.load() {
+            self.tell(UpstreamHappening::Forgotten(address.at));
         }
     }
 }
@@ -506,9 +432,63 @@ fn budget(rules: &RetryConfig) -> TpsBudget {
     TpsBudget::new(BUDGET_OF, rules.floor, f32::from(rules.percent) / 100.0)
 }
 
-/// 502, 503 and 504 say that there was nobody to answer. Another error of the backend's, 500 among
-/// them, is an answer: it may be about this one request, and no client should be able to take a
-/// backend out of service by asking for what makes it fail.
-fn is_gateway_error(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 502..=504)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn backend(settings: &str, metrics: &Arc<Metrics>) -> Backend {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tamis.yaml");
+        let text = format!(
+            "rules: r\ncertificates: [{{chain: c, key: k}}]\nkey_ring: k\n\
+             upstreams: {{people: {{url: 'http://127.0.0.1:1', {settings}}}}}\n"
+        );
+        std::fs::write(&file, text).expect("ours");
+        let config = Config::load(&file).expect("settings of ours");
+        let id = UpstreamId::from("people");
+        Backend::new(&id, &config.upstreams["people"], metrics).expect("no files are named")
+    }
+
+    fn addresses(of: &[u16]) -> Vec<SocketAddr> {
+        of.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect()
+    }
+
+    #[test]
+    fn addresses_that_stay_are_the_same_and_those_that_go_are_forgotten() {
+        let metrics = Arc::new(Metrics::new());
+        let backend = backend("", &metrics);
+        backend.take(&addresses(&[1, 2]));
+        assert!(!metrics.text().contains("in_service{"), "nothing is said before it is in force");
+        backend.attend();
+        let before = backend.addresses();
+        before[1].began();
+        backend.take(&addresses(&[2, 3]));
+        let now = backend.addresses();
+        assert!(Arc::ptr_eq(&before[1], &now[0]), "with its connections and what is under way");
+        let in_service = |port: u16| {
+            let gauge = "tamis_upstream_address_in_service";
+            format!("{gauge}{{address=\"127.0.0.1:{port}\",upstream=\"people\"}} 1")
+        };
+        let text = metrics.text();
+        assert!(!text.contains(&in_service(1)) && text.contains(&in_service(3)), "{text}");
+        drop(backend);
+        assert!(!metrics.text().contains("in_service{"));
+    }
+
+    #[test]
+    fn at_most_half_are_left_out_whatever_takes_them_out() {
+        let metrics = Arc::new(Metrics::new());
+        let settings = "addresses: ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3', '127.0.0.1:4'], \
+                        ejection: {failures: 1}, health: {path: /, unhealthy: 1}";
+        let backend = backend(settings, &metrics);
+        let (all, now) = (backend.addresses(), Instant::now());
+        let rules = backend.health().expect("said").clone();
+        assert_eq!(all[3].standing().checked(false, &rules), Some(false));
+        for address in &all[..3] {
+            backend.failed_at(address, now);
+        }
+        let in_service = all.iter().map(|address| address.is_in_service(now));
+        assert!(in_service.eq([false, true, true, false]), "one is sick, one left out");
+    }
 }

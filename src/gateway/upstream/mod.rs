@@ -12,6 +12,7 @@ mod connect;
 mod fault;
 mod health;
 mod names;
+mod outcome;
 mod patience;
 mod standing;
 
@@ -29,9 +30,10 @@ use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
-use self::backend::{Asking, Backend, Watch};
+use self::backend::{Asking, Backend};
 pub(super) use self::fault::UpstreamFault;
 use self::health::keep_checking;
+use self::outcome::Watch;
 use self::patience::Patience;
 use super::request_body;
 use super::route::Target;
@@ -162,6 +164,7 @@ impl Kept {
     fn attend(&self) {
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         if upkeep.is_empty() {
+            self.backend.attend();
             upkeep.spawn(Arc::clone(&self.backend).keep_looking_up());
             upkeep.spawn(Arc::clone(&self.backend).keep_telling());
             if let Some(rules) = self.backend.health() {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub(super) struct Backend {
     pub(super) address: SocketAddr,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -50,18 +52,26 @@ impl Backend {
         let address = listener.local_addr().expect("bound");
         let replies = Arc::new(Mutex::new(HashMap::new()));
         let heads = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
         let (its_replies, its_heads) = (Arc::clone(&replies), Arc::clone(&heads));
+        let accepted = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(talk(stream, Arc::clone(&its_replies), Arc::clone(&its_heads)));
             }
         });
-        Self { address, replies, heads, task }
+        Self { address, replies, heads, connections, task }
     }
 
     /// From now on `path` is answered so.
     pub(super) fn says(&self, path: &str, reply: Reply) {
         self.replies.lock().expect("no panic").insert(path.to_owned(), reply);
+    }
+
+    /// How many connections it has taken so far.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Heads of all requests so far, with the bodies that came with them, and forgets them.

@@ -110,6 +110,34 @@ async fn those_beyond_the_places_to_wait_are_refused_at_once() {
     assert_eq!(waiting.await.status, 200);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_no_more_than_may_be() {
+    let stage = with("response_timeout: 20s, max_connections: 1").await;
+    let go = Arc::new(Notify::new());
+    let Reply::Bytes(whole) = json(TESTINA) else { panic!("bytes") };
+    let (first, rest) = whole.split_at(20);
+    let held = Reply::InTwo(first.to_vec(), Arc::clone(&go), rest.to_vec());
+    stage.backend.says("/people/u1", held);
+    stage.backend.says("/people/u2", json(TESTINA));
+    let mut under_way = Box::pin(stage.ask("courier", "/people/u1"));
+    let mut waiting = Box::pin(stage.ask("courier", "/people/u2"));
+    tokio::select! {
+        _ = &mut under_way => panic!("it is held"),
+        () = until(|| !stage.backend.asked().is_empty()) => {}
+    }
+    let address = stage.backend.address;
+    let both = format!(
+        "tamis_upstream_address_requests_total{{address=\"{address}\",upstream=\"people\"}} 2"
+    );
+    tokio::select! {
+        _ = &mut waiting => panic!("there is no connection for it"),
+        () = until(|| stage.metrics().contains(&both)) => {}
+    }
+    go.notify_one();
+    assert_eq!((under_way.await.status.as_u16(), waiting.await.status.as_u16()), (200, 200));
+    assert_eq!(stage.backend.connections(), 1);
+}
+
 /// What the first of two comes to, and the other.
 async fn first_of<F: Future + Unpin>(mut one: F, mut other: F) -> (F::Output, F) {
     tokio::select! {
