@@ -246,7 +246,7 @@ fn a_backend_may_be_at_many_addresses() {
     let people = &config.upstreams["people"];
     let places: Vec<_> =
         people.places.iter().map(|place| (place.host.as_str(), place.port)).collect();
-    assert_eq!(places, [("10.0.0.1", 9443), ("fd00::1", 9443), ("people-3.example.invalid", 443)]);
+    assert_eq!(places, [("10.0.0.1", 9443), ("fd00::1", 9443), ("people-3.example.invalid", 9443)]);
     assert_eq!((people.balance, people.protocol), (Balance::LeastRequests, UpstreamProtocol::H2));
     let files: Vec<_> = people.tls.files().map(|file| file.display().to_string()).collect();
     assert_eq!(files, ["ca.pem", "gateway.pem", "gateway.key"].map(|f| format!("/etc/tamis/{f}")));

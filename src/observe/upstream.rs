@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::metrics::{Maker, Metrics, SECONDS};
 use crate::terms::{DecisionId, UpstreamId};
@@ -267,7 +267,7 @@ impl UpstreamEvent<'_> {
                         counted.suspensions.with_label_values(&[upstream]).inc();
                         warn!(upstream, "backend keeps failing and is not asked for a while");
                     }
-                    BreakerState::HalfOpen => info!(upstream, "backend is asked once, to see"),
+                    BreakerState::HalfOpen => debug!(upstream, "backend is asked once, to see"),
                     BreakerState::Closed => info!(upstream, "backend is asked again"),
                 }
             }

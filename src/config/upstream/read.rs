@@ -128,12 +128,13 @@ fn place(authority: &Authority, usual: Option<u16>) -> Option<Place> {
     (!host.is_empty()).then(|| Place { host: host.to_ascii_lowercase(), port })
 }
 
+/// The port of the URL, said or not: where an address names none, it is this one.
 fn usual_port(url: &Uri) -> Option<u16> {
-    match url.scheme_str() {
+    url.port_u16().or(match url.scheme_str() {
         Some("https") => Some(443),
         Some("http") => Some(80),
         _ => None,
-    }
+    })
 }
 
 /// One of these words; the first where nothing is said.

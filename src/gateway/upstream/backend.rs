@@ -199,7 +199,10 @@ impl Backend {
         let before = breaker.state();
         let came_of_it = act(&mut breaker, Instant::now());
         let state = breaker.state();
-        if state != before {
+        if before == BreakerState::HalfOpen && state == BreakerState::Open {
+            // Still down: that it is open was told when it opened.
+            self.tell(UpstreamHappening::BreakerStands(state));
+        } else if state != before {
             self.tell(UpstreamHappening::Breaker(state));
         }
         Some(came_of_it)
@@ -244,7 +247,8 @@ impl Backend {
     ) -> Result<Arc<Address>, UpstreamFault> {
         if self.addresses.load().is_empty() {
             // The first request may come before the first look-up.
-            patience.wait(self.config.timeouts.connect, self.look_up_first()).await?;
+            let known = patience.wait(self.config.timeouts.connect, self.look_up_first()).await;
+            known.map_err(|_| UpstreamFault::Connect)?;
         }
         self.pick(subject, &[]).ok_or_else(|| {
             // Nowhere to connect to, or nobody there who is well.
@@ -405,6 +409,7 @@ impl Backend {
                 json!({
                     "address": address.at,
                     "in_service": address.is_in_service(now),
+                    "out": address.standing().why_out(now),
                     "under_way": address.under_way(),
                 })
             })

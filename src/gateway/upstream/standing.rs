@@ -28,11 +28,16 @@ struct Ejection {
 impl Standing {
     /// Whether requests go there.
     pub(super) fn is_in_service(&self, now: Instant) -> bool {
-        !self.is_sick && !self.is_ejected(now)
+        self.why_out(now).is_none()
+    }
+
+    /// Why requests do not go there: `sick` or `ejected`.
+    pub(super) fn why_out(&self, now: Instant) -> Option<&'static str> {
+        if self.is_sick { Some("sick") } else { self.is_ejected(now).then_some("ejected") }
     }
 
     /// Whether it is left out after failures.
-    pub(super) fn is_ejected(&self, now: Instant) -> bool {
+    fn is_ejected(&self, now: Instant) -> bool {
         self.ejection.is_some_and(|ejection| now < ejection.until)
     }
 
@@ -106,7 +111,7 @@ mod tests {
         for seconds in [10, 20, 25, 25] {
             let length = standing.eject(&RULES, now);
             assert_eq!(length, Duration::from_secs(seconds));
-            assert!(!standing.is_in_service(now + length - Duration::from_millis(1)));
+            assert!(!standing.is_in_service(now + length.mul_f32(0.99)));
             now += length;
             assert!(standing.is_in_service(now));
             // Well, but not for long.

@@ -155,6 +155,11 @@ async fn an_address_that_keeps_failing_is_left_out_and_never_more_than_half() {
         format!("tamis_upstream_ejections_total{{address=\"{address}\",upstream=\"people\"}} 1");
     assert!(stage.metrics().contains(&line));
 
+    let status: serde_json::Value = serde_json::from_str(&stage.status().await).expect("JSON");
+    let shown = status["upstreams"]["people"]["addresses"].as_array().expect("a list");
+    let out: Vec<&serde_json::Value> = shown.iter().map(|address| &address["out"]).collect();
+    assert_eq!(out, [&serde_json::json!("ejected"), &serde_json::Value::Null], "{status}");
+
     // The other one fails too. It goes on being asked: somebody has to be.
     backends[1].says("/people/u1", nothing());
     for _ in 0..5 {
