@@ -189,7 +189,7 @@ fn values_beyond_their_bounds_are_refused() {
         ("protocol: h2", "protocol: h3"),
         ("server_name: people.internal.invalid", "server_name: 'two words'"),
         ("'/healthz?deep=1'", "healthz"),
-        ("every: 3s, timeout: 2s", "every: 1s, timeout: 2s"),
+        ("every: 3s, timeout: 2s", "every: 3, timeout: 2s"),
         ("percent: 20", "percent: 101"),
         ("floor: 2", "floor: 0"),
         // Who calls the admin API: nobody without a role or a credential, and none is shared.

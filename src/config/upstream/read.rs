@@ -262,18 +262,10 @@ fn health(name: &str, node: &Node, findings: &mut Findings) -> Option<HealthConf
         path
     });
     let every = span(&mut section, "every", Duration::from_secs(5), findings);
-    let timeout_node = section.optional("timeout");
-    let timeout = timeout_node.and_then(|node| findings.duration(node));
-    if let (Some(node), Some(timeout)) = (timeout_node, timeout)
-        && timeout > every
-    {
-        let message = format!("{name}.health: `timeout` is longer than `every`");
-        findings.note(Code::Value, node.location, message, None);
-    }
+    let timeout = span(&mut section, "timeout", Duration::from_secs(1), findings);
     let healthy = number(&mut section, "healthy", 100, 2, findings);
     let unhealthy = number(&mut section, "unhealthy", 100, 3, findings);
     section.close(findings);
-    let timeout = timeout.unwrap_or(Duration::from_secs(1).min(every));
     Some(HealthConfig { path: path?, every, timeout, healthy, unhealthy })
 }
 

@@ -119,7 +119,16 @@ impl Backend {
         }
         let asked = Instant::now();
         let mut tried = Vec::new();
-        let mut address = self.choose(subject, &mut patience).await?;
+        let mut address = match self.choose(subject, &mut patience).await {
+            Ok(address) => address,
+            Err(fault) => {
+                // A name that leads nowhere is a failure; that checks say no is known already.
+                if fault == UpstreamFault::Connect {
+                    passing.failed();
+                }
+                return Err(fault);
+            }
+        };
         loop {
             let attempt = Attempt::begin(self, address);
             tried.push(attempt.address.at);

@@ -62,7 +62,7 @@ async fn until(mut holds: impl FnMut() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_drips_ends_with_its_total_deadline() {
-    let stage = with("response_timeout: 400ms, total_timeout: 500ms").await;
+    let stage = with("response_timeout: 2s, total_timeout: 2500ms").await;
     // Blanks before a document are JSON, and each comes well within the time for a piece.
     let head =
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n";

@@ -96,7 +96,7 @@ async fn whoever_has_less_to_do_is_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_where_health_checks_say_no() {
-    let health = "health: {path: /healthz, every: 20ms, healthy: 1, unhealthy: 1}";
+    let health = "health: {path: /healthz, every: 20ms, timeout: 20s, healthy: 1, unhealthy: 1}";
     let (stage, backends) = behind::<2>(health).await;
     for backend in &backends {
         backend.says("/people/u1", json(TESTINA));

@@ -131,7 +131,7 @@ async fn retries_are_a_share_of_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_share_one_deadline() {
     let (stage, backends) = behind::<2>("").await;
-    let short = "response_timeout: 200ms, connect_timeout: 100ms, total_timeout: 400ms";
+    let short = "response_timeout: 1s, connect_timeout: 1s, total_timeout: 3s";
     stage.edit("tamis.yaml", "response_timeout: 5s", short);
     assert_eq!(stage.running.reload().await.refused, vec![]);
     for backend in &backends {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -51,6 +52,7 @@ enum Door {
 struct Speaker {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -65,9 +67,11 @@ impl Speaker {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let its = Arc::clone(&seen);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (its, accepted) = (Arc::clone(&seen), Arc::clone(&connections));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
                 let (door, seen) = (door.clone(), Arc::clone(&its));
                 tokio::spawn(async move {
                     match door {
@@ -85,7 +89,7 @@ impl Speaker {
                 });
             }
         });
-        Self { address, seen, task }
+        Self { address, seen, connections, task }
     }
 
     fn seen(&self) -> Vec<Seen> {
@@ -260,7 +264,7 @@ async fn http_2_is_spoken_in_plaintext_without_asking() {
     let stage = with(&format!("addresses: ['{}'], protocol: h2c", speaker.address)).await;
     speaks_http_2(&stage, &speaker, &stage.backend.address.to_string()).await;
     // Health checks speak it too.
-    let health = "protocol: h2c, health: {path: /healthz, every: 20ms, healthy: 1, unhealthy: 1}";
+    let health = "protocol: h2c, health: {path: /healthz, every: 20ms, timeout: 20s}";
     stage.edit("tamis.yaml", "protocol: h2c", health);
     assert_eq!(stage.running.reload().await.refused, vec![]);
     until(|| stage.metrics().contains("outcome=\"good\",upstream=\"people\"}")).await;
@@ -279,8 +283,14 @@ async fn speaks_http_2(stage: &Stage, speaker: &Speaker, authority: &str) {
         assert_eq!(answer.status, 502, "{path}");
         assert!(!answer.body.expect("a problem").contains("Testina"));
     }
+    let three = ["/people/u1", "/people/u2", "/people/u3"].map(|path| stage.ask("courier", path));
+    let [one, two, three] = three;
+    let (one, two, three) = tokio::join!(one, two, three);
+    assert!([one, two, three].iter().all(|answer| answer.status == 200));
     let seen = speaker.seen();
-    assert_eq!(seen.len(), 4);
+    assert_eq!(seen.len(), 7);
+    // One, and another where the first was idle for too long.
+    assert!(speaker.connections.load(Ordering::SeqCst) < 4, "requests share connections");
     for one in seen {
         assert_eq!((one.version, one.authority.as_str()), (Version::HTTP_2, authority));
     }
