@@ -47,8 +47,8 @@ pub(super) struct Backend {
     names: tokio::sync::Mutex<Names>,
     /// Addresses are left out one at a time.
     ejecting: Mutex<()>,
-    /// The number of the next attempt.
-    turn: AtomicUsize,
+    /// The number of the next request.
+    turns: AtomicUsize,
     /// The key under which subjects are spread.
     keys: RandomState,
     /// Turns of requests under way.
@@ -89,7 +89,7 @@ impl Backend {
             connections: Connections::new(&config.tls, config.protocol, within)?,
             addresses: ArcSwap::default(),
             ejecting: Mutex::new(()),
-            turn: AtomicUsize::new(0),
+            turns: AtomicUsize::new(0),
             keys: RandomState::new(),
             slots: Arc::new(Semaphore::new(config.at_once.requests)),
             pending: Semaphore::new(config.at_once.pending),
@@ -118,8 +118,11 @@ impl Backend {
             budget.deposit();
         }
         let asked = Instant::now();
+        // Its attempts share it: one that goes elsewhere takes no turn from the next request, which
+        // would else begin where this one did.
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         let mut tried = Vec::new();
-        let mut address = match self.choose(subject, &mut patience).await {
+        let mut address = match self.choose(subject, turn, &mut patience).await {
             Ok(address) => address,
             Err(fault) => {
                 // A name that leads nowhere is a failure; that checks say no is known already.
@@ -146,7 +149,8 @@ impl Backend {
             };
             attempt.failed(fault.code());
             drop(attempt);
-            let Some(next) = self.elsewhere(fault, request.method(), subject, &tried) else {
+            let Some(next) = self.elsewhere(fault, request.method(), (subject, turn), &tried)
+            else {
                 passing.failed();
                 return Err(fault);
             };
@@ -162,7 +166,7 @@ impl Backend {
         &self,
         fault: UpstreamFault,
         method: &Method,
-        subject: Option<&DataSubject>,
+        (subject, turn): (Option<&DataSubject>, usize),
         tried: &[SocketAddr],
     ) -> Option<Arc<Address>> {
         let (rules, budget) = (self.config.retry.as_ref()?, self.budget.as_ref()?);
@@ -180,7 +184,7 @@ impl Backend {
         if tried.len() >= rules.attempts as usize || (was_sent && !method.is_idempotent()) {
             return None;
         }
-        let next = self.pick(subject, tried)?;
+        let next = self.pick(subject, turn, tried)?;
         if was_sent && !budget.withdraw() {
             self.tell(UpstreamHappening::RetryHeldBack);
             return None;
@@ -252,6 +256,7 @@ impl Backend {
     async fn choose(
         &self,
         subject: Option<&DataSubject>,
+        turn: usize,
         patience: &mut Patience,
     ) -> Result<Arc<Address>, UpstreamFault> {
         if self.addresses.load().is_empty() {
@@ -259,7 +264,7 @@ impl Backend {
             let known = patience.wait(self.config.timeouts.connect, self.look_up_first()).await;
             known.map_err(|_| UpstreamFault::Connect)?;
         }
-        self.pick(subject, &[]).ok_or_else(|| {
+        self.pick(subject, turn, &[]).ok_or_else(|| {
             // Nowhere to connect to, or nobody there who is well.
             let is_nowhere = self.addresses.load().is_empty();
             if is_nowhere { UpstreamFault::Connect } else { UpstreamFault::Sick }
@@ -267,7 +272,12 @@ impl Backend {
     }
 
     /// An address in service that was not tried yet.
-    fn pick(&self, subject: Option<&DataSubject>, tried: &[SocketAddr]) -> Option<Arc<Address>> {
+    fn pick(
+        &self,
+        subject: Option<&DataSubject>,
+        turn: usize,
+        tried: &[SocketAddr],
+    ) -> Option<Arc<Address>> {
         let (all, now) = (self.addresses.load(), Instant::now());
         let open: Vec<(SocketAddr, usize)> = all
             .iter()
@@ -275,7 +285,6 @@ impl Backend {
             .map(|address| (address.at, address.under_way()))
             .collect();
         let (balance, keys) = (self.config.balance, &self.keys);
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let chosen = Choice { balance, turn, subject, keys }.among(&open)?;
         all.iter().find(|address| address.at == chosen).cloned()
     }

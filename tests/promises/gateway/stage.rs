@@ -391,7 +391,18 @@ impl Stage {
 
     /// One request with a body of JSON.
     pub(super) async fn post(&self, recipient: &str, target: &str, body: &str) -> Answer {
-        let (parts, ()) = request("POST", target, &[("content-type", "application/json")])
+        self.ask_with(recipient, "POST", target, body).await
+    }
+
+    /// The same by this method.
+    pub(super) async fn ask_with(
+        &self,
+        recipient: &str,
+        method: &str,
+        target: &str,
+        body: &str,
+    ) -> Answer {
+        let (parts, ()) = request(method, target, &[("content-type", "application/json")])
             .map(|_| ())
             .into_parts();
         let body = Full::new(Bytes::from(body.to_owned()));

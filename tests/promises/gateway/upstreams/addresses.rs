@@ -96,12 +96,14 @@ async fn whoever_has_less_to_do_is_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_where_health_checks_say_no() {
-    let health = "health: {path: /healthz, every: 20ms, timeout: 20s, healthy: 1, unhealthy: 1}";
-    let (stage, backends) = behind::<2>(health).await;
+    let (stage, backends) = behind::<2>("").await;
     for backend in &backends {
         backend.says("/people/u1", json(TESTINA));
         backend.says("/healthz", answer("", b"CANARY"));
     }
+    let health = "health: {path: /healthz, every: 20ms, timeout: 20s, healthy: 1, unhealthy: 1}";
+    stage.edit("tamis.yaml", "response_timeout: 5s", &format!("response_timeout: 5s, {health}"));
+    assert_eq!(stage.running.reload().await.refused, vec![]);
     let in_service = |at: usize, value: u8| {
         let address = backends[at].address;
         let gauge = "tamis_upstream_address_in_service";

@@ -31,7 +31,7 @@ async fn a_request_without_an_answer_goes_on_to_another_address_as_the_same_requ
         assert_eq!((answer.status.as_u16(), answer.body.as_deref()), (200, Some(FOR_COURIER)));
     }
     let (failed, answered) = (backends[0].asked(), backends[1].asked());
-    assert!(!failed.is_empty() && answered.len() == 4, "{failed:?}");
+    assert_eq!((failed.len(), answered.len()), (2, 4), "a retry takes no turn of another request");
     let answered = ids(&answered);
     assert!(ids(&failed).iter().all(|id| answered.contains(id)), "no other request is made up");
 
@@ -92,6 +92,36 @@ async fn what_would_be_done_twice_is_sent_once() {
         assert_eq!(stage.post("desk", "/accounts", body).await.status, 200);
     }
     assert_eq!(good.asked().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_the_same_done_twice_takes_its_body_along() {
+    let (stage, [broken, good]) = behind_rules::<2>(WIRE, "ejection: off").await;
+    broken.says("/people/u1", nothing());
+    good.says("/people/u1", answer("Content-Type: application/json\r\n", br#"{"id":"u1"}"#));
+    let body = r#"{"email":"u1@example.invalid","secret":"CANARY"}"#;
+    for _ in 0..2 {
+        assert_eq!(stage.ask_with("desk", "PUT", "/people/u1", body).await.status, 200);
+    }
+    let (first, second) = (broken.asked(), good.asked());
+    assert_eq!((first.len(), second.len()), (1, 2));
+    let bodies = |heads: &[String]| -> Vec<String> {
+        let body = |head: &String| head.split_once("\r\n\r\n").expect("a head").1.to_owned();
+        heads.iter().map(body).collect()
+    };
+    assert_eq!(bodies(&first)[0], bodies(&second)[0]);
+    assert_eq!(bodies(&first)[0], r#"{"email":"u1@example.invalid"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_nowhere_is_a_bad_gateway() {
+    let stage = with("addresses: ['gone.invalid:80'], dangerous_plaintext: true").await;
+    assert_eq!(stage.ask("courier", "/people/u1").await.status, 502);
+    let metrics = stage.metrics();
+    assert!(metrics.contains("tamis_upstream_resolve_errors_total{upstream=\"people\"}"));
+    assert!(
+        metrics.contains("tamis_upstream_errors_total{kind=\"connect\",upstream=\"people\"} 1")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,11 +189,15 @@ async fn a_backend_that_keeps_failing_is_left_alone_and_clients_are_told_for_how
         (503, &"600".parse().expect("a value"))
     );
     assert!(refused.body.expect("a problem").contains("upstream-suspended"));
+    // Other settings and rules leave alone what was learnt of a backend that stays as it is.
+    stage.edit("tamis.yaml", "response_body: 1MiB", "response_body: 2MiB");
+    assert_eq!(stage.running.reload().await.activated, ["settings"]);
+    assert_eq!(stage.ask("courier", "/people/u1").await.status, 503);
     assert_eq!(stage.backend.asked().len(), 3, "it is not asked");
     for line in [
         "tamis_upstream_breaker{upstream=\"people\"} 2",
         "tamis_upstream_suspensions_total{upstream=\"people\"} 1",
-        "tamis_upstream_errors_total{kind=\"suspended\",upstream=\"people\"} 1",
+        "tamis_upstream_errors_total{kind=\"suspended\",upstream=\"people\"} 2",
     ] {
         assert!(stage.metrics().contains(line), "{line}");
     }
