@@ -225,6 +225,70 @@ fn the_schema_takes_the_packs_and_refuses_what_is_misspelt() {
     }
 }
 
+#[test]
+fn the_schema_of_settings_takes_what_the_gateway_takes_of_a_backend() {
+    let (code, out, _) = tamis(&["schema", "--settings"]);
+    assert_eq!(code, Some(0));
+    let schema: Value = serde_json::from_str(&out).expect("JSON");
+    let judged = |text: &str| {
+        let settings = serde_saphyr::from_str::<Value>(text).expect("YAML");
+        fits(&schema, &schema, &settings, "settings").is_ok()
+    };
+    assert!(judged(include_str!("../deploy/tamis.yaml")));
+    let folder = tempfile::tempdir().expect("a folder");
+    let loads = |text: &str| {
+        let file = folder.path().join("tamis.yaml");
+        std::fs::write(&file, text).expect("ours");
+        tamis::config::Config::load(&file).is_ok()
+    };
+    let full = "\
+rules: rules.yaml
+certificates: [{chain: server.pem, key: server.key}]
+key_ring: keys
+upstreams:
+  people:
+    url: https://people.example.invalid:8443
+    addresses: ['10.0.0.1:8443']
+    balance: subject
+    resolve_every: 30s
+    protocol: h2
+    ca: ca.pem
+    certificate: {chain: gateway.pem, key: gateway.key}
+    server_name: people.example.invalid
+    connect_timeout: 2s
+    response_timeout: 15s
+    idle_timeout: 15s
+    total_timeout: 60s
+    max_requests: 256
+    max_pending: 256
+    max_connections: 256
+    health: {path: /healthz, every: 5s, timeout: 1s, healthy: 2, unhealthy: 3}
+    ejection: {failures: 5, for: 30s, at_most: 5m}
+    retry: {attempts: 2, percent: 10, floor: 1}
+    breaker: {failures: 20, percent: 50, requests: 40, open: 1s}
+    dangerous_plaintext: false
+  orders: {url: 'http://127.0.0.1:9000', ejection: off, retry: off, breaker: off}
+";
+    assert!(judged(full) && loads(full));
+    for (from, to) in [
+        ("url: https", "uri: https"),
+        ("balance: subject", "balance: random"),
+        ("protocol: h2", "protocol: h3"),
+        ("total_timeout: 60s", "total_timeout: 60"),
+        ("max_pending", "max_waiting"),
+        ("path: /healthz, ", ""),
+        ("at_most: 5m", "atmost: 5m"),
+        ("floor: 1", "floor: '1'"),
+        ("open: 1s", "shut: 1s"),
+        ("retry: off", "retry: never"),
+        ("{chain: gateway.pem, key: gateway.key}", "gateway.pem"),
+    ] {
+        let spoilt = full.replacen(from, to, 1);
+        assert_ne!(spoilt, full, "{from}");
+        assert!(!judged(&spoilt) && !loads(&spoilt), "{to}");
+    }
+}
+
 /// Whether a value is as a schema says; the part of JSON Schema that ours uses, but for `pattern` and
 /// `minimum`, which people are told of by their editors alone.
 fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
@@ -245,6 +309,8 @@ fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), Str
         assert!(known.contains(&key.as_str()), "{at}: `{key}` is not judged here");
     }
     let typed = match schema["type"].as_str() {
+        // Said only what it is for.
+        None if schema.get("const").is_none() => return Ok(()),
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
@@ -267,6 +333,7 @@ fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), Str
     for (name, member) in members {
         let below = format!("{at}.{name}");
         match (&schema["properties"][name], &schema["additionalProperties"]) {
+            (Value::Null, Value::Bool(true)) => {}
             (Value::Null, Value::Bool(false)) => return Err(format!("{below} is unknown")),
             (Value::Null, others) => fits(root, others, member, &below)?,
             (own, _) => fits(root, own, member, &below)?,

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Told by whoever reads anew, read by whoever asks.
-pub struct Standing(Mutex<Inner>);
+pub struct Standing {
+    inner: Mutex<Inner>,
+    /// How backends stand, by name.
+    backends: Box<dyn Fn() -> Value + Send + Sync>,
+}
 
 struct Inner {
     started: Timestamp,
@@ -19,16 +23,17 @@ struct Inner {
 }
 
 impl Standing {
-    /// Everything is in force since now.
+    /// Everything is in force since now. `backends` says how those stand, whenever it is asked.
     #[must_use]
-    pub const fn since(now: Timestamp) -> Self {
-        Self(Mutex::new(Inner {
+    pub fn since(now: Timestamp, backends: impl Fn() -> Value + Send + Sync + 'static) -> Self {
+        let inner = Mutex::new(Inner {
             started: now,
             activated: Vec::new(),
             last_good: now,
             last_tried: now,
             refused: Vec::new(),
-        }))
+        });
+        Self { inner, backends: Box::new(backends) }
     }
 
     /// The files were read anew at this time, with this outcome.
@@ -71,11 +76,12 @@ impl Standing {
             "last_good": {"at": inner.last_good, "age": age(inner.last_good)},
             "last_tried": {"at": inner.last_tried, "age": age(inner.last_tried)},
             "refused": refused,
+            "upstreams": (self.backends)(),
         })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Nothing panics between two writes to it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

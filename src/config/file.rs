@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use http::Uri;
 
@@ -14,13 +13,13 @@ use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
 use super::registers;
 use super::reload::reload;
+use super::upstream::upstreams;
 use super::webhooks::webhooks;
 use super::{
     CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
-    UpstreamConfig,
 };
 use crate::policy::{Diagnostics, Sources};
-use crate::terms::{Digest, UpstreamId};
+use crate::terms::Digest;
 
 /// Signature algorithms that an issuer may be given; anything symmetric is out by construction.
 const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
@@ -158,71 +157,6 @@ fn certificates(node: &Node, findings: &mut Findings) -> Vec<CertificateFiles> {
         files.extend(chain.zip(key).map(|(chain, key)| CertificateFiles { chain, key }));
     }
     files
-}
-
-fn upstreams(
-    node: &Node,
-    loosenings: &mut Vec<String>,
-    findings: &mut Findings,
-) -> BTreeMap<UpstreamId, UpstreamConfig> {
-    let mut upstreams = BTreeMap::new();
-    for (key, node) in findings.map(node) {
-        let name = format!("upstreams.{}", key.name);
-        let mut section = Section::new(&name, node, findings);
-        let url_node = section.required("url", findings);
-        let url = url_node.and_then(|node| origin(node, &["http", "https"], findings));
-        let ca = optional_path(section.optional("ca"), findings);
-        let mut duration = |key, default| {
-            section
-                .optional(key)
-                .and_then(|node| findings.duration(node))
-                .unwrap_or(Duration::from_secs(default))
-        };
-        let connect_timeout = duration("connect_timeout", 2);
-        let response_timeout = duration("response_timeout", 15);
-        let plaintext = section
-            .optional("dangerous_plaintext")
-            .and_then(|node| findings.boolean(node))
-            .unwrap_or(false);
-        section.close(findings);
-        let Some(url) = url else { continue };
-        if url.scheme_str() == Some("http") && !is_loopback(&url) {
-            if plaintext {
-                loosenings.push(format!("{name}: personal data cross a network in plaintext"));
-            } else if let Some(node) = url_node {
-                let message = format!("{name}: plaintext to another machine");
-                let help = "use https, or write dangerous_plaintext: true beside it";
-                findings.note(Code::Value, node.location, message, Some(help.into()));
-            }
-        }
-        let upstream = UpstreamConfig { url, ca, connect_timeout, response_timeout };
-        upstreams.insert(UpstreamId::from(key.name.as_str()), upstream);
-    }
-    upstreams
-}
-
-/// Whether the name can only mean this machine.
-pub(super) fn is_loopback(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default();
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// `scheme://host[:port]`, without path, query or credentials.
-fn origin(node: &Node, schemes: &[&str], findings: &mut Findings) -> Option<Uri> {
-    let text = findings.text(node)?;
-    let uri = text.parse::<Uri>().ok().filter(|uri| {
-        let scheme = uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme));
-        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-        let host = uri.host().is_some_and(|host| !host.is_empty());
-        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        scheme && bare && host && !user && !text.contains('#')
-    });
-    if uri.is_none() {
-        let help = Some(format!("write {}://host:port, without a path", schemes.join(" or ")));
-        findings.note(Code::Value, node.location, "not the address of a backend".into(), help);
-    }
-    uri
 }
 
 fn issuer(name: &str, node: &Node, findings: &mut Findings) -> Option<IssuerConfig> {

@@ -10,6 +10,7 @@ mod reload;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,10 @@ pub use callers::AdminConfig;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
+pub use upstream::{
+    AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
+    UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
+};
 pub use webhooks::WebhookConfig;
 
 /// All settings of a gateway, checked. Paths are absolute or relative to the working directory.
@@ -94,27 +99,6 @@ pub struct CertificateFiles {
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,
-}
-
-/// A backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamConfig {
-    /// `http://host:port` or `https://host:port`; no path.
-    pub url: http::Uri,
-    /// Authorities that its certificate must come from; `None`: the public ones.
-    pub ca: Option<PathBuf>,
-    /// Longest wait for a connection.
-    pub connect_timeout: Duration,
-    /// Longest wait for the head of an answer, and between two pieces of its body.
-    pub response_timeout: Duration,
-}
-
-impl UpstreamConfig {
-    /// Whether what it is asked and answers crosses a network that anybody could listen on.
-    #[must_use]
-    pub fn is_overheard(&self) -> bool {
-        self.url.scheme_str() != Some("https") && !file::is_loopback(&self.url)
-    }
 }
 
 /// A token issuer.

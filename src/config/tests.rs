@@ -21,7 +21,11 @@ certificates:
   - {chain: server.pem, key: server.key}
 client_ca: /etc/tamis/ca.pem
 upstreams:
-  people: {url: 'https://people.example.invalid:9443', ca: ca.pem, connect_timeout: 500ms, response_timeout: 5s}
+  people: {url: 'https://people.example.invalid:9443', ca: ca.pem, connect_timeout: 500ms, response_timeout: 5s, idle_timeout: 4s, total_timeout: 9s, max_requests: 10, max_pending: 20, max_connections: 30,
+    addresses: ['10.0.0.1:9443', '[fd00::1]:9443', people-3.example.invalid], balance: least-requests, resolve_every: 5s, protocol: h2,
+    certificate: {chain: gateway.pem, key: gateway.key}, server_name: people.internal.invalid,
+    health: {path: '/healthz?deep=1', every: 3s, timeout: 2s, healthy: 1, unhealthy: 2}, ejection: {failures: 3, for: 10s, at_most: 1m},
+    retry: {attempts: 3, percent: 20, floor: 2}, breaker: {failures: 9, percent: 60, requests: 30, open: 2s}}
   orders: {url: 'http://orders.example.invalid', dangerous_plaintext: true}
 forwarding: {address: full, forwarded: true, trace: internal, identity: {key: identity.pem, person: true}}
 issuers:
@@ -81,7 +85,8 @@ fn a_full_file_is_read() {
     let config = parse(FULL).unwrap_or_else(|_| panic!("{:?}", findings(FULL)));
     assert_eq!(config.listen.http, None);
     assert_eq!(config.client_ca.as_deref(), Some(Path::new("/etc/tamis/ca.pem")));
-    assert_eq!(config.upstreams["people"].connect_timeout, Duration::from_millis(500));
+    assert_eq!(config.upstreams["people"].timeouts.connect, Duration::from_millis(500));
+    assert_eq!(config.upstreams["people"].timeouts.total, Duration::from_secs(9));
     assert_eq!(config.limits.json.element_bytes, 1 << 20);
     assert_eq!(config.limits.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.access_log, LogTarget::File("/etc/tamis/access.log".into()));
@@ -100,6 +105,12 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("https: '", "htps: '"),
         ("chain:", "chains:"),
         ("connect_timeout", "connect_time"),
+        ("max_pending", "max_waiting"),
+        ("{chain: gateway", "{chains: gateway"),
+        ("{path: '/health", "{paths: '/health"),
+        ("for: 10s", "during: 10s"),
+        ("attempts: 3", "tries: 3"),
+        ("open: 2s", "closed: 2s"),
         ("dangerous_plaintext", "dangerous_plain"),
         ("audience: tamis\n    algorithms: [ES", "audiance: tamis\n    algorithms: [ES"),
         ("{file: jwks", "{fil: jwks"),
@@ -169,6 +180,19 @@ fn values_beyond_their_bounds_are_refused() {
         ("https://people.example.invalid:9443", "https://people.example.invalid/path"),
         ("https: '[::1]:0'", "https: off"),
         ("dangerous_plaintext: true", "dangerous_plaintext: 1"),
+        // Backends: addresses that cannot be dialled, and words that do nothing.
+        ("'10.0.0.1:9443'", "'10.0.0.1:0'"),
+        ("'10.0.0.1:9443'", "'http://10.0.0.1'"),
+        ("'10.0.0.1:9443'", "'someone@10.0.0.1'"),
+        ("'10.0.0.1:9443'", "'[fd00::1]:9443'"),
+        ("least-requests", "least-connections"),
+        ("protocol: h2", "protocol: h2c"),
+        ("protocol: h2", "protocol: h3"),
+        ("server_name: people.internal.invalid", "server_name: 'two words'"),
+        ("'/healthz?deep=1'", "healthz"),
+        ("every: 3s, timeout: 2s", "every: 3, timeout: 2s"),
+        ("percent: 20", "percent: 101"),
+        ("floor: 2", "floor: 0"),
         // Who calls the admin API: nobody without a role or a credential, and none is shared.
         ("roles: [consent-desk]", "roles: []"),
         ("roles: [consent-desk]", "roles: [root]"),
@@ -196,6 +220,63 @@ fn the_example_loads_and_shows_the_defaults() {
     let defaults = super::Limits::default();
     assert_eq!(format!("{:?}", config.limits.json), format!("{:?}", super::JsonLimits::default()));
     assert_eq!(format!("{:?}", config.limits), format!("{defaults:?}"));
+}
+
+#[test]
+fn bounds_of_a_backend_fit_each_other() {
+    let timeouts = |written: &str| {
+        let people = format!("{{url: 'http://127.0.0.1:9000', {written}}}");
+        let text = MINIMAL.replace("{url: 'http://127.0.0.1:9000'}", &people);
+        parse(&text).map(|config| config.upstreams["people"].timeouts)
+    };
+    let seconds = Duration::from_secs;
+    let usual = timeouts("").expect("nothing has to be said");
+    assert_eq!((usual.response, usual.idle, usual.total), (seconds(15), seconds(15), seconds(60)));
+    let slow = timeouts("response_timeout: 2m").expect("long reports");
+    assert_eq!((slow.idle, slow.total), (seconds(120), seconds(120)), "never less than its head");
+    let quick = timeouts("total_timeout: 3s").expect("one word is enough");
+    assert_eq!((quick.response, quick.total), (seconds(3), seconds(3)));
+    assert!(timeouts("response_timeout: 5s, total_timeout: 3s").is_err(), "never reached");
+}
+
+#[test]
+fn a_backend_may_be_at_many_addresses() {
+    use super::{Balance, UpstreamProtocol};
+
+    let config = parse(FULL).unwrap_or_else(|_| panic!("{:?}", findings(FULL)));
+    let people = &config.upstreams["people"];
+    let places: Vec<_> =
+        people.places.iter().map(|place| (place.host.as_str(), place.port)).collect();
+    assert_eq!(places, [("10.0.0.1", 9443), ("fd00::1", 9443), ("people-3.example.invalid", 9443)]);
+    assert_eq!((people.balance, people.protocol), (Balance::LeastRequests, UpstreamProtocol::H2));
+    let files: Vec<_> = people.tls.files().map(|file| file.display().to_string()).collect();
+    assert_eq!(files, ["ca.pem", "gateway.pem", "gateway.key"].map(|f| format!("/etc/tamis/{f}")));
+    let (health, retry) = (people.health.as_ref().expect("said"), people.retry.expect("said"));
+    assert_eq!((health.path.as_str(), health.unhealthy), ("/healthz?deep=1", 2));
+    assert_eq!((retry.attempts, retry.percent, retry.floor), (3, 20, 2));
+    assert_eq!(people.ejection.expect("said").longest, Duration::from_mins(1));
+    assert_eq!(people.breaker.expect("said").open, Duration::from_secs(2));
+
+    // Where nothing is said: the URL, and what protects.
+    let orders = &config.upstreams["orders"];
+    assert_eq!(
+        (orders.places[0].host.as_str(), orders.places[0].port),
+        ("orders.example.invalid", 80)
+    );
+    assert!(orders.health.is_none() && orders.ejection.is_some());
+    assert!(orders.retry.is_some() && orders.breaker.is_some());
+    let off = MINIMAL.replace(
+        "9000'}",
+        "9000', retry: off, breaker: off, ejection: off, addresses: ['localhost:9000', '[::1]:9001']}",
+    );
+    let config = parse(&off).unwrap_or_else(|_| panic!("{:?}", findings(&off)));
+    let people = &config.upstreams["people"];
+    assert!(people.ejection.is_none() && people.retry.is_none() && people.breaker.is_none());
+    assert!(!people.is_overheard() && config.loosenings.is_empty());
+
+    // It is the addresses that a network lies between.
+    let elsewhere = MINIMAL.replace("9000'}", "9000', addresses: ['10.0.0.1:9000']}");
+    assert!(findings(&elsewhere)[0].contains("plaintext to another machine"));
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(super) struct Account {
     bytes: u64,
     /// The backend was asked.
     pub(super) has_asked: bool,
+    /// When it is worth asking again, where that is known.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// The headers of a request that the rules name for the log.
@@ -97,6 +99,7 @@ impl Account {
             status: None,
             bytes: 0,
             has_asked: false,
+            retry_after: None,
         }
     }
 

@@ -32,7 +32,7 @@ use super::stated::stated;
 use super::tls::Handshake;
 use super::told::Asking;
 use super::transit::{HELD, Progress, Transit, TransitError, deliver};
-use super::upstream::Answer;
+use super::upstream::{Answer, Wanted};
 use super::waits::Asked;
 use super::{
     authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
@@ -246,7 +246,7 @@ async fn walk(
     let Opened { target, matched, tokens } = target
         .opened(route, matched, &opener)
         .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
-    let known = asked_about(gateway, target.subjects(route, &matched))
+    let mut known = asked_about(gateway, target.subjects(route, &matched))
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
     let unknown = |_| {
         Event::RegistersUnavailable.emit(&gateway.metrics);
@@ -291,9 +291,10 @@ async fn walk(
     let permit = if in_body.is_empty() {
         permit
     } else {
-        let more =
-            asked_about(gateway, in_body).map_err(|reason| permitted_but(&permit, reason))?;
-        Arc::new(decide_named(&permit, &[known, more].concat(), now)?)
+        known.extend(
+            asked_about(gateway, in_body).map_err(|reason| permitted_but(&permit, reason))?,
+        );
+        Arc::new(decide_named(&permit, &known, now)?)
     };
     // Only now, so that whoever is refused for another reason is refused for that.
     if tokens == Tokens::Unknown {
@@ -313,11 +314,15 @@ async fn walk(
     };
     gateway.told.write(&mut towards, &asking, now);
     account.has_asked = true;
+    let subject = known.first().map(|known| &known.id);
     let answer = gateway
         .upstreams
-        .fetch(&permit, &target, towards, brought)
+        .fetch(&permit, Wanted { target: &target, headers: towards, body: brought, subject })
         .await
-        .map_err(|fault| failed(&permit, account, &fault.into()))?;
+        .map_err(|fault| {
+            account.retry_after = fault.retry_after();
+            failed(&permit, account, &fault.into())
+        })?;
     if let Some(upstream) = &route.upstream {
         Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
     }
@@ -475,7 +480,10 @@ async fn refuse(
         let refused = Refused::of(refusal, account.route.as_ref(), &account.policy);
         gateway.ledger.refuse(refused);
     }
-    let response = respond::refused(&account.policy, refusal);
+    let mut response = respond::refused(&account.policy, refusal);
+    if let Some(after) = account.retry_after {
+        respond::come_again(&mut response, after);
+    }
     account.refused(refusal, response.status());
     if respond::is_concealed(refusal) {
         let asked = match refusal.reason {

@@ -13,13 +13,15 @@ use super::tls::{Authorities, Tls, TlsError};
 use super::told::Told;
 use super::upstream::Upstreams;
 use super::webhook::Webhooks;
-use crate::config::{self, Config, IssuerConfig, JwksSource};
+use crate::config::{self, Config, IssuerConfig, JwksSource, UpstreamConfig};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
 use crate::keys::KeyRing;
 use crate::minimize::link::Origins;
+use crate::observe::Metrics;
 use crate::policy::Policy;
+use crate::terms::UpstreamId;
 
 /// What is in force, for a reload to go on from.
 #[derive(Clone, Copy)]
@@ -49,9 +51,10 @@ impl Loaded {
         config: Config,
         before: Option<Before<'_>>,
         seen: &mut Seen,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, StartError> {
         let policy = Arc::new(policy(&config.rules, seen)?);
-        let upstreams = upstreams(&config, before, seen)?;
+        let upstreams = upstreams(&config, before, seen, metrics)?;
         for route in policy.routes.iter().filter(|route| route.refuses.is_none()) {
             if let Some(upstream) = route.upstream.as_ref().filter(|id| !upstreams.contains(id)) {
                 let (route, upstream) = (route.id.to_string(), upstream.to_string());
@@ -107,21 +110,20 @@ fn upstreams(
     config: &Config,
     before: Option<Before<'_>>,
     seen: &mut Seen,
+    metrics: &Arc<Metrics>,
 ) -> Result<Arc<Upstreams>, TlsError> {
-    let authorities: Vec<&Path> =
-        config.upstreams.values().filter_map(|upstream| upstream.ca.as_deref()).collect();
-    for file in &authorities {
+    for file in config.upstreams.values().flat_map(|upstream| upstream.tls.files()) {
         seen.note(file);
     }
-    // Kept connections and the turns at each backend go on with the same ones.
-    let same = before.filter(|before| {
-        before.config.upstreams == config.upstreams
-            && authorities.iter().all(|file| seen.agrees(before.seen, file))
-    });
-    match same {
-        Some(before) => Ok(Arc::clone(&before.gateway.upstreams)),
-        None => Upstreams::new(&config.upstreams).map(Arc::new),
-    }
+    // A backend of which nothing changed goes on with its connections, turns and addresses.
+    let same = |id: &UpstreamId, upstream: &UpstreamConfig| {
+        let before = before.filter(|before| {
+            before.config.upstreams.get(id) == Some(upstream)
+                && upstream.tls.files().all(|file| seen.agrees(before.seen, file))
+        });
+        before.and_then(|before| before.gateway.upstreams.kept(id))
+    };
+    Upstreams::new(&config.upstreams, same, metrics).map(Arc::new)
 }
 
 /// Server certificates and authorities of clients. `before`: what these settings and rules came with is

@@ -294,6 +294,7 @@ impl Reloader {
                     Event::Dangerous { key: loosening }.emit(&gateway.metrics);
                 }
             }
+            upstreams.attend();
             (gateway.policy, gateway.upstreams) = (policy, upstreams);
             gateway.told = told;
             gateway.webhooks = webhooks;
@@ -392,7 +393,7 @@ fn rest(before: Before<'_>, seen: &mut Seen) -> Result<Loaded, ReloadError> {
     if !names.is_empty() {
         return Err(ReloadError::NeedsRestart(names));
     }
-    let loaded = Loaded::read(config, Some(before), seen)?;
+    let loaded = Loaded::read(config, Some(before), seen, &before.gateway.metrics)?;
     let (old, new) = (&before.gateway.policy, &loaded.policy);
     let names = rules_that_need_restart(&loaded.config, old, new);
     if !names.is_empty() {

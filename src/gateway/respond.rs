@@ -4,6 +4,8 @@
 //! absence of the person, are the reason is one and the same document whatever the reason was; only
 //! internal recipients learn it.
 
+use std::time::Duration;
+
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
     LINK, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
@@ -131,6 +133,12 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
     response
 }
 
+/// Says when it is worth asking again: in whole seconds, rounded up. Source: RFC 9110 §10.2.3.
+pub(super) fn come_again(response: &mut Response<ClientBody>, after: Duration) {
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+}
+
 /// Whether the reason of a refusal must not be told apart from others.
 pub(super) fn is_concealed(refusal: &Refusal) -> bool {
     refusal.reason.concerns_a_subject() && !refusal.role.is_some_and(Role::may_learn_reasons)
@@ -177,6 +185,7 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
         | RefusalReason::RegisterStale
+        | RefusalReason::UpstreamSuspended
         | RefusalReason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         RefusalReason::PolicyInvalid => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -218,6 +227,9 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::OtherController => "Another controller answers this.",
         RefusalReason::UpstreamTimeout => "The backend took too long.",
         RefusalReason::UpstreamError => "The backend reported an error.",
+        RefusalReason::UpstreamSuspended => {
+            "The backend keeps failing and is not asked for a while."
+        }
         RefusalReason::RequestBody => "A request body is not accepted here.",
         RefusalReason::RequestContent => "The request's body is not what is asked for.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",

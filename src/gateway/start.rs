@@ -194,9 +194,9 @@ impl Gateway {
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let mut seen = Seen::default();
         seen.note(&config.file);
-        let loaded = Loaded::read(config, None, &mut seen)?;
-        let (config, policy, keys) = (&loaded.config, &loaded.policy, &loaded.keys);
         let metrics = Arc::new(Metrics::new());
+        let loaded = Loaded::read(config, None, &mut seen, &metrics)?;
+        let (config, policy, keys) = (&loaded.config, &loaded.policy, &loaded.keys);
         let registers = Arc::new(match &config.registers {
             RegisterPlace::File(path) => RegisterStore::embedded(path)?,
             RegisterPlace::Postgres(settings) => {
@@ -237,8 +237,9 @@ impl Gateway {
     pub async fn start_with(config: Config, stores: Stores) -> Result<Running, StartError> {
         let mut seen = Seen::default();
         seen.note(&config.file);
-        let loaded = Loaded::read(config, None, &mut seen)?;
-        Self::start_on(loaded, seen, stores, None, Arc::new(Metrics::new())).await
+        let metrics = Arc::new(Metrics::new());
+        let loaded = Loaded::read(config, None, &mut seen, &metrics)?;
+        Self::start_on(loaded, seen, stores, None, metrics).await
     }
 
     async fn start_on(
@@ -274,6 +275,7 @@ impl Gateway {
         let sockets = Sockets::bind(&listen).await?;
         let addresses = sockets.addresses;
         let pace = Arc::new(Pace::default());
+        upstreams.attend();
         let in_force = Arc::new(ArcSwap::from_pointee(Self {
             policy: Arc::clone(&policy),
             identifier,
@@ -312,7 +314,9 @@ impl Gateway {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let now = Timestamp::now();
         metrics.files_good(true, now);
-        let standing = Arc::new(Standing::since(now));
+        let backends = Arc::clone(&in_force);
+        let backends = move || backends.load().upstreams.document();
+        let standing = Arc::new(Standing::since(now, backends));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
             let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =

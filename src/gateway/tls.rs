@@ -95,9 +95,7 @@ impl Tls {
         let mut resolver = ByName(Vec::new());
         let mut inputs = format!("{versions:?}").into_bytes();
         for files in certificates {
-            let chain = pems::<CertificateDer<'static>>(&files.chain)?;
-            let key = PrivateKeyDer::from_pem_file(&files.key)
-                .map_err(|error| TlsError::Pem(files.key.clone(), error.into()))?;
+            let (chain, key) = pair(files)?;
             note(&mut inputs, "certificate", &chain);
             let own = chain.first().map(|certificate| Names::of(certificate)).unwrap_or_default();
             if own == Names::default() {
@@ -123,6 +121,16 @@ impl Tls {
         let admin = listener(authorities.callers, before.map(|before| &before.admin))?;
         Ok(Self { public, admin, names, inputs: Digest::of(&inputs) })
     }
+}
+
+/// A chain and the key that goes with it, as they stand in the files.
+pub(super) fn pair(
+    files: &CertificateFiles,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let chain = pems(&files.chain)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| TlsError::Pem(files.key.clone(), error.into()))?;
+    Ok((chain, key))
 }
 
 fn note(inputs: &mut Vec<u8>, what: &str, certificates: &[CertificateDer<'_>]) {

@@ -338,10 +338,10 @@ impl Event<'_> {
             }
             Self::UpstreamAnswered { upstream, took } => {
                 let seconds = took.as_secs_f64();
-                metrics.upstream.with_label_values(&[upstream.as_str()]).observe(seconds);
+                metrics.upstreams.seconds.with_label_values(&[upstream.as_str()]).observe(seconds);
             }
             Self::UpstreamFailed { upstream, kind } => {
-                metrics.upstream_errors.with_label_values(&[upstream.as_str(), kind]).inc();
+                metrics.upstreams.errors.with_label_values(&[upstream.as_str(), kind]).inc();
                 warn!(upstream = upstream.as_str(), kind, "backend failed");
             }
             Self::LedgerUnavailable { why } => {

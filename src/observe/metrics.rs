@@ -14,10 +14,11 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::upstream::UpstreamMetrics;
 use crate::terms::RefusalReason;
 
 /// From 50 µs, what a commit on a fast disk takes, to 13 s, beyond any time-out of ours.
-const SECONDS: [f64; 10] =
+pub(super) const SECONDS: [f64; 10] =
     [0.000_05, 0.000_2, 0.000_8, 0.003_2, 0.012_8, 0.05, 0.2, 0.8, 3.2, 12.8];
 
 /// From 256 B to 64 MiB.
@@ -53,8 +54,7 @@ pub struct Metrics {
     pub(super) filter: HistogramVec,
     pub(super) body: HistogramVec,
     pub(super) malformed: IntCounterVec,
-    pub(super) upstream: HistogramVec,
-    pub(super) upstream_errors: IntCounterVec,
+    pub(super) upstreams: UpstreamMetrics,
     pub(super) ledger_commit: Histogram,
     pub(super) ledger_refusals: IntCounter,
     pub(super) ledger_signed: IntGauge,
@@ -83,7 +83,7 @@ pub struct Metrics {
 
 /// Registers what it makes. Its names and labels are constants, each given once, so that neither
 /// making nor registering can fail; a test makes the registry.
-struct Maker(Registry);
+pub(super) struct Maker(Registry);
 
 impl Maker {
     fn add<T: Collector + Clone + 'static>(&self, made: prometheus::Result<T>) -> T {
@@ -92,15 +92,25 @@ impl Maker {
         made
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
     fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.add(IntCounter::new(name, help))
     }
 
-    fn histograms(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> HistogramVec {
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> HistogramVec {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
         self.add(HistogramVec::new(options, &[label]))
     }
@@ -189,17 +199,7 @@ impl Metrics {
                 "Bodies of backends that could not be minimized",
                 &["route", "kind"],
             ),
-            upstream: maker.histograms(
-                "tamis_upstream_seconds",
-                "Time to the head of a backend's answer",
-                "upstream",
-                &SECONDS,
-            ),
-            upstream_errors: maker.counters(
-                "tamis_upstream_errors_total",
-                "Backends that failed",
-                &["upstream", "kind"],
-            ),
+            upstreams: UpstreamMetrics::new(&maker),
             ledger_commit: maker.add(Histogram::with_opts(
                 HistogramOpts::new(
                     "tamis_ledger_commit_seconds",

@@ -12,6 +12,7 @@ mod log;
 mod log_file;
 mod log_writer;
 mod metrics;
+mod upstream;
 mod visitor;
 
 pub use access_log::{AccessDecision, AccessLine, TlsVersion};
@@ -20,4 +21,5 @@ pub use event::Event;
 pub use log::{FILTER_VARIABLE, LogFormat, init_tracing};
 pub use log_writer::AccessLog;
 pub use metrics::{Metrics, OpenConnection, outward_code};
+pub use upstream::{BreakerState, UpstreamEvent, UpstreamHappening};
 pub use visitor::Salt;

@@ -80,6 +80,8 @@ pub enum RefusalReason {
     UpstreamTimeout,
     /// The backend answered with an error of its own.
     UpstreamError,
+    /// The backend keeps failing and is not asked for a while.
+    UpstreamSuspended,
     /// The request body is too large or not of a declared kind.
     RequestBody,
     /// A request's body that is not JSON, doubles a member, or lacks what the rules ask for.
@@ -98,7 +100,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -132,6 +134,7 @@ impl RefusalReason {
         Self::OtherController,
         Self::UpstreamTimeout,
         Self::UpstreamError,
+        Self::UpstreamSuspended,
         Self::RequestBody,
         Self::RequestContent,
         Self::LedgerUnavailable,
@@ -178,6 +181,7 @@ impl RefusalReason {
             Self::OtherController => "other-controller",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamError => "upstream-error",
+            Self::UpstreamSuspended => "upstream-suspended",
             Self::RequestBody => "request-body",
             Self::RequestContent => "request-content",
             Self::LedgerUnavailable => "ledger-unavailable",
@@ -226,6 +230,7 @@ impl RefusalReason {
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
             | Self::UpstreamError
+            | Self::UpstreamSuspended
             | Self::RequestBody
             | Self::RequestContent
             | Self::LedgerUnavailable
@@ -244,7 +249,8 @@ impl RefusalReason {
             | Self::AggregateGuard
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
-            | Self::UpstreamError => Fault::Upstream,
+            | Self::UpstreamError
+            | Self::UpstreamSuspended => Fault::Upstream,
             Self::LedgerUnavailable
             | Self::RegisterStale
             | Self::ConsentUnknown

@@ -96,7 +96,9 @@ impl Admin {
                 callers(),
                 vec!["admin.example".to_owned()],
             ))),
-            standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now())),
+            standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now(), || {
+                serde_json::json!({})
+            })),
             calls: Arc::new(Calls::default()),
             reports: Arc::new(Reporting::new(place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),

@@ -37,6 +37,7 @@ mod spellings;
 mod tokens;
 mod told;
 mod trust;
+mod upstreams;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.
 const TESTINA: &str =

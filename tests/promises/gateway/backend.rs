@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +22,8 @@ pub(super) enum Reply {
     InTwo(Vec<u8>, Arc<Notify>, Vec<u8>),
     /// These bytes; then nothing, with the connection open.
     Stall(Vec<u8>),
+    /// These bytes; then this one again and again, slowly, without end.
+    Drip(Vec<u8>, u8),
 }
 
 /// A 200 with these header lines and this body, with its length.
@@ -38,6 +42,7 @@ pub(super) struct Backend {
     pub(super) address: SocketAddr,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -47,18 +52,26 @@ impl Backend {
         let address = listener.local_addr().expect("bound");
         let replies = Arc::new(Mutex::new(HashMap::new()));
         let heads = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
         let (its_replies, its_heads) = (Arc::clone(&replies), Arc::clone(&heads));
+        let accepted = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(talk(stream, Arc::clone(&its_replies), Arc::clone(&its_heads)));
             }
         });
-        Self { address, replies, heads, task }
+        Self { address, replies, heads, connections, task }
     }
 
     /// From now on `path` is answered so.
     pub(super) fn says(&self, path: &str, reply: Reply) {
         self.replies.lock().expect("no panic").insert(path.to_owned(), reply);
+    }
+
+    /// How many connections it has taken so far.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Heads of all requests so far, with the bodies that came with them, and forgets them.
@@ -127,6 +140,14 @@ async fn talk(
                 let _ = stream.write_all(&bytes).await;
                 // Until the other side gives up.
                 let _ = stream.read_buf(&mut read).await;
+                return;
+            }
+            Reply::Drip(bytes, drop) => {
+                let _ = stream.write_all(&bytes).await;
+                let mut pace = tokio::time::interval(Duration::from_millis(20));
+                while stream.write_all(&[drop]).await.is_ok() {
+                    pace.tick().await;
+                }
                 return;
             }
         }

@@ -271,11 +271,11 @@ impl Stage {
         let backend = Backend::start().await;
         let config = format!(
             "rules: rules.yaml\n\
-             listen: {{https: '127.0.0.1:0', http: '127.0.0.1:0', admin: off, metrics: off}}\n\
+             listen: {{https: '127.0.0.1:0', http: '127.0.0.1:0', admin: off, metrics: '127.0.0.1:0'}}\n\
              certificates: [{{chain: server.pem, key: server.key}}, {{chain: other.pem, key: other.key}}]\n\
              client_ca: ca.pem\n\
              issuers: {{'{ISSUER}': {{jwks: {{file: jwks.json}}, audience: tamis, algorithms: [ES256]}}}}\n\
-             upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms}}}}\n\
+             upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms, breaker: off}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
              limits: {{concealed_after: {concealed_after}, response_body: 1MiB, drain_timeout: 5s}}\n\
@@ -306,6 +306,24 @@ impl Stage {
     pub(super) fn renew(&self) {
         let issued = self.authority.issue_server(&[HOST, "127.0.0.1"], Timestamp::now());
         keep(&issued.expect("names"), self.directory.path(), "server");
+    }
+
+    /// The authority of this stage, PEM.
+    pub(super) fn authority(&self) -> &str {
+        self.authority.certificate()
+    }
+
+    /// A certificate of a server of this name, and its key, PEM.
+    pub(super) fn issued_for(&self, name: &str) -> (String, String) {
+        let issued = self.authority.issue_server(&[name], Timestamp::now()).expect("a name");
+        (issued.certificate.clone(), issued.key.to_string())
+    }
+
+    /// Writes a client's certificate and key under this name beside the settings.
+    pub(super) fn certify(&self, name: &str) {
+        let san = format!("dns:{name}.example.invalid");
+        let issued = self.authority.issue_client(&san, Timestamp::now()).expect("a name");
+        keep(&issued, self.directory.path(), name);
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -418,7 +436,18 @@ impl Stage {
 
     /// One request with a body of JSON.
     pub(super) async fn post(&self, recipient: &str, target: &str, body: &str) -> Answer {
-        let (parts, ()) = request("POST", target, &[("content-type", "application/json")])
+        self.ask_with(recipient, "POST", target, body).await
+    }
+
+    /// The same by this method.
+    pub(super) async fn ask_with(
+        &self,
+        recipient: &str,
+        method: &str,
+        target: &str,
+        body: &str,
+    ) -> Answer {
+        let (parts, ()) = request(method, target, &[("content-type", "application/json")])
             .map(|_| ())
             .into_parts();
         let body = Full::new(Bytes::from(body.to_owned()));
@@ -466,9 +495,21 @@ impl Stage {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// What `/status` says, of a gateway on embedded stores.
+    pub(super) async fn status(&self) -> String {
+        let address = self.running.addresses.metrics.expect("it is on");
+        let ask = b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+        let answer = Self::told(address, ask).await;
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a head")
+    }
+
     /// These bytes to the plaintext listener.
     pub(super) async fn plaintext(&self, bytes: &[u8]) -> String {
-        let address: SocketAddr = self.running.addresses.http.expect("it is on");
+        Self::told(self.running.addresses.http.expect("it is on"), bytes).await
+    }
+
+    /// What comes back of these bytes until the end.
+    async fn told(address: SocketAddr, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(address).await.expect("it listens");
         stream.write_all(bytes).await.expect("taken");
         let mut answer = Vec::new();

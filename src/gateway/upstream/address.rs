@@ -1,0 +1,91 @@
+//! One address of a backend: its pool of kept connections, what is under way there, how it stands.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::connect::{Connections, Connector};
+use super::standing::Standing;
+use crate::config::UpstreamProtocol;
+
+/// Kept connections are closed before most backends close theirs, so that a request seldom meets a
+/// connection that is going away.
+const KEPT_FOR: Duration = Duration::from_secs(4);
+
+/// Largest head, and piece of a body, read at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// How often an HTTP/2 connection with something under way is asked whether it is alive, and how long
+/// it may take to say so. Without it a lost one takes all its requests along to their deadlines.
+const ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+
+/// What asks a backend.
+pub(super) type Pool = Client<Connector, Full<Bytes>>;
+
+/// One address.
+pub(super) struct Address {
+    /// Where.
+    pub(super) at: SocketAddr,
+    pub(super) pool: Pool,
+    /// For health checks, a new connection each: a listener that takes none is not well.
+    pub(super) checks: Pool,
+    under_way: AtomicUsize,
+    standing: Mutex<Standing>,
+}
+
+impl Address {
+    pub(super) fn new(
+        at: SocketAddr,
+        connections: &Connections,
+        protocol: UpstreamProtocol,
+        at_once: usize,
+    ) -> Self {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(KEPT_FOR)
+            .http1_max_buf_size(BUFFER);
+        if protocol != UpstreamProtocol::H1 {
+            let header_list = u32::try_from(BUFFER).unwrap_or(u32::MAX);
+            builder
+                .http2_only(true)
+                .http2_max_header_list_size(header_list)
+                .http2_keep_alive_interval(ALIVE.0)
+                .http2_keep_alive_timeout(ALIVE.1);
+        }
+        let pool = builder.build(connections.to(at, Some(at_once)));
+        let checks = builder.pool_max_idle_per_host(0).build(connections.to(at, None));
+        Self { at, pool, checks, under_way: AtomicUsize::new(0), standing: Mutex::default() }
+    }
+
+    /// Requests under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn began(&self) {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended(&self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How it stands.
+    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
+        // Nothing panics between two writes to it.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether requests go there.
+    pub(super) fn is_in_service(&self, now: Instant) -> bool {
+        self.standing().is_in_service(now)
+    }
+}
