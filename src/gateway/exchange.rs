@@ -21,8 +21,9 @@ use super::account::{Account, Opening};
 use super::body::{ClientBody, MinimizedBody};
 use super::cookies::Cookies;
 use super::decode::Decoder;
-use super::fault::RequestFault;
+use super::fault::{self, RequestFault};
 use super::minimizing::Minimizing;
+use super::refusals::{NotReleased, failed, not_understood, permitted_but, refusal};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::rights::Given;
@@ -34,8 +35,7 @@ use super::upstream::Answer;
 use super::waits::Asked;
 use super::{authority, conditions, fit, headers, observed, purpose, request_body, rights, serve};
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, SubjectIds, decide,
-    decide_service,
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, SubjectIds, decide, decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
@@ -43,7 +43,7 @@ use crate::minimize::link::Origins;
 use crate::observe::Event;
 use crate::policy::model::{Locator, Route, Serve};
 use crate::policy::{Mode, Policy};
-use crate::terms::{DecisionId, Personal, PurposeId, RefusalReason, Role};
+use crate::terms::{DataSubject, DecisionId, Personal, PurposeId, RefusalReason};
 
 /// How many pieces wait for a client that is slower than the backend.
 const WAITING_PIECES: usize = 4;
@@ -99,26 +99,6 @@ pub(super) async fn exchange(
     }
 }
 
-/// Why nothing is released.
-enum NotReleased {
-    /// The request is not understood.
-    Fault(RequestFault),
-    /// It is refused.
-    Refused(Box<Refusal>),
-}
-
-impl From<RequestFault> for NotReleased {
-    fn from(fault: RequestFault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<Refusal> for NotReleased {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
-    }
-}
-
 /// What a request comes to that is not refused.
 enum Answered {
     /// An answer of a backend.
@@ -160,9 +140,14 @@ async fn walk(
     account: &mut Account,
 ) -> Result<Answered, NotReleased> {
     let policy = Arc::clone(&account.policy);
+    account.turn = gateway.at_once.enter(gateway.limits.requests);
+    if account.turn.is_none() {
+        return Err(refusal(account, RefusalReason::Overloaded, None).into());
+    }
 
     // What is asked, in one reading only.
     let (head, body) = request.into_parts();
+    fault::sized(&head, &gateway.limits)?;
     if head.version < Version::HTTP_11 {
         return Err(RequestFault::Version.into());
     }
@@ -215,6 +200,11 @@ async fn walk(
     let role = policy.recipients.get(&caller.recipient).map(|recipient| recipient.role);
     account.established(role.map(|role| (caller.recipient.clone(), role)), &[]);
 
+    if !gateway.rates.allow(&policy, &caller.recipient, &gateway.limits, account.began) {
+        account.retry_after = Some(1);
+        return Err(refusal(account, RefusalReason::RecipientRate, Some((&caller, role))).into());
+    }
+
     // Which route, and whom the request itself is about.
     let matched = matched.ok_or_else(|| {
         refusal(account, RefusalReason::RouteNotCatalogued, Some((&caller, role)))
@@ -249,7 +239,11 @@ async fn walk(
     let Opened { target, matched, tokens } = target
         .opened(route, matched, &opener)
         .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
-    let known = known_subjects(gateway, &target, route, &matched)
+    let named = target.subjects(route, &matched);
+    account
+        .spend(&gateway.budgets, &caller.recipient, route, &named)
+        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+    let known = known_subjects(gateway, named)
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
     let unknown = |_| {
         Event::RegistersUnavailable.emit(&gateway.metrics);
@@ -340,7 +334,7 @@ async fn walk(
     };
 
     // No disclosure without its entry.
-    let met = transit.take_met();
+    let met = account.tell(transit.take_met()).map_err(|reason| permitted_but(&permit, reason))?;
     let receipt =
         gateway.ledger.open(&Disclosure::of(&permit, met)).await.map_err(|unavailable| {
             Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
@@ -378,7 +372,7 @@ async fn use_grants(
         Ok(Err(_)) | Err(_) => RefusalReason::RegisterStale,
     };
     let refusal = permitted_but(permit, reason);
-    let status = respond::refused(permit.policy(), &refusal).status().as_u16();
+    let status = respond::refused(permit.policy(), &refusal, None).status().as_u16();
     gateway.ledger.close(receipt.clone(), Outcome::nothing(reason, status));
     Err(refusal.into())
 }
@@ -441,11 +435,12 @@ async fn refuse(
         let (mode, outcome) = (account.mode, "refused");
         Event::Observed { route, mode, outcome }.emit(&account.metrics);
     }
-    if refusal.role.is_some() {
+    // Who asks too often would fill the ledger with it.
+    if refusal.role.is_some() && refusal.reason != RefusalReason::RecipientRate {
         let refused = Refused::of(refusal, account.route.as_ref(), &account.policy);
         gateway.ledger.refuse(refused);
     }
-    let response = respond::refused(&account.policy, refusal);
+    let response = respond::refused(&account.policy, refusal, account.retry_after);
     account.refused(refusal, response.status());
     if respond::is_concealed(refusal) {
         let asked = match refusal.reason {
@@ -494,12 +489,10 @@ fn identify(
 /// The subjects that path and query name, with what each has said.
 fn known_subjects(
     gateway: &Gateway,
-    target: &Target,
-    route: &Route,
-    matched: &RouteMatch,
+    named: Vec<(usize, DataSubject)>,
 ) -> Result<Vec<KnownSubject>, RefusalReason> {
     let mut known = Vec::new();
-    for (role, id) in target.subjects(route, matched) {
+    for (role, id) in named {
         let statements = gateway.registers.statements(&id).map_err(|_| {
             Event::RegistersUnavailable.emit(&gateway.metrics);
             RefusalReason::RegisterStale
@@ -545,48 +538,4 @@ pub(super) fn stated(route: &Route, headers: &HeaderMap) -> Vec<(usize, SubjectI
     };
     let locators = route.subjects.iter().map(|subject| &subject.locator);
     locators.enumerate().filter_map(in_head).collect()
-}
-
-/// A refusal before there is a permit.
-fn refusal(
-    account: &Account,
-    reason: RefusalReason,
-    caller: Option<(&Caller, Option<Role>)>,
-) -> Refusal {
-    Refusal {
-        reason,
-        decision: account.decision.clone(),
-        recipient: caller.map(|(caller, _)| caller.recipient.clone()),
-        role: caller.and_then(|(_, role)| role),
-        purposes: Vec::new(),
-        detail: None,
-    }
-}
-
-fn not_understood(fault: RequestFault, decision: &DecisionId) -> Refusal {
-    Refusal {
-        reason: respond::reason_of(fault),
-        decision: decision.clone(),
-        recipient: None,
-        role: None,
-        purposes: Vec::new(),
-        detail: None,
-    }
-}
-
-/// A refusal although there was a permit.
-fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
-    Refusal {
-        reason,
-        decision: permit.decision().clone(),
-        recipient: Some(permit.recipient().clone()),
-        role: Some(permit.role()),
-        purposes: permit.purposes().to_vec(),
-        detail: None,
-    }
-}
-
-fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
-    error.tell(permit, account);
-    permitted_but(permit, error.reason())
 }

@@ -24,10 +24,14 @@ mod transit;
 pub mod rehearsal;
 
 mod account;
+mod at_once;
 mod body;
+mod budget;
 pub(crate) mod checkpoints;
 mod cookies;
 mod pace;
+mod rates;
+mod refusals;
 mod respond;
 pub(crate) mod retire;
 mod rights;
@@ -35,9 +39,11 @@ mod serve;
 
 mod waits;
 
+mod addresses;
 mod consents;
 mod erasures;
 mod files;
+mod flow;
 mod listener;
 mod loaded;
 mod redirect;

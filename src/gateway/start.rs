@@ -268,12 +268,21 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
             pace: Arc::default(),
+            rates: Arc::default(),
+            budgets: Arc::default(),
+            at_once: Arc::default(),
             reports: Arc::new(Semaphore::new(REPORTS)),
         }));
         let policy = Arc::new(ArcSwap::new(policy));
         let (stop, stopping) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(connections(config.limits.connections)));
-        let door = Door { slots, limits: config.limits, metrics: Arc::clone(&metrics), stopping };
+        let door = Door {
+            slots,
+            addresses: Arc::default(),
+            limits: config.limits,
+            metrics: Arc::clone(&metrics),
+            stopping,
+        };
         let mut listeners = JoinSet::new();
         listeners.spawn(clients(Arc::clone(&in_force), door.clone(), sockets.https));
         if let Some(listener) = sockets.http {

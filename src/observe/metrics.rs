@@ -69,7 +69,9 @@ pub struct Metrics {
     reload_good: IntGauge,
     last_good: IntGauge,
     pub(super) connections: IntGauge,
-    pub(super) connections_refused: IntCounter,
+    pub(super) connections_refused: IntCounterVec,
+    pub(super) connections_ended: IntCounterVec,
+    pub(super) subject_budgets: IntCounterVec,
     pub(super) tls_failures: IntCounterVec,
     pub(super) unread: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
@@ -259,8 +261,21 @@ impl Metrics {
                 "When the files were last found to be good: at a start or a reload",
             )),
             connections: maker.add(IntGauge::new("tamis_connections", "Open client connections")),
-            connections_refused: maker
-                .counter("tamis_connections_refused_total", "Connections beyond the limit"),
+            connections_refused: maker.counters(
+                "tamis_connections_refused_total",
+                "Connections beyond a limit: of all, or of one address",
+                &["kind"],
+            ),
+            connections_ended: maker.counters(
+                "tamis_connections_ended_total",
+                "Connections ended for want of patience: a late head, nothing asked, nothing taken",
+                &["kind"],
+            ),
+            subject_budgets: maker.counters(
+                "tamis_subject_budget_used_up_total",
+                "Requests beyond the people that a recipient may be told of within an hour",
+                &["recipient"],
+            ),
             tls_failures: maker.counters(
                 "tamis_tls_failures_total",
                 "TLS handshakes that failed",

@@ -84,12 +84,18 @@ pub enum RefusalReason {
     RequestBody,
     /// A request's body that is not JSON, doubles a member, or lacks what the rules ask for.
     RequestContent,
+    /// A request's body that was not whole in time.
+    RequestLate,
     /// The ledger cannot take the entry.
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
     RegisterStale,
     /// One person asked too often within a minute, or has too many requests open.
     RateLimited,
+    /// The recipient asks more often than the gateway answers it.
+    RecipientRate,
+    /// The recipient was told of as many people within an hour as the rules allow it.
+    SubjectBudget,
     /// The gateway is at a limit of its own.
     Overloaded,
     /// No policy is loaded, or a defect of our own.
@@ -98,7 +104,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 43] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -134,9 +140,12 @@ impl RefusalReason {
         Self::UpstreamError,
         Self::RequestBody,
         Self::RequestContent,
+        Self::RequestLate,
         Self::LedgerUnavailable,
         Self::RegisterStale,
         Self::RateLimited,
+        Self::RecipientRate,
+        Self::SubjectBudget,
         Self::Overloaded,
         Self::PolicyInvalid,
     ];
@@ -180,9 +189,12 @@ impl RefusalReason {
             Self::UpstreamError => "upstream-error",
             Self::RequestBody => "request-body",
             Self::RequestContent => "request-content",
+            Self::RequestLate => "request-late",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
             Self::RateLimited => "rate-limited",
+            Self::RecipientRate => "recipient-rate",
+            Self::SubjectBudget => "subject-budget",
             Self::Overloaded => "overloaded",
             Self::PolicyInvalid => "policy-invalid",
         }
@@ -228,9 +240,12 @@ impl RefusalReason {
             | Self::UpstreamError
             | Self::RequestBody
             | Self::RequestContent
+            | Self::RequestLate
             | Self::LedgerUnavailable
             | Self::RegisterStale
             | Self::RateLimited
+            | Self::RecipientRate
+            | Self::SubjectBudget
             | Self::Overloaded
             | Self::PolicyInvalid => false,
         }
@@ -279,6 +294,9 @@ impl RefusalReason {
             | Self::OtherController
             | Self::RequestBody
             | Self::RateLimited
+            | Self::RecipientRate
+            | Self::SubjectBudget
+            | Self::RequestLate
             | Self::RequestContent => Fault::Client,
         }
     }

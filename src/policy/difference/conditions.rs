@@ -2,6 +2,7 @@
 //! cookies, log fields.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use super::{Change, Way};
 use crate::policy::Policy;
@@ -150,6 +151,15 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
             until(recipient).map_or("none".to_owned(), |until| until.to_string())
         };
         push(changes, way, about, "contract until", &words(old), &words(new));
+    }
+    let budget = |recipient: &Recipient| recipient.subjects_per_hour.map(NonZeroU32::get);
+    if budget(old) != budget(new) {
+        let most = |recipient: &Recipient| budget(recipient).unwrap_or(u32::MAX);
+        let way = if most(new) > most(old) { Way::Widened } else { Way::Narrowed };
+        let words = |recipient: &Recipient| {
+            budget(recipient).map_or("any number".to_owned(), |most| most.to_string())
+        };
+        push(changes, way, about, "different people an hour", &words(old), &words(new));
     }
     if new.role != Role::Own && old.default_purpose != new.default_purpose {
         let words = |recipient: &Recipient| {
