@@ -333,6 +333,12 @@ impl Metrics {
         self.consents_known.set(known.into());
     }
 
+    /// Whether consents from a file were known when it was last looked at.
+    #[must_use]
+    pub fn are_consents_known(&self) -> bool {
+        self.consents_known.get() == 1
+    }
+
     /// A batch of entries became durable in this time.
     pub fn ledger_commit(&self, took: Duration) {
         self.ledger_commit.observe(took.as_secs_f64());

@@ -7,15 +7,18 @@ mod stage;
 mod aggregates;
 mod answers;
 mod attacks;
+mod budget;
 mod concealed;
 mod cookies;
 mod cursors;
 mod desync;
 mod header_table;
 mod http2;
+mod limit_table;
 mod links;
 mod modes;
 mod orders;
+mod patience;
 mod pictures;
 mod recipients;
 mod regions;
@@ -29,6 +32,7 @@ mod running;
 mod scopes;
 mod shared_registers;
 mod spellings;
+mod status;
 mod tokens;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

@@ -12,21 +12,21 @@ use super::stage::{HOST, Stage};
 use super::{FOR_COURIER, TESTINA};
 
 /// Longest that a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GO_AWAY: u8 = 7;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RESET: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
+pub(super) const GO_AWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
 /// Source: RFC 9113 §4.1.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short one").to_be_bytes();
     let mut bytes = length[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -36,7 +36,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Fields as literals that enter no table. Source: RFC 7541 §6.2.2.
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
@@ -52,14 +52,16 @@ fn opening() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[])].concat()
 }
 
-async fn connected(stage: &Stage) -> TlsStream<tokio::net::TcpStream> {
+pub(super) async fn connected(stage: &Stage) -> TlsStream<tokio::net::TcpStream> {
     let mut stream = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
     stream.write_all(&opening()).await.expect("taken");
     stream
 }
 
 /// The next frame: its kind, its stream and what it holds.
-async fn next(stream: &mut TlsStream<tokio::net::TcpStream>) -> Option<(u8, u32, Vec<u8>)> {
+pub(super) async fn next(
+    stream: &mut TlsStream<tokio::net::TcpStream>,
+) -> Option<(u8, u32, Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await.ok()?;
     let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
@@ -68,7 +70,7 @@ async fn next(stream: &mut TlsStream<tokio::net::TcpStream>) -> Option<(u8, u32,
     Some((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload))
 }
 
-const PSEUDO: [(&str, &str); 4] =
+pub(super) const PSEUDO: [(&str, &str); 4] =
     [(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", "/people/u1")];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +142,7 @@ async fn a_request_of_two_meanings_is_refused_in_its_stream() {
 }
 
 /// Sends until the gateway takes no more or ends the connection. True: it ended it.
-async fn is_ended_by(stage: &Stage, flood: Vec<u8>, times: usize) -> bool {
+pub(super) async fn is_ended_by(stage: &Stage, flood: Vec<u8>, times: usize) -> bool {
     let stream = connected(stage).await;
     let (mut reads, mut writes) = tokio::io::split(stream);
     let sends = async {
