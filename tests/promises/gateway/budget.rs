@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::backend::{Reply, json};
-use super::stage::{Answer, Stage, changed};
+use super::stage::{Answer, Stage, changed, until};
 
 const RULES: &str = include_str!("../../cases/gateway.rules.yaml");
 
@@ -100,9 +100,7 @@ async fn nothing_is_learned_of_anybody_once_the_budget_is_used_up() {
     stage.backend.says("/people/u2", person("u2"));
     let first = async { stage.ask("courier", "/people/u1").await };
     let others = async {
-        while stage.backend.asked().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        until("the backend is asked", || !stage.backend.asked().is_empty()).await;
         for id in ["u2", "nobody"] {
             is_used_up(&stage.ask("courier", &format!("/people/{id}")).await);
         }

@@ -4,20 +4,19 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flate2::Compression;
 use tamis::config::{Config, ConfigError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::backend::{Reply, answer, json};
 use super::http2::{
     END_HEADERS, END_STREAM, GO_AWAY, HEADERS, PATIENCE, PSEUDO, RESET, connected, fields, frame,
     next,
 };
-use super::stage::{Answer, HOST, Stage, changed};
+use super::stage::{Answer, HOST, Stage, changed, until};
 use super::{TESTINA, budget, patience};
 
 const PAGE: &str = include_str!("../../../docs/OPERATIONS.md");
@@ -157,7 +156,7 @@ async fn crowded(limit: &str) -> (String, String) {
     drop(held);
     let again = timeout(PATIENCE, async {
         while stage.connect(Some("courier"), HOST, None).await.is_err() {
-            sleep(Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
     });
     assert!(again.await.is_ok(), "there is room again");
@@ -173,9 +172,7 @@ async fn busy() -> (String, String) {
     let refused: Answer = tokio::select! {
         answer = stage.ask("courier", "/people/u1") => panic!("the backend waits: {}", answer.status),
         answer = async {
-            while stage.backend.asked().is_empty() {
-                sleep(Duration::from_millis(5)).await;
-            }
+            until("the backend is asked", || !stage.backend.asked().is_empty()).await;
             stage.ask("courier", "/people/u1").await
         } => answer,
     };
@@ -331,9 +328,7 @@ async fn drained() -> (String, String) {
         stage.connect(Some("courier"), HOST, Some(b"http/1.1")).await.expect("a handshake");
     let asks = format!("GET /people/u1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     stream.write_all(asks.as_bytes()).await.expect("taken");
-    while stage.backend.asked().is_empty() {
-        sleep(Duration::from_millis(5)).await;
-    }
+    until("the backend is asked", || !stage.backend.asked().is_empty()).await;
     let metrics = stage.metrics();
     let happened = if stage.running.stop().await == 1 { "cut off" } else { "finished" };
     let mut said = Vec::new();

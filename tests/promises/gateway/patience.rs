@@ -2,6 +2,7 @@
 //! and nobody else anything.
 
 use std::fs;
+use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,26 +16,21 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::backend::{Reply, json};
 use super::http2::{
     DATA, END_HEADERS, END_STREAM, HEADERS, PATIENCE, PING, PSEUDO, RESET, SETTINGS, connected,
     fields, frame, next,
 };
-use super::stage::{HOST, Stage};
+use super::stage::{HOST, Stage, until};
 use super::{FOR_COURIER, TESTINA};
 
 const RULES: &str = include_str!("../../cases/gateway.rules.yaml");
 
 /// Waits until the gateway has counted this.
 async fn counted(stage: &Stage, metric: &str) {
-    let is_there = timeout(PATIENCE, async {
-        while !stage.metrics().contains(metric) {
-            sleep(Duration::from_millis(10)).await;
-        }
-    });
-    assert!(is_there.await.is_ok(), "no {metric} in {}", stage.metrics());
+    until(metric, || stage.metrics().contains(metric)).await;
 }
 
 /// A client that asks for a long answer and reads none of it. Gives what was counted.
@@ -115,12 +111,12 @@ async fn a_client_that_takes_its_answer_and_a_backend_that_is_slow_are_not_stall
     let go = Arc::new(Notify::new());
     stage.backend.says("/people", Reply::InTwo(first, Arc::clone(&go), rest));
     // Much longer than the patience: what waits for us is nobody's fault.
-    let slowly = async {
-        counted(&stage, "tamis_connections_ended_total{kind=\"idle\"} 1").await;
-        sleep(Duration::from_millis(500)).await;
-        go.notify_one();
-    };
-    let (answer, ()) = tokio::join!(stage.ask_http2("courier", "/people"), slowly);
+    let mut asked = pin!(stage.ask_http2("courier", "/people"));
+    let meanwhile = timeout(Duration::from_millis(700), &mut asked).await;
+    assert!(meanwhile.is_err(), "the backend has not sent the rest");
+    counted(&stage, "tamis_connections_ended_total{kind=\"idle\"} 1").await;
+    go.notify_one();
+    let answer = asked.await;
     let body = answer.body.expect("it is whole");
     assert!(body.ends_with("\"u8999\"}]}"), "{}", body.len());
 }
@@ -133,13 +129,17 @@ async fn heads_and_frames_that_dribble_in_end_their_connection_and_nobody_else_s
     let mut slow =
         stage.connect(Some("courier"), HOST, Some(b"http/1.1")).await.expect("a handshake");
     let dribbles = async {
-        for byte in
-            format!("GET /people/u1 HTTP/1.1\r\nHost: {HOST}\r\nX: {}", "a".repeat(9999)).bytes()
-        {
+        let head = format!("GET /people/u1 HTTP/1.1\r\nHost: {HOST}\r\nX: {}", "a".repeat(9999));
+        for byte in head.bytes() {
             if slow.write_all(&[byte]).await.is_err() {
                 return;
             }
-            sleep(Duration::from_millis(20)).await;
+            // It says nothing until it has had enough.
+            let mut said = [0; 1];
+            let ended = timeout(Duration::from_millis(20), slow.read(&mut said)).await;
+            if ended.is_ok_and(|read| !matches!(read, Ok(1..))) {
+                return;
+            }
         }
         panic!("all of it was taken");
     };
@@ -209,12 +209,7 @@ async fn a_panic_in_the_middle_of_an_answer_breaks_it_off() {
     stage.backend.says("/people", Reply::InTwo(first, Arc::clone(&go), rest));
     let breaks = async {
         // The head is on its way once the opening record is there.
-        let opened = timeout(PATIENCE, async {
-            while !stage.ledger().contains("\"kind\":\"disclosure\"") {
-                sleep(Duration::from_millis(5)).await;
-            }
-        });
-        assert!(opened.await.is_ok(), "{}", stage.ledger());
+        until("it is opened", || stage.ledger().contains("\"kind\":\"disclosure\"")).await;
         stage.switches.registers_panic.store(true, Ordering::SeqCst);
         go.notify_one();
     };
@@ -304,7 +299,6 @@ async fn without_descriptors_the_gateway_waits_and_then_goes_on() {
         let mut seen = 0;
         while seen < 3 {
             seen = not_accepted(&scraped(&mut metrics).await);
-            sleep(Duration::from_millis(10)).await;
         }
         may_open(256);
     };

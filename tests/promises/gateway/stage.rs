@@ -460,6 +460,16 @@ impl Stage {
     }
 }
 
+/// Waits until something is so.
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let is_there = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(is_there.await.is_ok(), "{what}");
+}
+
 /// A request with a host.
 pub(super) fn request(
     method: &str,
