@@ -207,10 +207,9 @@ async fn streams() -> (String, String) {
 async fn large_head(limit: &str, more: &[(&str, &str)]) -> (String, String) {
     let stage = Stage::limited(RULES, limit).await;
     stage.backend.says("/people/u1", json(TESTINA));
-    let mut lines = String::new();
-    for (name, value) in more {
-        lines.push_str(&format!("{name}: {value}\r\n"));
-    }
+    let lines: Vec<String> =
+        more.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines = lines.concat();
     let head = format!("GET /people/u1 HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n");
     let said = stage.raw("courier", head.as_bytes()).await;
     let mut stream = connected(&stage).await;
@@ -284,9 +283,9 @@ async fn bomb() -> (String, String) {
     let body = format!(r#"{{"id":"u1","name":"{}"}}"#, "a".repeat(100_000));
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(body.as_bytes()).expect("into memory");
-    let encoded = encoder.finish().expect("into memory");
+    let small = encoder.finish().expect("into memory");
     let headers = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
-    answered("decompression_ratio: 10", "/people/u1", answer(headers, &encoded)).await
+    answered("decompression_ratio: 10", "/people/u1", answer(headers, &small)).await
 }
 
 async fn long_value() -> (String, String) {
