@@ -20,6 +20,8 @@ pub(super) const RESET: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GO_AWAY: u8 = 7;
+const PRIORITY: u8 = 2;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 pub(super) const END_STREAM: u8 = 1;
@@ -185,6 +187,21 @@ async fn floods_end_their_connection_and_nobody_else_s() {
     assert!(is_ended_by(&stage, resets, 1).await, "rapid reset");
     assert!(stage.backend.asked().len() < 200, "most were given up before anybody was asked");
 
+    // Streams that the gateway is made to reset: a window that grows by nothing. Source: CVE-2025-8671.
+    let faults: Vec<u8> = (0..400)
+        .flat_map(|n| {
+            let stream = 2 * n + 1;
+            let nothing = 0_u32.to_be_bytes();
+            let asks = frame(HEADERS, flags, stream, &plain);
+            [asks, frame(WINDOW_UPDATE, 0, stream, &nothing)].concat()
+        })
+        .collect();
+    assert!(is_ended_by(&stage, faults, 1).await, "faults of streams");
+    assert!(stage.backend.asked().len() < 300, "most were given up before anybody was asked");
+    // A window beyond what there may be.
+    let all = 0x7fff_ffff_u32.to_be_bytes();
+    assert!(is_ended_by(&stage, frame(WINDOW_UPDATE, 0, 0, &all), 2).await, "window of all");
+
     // A head that never ends.
     let more = frame(CONTINUATION, 0, 1, &fields(&[("x", "y")]));
     let endless = [frame(HEADERS, END_STREAM, 1, &plain), more.repeat(100_000)].concat();
@@ -222,11 +239,26 @@ async fn floods_end_their_connection_and_nobody_else_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_sends_pings_and_settings_only_keeps_nobody_waiting() {
+async fn a_client_that_sends_frames_without_a_request_keeps_nobody_waiting() {
     let stage = Stage::set().await;
     stage.backend.says("/people/u1", json(TESTINA));
-    for flood in [frame(PING, 0, 0, b"12345678"), frame(SETTINGS, 0, 0, &[])] {
-        let stream = connected(&stage).await;
+    let post = PSEUDO.map(|(name, value)| (name, if name == ":method" { "POST" } else { value }));
+    let begun = frame(HEADERS, END_HEADERS, 1, &fields(&post));
+    let one = 1_u32.to_be_bytes();
+    for (before, flood) in [
+        (Vec::new(), frame(PING, 0, 0, b"12345678")),
+        (Vec::new(), frame(SETTINGS, 0, 0, &[])),
+        (Vec::new(), frame(WINDOW_UPDATE, 0, 0, &one)),
+        // Of a stream that is not there.
+        (Vec::new(), frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 9])),
+        // A kind that nobody knows.
+        (Vec::new(), frame(0x42, 0, 0, b"12345678")),
+        // Of a body that is empty and goes on.
+        (begun.clone(), frame(DATA, 0, 1, &[])),
+        (begun.clone(), frame(WINDOW_UPDATE, 0, 1, &one)),
+    ] {
+        let mut stream = connected(&stage).await;
+        stream.write_all(&before).await.expect("taken");
         // The answers are never read: the gateway stops reading before it has stored many of them.
         let (_reads, mut writes) = tokio::io::split(stream);
         let flooding = tokio::spawn(async move {
