@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::pin::pin;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -243,6 +243,16 @@ async fn scraped(metrics: &mut TcpStream) -> String {
     }
 }
 
+/// A process that does not outlive its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// How often no connection could be accepted.
 fn not_accepted(metrics: &str) -> u64 {
     let name = "tamis_internal_errors_total{kind=\"accept\"} ";
@@ -259,14 +269,15 @@ async fn without_descriptors_the_gateway_waits_and_then_goes_on() {
     assert_ne!(with_metrics, settings);
     let own = format!("{with_metrics}ledger: other-ledger\nregisters: other.sqlite\n");
     fs::write(stage.path("other.yaml"), own).expect("ours");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tamis"))
+    let child = Command::new(env!("CARGO_BIN_EXE_tamis"))
         .args(["run", "--config"])
         .arg(stage.path("other.yaml"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
-    let printed = child.stdout.take().expect("piped");
+    let mut child = Ended(child);
+    let printed = child.0.stdout.take().expect("piped");
     let addresses = tokio::task::spawn_blocking(move || {
         use std::io::BufRead as _;
         let mut found = std::collections::BTreeMap::new();
@@ -286,7 +297,7 @@ async fn without_descriptors_the_gateway_waits_and_then_goes_on() {
     let mut metrics = TcpStream::connect(metrics).await.expect("it listens");
     assert_eq!(not_accepted(&scraped(&mut metrics).await), 0);
 
-    let pid = Pid::from_raw(i32::try_from(child.id()).expect("small")).expect("a process");
+    let pid = Pid::from_raw(i32::try_from(child.0.id()).expect("small")).expect("a process");
     let maximum = getrlimit(Resource::Nofile).maximum;
     let may_open = |most| {
         let limit = Rlimit { current: Some(most), maximum };
@@ -314,6 +325,4 @@ async fn without_descriptors_the_gateway_waits_and_then_goes_on() {
     let tries = not_accepted(&scraped(&mut metrics).await);
     // A loop that only tries again comes to thousands before it is even asked.
     assert!(tries < 100, "it waits between tries: {tries}");
-    child.kill().expect("it runs");
-    child.wait().expect("it ends");
 }
