@@ -201,6 +201,49 @@ fn tests_that_prove_a_promise_are_there() {
 }
 
 #[test]
+fn a_budget_of_people_is_read_explained_and_compared() {
+    const DESK: &str = "desk: {role: internal,";
+    let with = |most: &str| CLEAN.replacen(DESK, &format!("{DESK} subjects_per_hour: {most},"), 1);
+    for (most, expected) in [
+        ("500", &[][..]),
+        ("1", &[]),
+        ("1000000", &[]),
+        ("1000001", &["T102"]),
+        ("0", &["T102"]),
+        ("-1", &["T102"]),
+        ("1.5", &["T102"]),
+        ("many", &["T102"]),
+        ("[1]", &["T102"]),
+    ] {
+        assert_eq!(codes(&with(most)), expected, "{most}");
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let [old, new] = ["old.yaml", "new.yaml"].map(|name| folder.path().join(name));
+    let [old_name, new_name] = [&old, &new].map(|path| path.display().to_string());
+    for (from, to, code, words) in [
+        (CLEAN.to_owned(), with("500"), 0, "narrowed  recipient desk: different people an hour"),
+        (with("500"), with("400"), 0, "narrowed  recipient desk: different people an hour"),
+        (with("500"), with("501"), 3, "widened   recipient desk: different people an hour"),
+        (with("500"), CLEAN.to_owned(), 3, "widened   recipient desk: different people an hour"),
+    ] {
+        std::fs::write(&old, from).expect("written");
+        std::fs::write(&new, to).expect("written");
+        let (found, out, err) = tamis(&["diff", &old_name, &new_name]);
+        assert_eq!(found, Some(code), "{out}{err}");
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    let policy = Policy::parse("rules.yaml", &with("500")).expect("it loads");
+    let route = policy.routes.iter().find(|route| !route.subjects.is_empty()).expect("one");
+    std::fs::write(&new, with("500")).expect("written");
+    let route = route.id.as_str();
+    let asked =
+        ["explain", "--rules", &new_name, "--to", "desk", "--for", "service", "--route", route];
+    let (code, out, err) = tamis(&asked);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("desk may be told of 500 different people within an hour"), "{out}");
+}
+
+#[test]
 fn the_schema_takes_the_packs_and_refuses_what_is_misspelt() {
     let (code, out, _) = tamis(&["schema"]);
     assert_eq!(code, Some(0));
@@ -210,6 +253,8 @@ fn the_schema_takes_the_packs_and_refuses_what_is_misspelt() {
         let pack = pack(policy);
         assert_eq!(fits(&schema, &schema, &rules(&pack.rules), "rules"), Ok(()), "{policy}");
     }
+    let counted = CLEAN.replacen("{role: internal,", "{role: internal, subjects_per_hour: 9,", 1);
+    assert_eq!(fits(&schema, &schema, &rules(&counted), "rules"), Ok(()));
     for (from, to) in [
         ("basis: contract", "bases: contract"),
         ("basis: contract", "basis: habit"),

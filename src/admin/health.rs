@@ -44,13 +44,18 @@ async fn ready(State(state): State<AdminState>) -> Response {
     let stopping = state.stopping.load(Ordering::Relaxed);
     let registers = registers(&state).await;
     let ledger = state.ledger.writable();
-    let ready = !stopping && registers && ledger.is_ok();
+    // What rests on consent is refused without them. The rest goes on, but not all that is promised.
+    let consents = policy.registers.consent_file.is_none() || state.metrics.are_consents_known();
+    let ready = !stopping && registers && consents && ledger.is_ok();
     let word = |good: bool, bad: &str| Value::from(if good { "ok" } else { bad });
     let document = json!({
         "ready": ready,
         "checks": {
             "policy": "ok",
             "registers": word(registers, "unavailable"),
+            "consents": word(consents, "the file of consents cannot be relied on"),
+            // The ring in force goes on; a start with this file would fail.
+            "key_ring": state.standing.refused("keys").unwrap_or_else(|| "ok".into()),
             "ledger": ledger.map_or_else(|error| error.to_string(), |()| "ok".into()),
             "taking_requests": word(!stopping, "stopping"),
         },

@@ -55,6 +55,12 @@ impl Standing {
         inner.refused = refused.to_vec();
     }
 
+    /// Why this part was refused when it was last read anew, if it was.
+    pub(super) fn refused(&self, what: &str) -> Option<String> {
+        let inner = self.inner();
+        inner.refused.iter().find(|(other, _)| *other == what).map(|(_, why)| why.clone())
+    }
+
     /// As JSON; ages in whole seconds.
     pub(super) fn document(&self, now: Timestamp) -> Value {
         let inner = self.inner();

@@ -21,6 +21,7 @@ mod rewrite;
 mod rules_file;
 mod run;
 mod schema;
+mod status;
 mod test;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ struct Arguments {
 enum Command {
     /// Run the gateway.
     Run(run::Run),
+    /// Say whether the gateway is ready, what is in force and what was refused.
+    Status(status::Status),
     /// Start a backend with invented people behind a gateway and print a tour.
     Demo(demo::Demo),
     /// Check rules and print every finding.
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
     let _ = dumps::switch_off();
     match command {
         Command::Run(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Test(command) => command.run(),

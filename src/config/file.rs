@@ -9,15 +9,14 @@ use http::Uri;
 
 use super::callers::admin;
 use super::forwarding::forwarding;
+use super::limits::limits;
 use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
 use super::registers;
 use super::reload::reload;
 use super::upstream::upstreams;
 use super::webhooks::webhooks;
-use super::{
-    CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Limits, Listen, LogTarget,
-};
+use super::{CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Listen, LogTarget};
 use crate::policy::{Diagnostics, Sources};
 use crate::terms::Digest;
 
@@ -208,57 +207,6 @@ fn jwks(name: &str, node: &Node, findings: &mut Findings) -> Option<JwksSource> 
             None
         }
     }
-}
-
-fn limits(node: Option<&Node>, findings: &mut Findings) -> Limits {
-    let mut limits = Limits::default();
-    let Some(node) = node else { return limits };
-    let mut section = Section::new("limits", node, findings);
-    let json = &mut limits.json;
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    if let Some(n) = section.optional("json_depth").and_then(|node| findings.count(node, 128)) {
-        json.depth = u16::try_from(n).unwrap_or(u16::MAX);
-    }
-    if let Some(n) = section.optional("member_name").and_then(|node| findings.bytes(node)) {
-        json.member_name_bytes = size(n);
-    }
-    if let Some(n) = section.optional("element").and_then(|node| findings.bytes(node)) {
-        json.element_bytes = size(n);
-    }
-    if let Some(n) = section.optional("scalar").and_then(|node| findings.bytes(node)) {
-        json.scalar_bytes = size(n);
-    }
-    if let Some(n) = section.optional("members").and_then(|node| findings.count(node, u64::MAX)) {
-        json.members = n;
-    }
-    for (key, slot) in [
-        ("response_body", &mut limits.response_body_bytes),
-        ("request_body", &mut limits.request_body_bytes),
-    ] {
-        if let Some(n) = section.optional(key).and_then(|node| findings.bytes(node)) {
-            *slot = n;
-        }
-    }
-    let ratio = section.optional("decompression_ratio");
-    if let Some(n) = ratio.and_then(|node| findings.count(node, 10_000)) {
-        limits.decompression_ratio = u32::try_from(n).unwrap_or(u32::MAX);
-    }
-    for (key, slot) in [
-        ("head_timeout", &mut limits.head_timeout),
-        ("idle_timeout", &mut limits.idle_timeout),
-        ("drain_timeout", &mut limits.drain_timeout),
-        ("concealed_after", &mut limits.concealed_after),
-    ] {
-        if let Some(duration) = section.optional(key).and_then(|node| findings.duration(node)) {
-            *slot = duration;
-        }
-    }
-    let connections = section.optional("connections");
-    if let Some(n) = connections.and_then(|node| findings.count(node, 1_000_000)) {
-        limits.connections = size(n);
-    }
-    section.close(findings);
-    limits
 }
 
 fn digests(node: Option<&Node>, findings: &mut Findings) -> BTreeMap<String, Digest> {

@@ -3,6 +3,7 @@
 mod callers;
 mod file;
 mod forwarding;
+mod limits;
 mod node;
 mod read;
 mod registers;
@@ -146,6 +147,12 @@ pub struct Limits {
     pub request_body_bytes: u64,
     /// Largest ratio of decoded to encoded bytes.
     pub decompression_ratio: u32,
+    /// Longest path and query of a request, in bytes.
+    pub target_bytes: usize,
+    /// Most header fields of a request.
+    pub header_fields: usize,
+    /// Largest head of a request, in bytes.
+    pub head_bytes: usize,
     /// Longest wait for a request's head.
     pub head_timeout: Duration,
     /// Longest wait for a client to take or send the next piece.
@@ -154,6 +161,16 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Most connections at once.
     pub connections: usize,
+    /// Most connections at once from one address, or from one network of 64 bits of IPv6.
+    pub connections_per_address: usize,
+    /// Most requests at once on one HTTP/2 connection.
+    pub streams: u32,
+    /// Most requests at once, over all connections.
+    pub requests: usize,
+    /// Requests that one recipient may send a second, in the long run.
+    pub recipient_rate: u32,
+    /// Requests that one recipient may send at once after it was quiet.
+    pub recipient_burst: u32,
     /// An answer that conceals its reason leaves at a whole multiple of this after its request, so
     /// that a refusal out of the registers takes as long as a backend that has no such thing.
     pub concealed_after: Duration,
@@ -162,16 +179,29 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            json: JsonLimits::default(),
+            // Nothing of a member is kept once it has passed; this bounds the work of one body.
+            json: JsonLimits { members: 20_000_000, ..JsonLimits::default() },
             // A backend that answers with more should page; operators may say otherwise.
             response_body_bytes: 256 << 20,
             request_body_bytes: 1 << 20,
             // JSON compresses 5 to 20 times; a hundred is a bomb or a very dull document.
             decompression_ratio: 100,
+            // What everybody must be able to read. Source: RFC 9110 §4.1.
+            target_bytes: 8 << 10,
+            header_fields: 100,
+            head_bytes: 32 << 10,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(30),
             connections: 4096,
+            // One address may be many clients behind one router, and must not be all there are.
+            connections_per_address: 1024,
+            // As Envoy has it at the edge.
+            streams: 100,
+            requests: 1024,
+            // Far above what a service asks and below what makes a gateway busy with it alone.
+            recipient_rate: 20_000,
+            recipient_burst: 20_000,
             concealed_after: Duration::from_millis(50),
         }
     }

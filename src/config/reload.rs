@@ -74,6 +74,13 @@ impl Config {
             ("limits.idle_timeout", new.idle_timeout != old.idle_timeout),
             ("limits.drain_timeout", new.drain_timeout != old.drain_timeout),
             ("limits.connections", new.connections != old.connections),
+            (
+                "limits.connections_per_address",
+                new.connections_per_address != old.connections_per_address,
+            ),
+            ("limits.streams", new.streams != old.streams),
+            ("limits.headers", new.header_fields != old.header_fields),
+            ("limits.head", new.head_bytes != old.head_bytes),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

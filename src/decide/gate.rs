@@ -55,7 +55,7 @@ pub struct Judge {
     /// By role: ids known from the request or the document, in force for every element.
     known: Vec<Option<SubjectIds>>,
     undated: u64,
-    /// Of whom something leaves, where the rules ask the ledger to know.
+    /// Of whom something leaves, where the rules ask the ledger to know or a budget counts them.
     people: Option<People>,
 }
 
@@ -64,7 +64,9 @@ impl Judge {
     #[must_use]
     pub fn new(permit: Arc<Permit>) -> Self {
         let known = permit.known.clone();
-        let people = permit.policy.ledger.subject_index.then(|| {
+        let recipient = permit.policy.recipients.get(permit.recipient());
+        let counts = recipient.is_some_and(|recipient| recipient.subjects_per_hour.is_some());
+        let people = (permit.policy.ledger.subject_index || counts).then(|| {
             let mut people = People::default();
             people.meet(&permit, &known, &permit.adjustments);
             people
@@ -72,8 +74,8 @@ impl Judge {
         Self { permit, known, undated: 0, people }
     }
 
-    /// Of whom something may leave since this was last asked. Nobody, where the rules do not ask for
-    /// an index of data subjects.
+    /// Of whom something may leave since this was last asked. Nobody, where the rules ask neither for
+    /// an index of data subjects nor for a budget of them.
     pub fn take_met(&mut self) -> Vec<Met> {
         self.people.as_mut().map(People::take_new).unwrap_or_default()
     }

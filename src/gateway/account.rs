@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::decide::Refusal;
+use super::at_once::Turn;
+use super::budget::{Budgets, Spending, UsedUp};
+use crate::decide::{Met, Refusal};
 use crate::observe::{AccessDecision, AccessLine, AccessLog, Event, Metrics, TlsVersion};
-use crate::policy::model::AccessLogRules;
+use crate::policy::model::{AccessLogRules, Route};
 use crate::policy::{Mode, Policy};
-use crate::terms::{DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId};
+use crate::terms::{DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason, Role, RouteId};
 
 /// Longest header that is looked at for the log; what is longer is no agent and no origin.
 const LONGEST: usize = 512;
@@ -44,8 +46,12 @@ pub(super) struct Account {
     bytes: u64,
     /// The backend was asked.
     pub(super) has_asked: bool,
-    /// When it is worth asking again, where that is known.
-    pub(super) retry_after: Option<Duration>,
+    /// Its place among the requests that are answered at once.
+    pub(super) turn: Option<Turn>,
+    /// What it takes of the recipient's budget of people.
+    spending: Option<Spending>,
+    /// In how many seconds a request that is refused may be taken, where that is known.
+    pub(super) retry_after: Option<u64>,
 }
 
 /// The headers of a request that the rules name for the log.
@@ -99,6 +105,8 @@ impl Account {
             status: None,
             bytes: 0,
             has_asked: false,
+            turn: None,
+            spending: None,
             retry_after: None,
         }
     }
@@ -111,6 +119,57 @@ impl Account {
     ) {
         self.recipient = recipient;
         self.purposes = purposes.to_vec();
+    }
+
+    /// Takes places of the recipient's budget of people for those whom the request names.
+    ///
+    /// # Errors
+    /// There are none left.
+    pub(super) fn spend(
+        &mut self,
+        budgets: &Arc<Budgets>,
+        recipient: &RecipientId,
+        route: &Route,
+        named: &[(usize, DataSubject)],
+    ) -> Result<(), RefusalReason> {
+        let named = named.iter().map(|(_, person)| person);
+        let begun = budgets.begin(&self.policy, recipient, route, named);
+        self.spending = begun.map_err(|used_up| self.used_up(recipient, used_up))?;
+        Ok(())
+    }
+
+    /// Counts people of whom something is about to leave against the recipient's budget. Gives those
+    /// whom the ledger is to know.
+    ///
+    /// # Errors
+    /// There are more than are left; nothing of them may leave.
+    pub(super) fn tell(&mut self, met: Vec<Met>) -> Result<Vec<Met>, RefusalReason> {
+        let told = self.spending.as_mut().map_or(Ok(()), |spending| spending.tell(&met));
+        if let (Err(used_up), Some((recipient, _))) = (told, self.recipient.clone()) {
+            return Err(self.used_up(&recipient, used_up));
+        }
+        told.map_err(|_| RefusalReason::SubjectBudget)?;
+        Ok(if self.policy.ledger.subject_index { met } else { Vec::new() })
+    }
+
+    /// Takes places for people whom the request's body names too.
+    ///
+    /// # Errors
+    /// There are none left.
+    pub(super) fn spend_more(
+        &mut self,
+        recipient: &RecipientId,
+        named: &[(usize, DataSubject)],
+    ) -> Result<(), RefusalReason> {
+        let named = named.iter().map(|(_, person)| person);
+        let begun = self.spending.as_mut().map_or(Ok(()), |spending| spending.name(named));
+        begun.map_err(|used_up| self.used_up(recipient, used_up))
+    }
+
+    fn used_up(&mut self, recipient: &RecipientId, used_up: UsedUp) -> RefusalReason {
+        Event::SubjectBudgetUsedUp { recipient }.emit(&self.metrics);
+        self.retry_after = Some(used_up.retry_after);
+        RefusalReason::SubjectBudget
     }
 
     /// The gateway answered itself, about nobody.

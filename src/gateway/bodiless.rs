@@ -8,8 +8,10 @@ use std::sync::Arc;
 use http::HeaderMap;
 use jiff::Timestamp;
 
-use super::exchange::{NotReleased, permitted_but, use_grants};
+use super::account::Account;
+use super::exchange::use_grants;
 use super::minimizing::{Minimizing, MinimizingError};
+use super::refusals::{NotReleased, permitted_but};
 use super::state::Gateway;
 use crate::decide::{Permit, SubjectIds};
 use crate::ledger::{Disclosure, Receipt};
@@ -31,6 +33,7 @@ pub(super) struct Told {
 /// without its `Location` it says nothing, and is refused.
 pub(super) async fn told(
     gateway: &Gateway,
+    account: &mut Account,
     permit: &Arc<Permit>,
     (headers, people): (&HeaderMap, Vec<(usize, SubjectIds)>),
     origins: &Arc<Origins>,
@@ -66,7 +69,8 @@ pub(super) async fn told(
     if !told.iter().copied().any(is_personal) {
         return Ok(Told { links, receipt: None });
     }
-    let entry = Disclosure::of(permit, head.take_met()).only(permit, &told);
+    let met = account.tell(head.take_met()).map_err(refused)?;
+    let entry = Disclosure::of(permit, met).only(permit, &told);
     let receipt = gateway.ledger.open(&entry).await.map_err(|unavailable| {
         Event::LedgerUnavailable { why: &unavailable.0 }.emit(&gateway.metrics);
         refused(RefusalReason::LedgerUnavailable)

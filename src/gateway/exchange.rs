@@ -21,8 +21,9 @@ use super::account::{Account, Opening};
 use super::body::{ClientBody, MinimizedBody};
 use super::cookies::Cookies;
 use super::decode::Decoder;
-use super::fault::RequestFault;
+use super::fault::{self, RequestFault};
 use super::minimizing::Minimizing;
+use super::refusals::{NotReleased, failed, not_understood, permitted_but, refusal};
 use super::respond::{self, Released};
 use super::returned::Opener;
 use super::rights::Given;
@@ -46,7 +47,7 @@ use crate::minimize::link::Origins;
 use crate::observe::Event;
 use crate::policy::model::{Route, Serve};
 use crate::policy::{Mode, Policy};
-use crate::terms::{DataSubject, DecisionId, PurposeId, RefusalReason, Role};
+use crate::terms::{DataSubject, DecisionId, PurposeId, RefusalReason};
 
 /// How many pieces wait for a client that is slower than the backend.
 const WAITING_PIECES: usize = 4;
@@ -99,26 +100,6 @@ pub(super) async fn exchange(
     }
 }
 
-/// Why nothing is released.
-pub(super) enum NotReleased {
-    /// The request is not understood.
-    Fault(RequestFault),
-    /// It is refused.
-    Refused(Box<Refusal>),
-}
-
-impl From<RequestFault> for NotReleased {
-    fn from(fault: RequestFault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<Refusal> for NotReleased {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
-    }
-}
-
 /// What a request comes to that is not refused.
 enum Answered {
     /// An answer of a backend.
@@ -160,9 +141,14 @@ async fn walk(
     account: &mut Account,
 ) -> Result<Answered, NotReleased> {
     let policy = Arc::clone(&account.policy);
+    account.turn = gateway.at_once.enter(gateway.limits.requests);
+    if account.turn.is_none() {
+        return Err(refusal(account, RefusalReason::Overloaded, None).into());
+    }
 
     // What is asked, in one reading only.
     let (head, body) = request.into_parts();
+    fault::sized(&head, &gateway.limits)?;
     if head.version < Version::HTTP_11 {
         return Err(RequestFault::Version.into());
     }
@@ -212,6 +198,11 @@ async fn walk(
     let role = policy.recipients.get(&caller.recipient).map(|recipient| recipient.role);
     account.established(role.map(|role| (caller.recipient.clone(), role)), &[]);
 
+    if !gateway.rates.allow(&policy, &caller.recipient, &gateway.limits, account.began) {
+        account.retry_after = Some(1);
+        return Err(refusal(account, RefusalReason::RecipientRate, Some((&caller, role))).into());
+    }
+
     // Which route, and whom the request itself is about.
     let matched = matched.ok_or_else(|| {
         refusal(account, RefusalReason::RouteNotCatalogued, Some((&caller, role)))
@@ -246,7 +237,11 @@ async fn walk(
     let Opened { target, matched, tokens } = target
         .opened(route, matched, &opener)
         .ok_or_else(|| refusal(account, RefusalReason::RequestMalformed, Some((&caller, role))))?;
-    let mut known = asked_about(gateway, target.subjects(route, &matched))
+    let named = target.subjects(route, &matched);
+    account
+        .spend(&gateway.budgets, &caller.recipient, route, &named)
+        .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
+    let mut known = asked_about(gateway, named)
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
     let unknown = |_| {
         Event::RegistersUnavailable.emit(&gateway.metrics);
@@ -291,9 +286,10 @@ async fn walk(
     let permit = if in_body.is_empty() {
         permit
     } else {
-        known.extend(
-            asked_about(gateway, in_body).map_err(|reason| permitted_but(&permit, reason))?,
-        );
+        let told = account
+            .spend_more(permit.recipient(), &in_body)
+            .and_then(|()| asked_about(gateway, in_body));
+        known.extend(told.map_err(|reason| permitted_but(&permit, reason))?);
         Arc::new(decide_named(&permit, &known, now)?)
     };
     // Only now, so that whoever is refused for another reason is refused for that.
@@ -320,7 +316,7 @@ async fn walk(
         .fetch(&permit, Wanted { target: &target, headers: towards, body: brought, subject })
         .await
         .map_err(|fault| {
-            account.retry_after = fault.retry_after();
+            account.retry_after = fault.retry_after().map(respond::whole_seconds);
             failed(&permit, account, &fault.into())
         })?;
     if let Some(upstream) = &route.upstream {
@@ -338,7 +334,8 @@ async fn walk(
             return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
         }
         let people = stated(&permit, &answer.headers, &origins);
-        let told = bodiless::told(gateway, &permit, (&links, people), &origins, is_moved, now);
+        let parts = (&links, people);
+        let told = bodiless::told(gateway, account, &permit, parts, &origins, is_moved, now);
         let bodiless::Told { links, receipt } = told.await?;
         headers::add_links(&mut passed, &links);
         let content = Content::None { receipt };
@@ -373,7 +370,7 @@ async fn walk(
     headers::add_links(&mut passed, &links);
 
     // No disclosure without its entry.
-    let met = transit.take_met();
+    let met = account.tell(transit.take_met()).map_err(|reason| permitted_but(&permit, reason))?;
     let receipt =
         gateway.ledger.open(&Disclosure::of(&permit, met)).await.map_err(|unavailable| {
             Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
@@ -410,7 +407,7 @@ pub(super) async fn use_grants(
         Ok(Err(_)) | Err(_) => RefusalReason::RegisterStale,
     };
     let refusal = permitted_but(permit, reason);
-    let status = respond::refused(permit.policy(), &refusal).status().as_u16();
+    let status = respond::refused(permit.policy(), &refusal, None).status().as_u16();
     gateway.ledger.close(receipt.clone(), Outcome::nothing(reason, status));
     Err(refusal.into())
 }
@@ -476,14 +473,12 @@ async fn refuse(
         let (mode, outcome) = (account.mode, "refused");
         Event::Observed { route, mode, outcome }.emit(&account.metrics);
     }
-    if refusal.role.is_some() {
+    // Who asks too often would fill the ledger with it.
+    if refusal.role.is_some() && refusal.reason != RefusalReason::RecipientRate {
         let refused = Refused::of(refusal, account.route.as_ref(), &account.policy);
         gateway.ledger.refuse(refused);
     }
-    let mut response = respond::refused(&account.policy, refusal);
-    if let Some(after) = account.retry_after {
-        respond::come_again(&mut response, after);
-    }
+    let response = respond::refused(&account.policy, refusal, account.retry_after);
     account.refused(refusal, response.status());
     if respond::is_concealed(refusal) {
         let asked = match refusal.reason {
@@ -566,48 +561,4 @@ fn transit(
         None => Minimizing::json(permit, people, registers, keys, limits.json, now)?,
     };
     Ok(Transit::new(Arc::clone(permit), answer.body, decoder, minimizing))
-}
-
-/// A refusal before there is a permit.
-fn refusal(
-    account: &Account,
-    reason: RefusalReason,
-    caller: Option<(&Caller, Option<Role>)>,
-) -> Refusal {
-    Refusal {
-        reason,
-        decision: account.decision.clone(),
-        recipient: caller.map(|(caller, _)| caller.recipient.clone()),
-        role: caller.and_then(|(_, role)| role),
-        purposes: Vec::new(),
-        detail: None,
-    }
-}
-
-fn not_understood(fault: RequestFault, decision: &DecisionId) -> Refusal {
-    Refusal {
-        reason: respond::reason_of(fault),
-        decision: decision.clone(),
-        recipient: None,
-        role: None,
-        purposes: Vec::new(),
-        detail: None,
-    }
-}
-
-/// A refusal although there was a permit.
-pub(super) fn permitted_but(permit: &Permit, reason: RefusalReason) -> Refusal {
-    Refusal {
-        reason,
-        decision: permit.decision().clone(),
-        recipient: Some(permit.recipient().clone()),
-        role: Some(permit.role()),
-        purposes: permit.purposes().to_vec(),
-        detail: None,
-    }
-}
-
-pub(super) fn failed(permit: &Permit, account: &Account, error: &TransitError) -> Refusal {
-    error.tell(permit, account);
-    permitted_but(permit, error.reason())
 }

@@ -1,5 +1,9 @@
 //! Requests that are not understood: judged before anyone asks who sent them.
 
+use http::request::Parts;
+
+use crate::config::Limits;
+
 /// What is wrong with a request. Names a kind; never repeats what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub(super) enum RequestFault {
@@ -24,7 +28,27 @@ pub(super) enum RequestFault {
     /// An HTTP version in which a broken answer cannot be told from a whole one.
     #[error("HTTP version not supported")]
     Version,
+    /// A path and query beyond the limit.
+    #[error("target too long")]
+    TargetTooLong,
+    /// More header fields than the limit.
+    #[error("too many header fields")]
+    TooManyHeaders,
     /// The request has a body, and the route takes none.
     #[error("request body not accepted")]
     Body,
+}
+
+/// Whether target and number of fields are within their limits. A head that is too large as a whole has
+/// been refused before there was a request.
+pub(super) fn sized(head: &Parts, limits: &Limits) -> Result<(), RequestFault> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > limits.target_bytes {
+        return Err(RequestFault::TargetTooLong);
+    }
+    // HTTP/1.1 is held to it by its reader; HTTP/2 has a bound of bytes alone.
+    if head.headers.len() > limits.header_fields {
+        return Err(RequestFault::TooManyHeaders);
+    }
+    Ok(())
 }

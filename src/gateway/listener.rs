@@ -1,9 +1,11 @@
 //! Sockets: accepting, bounding and draining connections, and HTTP on each of them.
 
+use std::error::Error as _;
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -20,22 +22,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::addresses::Addresses;
+use super::flow::{Flow, Flowing};
 use super::strict::Watched;
 use super::unread::Unread;
 use crate::config::Limits;
 use crate::observe::{Event, Metrics};
 
-/// Most header fields of a request.
-const HEADERS: usize = 100;
-
-/// Largest head of an HTTP/1.1 request.
-const HEAD: usize = 32 * 1024;
-
-/// Buffer of an HTTP/1.1 connection; a head must fit.
+/// Buffer of an HTTP/1.1 connection; the largest head that may be configured fits.
 const BUFFER: usize = 64 * 1024;
-
-/// Requests at once on one HTTP/2 connection, as Envoy has it at the edge.
-const STREAMS: u32 = 100;
 
 /// Streams that a client may open and reset before they are looked at, and streams that it may make
 /// us reset: beyond it the connection ends. Source: CVE-2023-44487, CVE-2025-8671.
@@ -57,6 +52,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Door {
     /// One for each connection of the gateway, over all listeners.
     pub(super) slots: Arc<Semaphore>,
+    /// Where they come from.
+    pub(super) addresses: Arc<Addresses>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     /// Turns true once, when the gateway stops.
@@ -88,15 +85,10 @@ impl Door {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => {
                         pause = PAUSE;
-                        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-                            // Closed at once: descriptors are kept for ledger, registers and backends.
-                            Event::ConnectionRefused.emit(&self.metrics);
-                            continue;
-                        };
-                        let open = self.metrics.connection();
+                        let Some(place) = self.place(address) else { continue };
                         let served = serve(stream, address);
                         connections.spawn(async move {
-                            let _held = (slot, open);
+                            let _held = place;
                             served.await;
                         });
                     }
@@ -123,6 +115,21 @@ impl Door {
         unfinished
     }
 
+    /// What a new connection holds to its end. `None`: there is none for it, and it is closed at once,
+    /// since descriptors are kept for ledger, registers and backends.
+    fn place(&self, address: SocketAddr) -> Option<impl Send + 'static + use<>> {
+        let refused = |kind| {
+            Event::ConnectionRefused { kind }.emit(&self.metrics);
+            None
+        };
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return refused("all") };
+        let most = self.limits.connections_per_address;
+        let Some(from) = self.addresses.enter(address.ip(), most) else {
+            return refused("address");
+        };
+        Some((slot, from, self.metrics.connection()))
+    }
+
     /// Speaks HTTP/1.1 or HTTP/2 on a connection until it ends or the gateway stops. Returns what of
     /// it could not be read, and counts it.
     pub(super) async fn http<S, V, B>(self, stream: S, is_http2: bool, service: V) -> Option<Unread>
@@ -131,56 +138,75 @@ impl Door {
         V: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
         V::Future: Send + 'static,
         V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        B: Body + Send + 'static,
+        B: Body + Unpin + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let patience = self.limits.idle_timeout;
+        let head = self.limits.head_bytes;
+        let is_in_head = Arc::new(AtomicBool::new(false));
         if is_http2 {
             let (asks, asked) = watch::channel(());
+            let flow = Arc::new(Flow::default());
+            let is_still = stands_still(Arc::clone(&flow), patience);
             let service = service_fn(move |request| {
                 asks.send_replace(());
-                service.call(request)
+                let (flow, making, answer) =
+                    (Arc::clone(&flow), flow.ours(), service.call(request));
+                async move {
+                    let response = answer.await?;
+                    drop(making);
+                    Ok::<_, V::Error>(response.map(|body| Flowing::new(body, flow)))
+                }
             });
             let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS)
+                .max_concurrent_streams(self.limits.streams)
                 .max_pending_accept_reset_streams(RESETS)
                 .max_local_error_reset_streams(FAULTS)
-                .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
+                .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
                 .initial_stream_window_size(WINDOW)
                 .initial_connection_window_size(WINDOW)
                 .max_send_buf_size(BUFFER)
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(PING)
                 .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
-            self.drive(connection, quiet(asked, patience)).await
+            self.drive(connection, (quiet(asked, patience), is_still), &is_in_head).await
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.limits.head_timeout)
-                .max_headers(HEADERS)
-                .max_header_size(HEAD)
+                .max_headers(self.limits.header_fields)
+                .max_header_size(head)
                 .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(Watched::http1(stream, patience)), service);
+                .serve_connection(
+                    TokioIo::new(Watched::http1(stream, patience, Arc::clone(&is_in_head))),
+                    service,
+                );
             // Between two requests the time-out of the next head runs.
-            self.drive(connection, pending()).await
+            self.drive(connection, (pending(), pending()), &is_in_head).await
         }
     }
 
     async fn drive<C: GracefulConnection<Error = hyper::Error>>(
         mut self,
         connection: C,
-        is_quiet: impl Future<Output = ()>,
+        (is_quiet, is_still): (impl Future<Output = ()>, impl Future<Output = ()>),
+        is_in_head: &AtomicBool,
     ) -> Option<Unread> {
-        pin!(connection, is_quiet);
+        pin!(connection, is_quiet, is_still);
+        let over = |kind| Event::ConnectionEnded { kind }.emit(&self.metrics);
         let mut is_stopping = false;
         loop {
             tokio::select! {
                 // How a client's connection ended is the client's affair; what was answered on it
                 // has been accounted for. What was not understood on it has not.
                 ended = connection.as_mut() => {
-                    let unread = Unread::of(&ended.err()?)?;
+                    let error = ended.err()?;
+                    if let Some(kind) = overdue(&error, is_in_head.load(Ordering::Relaxed)) {
+                        over(kind);
+                    }
+                    let unread = Unread::of(&error)?;
                     Event::Unread { kind: unread.code() }.emit(&self.metrics);
                     return Some(unread);
                 }
@@ -190,7 +216,13 @@ impl Door {
                 }
                 () = is_quiet.as_mut(), if !is_stopping => {
                     is_stopping = true;
+                    over("idle");
                     connection.as_mut().graceful_shutdown();
+                }
+                // Answers under way are finished, if the client takes them.
+                () = is_still.as_mut(), if is_stopping => {
+                    over("stalled");
+                    return None;
                 }
             }
         }
@@ -208,6 +240,32 @@ async fn quiet(mut asked: watch::Receiver<()>, patience: Duration) {
             Err(_) => return,
         }
     }
+}
+
+/// Ready when for this long the client took nothing and nothing waited for us.
+async fn stands_still(flow: Arc<Flow>, patience: Duration) {
+    let mut before = flow.moved();
+    loop {
+        sleep(patience).await;
+        let now = flow.moved();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// What a connection was ended for, if we ended it for want of patience.
+fn overdue(error: &hyper::Error, is_in_head: bool) -> Option<&'static str> {
+    if error.is_timeout() {
+        return Some(if is_in_head { "late-head" } else { "idle" });
+    }
+    let source = error.source()?;
+    let of_socket = source.downcast_ref::<io::Error>().or_else(|| {
+        let of_frames = source.downcast_ref::<h2::Error>();
+        of_frames.and_then(h2::Error::get_io)
+    })?;
+    (of_socket.kind() == io::ErrorKind::TimedOut).then_some("stalled")
 }
 
 /// Ready when the gateway stops, or when nobody is left to say so.
@@ -248,6 +306,7 @@ mod tests {
         let idle_timeout = Duration::from_millis(20);
         let door = Door {
             slots: Arc::new(Semaphore::new(1)),
+            addresses: Arc::default(),
             limits: Limits { idle_timeout, ..Limits::default() },
             metrics: Arc::new(Metrics::new()),
             stopping,

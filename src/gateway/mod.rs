@@ -26,11 +26,15 @@ pub mod reading;
 pub mod rehearsal;
 
 mod account;
+mod at_once;
 mod bodiless;
 mod body;
+mod budget;
 pub(crate) mod checkpoints;
 mod cookies;
 mod pace;
+mod rates;
+mod refusals;
 mod respond;
 pub(crate) mod retire;
 mod rights;
@@ -39,9 +43,11 @@ mod stated;
 
 mod waits;
 
+mod addresses;
 mod consents;
 mod erasures;
 mod files;
+mod flow;
 mod listener;
 mod listeners;
 mod loaded;

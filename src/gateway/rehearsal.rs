@@ -203,7 +203,7 @@ fn rehearsed(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
         Err(NotPlayed::Refused(refusal)) => {
-            let response = respond::refused(&stage.policy, &refusal);
+            let response = respond::refused(&stage.policy, &refusal, None);
             let status = response.status().as_u16();
             let outcome = AccessDecision::Refused(refusal.reason);
             Rehearsed {

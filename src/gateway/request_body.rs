@@ -34,7 +34,8 @@ pub(super) async fn reduced(
     announced(headers)?;
     let most = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
     let whole = timeout(limits.idle_timeout, Limited::new(body, most).collect()).await;
-    let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };
+    let whole = whole.map_err(|_| RefusalReason::RequestLate)?;
+    let whole = whole.map_err(|_| RefusalReason::RequestBody)?;
     judged(rules, opens, &whole.to_bytes(), limits.json)
 }
 

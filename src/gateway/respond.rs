@@ -43,6 +43,9 @@ const PLAINTEXT: (&str, &str) = ("plaintext", "Only HTTPS is answered.");
 /// How long a client should wait after a fault of the gateway's own stores, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
+/// How long a person should wait who asked too often, in seconds.
+const WINDOW_SECONDS: u64 = 60;
+
 /// The answer to a request that is not understood.
 pub(super) fn fault(
     policy: &Policy,
@@ -57,6 +60,8 @@ pub(super) fn fault(
         RequestFault::Condition => StatusCode::PRECONDITION_FAILED,
         RequestFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         RequestFault::Body => StatusCode::PAYLOAD_TOO_LARGE,
+        RequestFault::TargetTooLong => StatusCode::URI_TOO_LONG,
+        RequestFault::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     };
     let reason = reason_of(fault);
     let document = problem(reason.code(), &fault.to_string(), status, decision);
@@ -85,12 +90,19 @@ pub(super) const fn reason_of(fault: RequestFault) -> RefusalReason {
         | RequestFault::Misdirected
         | RequestFault::Header
         | RequestFault::Condition
+        | RequestFault::TargetTooLong
+        | RequestFault::TooManyHeaders
         | RequestFault::Version => RefusalReason::RequestMalformed,
     }
 }
 
-/// The answer to a request that is refused.
-pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody> {
+/// The answer to a request that is refused. `retry_after`: in how many seconds it may be taken, where
+/// that is known.
+pub(super) fn refused(
+    policy: &Policy,
+    refusal: &Refusal,
+    retry_after: Option<u64>,
+) -> Response<ClientBody> {
     let reason = refusal.reason;
     let is_told = refusal.role.is_some_and(Role::may_learn_reasons);
     if is_concealed(refusal) {
@@ -122,10 +134,13 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        headers.insert(RETRY_AFTER, retry_after.map_or(RETRY_AFTER_SECONDS, HeaderValue::from));
     }
     if status == StatusCode::TOO_MANY_REQUESTS {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+        headers.insert(RETRY_AFTER, retry_after.unwrap_or(WINDOW_SECONDS).into());
+    }
+    if status == StatusCode::REQUEST_TIMEOUT {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if is_told {
         insert(headers, TAMIS_DECISION, refusal.decision.as_str());
@@ -133,10 +148,9 @@ pub(super) fn refused(policy: &Policy, refusal: &Refusal) -> Response<ClientBody
     response
 }
 
-/// Says when it is worth asking again: in whole seconds, rounded up. Source: RFC 9110 §10.2.3.
-pub(super) fn come_again(response: &mut Response<ClientBody>, after: Duration) {
-    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+/// So many seconds as a client should wait for this long.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
 /// Whether the reason of a refusal must not be told apart from others.
@@ -180,7 +194,10 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::UpstreamUnavailable
         | RefusalReason::UpstreamError => StatusCode::BAD_GATEWAY,
         RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-        RefusalReason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        RefusalReason::RateLimited
+        | RefusalReason::RecipientRate
+        | RefusalReason::SubjectBudget => StatusCode::TOO_MANY_REQUESTS,
+        RefusalReason::RequestLate => StatusCode::REQUEST_TIMEOUT,
         RefusalReason::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
@@ -232,9 +249,12 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         }
         RefusalReason::RequestBody => "A request body is not accepted here.",
         RefusalReason::RequestContent => "The request's body is not what is asked for.",
+        RefusalReason::RequestLate => "The request's body was not whole in time.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
         RefusalReason::RegisterStale => "The registers are not available.",
         RefusalReason::RateLimited => "Asked too often; try again in a minute.",
+        RefusalReason::RecipientRate => "Asked too often; try again in a second.",
+        RefusalReason::SubjectBudget => "Told of as many people within an hour as is allowed.",
         RefusalReason::Overloaded => "Too many requests at once.",
         RefusalReason::PolicyInvalid => "The gateway has a fault.",
     }

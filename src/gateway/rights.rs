@@ -282,7 +282,8 @@ async fn small(
     announced(headers)?;
     let whole =
         timeout(gateway.limits.idle_timeout, Limited::new(body, BODY_BYTES).collect()).await;
-    let Ok(Ok(whole)) = whole else { return Err(RefusalReason::RequestBody) };
+    let whole = whole.map_err(|_| RefusalReason::RequestLate)?;
+    let whole = whole.map_err(|_| RefusalReason::RequestBody)?;
     Ok(whole.to_bytes())
 }
 

@@ -35,7 +35,7 @@ use super::told::IdentityKeyError;
 use crate::admin::{
     Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
 };
-use crate::config::{Config, Listen, LogTarget};
+use crate::config::{Config, Limits, Listen, LogTarget};
 use crate::identity::IssuerError;
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner, WebhookSecretError};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
@@ -293,12 +293,22 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             access_log: Arc::clone(&access_log),
             pace: Arc::clone(&pace),
+            rates: Arc::default(),
+            budgets: Arc::default(),
+            at_once: Arc::default(),
             reports: Arc::new(Semaphore::new(REPORTS)),
         }));
         let policy = Arc::new(ArcSwap::new(policy));
         let (stop, stopping) = watch::channel(false);
-        let slots = Arc::new(Semaphore::new(connections(config.limits.connections)));
-        let door = Door { slots, limits: config.limits, metrics: Arc::clone(&metrics), stopping };
+        let limits = within(config.limits, getrlimit(Resource::Nofile).current);
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        let door = Door {
+            slots,
+            addresses: Arc::default(),
+            limits,
+            metrics: Arc::clone(&metrics),
+            stopping,
+        };
         let mut listeners = JoinSet::new();
         listeners.spawn(clients(Arc::clone(&in_force), door.clone(), sockets.https));
         if let Some(listener) = sockets.http {
@@ -524,12 +534,15 @@ pub(super) fn period(policy: &Policy) -> Duration {
     seconds.map_or(USUAL_PERIOD, Duration::from_secs)
 }
 
-/// How many connections are held at once: what is configured, and no more than the process has
-/// descriptors for. Each may need one more towards a backend, and stores and logs need theirs.
-fn connections(configured: usize) -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = usize::try_from(descriptors.saturating_sub(RESERVED) / 2).unwrap_or(usize::MAX);
-    configured.min(most.max(1))
+/// The limits, with no more connections than the process has descriptors for: each may need one more
+/// towards a backend, and stores and logs need theirs. One address keeps its share of them.
+fn within(configured: Limits, descriptors: Option<u64>) -> Limits {
+    let free = descriptors.unwrap_or(u64::MAX).saturating_sub(RESERVED) / 2;
+    let connections =
+        configured.connections.min(usize::try_from(free).unwrap_or(usize::MAX).max(1));
+    let share = configured.connections_per_address.min(configured.connections) * connections;
+    let connections_per_address = (share / configured.connections.max(1)).max(1);
+    Limits { connections, connections_per_address, ..configured }
 }
 
 /// Descriptors for listeners, ledger, registers, logs and key files.
@@ -544,6 +557,31 @@ async fn enter_register_changes(drain: Arc<ChangeDrain>) {
         // What could not be entered is kept and tried again; the cause has been told where it arose.
         if let Err(error) = drain.run().await {
             tracing::debug!(%error, "changes of the registers wait");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, within};
+
+    #[test]
+    fn an_address_keeps_its_share_where_descriptors_are_few() {
+        let configured = |connections, connections_per_address| Limits {
+            connections,
+            connections_per_address,
+            ..Limits::default()
+        };
+        for (limits, descriptors, expected) in [
+            (configured(4096, 1024), None, (4096, 1024)),
+            (configured(4096, 1024), Some(1 << 20), (4096, 1024)),
+            (configured(4096, 1024), Some(1024), (464, 116)),
+            (configured(4096, 4096), Some(1024), (464, 464)),
+            (configured(100, 1024), Some(1024), (100, 100)),
+            (configured(4096, 1), Some(10), (1, 1)),
+        ] {
+            let found = within(limits, descriptors);
+            assert_eq!((found.connections, found.connections_per_address), expected);
         }
     }
 }

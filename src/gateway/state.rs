@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::at_once::AtOnce;
+use super::budget::Budgets;
 use super::conditions::Tags;
 use super::pace::Pace;
+use super::rates::Rates;
 use super::tls::Tls;
 use super::told::Told;
 use super::upstream::Upstreams;
@@ -48,6 +51,12 @@ pub struct Gateway {
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) pace: Arc<Pace>,
+    /// How often each recipient may ask.
+    pub(super) rates: Arc<Rates>,
+    /// Of how many people each recipient may be told.
+    pub(super) budgets: Arc<Budgets>,
+    /// Requests that are being answered.
+    pub(super) at_once: Arc<AtOnce>,
     /// Turns for reading the ledger.
     pub(super) reports: Arc<Semaphore>,
 }

@@ -8,6 +8,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ const LOOKED_AT: usize = 40;
 pub(super) struct Watched<S> {
     stream: S,
     heads: Option<Heads>,
+    /// Told whether a head has begun to come and is not whole.
+    is_in_head: Arc<AtomicBool>,
     /// Longest time in which a client may take nothing.
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
@@ -50,6 +54,11 @@ impl Heads {
         announced: 0,
         body: 0,
     };
+
+    /// Whether a request has begun whose head is not whole yet.
+    const fn is_within(&self) -> bool {
+        self.body == 0 && !(self.in_request_line && self.length == 0)
+    }
 
     fn watch(&mut self, byte: &mut u8) {
         if self.body > 0 {
@@ -97,13 +106,13 @@ fn announced_length(line: &[u8]) -> Option<u64> {
 
 impl<S> Watched<S> {
     /// Watches an HTTP/1.1 connection.
-    pub(super) fn http1(stream: S, patience: Duration) -> Self {
-        Self { stream, heads: Some(Heads::START), patience, stalled: None }
+    pub(super) fn http1(stream: S, patience: Duration, is_in_head: Arc<AtomicBool>) -> Self {
+        Self { stream, heads: Some(Heads::START), is_in_head, patience, stalled: None }
     }
 
     /// Watches a connection whose frames have lengths.
     pub(super) fn http2(stream: S, patience: Duration) -> Self {
-        Self { stream, heads: None, patience, stalled: None }
+        Self { stream, heads: None, is_in_head: Arc::default(), patience, stalled: None }
     }
 
     /// Passes on what a write came to, and ends a connection that takes nothing for too long.
@@ -137,6 +146,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             for byte in &mut buffer.filled_mut()[before..] {
                 heads.watch(byte);
             }
+            this.is_in_head.store(heads.is_within(), Ordering::Relaxed);
         }
         read
     }

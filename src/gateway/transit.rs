@@ -225,7 +225,7 @@ impl Transit {
 /// Sends the rest of an answer whose head and first bytes are on their way, and accounts for it.
 pub(super) async fn deliver(
     mut transit: Transit,
-    account: Account,
+    mut account: Account,
     ledger: Arc<dyn Ledger>,
     receipt: Receipt,
     pieces: Sender<Piece>,
@@ -241,8 +241,11 @@ pub(super) async fn deliver(
                 break error.reason();
             }
         };
-        // Nothing of anybody without their entry.
-        let met = transit.take_met();
+        // Nothing of anybody beyond the budget, or without their entry.
+        let met = match account.tell(transit.take_met()) {
+            Ok(met) => met,
+            Err(reason) => break reason,
+        };
         if !met.is_empty() {
             let people = Concerned::of(&transit.permit, met);
             if let Err(unavailable) = ledger.also(&receipt, &people).await {

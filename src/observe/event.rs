@@ -261,8 +261,22 @@ pub enum Event<'a> {
         /// `malformed`, `too-large`, `preface` or `frames`.
         kind: &'static str,
     },
-    /// A connection beyond the limit was closed.
-    ConnectionRefused,
+    /// A connection beyond a limit was closed at once.
+    ConnectionRefused {
+        /// `all`: there were too many; `address`: too many from its address.
+        kind: &'static str,
+    },
+    /// A connection was ended for want of patience.
+    ConnectionEnded {
+        /// `late-head`: a request that did not get whole; `idle`: nothing was asked; `stalled`: the
+        /// client took nothing of its answer.
+        kind: &'static str,
+    },
+    /// A recipient asked beyond the people that its rules allow it within an hour.
+    SubjectBudgetUsedUp {
+        /// The recipient.
+        recipient: &'a RecipientId,
+    },
     /// An access-log line was dropped, since its writer was behind.
     LogLineDropped,
     /// Access-log lines cannot be kept as the rules say.
@@ -413,7 +427,15 @@ impl Event<'_> {
                 tracing::debug!(kind, "TLS handshake failed");
             }
             Self::Unread { kind } => metrics.unread.with_label_values(&[kind]).inc(),
-            Self::ConnectionRefused => metrics.connections_refused.inc(),
+            Self::ConnectionRefused { kind } => {
+                metrics.connections_refused.with_label_values(&[kind]).inc();
+            }
+            Self::ConnectionEnded { kind } => {
+                metrics.connections_ended.with_label_values(&[kind]).inc();
+            }
+            Self::SubjectBudgetUsedUp { recipient } => {
+                metrics.subject_budgets.with_label_values(&[recipient.as_str()]).inc();
+            }
             Self::LogLineDropped => metrics.log_lines_dropped.inc(),
             Self::LogNotKept { why } => {
                 metrics.log_not_kept.inc();

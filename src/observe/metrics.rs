@@ -73,7 +73,9 @@ pub struct Metrics {
     reload_good: IntGauge,
     last_good: IntGauge,
     pub(super) connections: IntGauge,
-    pub(super) connections_refused: IntCounter,
+    pub(super) connections_refused: IntCounterVec,
+    pub(super) connections_ended: IntCounterVec,
+    pub(super) subject_budgets: IntCounterVec,
     pub(super) tls_failures: IntCounterVec,
     pub(super) unread: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
@@ -280,8 +282,21 @@ impl Metrics {
                 "When the files were last found to be good: at a start or a reload",
             )),
             connections: maker.add(IntGauge::new("tamis_connections", "Open client connections")),
-            connections_refused: maker
-                .counter("tamis_connections_refused_total", "Connections beyond the limit"),
+            connections_refused: maker.counters(
+                "tamis_connections_refused_total",
+                "Connections beyond a limit: of all, or of one address",
+                &["kind"],
+            ),
+            connections_ended: maker.counters(
+                "tamis_connections_ended_total",
+                "Connections ended for want of patience: a late head, nothing asked, nothing taken",
+                &["kind"],
+            ),
+            subject_budgets: maker.counters(
+                "tamis_subject_budget_used_up_total",
+                "Requests beyond the people that a recipient may be told of within an hour",
+                &["recipient"],
+            ),
             tls_failures: maker.counters(
                 "tamis_tls_failures_total",
                 "TLS handshakes that failed",
@@ -363,6 +378,12 @@ impl Metrics {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.erasure_notices_undelivered.with_label_values(&[state]).set(count);
         }
+    }
+
+    /// Whether consents from a file were known when it was last looked at.
+    #[must_use]
+    pub fn are_consents_known(&self) -> bool {
+        self.consents_known.get() == 1
     }
 
     /// A batch of entries became durable in this time.

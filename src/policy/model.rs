@@ -1,6 +1,7 @@
 //! A compiled policy, as data. Built by `compile` only; every name in it is resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -184,6 +185,8 @@ pub struct Recipient {
     pub only_where: Vec<RowCondition>,
     /// The id under which it stands in documents itself, where it is no person with a token.
     pub party: Option<DataSubject>,
+    /// Of how many different people it may be told within an hour; `None`: of any number.
+    pub subjects_per_hour: Option<NonZeroU32>,
     /// Why nothing is disclosed to it by this version, if the rules demand more than is enforced.
     pub refuses: Option<Unenforced>,
     /// Where it stands.

@@ -86,12 +86,18 @@ pub enum RefusalReason {
     RequestBody,
     /// A request's body that is not JSON, doubles a member, or lacks what the rules ask for.
     RequestContent,
+    /// A request's body that was not whole in time.
+    RequestLate,
     /// The ledger cannot take the entry.
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
     RegisterStale,
     /// One person asked too often within a minute, or has too many requests open.
     RateLimited,
+    /// The recipient asks more often than the gateway answers it.
+    RecipientRate,
+    /// The recipient was told of as many people within an hour as the rules allow it.
+    SubjectBudget,
     /// The gateway is at a limit of its own.
     Overloaded,
     /// No policy is loaded, or a defect of our own.
@@ -100,7 +106,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 44] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -137,9 +143,12 @@ impl RefusalReason {
         Self::UpstreamSuspended,
         Self::RequestBody,
         Self::RequestContent,
+        Self::RequestLate,
         Self::LedgerUnavailable,
         Self::RegisterStale,
         Self::RateLimited,
+        Self::RecipientRate,
+        Self::SubjectBudget,
         Self::Overloaded,
         Self::PolicyInvalid,
     ];
@@ -184,9 +193,12 @@ impl RefusalReason {
             Self::UpstreamSuspended => "upstream-suspended",
             Self::RequestBody => "request-body",
             Self::RequestContent => "request-content",
+            Self::RequestLate => "request-late",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
             Self::RateLimited => "rate-limited",
+            Self::RecipientRate => "recipient-rate",
+            Self::SubjectBudget => "subject-budget",
             Self::Overloaded => "overloaded",
             Self::PolicyInvalid => "policy-invalid",
         }
@@ -233,9 +245,12 @@ impl RefusalReason {
             | Self::UpstreamSuspended
             | Self::RequestBody
             | Self::RequestContent
+            | Self::RequestLate
             | Self::LedgerUnavailable
             | Self::RegisterStale
             | Self::RateLimited
+            | Self::RecipientRate
+            | Self::SubjectBudget
             | Self::Overloaded
             | Self::PolicyInvalid => false,
         }
@@ -285,6 +300,9 @@ impl RefusalReason {
             | Self::OtherController
             | Self::RequestBody
             | Self::RateLimited
+            | Self::RecipientRate
+            | Self::SubjectBudget
+            | Self::RequestLate
             | Self::RequestContent => Fault::Client,
         }
     }

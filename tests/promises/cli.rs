@@ -24,8 +24,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const COMMANDS: [&str; 16] = [
-    "run", "demo", "check", "test", "coverage", "diff", "explain", "minimize", "rewrite",
+const COMMANDS: [&str; 17] = [
+    "run", "status", "demo", "check", "test", "coverage", "diff", "explain", "minimize", "rewrite",
     "consent", "keys", "ledger", "certs", "schema", "import", "report",
 ];
 

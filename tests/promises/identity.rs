@@ -43,6 +43,7 @@ fn recipient(role: Role, authenticate: Vec<Authenticator>, purposes: &[&str]) ->
         phase: None,
         only_where: vec![],
         party: None,
+        subjects_per_hour: None,
         refuses: None,
         place: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
     }

@@ -254,7 +254,7 @@ mod tests {
                 access: Arc::new(ArcSwap::from_pointee(access)),
                 calls: Arc::new(Calls::default()),
                 reports: Arc::new(Reporting::new(place, index, None)),
-                standing: Arc::new(Standing::since(Timestamp::now(), || json!({}))),
+                standing: Arc::new(Standing::since(Timestamp::now(), || serde_json::json!({}))),
                 stopping: Arc::default(),
             };
             let mut runtime = Builder::new_current_thread();

@@ -174,6 +174,12 @@ pub(super) fn gates(policy: &Policy, plan: &Plan) -> Vec<String> {
         };
         lines.push(format!("only elements of which {who} is a party"));
     }
+    if let Some(most) = recipient.subjects_per_hour {
+        lines.push(format!(
+            "{} may be told of {most} different people within an hour, over all routes",
+            plan.recipient
+        ));
+    }
     for condition in &recipient.only_where {
         let (member, value) = (&condition.selector.text, &condition.value);
         lines.push(format!("only where {member} is {value}"));

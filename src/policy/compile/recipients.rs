@@ -1,6 +1,7 @@
 //! `recipients:`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use super::Compiler;
 use super::head::ROLES;
@@ -8,6 +9,9 @@ use crate::policy::Selector;
 use crate::policy::model::{Authenticator, Contract, Recipient, RowCondition};
 use crate::policy::syntax::{Key, Node};
 use crate::terms::{Personal, RecipientId, Role};
+
+/// Largest budget of people an hour: some 50 MB of memory.
+const MOST_SUBJECTS: u32 = 1_000_000;
 
 impl Compiler<'_> {
     pub(super) fn recipients(&mut self, node: &Node) -> BTreeMap<RecipientId, Recipient> {
@@ -63,6 +67,8 @@ impl Compiler<'_> {
             }
             Some(Personal::new(id.into()))
         });
+        let subjects_per_hour =
+            fields.take("subjects_per_hour").and_then(|node| self.subjects_per_hour(node));
         self.keeps(fields.take("keeps"));
         fields.finish(self.findings);
         Recipient {
@@ -76,9 +82,20 @@ impl Compiler<'_> {
             phase: phase.map(str::to_owned),
             only_where: only_where.unwrap_or_default(),
             party,
+            subjects_per_hour,
             refuses: None,
             place: key.place.clone(),
         }
+    }
+
+    /// A number that the gateway can count to: it keeps something of each of these people.
+    fn subjects_per_hour(&mut self, node: &Node) -> Option<NonZeroU32> {
+        let number: NonZeroU32 = node.number(self.findings, "a number of people, 1 or more")?;
+        if number.get() > MOST_SUBJECTS {
+            let message = format!("more than {MOST_SUBJECTS} people an hour are not counted");
+            self.findings.error("T102", &node.place, message);
+        }
+        Some(number)
     }
 
     fn contract(&mut self, node: &Node) -> Option<Contract> {

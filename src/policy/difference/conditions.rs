@@ -2,6 +2,7 @@
 //! cookies, log fields.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use super::{Change, Way, transfers};
 use crate::policy::Policy;
@@ -148,6 +149,7 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         refuses: _,
         default_purpose,
         only_where,
+        subjects_per_hour,
         party,
         place: _,
     } = new;
@@ -185,6 +187,15 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         guard(changes, about, &what, was.is_some(), is.is_some());
         let same = was.is_none() || is.is_none() || was == is;
         other_of(changes, about, &what, "one", words(true, same));
+    }
+    if old.subjects_per_hour != *subjects_per_hour {
+        let most = |budget: Option<NonZeroU32>| budget.map_or(u32::MAX, NonZeroU32::get);
+        let (was, is) = (old.subjects_per_hour, *subjects_per_hour);
+        let way = if most(is) > most(was) { Way::Widened } else { Way::Narrowed };
+        let words = |budget: Option<NonZeroU32>| {
+            budget.map_or("any number".to_owned(), |most| most.to_string())
+        };
+        push(changes, way, about, "different people an hour", &words(was), &words(is));
     }
     let until = |contract: &Option<Contract>| {
         contract.as_ref().map(|Contract { reference: _, until }| *until)

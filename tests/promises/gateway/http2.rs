@@ -12,21 +12,23 @@ use super::stage::{HOST, Stage};
 use super::{FOR_COURIER, TESTINA};
 
 /// Longest that a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GO_AWAY: u8 = 7;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RESET: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
+pub(super) const GO_AWAY: u8 = 7;
+const PRIORITY: u8 = 2;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
 /// Source: RFC 9113 §4.1.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short one").to_be_bytes();
     let mut bytes = length[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -36,7 +38,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Fields as literals that enter no table. Source: RFC 7541 §6.2.2.
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
@@ -52,14 +54,16 @@ fn opening() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[])].concat()
 }
 
-async fn connected(stage: &Stage) -> TlsStream<tokio::net::TcpStream> {
+pub(super) async fn connected(stage: &Stage) -> TlsStream<tokio::net::TcpStream> {
     let mut stream = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
     stream.write_all(&opening()).await.expect("taken");
     stream
 }
 
 /// The next frame: its kind, its stream and what it holds.
-async fn next(stream: &mut TlsStream<tokio::net::TcpStream>) -> Option<(u8, u32, Vec<u8>)> {
+pub(super) async fn next(
+    stream: &mut TlsStream<tokio::net::TcpStream>,
+) -> Option<(u8, u32, Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await.ok()?;
     let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
@@ -68,7 +72,7 @@ async fn next(stream: &mut TlsStream<tokio::net::TcpStream>) -> Option<(u8, u32,
     Some((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload))
 }
 
-const PSEUDO: [(&str, &str); 4] =
+pub(super) const PSEUDO: [(&str, &str); 4] =
     [(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", "/people/u1")];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +155,7 @@ async fn a_request_of_two_meanings_is_refused_in_its_stream() {
 }
 
 /// Sends until the gateway takes no more or ends the connection. True: it ended it.
-async fn is_ended_by(stage: &Stage, flood: Vec<u8>, times: usize) -> bool {
+pub(super) async fn is_ended_by(stage: &Stage, flood: Vec<u8>, times: usize) -> bool {
     let stream = connected(stage).await;
     let (mut reads, mut writes) = tokio::io::split(stream);
     let sends = async {
@@ -212,6 +216,21 @@ async fn floods_end_their_connection_and_nobody_else_s() {
         .collect();
     assert!(is_ended_by(&stage, resets, 1).await, "rapid reset");
     assert!(stage.backend.asked().len() < 200, "most were given up before anybody was asked");
+
+    // Streams that the gateway is made to reset: a window that grows by nothing. Source: CVE-2025-8671.
+    let faults: Vec<u8> = (0..400)
+        .flat_map(|n| {
+            let stream = 2 * n + 1;
+            let nothing = 0_u32.to_be_bytes();
+            let asks = frame(HEADERS, flags, stream, &plain);
+            [asks, frame(WINDOW_UPDATE, 0, stream, &nothing)].concat()
+        })
+        .collect();
+    assert!(is_ended_by(&stage, faults, 1).await, "faults of streams");
+    assert!(stage.backend.asked().len() < 300, "most were given up before anybody was asked");
+    // A window beyond what there may be.
+    let all = 0x7fff_ffff_u32.to_be_bytes();
+    assert!(is_ended_by(&stage, frame(WINDOW_UPDATE, 0, 0, &all), 2).await, "window of all");
 
     // A head that never ends.
     let more = frame(CONTINUATION, 0, 1, &fields(&[("x", "y")]));
@@ -283,11 +302,26 @@ async fn faults_of_streams_end_each_its_own_and_too_many_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_sends_pings_and_settings_only_keeps_nobody_waiting() {
+async fn a_client_that_sends_frames_without_a_request_keeps_nobody_waiting() {
     let stage = Stage::set().await;
     stage.backend.says("/people/u1", json(TESTINA));
-    for flood in [frame(PING, 0, 0, b"12345678"), frame(SETTINGS, 0, 0, &[])] {
-        let stream = connected(&stage).await;
+    let post = PSEUDO.map(|(name, value)| (name, if name == ":method" { "POST" } else { value }));
+    let begun = frame(HEADERS, END_HEADERS, 1, &fields(&post));
+    let one = 1_u32.to_be_bytes();
+    for (before, flood) in [
+        (Vec::new(), frame(PING, 0, 0, b"12345678")),
+        (Vec::new(), frame(SETTINGS, 0, 0, &[])),
+        (Vec::new(), frame(WINDOW_UPDATE, 0, 0, &one)),
+        // Of a stream that is not there.
+        (Vec::new(), frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 9])),
+        // A kind that nobody knows.
+        (Vec::new(), frame(0x42, 0, 0, b"12345678")),
+        // Of a body that is empty and goes on.
+        (begun.clone(), frame(DATA, 0, 1, &[])),
+        (begun.clone(), frame(WINDOW_UPDATE, 0, 1, &one)),
+    ] {
+        let mut stream = connected(&stage).await;
+        stream.write_all(&before).await.expect("taken");
         // The answers are never read: the gateway stops reading before it has stored many of them.
         let (_reads, mut writes) = tokio::io::split(stream);
         let flooding = tokio::spawn(async move {

@@ -42,6 +42,7 @@ const ISSUER: &str = "https://id.example.invalid";
 /// Stores that fail on demand.
 pub(super) struct Switches {
     pub(super) registers_fail: AtomicBool,
+    pub(super) registers_panic: AtomicBool,
     pub(super) ledger_fails: AtomicBool,
     /// The ledger takes no notes; disclosures it takes.
     pub(super) notes_fail: AtomicBool,
@@ -64,6 +65,8 @@ pub(super) fn changed(rules: &str, with: &[(&str, &str)]) -> String {
 
 impl Registers for Switched {
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
+        let panics = self.switches.registers_panic.load(Ordering::SeqCst);
+        assert!(!panics, "a defect that tells of {}", subject.expose());
         if self.switches.registers_fail.load(Ordering::SeqCst) {
             return Err(RegistersUnavailable("switched off".into()));
         }
@@ -161,6 +164,11 @@ fn write_own(directory: &Path, files: &[(&str, &str)]) {
     }
 }
 
+/// The limits of most tests.
+fn usual(concealed_after: &str) -> String {
+    format!("concealed_after: {concealed_after}, response_body: 1MiB, drain_timeout: 5s")
+}
+
 fn keep(issued: &Issued, directory: &Path, name: &str) -> (PathBuf, PathBuf) {
     issued.write(directory, name).expect("a directory of ours")
 }
@@ -176,8 +184,16 @@ impl Stage {
 
     /// Under these rules, with this `limits.concealed_after`.
     pub(super) async fn with(rules: &str, concealed_after: &str) -> Self {
-        let Prepared { directory, authority, backend, config, signer } =
-            Self::prepare(rules, concealed_after).await;
+        Self::begun(Self::prepare(rules, &usual(concealed_after), "300ms").await).await
+    }
+
+    /// With these `limits`, in front of a backend that may take its time.
+    pub(super) async fn limited(rules: &str, limits: &str) -> Self {
+        Self::begun(Self::prepare(rules, limits, "30s").await).await
+    }
+
+    async fn begun(prepared: Prepared) -> Self {
+        let Prepared { directory, authority, backend, config, signer } = prepared;
         let (switches, stores) = Self::stores(&config.registers, &config.ledger);
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
         let ledger = Arc::<Switched>::clone(&stores);
@@ -205,7 +221,7 @@ impl Stage {
         more: &str,
     ) -> Result<Self, StartError> {
         let Prepared { directory, authority, backend, config, signer } =
-            Self::prepare_with(rules, "1ms", more).await;
+            Self::prepare_with(rules, &usual("1ms"), "300ms", more).await;
         write_own(directory.path(), files);
         let aside = directory.path().join("aside");
         let (switches, stores) = Self::stores(&config.registers, &aside);
@@ -226,7 +242,7 @@ impl Stage {
         more: &str,
     ) -> Self {
         let Prepared { directory, authority, backend, mut config, signer } =
-            Self::prepare_with(rules, "1ms", more).await;
+            Self::prepare_with(rules, &usual("1ms"), "300ms", more).await;
         write_own(directory.path(), files);
         config.registers = registers;
         let aside = directory.path().join("aside");
@@ -238,6 +254,7 @@ impl Stage {
     fn stores(registers: &RegisterPlace, ledger: &Path) -> (Arc<Switches>, Arc<Switched>) {
         let switches = Arc::new(Switches {
             registers_fail: AtomicBool::new(false),
+            registers_panic: AtomicBool::new(false),
             ledger_fails: AtomicBool::new(false),
             notes_fail: AtomicBool::new(false),
         });
@@ -249,11 +266,16 @@ impl Stage {
         (switches, stores)
     }
 
-    async fn prepare(rules: &str, concealed_after: &str) -> Prepared {
-        Self::prepare_with(rules, concealed_after, "").await
+    async fn prepare(rules: &str, limits: &str, response_timeout: &str) -> Prepared {
+        Self::prepare_with(rules, limits, response_timeout, "").await
     }
 
-    async fn prepare_with(rules: &str, concealed_after: &str, more: &str) -> Prepared {
+    async fn prepare_with(
+        rules: &str,
+        limits: &str,
+        response_timeout: &str,
+        more: &str,
+    ) -> Prepared {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let authority = Authority::generate(Timestamp::now()).expect("keys");
@@ -275,10 +297,10 @@ impl Stage {
              certificates: [{{chain: server.pem, key: server.key}}, {{chain: other.pem, key: other.key}}]\n\
              client_ca: ca.pem\n\
              issuers: {{'{ISSUER}': {{jwks: {{file: jwks.json}}, audience: tamis, algorithms: [ES256]}}}}\n\
-             upstreams: {{people: {{url: 'http://{}', response_timeout: 300ms, breaker: off}}}}\n\
+             upstreams: {{people: {{url: 'http://{}', response_timeout: {response_timeout}, breaker: off}}}}\n\
              key_ring: keys\n\
              access_log: access.log\n\
-             limits: {{concealed_after: {concealed_after}, response_body: 1MiB, drain_timeout: 5s}}\n\
+             limits: {{{limits}}}\n\
              {more}",
             backend.address
         );
@@ -384,6 +406,17 @@ impl Stage {
         server_name: &str,
         protocol: Option<&[u8]>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_to(self.running.addresses.https, recipient, server_name, protocol).await
+    }
+
+    /// The same at another address, where a gateway with the same certificates listens.
+    pub(super) async fn connect_to(
+        &self,
+        at: SocketAddr,
+        recipient: Option<&str>,
+        server_name: &str,
+        protocol: Option<&[u8]>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_slice(self.authority.certificate().as_bytes());
         roots.add(ca.expect("PEM of ours")).expect("a certificate of ours");
@@ -408,7 +441,7 @@ impl Stage {
             }
         };
         config.alpn_protocols = protocol.iter().map(|protocol| protocol.to_vec()).collect();
-        let stream = TcpStream::connect(self.running.addresses.https).await?;
+        let stream = TcpStream::connect(at).await?;
         let name = ServerName::try_from(server_name.to_owned()).expect("a name");
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
@@ -516,6 +549,16 @@ impl Stage {
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// Waits until something is so.
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let is_there = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(is_there.await.is_ok(), "{what}");
 }
 
 /// A request with a host.
