@@ -189,14 +189,17 @@ impl Notifier {
         if ids.is_empty() {
             return Err(Undelivered::Nameless);
         }
-        if !notice.is_entered {
-            let note = note(policy, notice, "sending", told.in_words(rules));
+        // What differs from what was entered, by other rules or for a person who moved, is entered anew.
+        let released = told.in_words(rules);
+        let what = format!("{released:?} by {}", policy.digest);
+        if notice.entered.as_ref() != Some(&what) {
+            let note = note(policy, notice, "sending", released);
             gateway.ledger.note(&note).await.map_err(|unavailable| {
                 Event::LedgerUnavailable { why: &unavailable.0 }.emit(&gateway.metrics);
                 Undelivered::Ledger
             })?;
             let id = notice.id.clone();
-            let entered = self.store(move |registers| registers.notice_entered(&id, now)).await;
+            let entered = self.store(move |registers| registers.notice_entered(&id, &what)).await;
             entered.map_err(|_| Undelivered::Registers)?;
         }
         let body = said_of(policy, notice, rules, &ids, now);

@@ -230,7 +230,7 @@ impl Gateway {
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
     /// since they work on the embedded registers, and no file of consents is read: what the stores
-    /// say counts.
+    /// say counts. Nobody is told of erasures: whoever keeps them does that.
     ///
     /// # Errors
     /// See [`StartError`].

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::schema::StoreError;
 use super::sql::{Row, Tables, data};
 use super::store::RegisterStore;
-use super::{RecordError, RegistersUnavailable};
+use super::{RecordError, Recorded, RegistersUnavailable};
 use crate::terms::{DataSubject, Erasure, Personal, PurposePattern, RecipientId};
 
 /// The longest pause between two attempts.
@@ -35,8 +35,8 @@ pub struct ErasureNotification {
     pub recipient: RecipientId,
     /// Attempts before this one.
     pub attempts: u32,
-    /// Whether a ledger holds that it is being sent.
-    pub is_entered: bool,
+    /// What of it a ledger holds as being sent, in words; `None`: nothing yet.
+    pub entered: Option<String>,
     /// Of whom.
     pub person: DataSubject,
     /// When the person asked for it.
@@ -133,14 +133,14 @@ impl RegisterStore {
         })
     }
 
-    /// Notes that a ledger holds that this notice is being sent.
+    /// Notes what of this notice a ledger holds as being sent, in words without a name of a person.
     ///
     /// # Errors
     /// See [`RecordError`].
-    pub fn notice_entered(&self, id: &str, now: Timestamp) -> Result<(), RecordError> {
+    pub fn notice_entered(&self, id: &str, what: &str) -> Result<(), RecordError> {
         self.quietly(|tables| {
-            let note = "UPDATE erasure_notices SET entered_at = ?2 WHERE id = ?1";
-            tables.execute(note, data![id, sortable(now)])?;
+            let note = "UPDATE erasure_notices SET entered = ?2 WHERE id = ?1";
+            tables.execute(note, data![id, what])?;
             Ok(())
         })
     }
@@ -160,21 +160,25 @@ impl RegisterStore {
         })
     }
 
-    /// Lets a notice that was given up be tried again, from the beginning. False: there is none of this
-    /// id.
+    /// Lets a notice that was given up be tried again, from the beginning.
     ///
     /// # Errors
-    /// See [`RecordError`].
-    pub fn retry_notice(&self, id: &str, now: Timestamp) -> Result<bool, RecordError> {
-        self.quietly(|tables| {
+    /// See [`RecordError`]; there must be such a notice.
+    pub fn retry_notice(&self, id: &str, now: Timestamp) -> Result<Recorded, RecordError> {
+        let revived = self.quietly(|tables| {
+            let known = "SELECT id FROM erasure_notices WHERE id = ?1";
+            if tables.row(known, data![id])?.is_none() {
+                return Ok(None);
+            }
             let revived = tables.execute(
                 "UPDATE erasure_notices SET state = 'waiting', attempts = 0, next_at = ?2,
-                   entered_at = NULL, ended_at = NULL
+                   entered = NULL, ended_at = NULL
                  WHERE id = ?1 AND state = 'given-up'",
                 data![id, sortable(now)],
             )?;
-            Ok(revived == 1)
-        })
+            Ok(Some(if revived == 1 { Recorded::New } else { Recorded::Known }))
+        });
+        revived?.ok_or(RecordError::Invalid("id"))
     }
 
     /// All notices about one person, by recipient.
@@ -297,8 +301,8 @@ fn due(
     limit: usize,
 ) -> Result<Vec<ErasureNotification>, StoreError> {
     let query = "SELECT n.id, n.recipient, n.attempts, e.subject, e.requested_at, e.effective_at,
-        e.except_for, n.entered_at IS NOT NULL
-      FROM (SELECT id, erasure, recipient, attempts, entered_at, next_at,
+        e.except_for, n.entered
+      FROM (SELECT id, erasure, recipient, attempts, entered, next_at,
           row_number() OVER (PARTITION BY recipient ORDER BY next_at, id) AS place
         FROM erasure_notices WHERE state = 'waiting' AND next_at <= ?1) n
       JOIN erasures e ON e.id = n.erasure
@@ -312,7 +316,7 @@ fn notification(row: &Row) -> Result<ErasureNotification, StoreError> {
         id: row.text(0)?,
         recipient: row.text(1)?.into(),
         attempts: attempts(row, 2)?,
-        is_entered: row.flag(7)?,
+        entered: row.maybe_text(7)?,
         person: Personal::new(row.text(3)?.into()),
         requested_at: row.time(4)?,
         erasure: Erasure {

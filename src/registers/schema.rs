@@ -115,7 +115,7 @@ const NOTICES: &str = "
 CREATE TABLE planned_erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE erasure_notices (
   id TEXT PRIMARY KEY, erasure TEXT NOT NULL, recipient TEXT NOT NULL, created_at TEXT NOT NULL,
-  attempts INTEGER NOT NULL, next_at TEXT NOT NULL, state TEXT NOT NULL, entered_at TEXT,
+  attempts INTEGER NOT NULL, next_at TEXT NOT NULL, state TEXT NOT NULL, entered TEXT,
   ended_at TEXT,
   UNIQUE (erasure, recipient)
 ) STRICT;

@@ -65,7 +65,7 @@ pub(super) async fn retry_notice(
 ) -> Answer {
     no_body(body)?;
     let retried = change(&state, move |registers| registers.retry_notice(&id, Timestamp::now()));
-    Ok(document(StatusCode::OK, json!({"new": retried.await?})))
+    Ok(document(StatusCode::OK, json!({"new": retried.await? == Recorded::New})))
 }
 
 pub(super) async fn statements(

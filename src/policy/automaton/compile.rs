@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::names::{NamesBuilder, Part};
+use super::names::NamesBuilder;
 use super::progression::{Progression, common_multiple};
 use super::subjects::subjects;
 use super::{
@@ -355,15 +355,7 @@ impl<'a> Builder<'a> {
             return Ok(*table);
         }
         let table = id(self.tables.len())?;
-        self.tables.push(Table {
-            names: Part::default(),
-            base: 0,
-            other: StateId::DEAD,
-            stretches: Box::default(),
-            leads_to_cells: false,
-            leads_to_subjects: false,
-            leads_to_listed: false,
-        });
+        self.tables.push(Table::nowhere());
         self.unbuilt.push((table, ground, key.1.clone()));
         self.known_tables.insert(key, table);
         Ok(table)

@@ -169,6 +169,21 @@ struct Table {
     leads_to_listed: bool,
 }
 
+impl Table {
+    /// Leads nowhere, until it is filled in.
+    fn nowhere() -> Self {
+        Self {
+            names: Part::default(),
+            base: 0,
+            other: StateId::DEAD,
+            stretches: Box::default(),
+            leads_to_cells: false,
+            leads_to_subjects: false,
+            leads_to_listed: false,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Stretch {
     from: u64,

@@ -143,7 +143,7 @@ CREATE TABLE planned_erasures (id text COLLATE "C" PRIMARY KEY, at text NOT NULL
 CREATE TABLE erasure_notices (
   id text COLLATE "C" PRIMARY KEY, erasure text COLLATE "C" NOT NULL, recipient text NOT NULL,
   created_at text COLLATE "C" NOT NULL, attempts bigint NOT NULL, next_at text COLLATE "C" NOT NULL,
-  state text NOT NULL, entered_at text, ended_at text, UNIQUE (erasure, recipient)
+  state text NOT NULL, entered text, ended_at text, UNIQUE (erasure, recipient)
 );
 INSERT INTO planned_erasures SELECT id, min(at) FROM settled_erasures GROUP BY id;
 CREATE INDEX erasure_notices_by_state ON erasure_notices (state, next_at);

@@ -72,6 +72,7 @@ fn filled(path: &str, receipt: &str) -> String {
     let id = match path.split('/').nth(2) {
         Some("consents") => "con_1",
         Some("orders") => "ord-7",
+        Some("erasure-notices") => "en_1",
         _ => "C-1",
     };
     // Of reports those that need nothing said beyond the example.
@@ -95,6 +96,11 @@ async fn every_call_of_the_document_answers_as_it_says() {
         categories: vec![CategoryPattern::new("contact.*")],
     };
     let receipt = registers.request(&request).expect("taken").expect("not too many").id;
+    // Of an erasure that is not there, so that nobody is told.
+    let given_up = "INSERT INTO erasure_notices VALUES ('en_1', 'none', 'desk',
+      '2026-01-01T00:00:00.000Z', 36, '2026-01-01T00:00:00.000Z', 'given-up', NULL, NULL)";
+    let connection = rusqlite::Connection::open(desk.path("registers.sqlite")).expect("opens");
+    connection.execute_batch(given_up).expect("written");
     let document = document(&desk).await;
     for operation in operations(&document) {
         let (method, path) = (operation.method.as_str(), filled(&operation.path, &receipt));
@@ -114,7 +120,7 @@ async fn every_call_of_the_document_answers_as_it_says() {
         let nobody = desk.call(As::Nobody, method, &path, &body).await;
         assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
         operation.declares(&document, &nobody);
-        if path.contains("ord-7") || path.contains("C-1") || path.contains(&receipt) {
+        if ["ord-7", "C-1", "en_1", &receipt].iter().any(|id| path.contains(id)) {
             let unknown = operation.path.replace("{id}", "no-1").replace("{receipt}", "no-1");
             let answer = desk.call(As::Token("dpo"), method, &unknown, &body).await;
             assert!(answer.status.is_client_error(), "{method} {unknown}");

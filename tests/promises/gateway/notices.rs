@@ -19,11 +19,11 @@ use serde_json::{Value, json as value};
 use tamis::gateway::StartError;
 use tamis::identity::development::Authority;
 use tamis::keys::WebhookSecret;
-use tamis::registers::{NOTICE_ATTEMPTS, RegisterPlace};
+use tamis::registers::{NOTICE_ATTEMPTS, RecordError, Recorded, RegisterPlace};
 use tempfile::tempdir;
 use tokio::net::TcpListener;
 
-use super::backend::json;
+use super::backend::{Backend, answer, json};
 use super::stage::{Stage, changed};
 use crate::postgres::server::{Database, shared};
 
@@ -304,15 +304,17 @@ async fn what_is_not_taken_is_given_up_reported_and_told_again_only_when_somebod
     assert_eq!((receiver.take().len(), rows.len()), (4, 2));
 
     let id = rows[0]["notice"].as_str().expect("an id");
-    let retried = stage.stores.registers.retry_notice(id, Timestamp::now()).expect("written");
-    assert!(retried && !stage.stores.registers.retry_notice(id, Timestamp::now()).expect("asked"));
+    let retry = |id: &str| stage.stores.registers.retry_notice(id, Timestamp::now());
+    assert_eq!(retry(id).expect("written"), Recorded::New);
+    assert_eq!(retry(id).expect("asked"), Recorded::Known);
+    assert!(matches!(retry("en_0"), Err(RecordError::Invalid("id"))));
     eventually("it is told", || entries(&stage, "delivered").len() == 1).await;
     let calls = receiver.take();
     assert_eq!((calls.len(), calls[0].header("webhook-id")), (1, id));
 
     // Whoever took the last attempt and did not come back: it is not made once more.
     let other = rows[1]["notice"].as_str().expect("an id");
-    assert!(stage.stores.registers.retry_notice(other, Timestamp::now()).expect("written"));
+    assert_eq!(retry(other).expect("written"), Recorded::New);
     let undelivered = || stage.stores.registers.undelivered_notices(9).expect("readable");
     eventually("it is told", || undelivered().is_empty()).await;
     sql(&stage, &format!("{DUE}, attempts = {NOTICE_ATTEMPTS}, state = 'waiting'"));
@@ -362,6 +364,13 @@ async fn erasures_are_told_when_they_take_effect_by_the_rules_that_hold_then() {
     eventually("the desk is not", || stage.metrics().contains(failed)).await;
     let calls = receiver.take();
     assert_eq!(calls.len(), 1, "the other erasure is of 2090");
+    let sending = entries(&stage, "sending");
+    let by: std::collections::BTreeSet<String> = sending
+        .iter()
+        .filter(|one| one["recipient"] == "printer")
+        .map(|one| one["policy"].to_string())
+        .collect();
+    assert_eq!(by.len(), 2, "what is sent by other rules is entered by them: {sending:?}");
     assert_eq!(calls[0].path, "/moved");
     assert_eq!(calls[0].said()["data"]["may_be_kept_for"], value!(["service"]));
     assert_eq!(calls[0].said()["data"]["requested_at"], "2026-01-01T00:00:00Z");
@@ -393,6 +402,22 @@ async fn a_receiver_that_another_authority_vouches_for_hears_nothing() {
     let failed = "tamis_erasure_notices_total{outcome=\"failed\",recipient=\"desk\"} 1";
     eventually("it fails", || stage.metrics().contains(failed)).await;
     assert_eq!(receiver.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plaintext_is_spoken_where_the_rules_call_it_dangerous() {
+    let plain = Backend::start().await;
+    plain.says("/erase", answer("", b""));
+    let webhook = format!(
+        "erasure: {{from: api, webhook: {{desk: {{url: \"http://{}/erase\", \
+         show: {{account.id: keep}}, dangerous_plaintext: true}}}}}}",
+        plain.address
+    );
+    let rules = changed(RULES, &[("erasure:     {from: api}", &webhook)]);
+    let settings = "webhooks: {desk: {secret: hook.secret}}\n";
+    let stage = Stage::embedded_with(&rules, &[("hook.secret", SECRET)], settings).await;
+    assert_eq!(stage.ask_as("CANARY-1", "POST", "/me/erasure", None).await.status, 202);
+    eventually("it is told", || entries(&stage, "delivered").len() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
