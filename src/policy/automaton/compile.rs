@@ -312,12 +312,9 @@ impl<'a> Builder<'a> {
             let Some(segment) = self.segment(*position) else { continue };
             self.count(segment.steps.len())?;
             // Every unfinished selector can be finished: none of its steps is empty.
-            match self.rules[position.0 as usize].1 {
-                Mark::Subject(_) | Mark::KeyOf(_) => leads.to_subjects = true,
-                Mark::Cell { .. } | Mark::Count(_) | Mark::Each | Mark::Key(_) => {
-                    leads.to_cells = true;
-                }
-            }
+            let is_id = self.rules[position.0 as usize].1.is_id();
+            leads.to_subjects |= is_id;
+            leads.to_cells |= !is_id;
             let next = (position.0, position.1 + 1, position.2);
             for step in &segment.steps {
                 match step {
