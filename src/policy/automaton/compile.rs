@@ -314,12 +314,10 @@ impl<'a> Builder<'a> {
             self.count(segment.steps.len())?;
             // Every unfinished selector can be finished: none of its steps is empty.
             match self.rules[position.0 as usize].1 {
-                Mark::Subject(_) | Mark::KeyOf(_) => leads.to_subjects = true,
-                Mark::Cell { .. } | Mark::Count(_) | Mark::Each | Mark::Key(_) => {
-                    leads.to_cells = true;
-                }
                 // What could stand anywhere makes nothing that it stands in known.
                 Mark::Listed => leads.to_listed |= !segment.descendant,
+                mark if mark.is_id() => leads.to_subjects = true,
+                _ => leads.to_cells = true,
             }
             let next = (position.0, position.1 + 1, position.2);
             for step in &segment.steps {

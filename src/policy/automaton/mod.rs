@@ -53,6 +53,16 @@ pub enum Mark {
     KeyOf(RoleIndex),
 }
 
+impl Mark {
+    /// Whether the id of a subject stands there, as a value or as a name.
+    const fn is_id(self) -> bool {
+        match self {
+            Self::Subject(_) | Self::KeyOf(_) => true,
+            Self::Cell { .. } | Self::Count(_) | Self::Each | Self::Key(_) | Self::Listed => false,
+        }
+    }
+}
+
 /// What becomes of members that no selector names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlisted {
