@@ -14,6 +14,7 @@ mod feed;
 mod fields;
 mod file_rows;
 mod known;
+mod lift;
 mod order;
 mod postgres;
 mod read;
@@ -34,6 +35,7 @@ pub use change::RegisterChange;
 pub use dispute::DisputeRecord;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_person, check_purpose, check_recipient, check_record};
+pub use lift::LiftedErasures;
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use postgres::PostgresSettings;
 pub use record::{

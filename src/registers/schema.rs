@@ -13,7 +13,7 @@ pub(super) use super::fault::StoreError;
 const APPLICATION_ID: i32 = 0x5461_6d69;
 
 /// The version of the tables that this program reads and writes.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 /// How long a command waits for another one to finish writing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -109,6 +109,13 @@ CREATE TABLE settled_erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WI
 CREATE INDEX requests_by_subject ON requests (subject);
 ";
 
+/// What version 4 adds.
+const LIFTS: &str = "
+CREATE TABLE erasure_lifts (
+  erasure TEXT NOT NULL, approver TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (erasure, approver)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Which file is open.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -184,15 +191,16 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(FILES)?;
             transaction.execute_batch(REQUESTS)?;
+            transaction.execute_batch(LIFTS)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, earlier @ (1 | 2)) => {
-            if earlier == 1 {
-                transaction.execute_batch(FILES)?;
+        (APPLICATION_ID, earlier @ 1..VERSION) => {
+            let steps = [FILES, REQUESTS, LIFTS];
+            for (_, step) in (1..).zip(steps).filter(|(from, _)| *from >= earlier) {
+                transaction.execute_batch(step)?;
             }
-            transaction.execute_batch(REQUESTS)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, newer) if newer > VERSION => return Err(StoreError::Newer(newer)),

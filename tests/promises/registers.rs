@@ -15,8 +15,6 @@ use tamis::terms::{
 
 use crate::postgres::server::Database;
 
-mod records;
-
 /// The promises below that every store keeps.
 macro_rules! on_each_store {
     ($($promise:ident),* $(,)?) => {
@@ -28,6 +26,9 @@ macro_rules! on_each_store {
         }
     };
 }
+
+mod endings;
+mod records;
 
 on_each_store!(
     a_person_never_heard_of_has_said_nothing,
@@ -41,7 +42,6 @@ on_each_store!(
     what_a_consent_covers_never_changes_under_its_id,
     another_statement_under_a_known_id_is_not_lost_in_silence,
     the_newest_history_says_when_a_consent_expires,
-    several_erasures_are_the_strictest,
     a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction,
     restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again,
     lookups_and_changes_from_many_threads_agree,
@@ -329,21 +329,6 @@ fn the_newest_history_says_when_a_consent_expires(kind: Kind) {
     }
 }
 
-fn several_erasures_are_the_strictest(kind: Kind) {
-    let store = Store::new(kind);
-    for (at, except) in [
-        ("2026-03-01T00:00:00Z", r#"["legal.claims","tax"]"#),
-        ("2026-01-01T00:00:00Z", r#"["tax","other"]"#),
-    ] {
-        store.take(&format!(
-            r#"{{"kind":"erasure","subject":"u1","requested_at":"{at}","except":{except}}}"#
-        ));
-    }
-    let erasure = store.of("u1").erasure.clone().expect("erased");
-    assert_eq!(erasure.effective_at.to_string(), "2026-01-01T00:00:00Z");
-    assert_eq!(erasure.except, [PurposePattern::new("tax")]);
-}
-
 fn a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction(kind: Kind) {
     let store = Store::new(kind);
     let dispute = r#"{"kind":"dispute","subject":"u1","categories":["contact.*","payment.amount"],
@@ -527,7 +512,7 @@ fn a_file_that_is_gone_replaced_foreign_or_newer_is_no_register() {
         RegisterStore::embedded(&path).is_err()
     };
     assert!(other("foreign.db", "CREATE TABLE people (name TEXT)"));
-    assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 4"));
+    assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 5"));
     let path = store.directory.path().join("garbage.db");
     std::fs::write(&path, "this is no database, and long enough to be seen as none").expect("ours");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");

@@ -16,9 +16,9 @@ struct Step {
 }
 
 /// The version of the tables that this program reads and writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step { up: STATEMENTS, down: "DROP SCHEMA tamis CASCADE" },
     Step {
         up: FILES,
@@ -26,6 +26,7 @@ const STEPS: [Step; 3] = [
                one_time_grants",
     },
     Step { up: REQUESTS, down: "DROP TABLE requests, settled_erasures" },
+    Step { up: LIFTS, down: "DROP TABLE erasure_lifts" },
 ];
 
 /// What each person has said, and what tells gateways that it changed.
@@ -133,6 +134,13 @@ CREATE TABLE requests (
 );
 CREATE TABLE settled_erasures (id text COLLATE "C", node text, at text NOT NULL, PRIMARY KEY (id, node));
 CREATE INDEX requests_by_subject ON requests (subject);
+"#;
+
+const LIFTS: &str = r#"
+CREATE TABLE erasure_lifts (
+  erasure text COLLATE "C" NOT NULL, approver text COLLATE "C" NOT NULL, at text NOT NULL,
+  PRIMARY KEY (erasure, approver)
+);
 "#;
 
 /// The version of the tables that are there; 0: none.
