@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use jiff::Timestamp;
-use tamis::registers::{Record, RecordError, Recorded, RegisterStore, Registers as _};
+use tamis::registers::{
+    LiftedErasures, Record, RecordError, Recorded, RegisterStore, Registers as _,
+};
 use tamis::terms::{LegalOrder, Personal};
 
 const ORDER: &str = r#"{"kind":"order","id":"ord-7","recipient":"authority","authority":"Invented Court",
@@ -119,11 +121,14 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let (directory, registers) = store();
     drop(registers);
     let path = directory.path().join("r.db");
-    let second = "DROP TABLE requests; DROP TABLE settled_erasures; PRAGMA user_version = 2";
-    let first = "DROP TABLE requests; DROP TABLE settled_erasures; DROP TABLE orders;
+    let third = "DROP TABLE erasure_lifts; PRAGMA user_version = 3";
+    let second = "DROP TABLE erasure_lifts; DROP TABLE requests; DROP TABLE settled_erasures;
+        PRAGMA user_version = 2";
+    let first = "DROP TABLE erasure_lifts; DROP TABLE requests; DROP TABLE settled_erasures;
+        DROP TABLE orders;
         DROP TABLE order_subjects; DROP TABLE order_approvals; DROP TABLE cases;
         DROP TABLE case_subjects; DROP TABLE one_time_grants; PRAGMA user_version = 1";
-    for older in [second, first] {
+    for older in [third, second, first] {
         let connection = rusqlite::Connection::open(&path).expect("opens");
         connection.execute_batch(older).expect("as it was");
         drop(connection);
@@ -131,6 +136,8 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
         take(&registers, ORDER).expect("taken");
         take(&registers, CASE).expect("taken");
         assert!(registers.open_requests(1).expect("readable").is_empty());
+        let nobody = registers.lift_erasures(&Personal::new("u1".into()), "anna");
+        assert_eq!(nobody.expect("taken"), LiftedErasures::default());
     }
 }
 
