@@ -87,6 +87,8 @@ pub(super) const TABLE: &[Rule] = &[
     // Disputed data leave again: somebody has looked, and the person is told, as above.
     rule("POST", "/v1/disputes/resolve", Touches::Registers, OFFICER),
     rule("PUT", "/v1/erasures", Touches::Registers, DESK),
+    // What somebody asked to be forgotten is given again: two officers, each in their own name.
+    rule("POST", "/v1/erasures/lift", Touches::Registers, OFFICER),
     rule("PUT", "/v1/subjects", Touches::Registers, DESK),
     rule("PUT", "/v1/one-time-grants", Touches::Registers, DESK),
     rule("PUT", "/v1/orders", Touches::Registers, OFFICER),

@@ -138,6 +138,14 @@ enum What {
         #[arg(long)]
         until: Option<Timestamp>,
     },
+    /// Lift a person's erasures under your own name; two different people are needed.
+    LiftErasure {
+        #[command(flatten)]
+        subject: Subject,
+        /// Who lifts.
+        #[arg(long)]
+        by: String,
+    },
     /// Lift every restriction, but for disputes; or with --objection the objections to exactly that pattern.
     Lift {
         #[command(flatten)]
@@ -278,6 +286,12 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
                 until,
             };
             take(Record::Restriction(restriction), "restricted")
+        }
+        What::LiftErasure { subject, by } => {
+            let subject = subject.read()?;
+            check_person(policy, &subject).map_err(failed)?;
+            let became = registers.lift_erasures(&subject, &by).map_err(failed)?;
+            Ok(format!("lifted: {}, waiting for somebody else: {}", became.lifted, became.waiting))
         }
         What::Lift { subject, objection } => {
             let subject = subject.read()?;

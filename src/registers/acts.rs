@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::lift::FOUR_EYES;
 use super::record::members;
 use super::schema::StoreError;
 use super::show::text;
@@ -161,6 +162,17 @@ fn erasures(tables: &dyn Tables, subject: &str, acts: &mut Acts) -> Result<(), S
     for row in tables.rows(query, data![subject])? {
         let what = [("effective_at", text(&row, 1)?), ("except", Some(row.list(2)?.into()))];
         acts.put(row.time(0)?, "erasure", "recorded", what);
+    }
+    // The second word lifts it; before, it is one that was said alone.
+    let query = "SELECT erasure_lifts.at, approver, erasure FROM erasure_lifts
+      JOIN erasures ON erasures.id = erasure WHERE subject = ?1 ORDER BY erasure, erasure_lifts.at";
+    let (mut last, mut said) = (String::new(), 0);
+    for row in tables.rows(query, data![subject])? {
+        let erasure = row.text(2)?;
+        said = if erasure == last { said + 1 } else { 1 };
+        last = erasure;
+        let change = if said == FOUR_EYES { "lifted" } else { "approved" };
+        acts.put(row.time(0)?, "erasure", change, [("by", text(&row, 1)?)]);
     }
     Ok(())
 }

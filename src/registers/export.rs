@@ -12,6 +12,7 @@ use std::io;
 use serde_json::{Map, Value};
 
 use super::RegisterStore;
+use super::lift::{FOUR_EYES, LIFTED_BY};
 use super::read::{Withdrawal, event_of, withdrawal_of};
 use super::record::{members, sort_events};
 use super::schema::StoreError;
@@ -246,9 +247,11 @@ impl Export<'_> {
                 [("id", id), subject, categories, since, ("ground", ground), ("until", until)],
             )
         })?;
-        let query = "SELECT id, subject, requested_at, effective_at, except_for FROM erasures
-          WHERE id > ?1 ORDER BY id LIMIT ?2";
-        self.each(tables, query, 1, |export, row| {
+        let query = format!(
+            "SELECT id, subject, requested_at, effective_at, except_for FROM erasures
+             WHERE id > ?1 AND {LIFTED_BY} < {FOUR_EYES} ORDER BY id LIMIT ?2"
+        );
+        self.each(tables, &query, 1, |export, row| {
             export.put(
                 "erasure",
                 [

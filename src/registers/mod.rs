@@ -16,6 +16,7 @@ mod feed;
 mod fields;
 mod file_rows;
 mod known;
+mod lift;
 mod notices;
 mod order;
 mod postgres;
@@ -39,6 +40,7 @@ pub use dispute::DisputeRecord;
 pub use export::ExportError;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
 pub use known::{Unknown, check_person, check_purpose, check_recipient, check_record};
+pub use lift::LiftedErasures;
 pub use notices::{
     ErasureNotification, NOTICE_ATTEMPTS, NoticeEnd, NoticeOfPerson, UndeliveredNotice,
 };

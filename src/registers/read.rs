@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::file_rows;
+use super::lift::{FOUR_EYES, LIFTED_BY};
 use super::record::{EVERYTHING, sort_events};
 use super::schema::StoreError;
 use super::sql::{Datum, Row, Tables};
@@ -243,9 +244,11 @@ fn apply(withdrawals: &[Withdrawal], consent: &mut Consent, recorded: i64) {
 /// that nothing may leave of them.
 fn erasures(snapshot: &dyn Tables, whom: Whom<'_>) -> Result<HashMap<String, Erasure>, StoreError> {
     let mut all: HashMap<String, Vec<(Timestamp, Vec<String>)>> = HashMap::new();
-    let columns = "effective_at, except_for";
-    each(snapshot, columns, "erasures", "id", whom, |subject, row| {
-        all.entry(subject).or_default().push((row.time(1)?, row.list(2)?));
+    let columns = format!("effective_at, except_for, {LIFTED_BY}");
+    each(snapshot, &columns, "erasures", "id", whom, |subject, row| {
+        if row.number(3)? < FOUR_EYES {
+            all.entry(subject).or_default().push((row.time(1)?, row.list(2)?));
+        }
         Ok(())
     })?;
     let strictest = |all: Vec<(Timestamp, Vec<String>)>| {

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use uuid::Uuid;
 
+use super::lift::{FOUR_EYES, LIFTED_BY};
 use super::record::{ErasureRecord, RestrictionRecord};
 use super::schema::StoreError;
 use super::sql::{Row, Tables, data};
@@ -204,17 +205,19 @@ pub(super) fn unsettled_erasures(
     tables: &dyn Tables,
     now: Timestamp,
 ) -> Result<Vec<UnsettledErasure>, StoreError> {
-    let query = "SELECT id, subject, effective_at FROM erasures
-      WHERE id NOT IN (SELECT id FROM settled_erasures) ORDER BY id";
-    in_force(&tables.rows(query, data![])?, now)
+    let query = format!(
+        "SELECT id, subject, effective_at, {LIFTED_BY} FROM erasures
+         WHERE id NOT IN (SELECT id FROM settled_erasures) ORDER BY id"
+    );
+    in_force(&tables.rows(&query, data![])?, now)
 }
 
-/// The erasures of these rows that are in force at `now`.
+/// The erasures of these rows that are in force at `now`; the last column says how many lift them.
 pub(super) fn in_force(rows: &[Row], now: Timestamp) -> Result<Vec<UnsettledErasure>, StoreError> {
     let mut found = Vec::new();
     for row in rows {
         let effective_at = row.time(2)?;
-        if effective_at <= now {
+        if effective_at <= now && row.number(3)? < FOUR_EYES {
             let person = Personal::new(row.text(1)?.into());
             found.push(UnsettledErasure { id: row.text(0)?, person, effective_at });
         }

@@ -111,7 +111,7 @@ CREATE INDEX requests_by_subject ON requests (subject);
 
 /// What version 4 adds. Erasures whose consequences were done with before there were notices are not
 /// told of.
-const NOTICES: &str = "
+const ERASURES: &str = "
 CREATE TABLE planned_erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE erasure_notices (
   id TEXT PRIMARY KEY, erasure TEXT NOT NULL, recipient TEXT NOT NULL, created_at TEXT NOT NULL,
@@ -121,6 +121,9 @@ CREATE TABLE erasure_notices (
 ) STRICT;
 INSERT INTO planned_erasures SELECT id, at FROM settled_erasures;
 CREATE INDEX erasure_notices_by_state ON erasure_notices (state, next_at);
+CREATE TABLE erasure_lifts (
+  erasure TEXT NOT NULL, approver TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (erasure, approver)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Which file is open.
@@ -198,13 +201,13 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(FILES)?;
             transaction.execute_batch(REQUESTS)?;
-            transaction.execute_batch(NOTICES)?;
+            transaction.execute_batch(ERASURES)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
         (APPLICATION_ID, earlier @ 1..=3) => {
-            for (version, added) in [(2, FILES), (3, REQUESTS), (4, NOTICES)] {
+            for (version, added) in [(2, FILES), (3, REQUESTS), (4, ERASURES)] {
                 if earlier < version {
                     transaction.execute_batch(added)?;
                 }

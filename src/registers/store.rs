@@ -20,8 +20,8 @@ use super::schema::StoreError;
 use super::sql::Tables;
 use super::write::{WriteError, Writer};
 use super::{
-    OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable, RequestReceipt,
-    RightRequest, UnsettledErasure,
+    LiftedErasures, OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable,
+    RequestReceipt, RightRequest, UnsettledErasure,
 };
 use crate::observe::Metrics;
 use crate::terms::{
@@ -225,6 +225,22 @@ impl RegisterStore {
         category: Option<&CategoryPattern>,
     ) -> Result<usize, RecordError> {
         self.write(|writer| writer.resolve(subject.expose(), category))
+    }
+
+    /// Lifts every erasure of `subject`, under the approver's own name: each is over once two different
+    /// people have said so. The ledger does not find again what it forgot.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn lift_erasures(
+        &self,
+        subject: &DataSubject,
+        approver: &str,
+    ) -> Result<LiftedErasures, RecordError> {
+        if !is_file_id(approver) {
+            return Err(RecordError::Invalid("approver"));
+        }
+        self.write(|writer| writer.lift_erasures(subject.expose(), approver))
     }
 
     /// Approves the order of this id under the approver's own name. A second approval by the same

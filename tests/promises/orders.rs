@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use jiff::Timestamp;
-use tamis::registers::{Record, RecordError, Recorded, RegisterStore, Registers as _};
+use tamis::registers::{
+    LiftedErasures, Record, RecordError, Recorded, RegisterStore, Registers as _,
+};
 use tamis::terms::{LegalOrder, Personal};
 
 const ORDER: &str = r#"{"kind":"order","id":"ord-7","recipient":"authority","authority":"Invented Court",
@@ -119,7 +121,8 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let (directory, registers) = store();
     drop(registers);
     let path = directory.path().join("r.db");
-    let third = "DROP TABLE planned_erasures; DROP TABLE erasure_notices; PRAGMA user_version = 3;";
+    let third = "DROP TABLE planned_erasures; DROP TABLE erasure_notices; DROP TABLE erasure_lifts;
+         PRAGMA user_version = 3;";
     let second = format!(
         "{third} DROP TABLE requests; DROP TABLE settled_erasures; PRAGMA user_version = 2;"
     );
@@ -147,6 +150,8 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
         take(&registers, ORDER).expect("taken");
         take(&registers, CASE).expect("taken");
         assert!(registers.open_requests(1).expect("readable").is_empty());
+        let nobody = registers.lift_erasures(&Personal::new("u1".into()), "anna");
+        assert_eq!(nobody.expect("taken"), LiftedErasures::default());
     }
 }
 

@@ -17,7 +17,6 @@ use crate::postgres::server::Database;
 
 mod acts;
 mod moved;
-mod records;
 
 use acts::every_act_of_a_person_is_told_with_its_proof_and_nobody_elses;
 use moved::{
@@ -38,6 +37,9 @@ macro_rules! on_each_store {
     };
 }
 
+mod endings;
+mod records;
+
 on_each_store!(
     a_person_never_heard_of_has_said_nothing,
     every_kind_of_record_reads_back,
@@ -50,7 +52,6 @@ on_each_store!(
     what_a_consent_covers_never_changes_under_its_id,
     another_statement_under_a_known_id_is_not_lost_in_silence,
     the_newest_history_says_when_a_consent_expires,
-    several_erasures_are_the_strictest,
     a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction,
     restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_again,
     lookups_and_changes_from_many_threads_agree,
@@ -341,21 +342,6 @@ fn the_newest_history_says_when_a_consent_expires(kind: Kind) {
         }
         assert_eq!(store.status("u1", "con_1"), expected, "{order:?}");
     }
-}
-
-fn several_erasures_are_the_strictest(kind: Kind) {
-    let store = Store::new(kind);
-    for (at, except) in [
-        ("2026-03-01T00:00:00Z", r#"["legal.claims","tax"]"#),
-        ("2026-01-01T00:00:00Z", r#"["tax","other"]"#),
-    ] {
-        store.take(&format!(
-            r#"{{"kind":"erasure","subject":"u1","requested_at":"{at}","except":{except}}}"#
-        ));
-    }
-    let erasure = store.of("u1").erasure.clone().expect("erased");
-    assert_eq!(erasure.effective_at.to_string(), "2026-01-01T00:00:00Z");
-    assert_eq!(erasure.except, [PurposePattern::new("tax")]);
 }
 
 fn a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction(kind: Kind) {

@@ -68,6 +68,30 @@ fn a_withdrawal_under_another_spelling_of_an_id_is_not_taken_in_silence() {
 }
 
 #[test]
+fn an_erasure_by_command_is_lifted_by_two_names_and_never_taken_for_everything() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let gateway = RegisterStore::embedded(&directory.path().join("r.db")).expect("opens");
+    let erased = || {
+        let said = gateway.statements(&Personal::new("u1".into())).expect("available");
+        said.erasure.is_some()
+    };
+    let erase = ["consent", "erase", "--subject", "u1"];
+    let nothing = tamis(directory.path(), &[&erase[..], &["--except", "*"]].concat(), "");
+    assert_eq!((nothing.status.code(), erased()), (Some(1), false), "it would end nothing");
+    assert!(tamis(directory.path(), &erase, "").status.success() && erased());
+    for (by, said, is_erased) in [
+        ("anna", "lifted: 0, waiting for somebody else: 1\n", true),
+        ("anna", "lifted: 0, waiting for somebody else: 1\n", true),
+        ("ben", "lifted: 1, waiting for somebody else: 0\n", false),
+    ] {
+        let arguments = ["consent", "lift-erasure", "--subject", "-", "--by", by];
+        let lifted = tamis(directory.path(), &arguments, "u1\n");
+        assert_eq!(text(&lifted.stdout), said, "{}", text(&lifted.stderr));
+        assert_eq!(erased(), is_erased);
+    }
+}
+
+#[test]
 fn an_import_with_wrong_lines_names_them_all_and_takes_nothing() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let good = r#"{"id":"c1","subject":"u1","purpose":"share.partner","status":"given","given_at":"2026-01-01T00:00:00Z"}"#;

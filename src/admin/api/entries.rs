@@ -1,5 +1,6 @@
 //! What people say, as it comes in: one record, one withdrawal, one objection lifted.
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use http::header::HeaderMap;
@@ -11,8 +12,9 @@ use super::{
     Answer, Body, OfSubject, change, document, json_body, no_body, read, said, subject_of,
 };
 use crate::admin::AdminState;
+use crate::admin::guard::Caller;
 use crate::registers::{
-    Record, Recorded, check_person, check_purpose, check_recipient, check_record,
+    LiftedErasures, Record, Recorded, check_person, check_purpose, check_recipient, check_record,
 };
 use crate::terms::{CategoryPattern, PurposePattern, RecipientId};
 
@@ -101,6 +103,22 @@ pub(super) async fn lift_restrictions(
     let subject = subject_of(subject)?;
     let lifted = change(&state, move |registers| registers.lift_restrictions(&subject)).await?;
     Ok(document(StatusCode::OK, json!({"lifted": lifted})))
+}
+
+/// Lifts a person's erasures in the caller's own name: two are two callers.
+pub(super) async fn lift_erasures(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let OfSubject { subject } = read(&headers, body)?;
+    let subject = subject_of(subject)?;
+    check_person(&state.policy.load(), &subject)?;
+    let became =
+        change(&state, move |registers| registers.lift_erasures(&subject, &caller.name)).await?;
+    let LiftedErasures { lifted, waiting } = became;
+    Ok(document(StatusCode::OK, json!({"lifted": lifted, "waiting": waiting})))
 }
 
 #[derive(Deserialize)]

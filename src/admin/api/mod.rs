@@ -30,7 +30,8 @@ use crate::terms::{DataSubject, Personal};
 
 use self::bulk::import;
 use self::entries::{
-    lift_objection, lift_restrictions, resolve_disputes, take, withdraw, withdraw_consent,
+    lift_erasures, lift_objection, lift_restrictions, resolve_disputes, take, withdraw,
+    withdraw_consent,
 };
 use self::files::{approve_order, case, cases, close_case, lift_order, order, orders};
 use self::people::{answer_request, history, requests, retry_notice, statements};
@@ -55,6 +56,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/disputes", put(|s, h, b| take("dispute", s, h, b)))
         .route("/v1/disputes/resolve", post(resolve_disputes))
         .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
+        .route("/v1/erasures/lift", post(lift_erasures))
         .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
         .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
         .route("/v1/orders", get(orders).put(|s, h, b| take("order", s, h, b)))

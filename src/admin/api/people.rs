@@ -14,7 +14,7 @@ use super::{
 use crate::admin::AdminState;
 use crate::admin::guard::Caller;
 use crate::registers::{
-    OpenRequest, RegisterStore, Registers as _, RegistersUnavailable, statements_to_json,
+    OpenRequest, Recorded, RegisterStore, Registers as _, RegistersUnavailable, statements_to_json,
 };
 use crate::terms::{DataSubject, Statements};
 

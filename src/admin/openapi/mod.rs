@@ -63,6 +63,11 @@ fn describe(rule: &Rule) -> Option<Described> {
             &[("200", "Resolved")],
         ),
         ("PUT", "/v1/erasures") => described("Erase a person", Some("Erasure"), TAKEN),
+        ("POST", "/v1/erasures/lift") => described(
+            "Lift a person's erasures, as this caller: two callers are needed",
+            Some("OfSubject"),
+            &[("200", "LiftedErasures")],
+        ),
         ("PUT", "/v1/subjects") => {
             described("Age class and region of a person", Some("Subject"), TAKEN)
         }

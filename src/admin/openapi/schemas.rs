@@ -295,6 +295,10 @@ fn answers() -> Vec<Named> {
         ("Taken", object(&["new"], &json!({"new": flag()}))),
         ("Withdrawn", object(&["consents"], &json!({"consents": count()}))),
         ("Lifted", object(&["lifted"], &json!({"lifted": count()}))),
+        (
+            "LiftedErasures",
+            object(&["lifted", "waiting"], &json!({"lifted": count(), "waiting": count()})),
+        ),
         ("Resolved", object(&["resolved"], &json!({"resolved": count()}))),
         ("KnownOrders", object(&["orders"], &json!({"orders": list(&order), "next": text()}))),
         ("KnownCases", object(&["cases"], &json!({"cases": list(&case), "next": text()}))),

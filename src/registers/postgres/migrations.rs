@@ -26,7 +26,7 @@ const STEPS: [Step; 4] = [
                one_time_grants",
     },
     Step { up: REQUESTS, down: "DROP TABLE requests, settled_erasures" },
-    Step { up: NOTICES, down: "DROP TABLE planned_erasures, erasure_notices" },
+    Step { up: ERASURES, down: "DROP TABLE planned_erasures, erasure_notices, erasure_lifts" },
 ];
 
 /// What each person has said, and what tells gateways that it changed.
@@ -136,9 +136,9 @@ CREATE TABLE settled_erasures (id text COLLATE "C", node text, at text NOT NULL,
 CREATE INDEX requests_by_subject ON requests (subject);
 "#;
 
-/// Who is still to be told of erasures. Those whose consequences were done with on some gateway before
+/// Who is still to be told of erasures, and who lifts them. Those whose consequences were done with on some gateway before
 /// there were notices are not told of.
-const NOTICES: &str = r#"
+const ERASURES: &str = r#"
 CREATE TABLE planned_erasures (id text COLLATE "C" PRIMARY KEY, at text NOT NULL);
 CREATE TABLE erasure_notices (
   id text COLLATE "C" PRIMARY KEY, erasure text COLLATE "C" NOT NULL, recipient text NOT NULL,
@@ -147,6 +147,10 @@ CREATE TABLE erasure_notices (
 );
 INSERT INTO planned_erasures SELECT id, min(at) FROM settled_erasures GROUP BY id;
 CREATE INDEX erasure_notices_by_state ON erasure_notices (state, next_at);
+CREATE TABLE erasure_lifts (
+  erasure text COLLATE "C" NOT NULL, approver text COLLATE "C" NOT NULL, at text NOT NULL,
+  PRIMARY KEY (erasure, approver)
+);
 "#;
 
 /// The version of the tables that are there; 0: none.

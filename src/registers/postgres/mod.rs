@@ -25,6 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
 use super::change::signed;
+use super::lift::LIFTED_BY;
 use super::read::statements;
 use super::request::{UnsettledErasure, in_force};
 use super::schema::StoreError;
@@ -315,9 +316,11 @@ impl PostgresRegisters {
         now: Timestamp,
     ) -> Result<Vec<UnsettledErasure>, StoreError> {
         self.read(|tables| {
-            let query = "SELECT id, subject, effective_at FROM erasures WHERE NOT EXISTS
-              (SELECT FROM settled_erasures s WHERE s.id = erasures.id AND node = ?1) ORDER BY id";
-            in_force(&tables.rows(query, data![&self.node])?, now)
+            let query = format!(
+                "SELECT id, subject, effective_at, {LIFTED_BY} FROM erasures WHERE NOT EXISTS
+                 (SELECT FROM settled_erasures s WHERE s.id = erasures.id AND node = ?1) ORDER BY id"
+            );
+            in_force(&tables.rows(&query, data![&self.node])?, now)
         })
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use tamis::registers::{Record, Registers as _};
 use tamis::terms::Personal;
 
-use super::Admin;
+use super::{Admin, SECOND_TOKEN, TOKEN};
 
 #[test]
 fn an_erasure_that_would_end_nothing_is_refused() {
@@ -33,6 +33,37 @@ fn an_erasure_that_would_end_nothing_is_refused() {
     assert!(said.expect("readable").erasure.is_none());
     assert_eq!(erase(&json!(others)).status, StatusCode::CREATED, "one purpose ends");
     assert!(admin.ledger().iter().any(|entry| entry["register"] == "erasure"));
+}
+
+#[test]
+fn an_erasure_is_lifted_by_two_callers_and_by_none_alone() {
+    let admin = Admin::new();
+    let body = r#"{"subject":"CANARY","requested_at":"2026-01-01T00:00:00Z"}"#;
+    assert_eq!(admin.plain("PUT", "/v1/erasures", body).status, StatusCode::CREATED);
+    let subject = r#"{"subject":"CANARY"}"#;
+    let lift = |token: &str| {
+        admin.ask("POST", "/v1/erasures/lift", subject, |request| {
+            let token = format!("Bearer {token}").parse().expect("a header");
+            request.headers_mut().insert("authorization", token);
+        })
+    };
+    for (token, became, is_erased) in [
+        (TOKEN, json!({"lifted": 0, "waiting": 1}), true),
+        (TOKEN, json!({"lifted": 0, "waiting": 1}), true),
+        (SECOND_TOKEN, json!({"lifted": 1, "waiting": 0}), false),
+    ] {
+        assert_eq!(lift(token).json(), became);
+        let said = admin.state.registers.statements(&Personal::new("CANARY".into()));
+        assert_eq!(said.expect("readable").erasure.is_some(), is_erased);
+    }
+    let by: Vec<_> = admin
+        .ledger()
+        .into_iter()
+        .filter(|entry| entry["route"] == "/v1/erasures/lift")
+        .map(|entry| entry["by"].clone())
+        .collect();
+    assert_eq!(by, ["dpo", "dpo", "legal"]);
+    assert!(!format!("{:?}", admin.ledger()).contains("CANARY"));
 }
 
 /// Earlier versions took such a record. The ledger has forgotten the person; so nothing may leave.
