@@ -150,7 +150,7 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
         take(&registers, ORDER).expect("taken");
         take(&registers, CASE).expect("taken");
         assert!(registers.open_requests(1).expect("readable").is_empty());
-        let nobody = registers.lift_erasures(&Personal::new("u1".into()), "anna");
+        let nobody = registers.lift_erasures(&Personal::new("u2".into()), "anna");
         assert_eq!(nobody.expect("taken"), LiftedErasures::default());
     }
 }

@@ -263,8 +263,8 @@ async fn floods_end_their_connection_and_nobody_else_s() {
 
     let asked = stage.backend.asked();
     assert_eq!(asked, Vec::<String>::new());
-    // Three floods and four frames that have no place, each once.
-    assert_eq!(broken_connections(&stage, 7).await, 7);
+    // Five floods and four frames that have no place, each once.
+    assert_eq!(broken_connections(&stage, 9).await, 9);
     let answer = stage.ask_http2("courier", "/people/u1").await;
     assert_eq!(answer.body.as_deref(), Some(FOR_COURIER));
 }

@@ -19,7 +19,6 @@ async fn gateway(stage: &Stage, consents: &str) -> Running {
         changed(RULES, &[("consent:   {from: api,", "consent:   {from: {file: consents.ndjson},")]);
     fs::write(stage.path("rules.yaml"), rules).expect("ours");
     let settings = fs::read_to_string(stage.path("tamis.yaml")).expect("ours");
-    let settings = changed(&settings, &[("metrics: off", "metrics: '127.0.0.1:0'")]);
     let own = format!("{settings}ledger: other-ledger\nregisters: other.sqlite\n");
     fs::write(stage.path("other.yaml"), own).expect("ours");
     let config = Config::load(&stage.path("other.yaml")).expect("a configuration of ours");
