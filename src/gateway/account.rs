@@ -144,7 +144,7 @@ impl Account {
     /// # Errors
     /// There are more than are left; nothing of them may leave.
     pub(super) fn tell(&mut self, met: Vec<Met>) -> Result<Vec<Met>, RefusalReason> {
-        let told = self.spending.as_mut().map_or(Ok(()), |spending| spending.tell(&met));
+        let told = self.spending.as_ref().map_or(Ok(()), |spending| spending.tell(&met));
         if let (Err(used_up), Some((recipient, _))) = (told, self.recipient.clone()) {
             return Err(self.used_up(&recipient, used_up));
         }

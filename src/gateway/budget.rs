@@ -164,15 +164,7 @@ impl Spending {
 
     fn name_at(&mut self, mut tags: Vec<Tag>, now: u64) -> Result<(), UsedUp> {
         tags.retain(|tag| !self.held.contains(tag));
-        tags.sort_unstable();
-        tags.dedup();
-        let mut spent = self.budgets.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let spent = spent.entry(self.recipient.clone()).or_default();
-        let new = spent.new_among(&tags);
-        spent.make_room(new, self.most, now)?;
-        for tag in &tags {
-            spent.people.entry(*tag).or_default().held += 1;
-        }
+        let tags = self.place(tags, now, |place| place.held += 1)?;
         self.held.extend(tags);
         Ok(())
     }
@@ -181,22 +173,32 @@ impl Spending {
     ///
     /// # Errors
     /// They do not fit. None of them is counted, and nothing of them may leave.
-    pub(super) fn tell(&mut self, met: &[Met]) -> Result<(), UsedUp> {
+    pub(super) fn tell(&self, met: &[Met]) -> Result<(), UsedUp> {
         let tags = met.iter().map(|met| self.budgets.tag(&met.person)).collect();
         self.tell_at(tags, self.budgets.second())
     }
 
-    fn tell_at(&mut self, mut tags: Vec<Tag>, now: u64) -> Result<(), UsedUp> {
+    fn tell_at(&self, tags: Vec<Tag>, now: u64) -> Result<(), UsedUp> {
+        self.place(tags, now, |place| place.told = Some(now)).map(drop)
+    }
+
+    /// Notes something of each of these people, if all of them have a place or get one. Gives each once.
+    fn place(
+        &self,
+        mut tags: Vec<Tag>,
+        now: u64,
+        note: impl Fn(&mut Place),
+    ) -> Result<Vec<Tag>, UsedUp> {
         tags.sort_unstable();
         tags.dedup();
         let mut spent = self.budgets.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let spent = spent.entry(self.recipient.clone()).or_default();
         let new = spent.new_among(&tags);
         spent.make_room(new, self.most, now)?;
-        for tag in tags {
-            spent.people.entry(tag).or_default().told = Some(now);
+        for tag in &tags {
+            note(spent.people.entry(*tag).or_default());
         }
-        Ok(())
+        Ok(tags)
     }
 }
 
@@ -221,6 +223,19 @@ mod tests {
     /// A request that names these people.
     fn asks(budgets: &Arc<Budgets>, named: &[Tag], now: u64) -> Result<Spending, UsedUp> {
         budgets.hold(&RecipientId::from("mailer"), 3, named.to_vec(), now)
+    }
+
+    #[test]
+    fn people_whom_a_body_names_take_places_too_and_give_them_back() {
+        let budgets = Arc::new(Budgets::default());
+        let mut body = asks(&budgets, &[1], 0).expect("room for three");
+        body.name_at(vec![1, 2, 2, 3], 0).expect("three in all");
+        assert!(body.name_at(vec![4], 0).is_err(), "a fourth");
+        assert!(asks(&budgets, &[4], 0).is_err(), "nor by another request");
+        body.tell_at(vec![2], 0).expect("it has a place");
+        drop(body);
+        assert!(asks(&budgets, &[4, 5], 0).is_ok(), "of whom nothing left has none any more");
+        assert!(asks(&budgets, &[4, 5, 6], 0).is_err(), "of whom something left has one");
     }
 
     /// A request that is answered about these people.
@@ -251,7 +266,7 @@ mod tests {
     fn a_place_is_held_before_anything_is_known_and_given_back_where_nothing_leaves() {
         let budgets = Arc::new(Budgets::default());
         assert_eq!(told(&budgets, &[1, 2], 0), Ok(()));
-        let mut first = asks(&budgets, &[3], 1).expect("the last place");
+        let first = asks(&budgets, &[3], 1).expect("the last place");
         // Whether these two exist or have consented shows in nothing.
         assert!(asks(&budgets, &[4], 1).is_err() && asks(&budgets, &[5], 1).is_err());
         let again = asks(&budgets, &[3], 1).expect("it is the same person");

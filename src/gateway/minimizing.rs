@@ -88,29 +88,34 @@ impl MinimizingError {
     }
 }
 
-impl Minimizing {
-    /// Prepares one body, of groups where the route counts them. `origins`: where links lead. `stated`: ids that stood in headers of the answer, by role. `now` dates
-    /// the pseudonyms and the gates known from request and head.
-    ///
-    /// # Errors
-    /// [`MinimizingError::Refused`] and [`MinimizingError::Registers`], for subjects in the head.
-    pub fn json(
+/// What holds before anything of a body was looked at.
+struct Begun {
+    permit: Arc<Permit>,
+    judge: Judge,
+    registers: Arc<dyn Registers>,
+    treating: Treating,
+    stated: Vec<(usize, SubjectIds)>,
+    base: Treatments,
+    tightened: Vec<Adjustment>,
+}
+
+impl Begun {
+    /// `asks`: those who stand in the head decide about the whole of it, now.
+    fn new(
         permit: &Arc<Permit>,
         stated: Vec<(usize, SubjectIds)>,
         registers: Arc<dyn Registers>,
         (keys, origins): (Arc<KeyRing>, Arc<Origins>),
-        limits: JsonLimits,
+        asks: bool,
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
-        let plan = permit.plan();
         // Nobody was asked about whom the request's body names.
         if !permit.is_whole() {
             return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
         }
         let mut judge = Judge::new(Arc::clone(permit));
         let mut tightened = permit.adjustments().to_vec();
-        // A body that is not held asks nothing of its own about who stands in the head.
-        if !stated.is_empty() && !plan.holds_document {
+        if asks {
             let said = |subject: &_| registers.statements(subject);
             let gate = judge.gate(Part::Document, stated.clone(), said, now);
             match gate.map_err(MinimizingError::Registers)? {
@@ -120,18 +125,15 @@ impl Minimizing {
         }
         let mut treating = Treating::new(keys, permit, origins, now);
         let base = treating.treatments(&tightened);
-        let route = &permit.policy().routes[plan.route_index];
-        let body = match &route.aggregate {
-            None => Body::Json(Lent::take(plan, &base, limits)),
-            Some(rules) => {
-                let shape = aggregate::Shape::of(route, rules, &base);
-                Body::Aggregate(aggregate::Held::new(shape))
-            }
-        };
-        let document = (!plan.holds_document).then(|| Arc::clone(&base));
-        let (in_head, refused) = ((vec![0; plan.cells.len()], 0), None);
-        Ok(Self {
-            permit: Arc::clone(permit),
+        let permit = Arc::clone(permit);
+        Ok(Self { permit, judge, registers, treating, stated, base, tightened })
+    }
+
+    fn with(self, body: Body, document: Option<Treatments>) -> Minimizing {
+        let Self { permit, judge, registers, treating, stated, base, tightened } = self;
+        let in_head = (vec![0; permit.plan().cells.len()], 0);
+        Minimizing {
+            permit,
             judge,
             body,
             registers,
@@ -141,8 +143,40 @@ impl Minimizing {
             tightened,
             document,
             in_head,
-            refused,
-        })
+            refused: None,
+        }
+    }
+}
+
+impl Minimizing {
+    /// Prepares one body, of groups where the route counts them. `stated`: ids that stood in headers of the
+    /// answer, by role. `keys`: those of pseudonyms, and where links lead. `now` dates the pseudonyms and
+    /// the gates known from request and head.
+    ///
+    /// # Errors
+    /// [`MinimizingError::Refused`] and [`MinimizingError::Registers`], for subjects in the head.
+    pub fn json(
+        permit: &Arc<Permit>,
+        stated: Vec<(usize, SubjectIds)>,
+        registers: Arc<dyn Registers>,
+        keys: (Arc<KeyRing>, Arc<Origins>),
+        limits: JsonLimits,
+        now: Timestamp,
+    ) -> Result<Self, MinimizingError> {
+        let plan = permit.plan();
+        // A body that is not held asks nothing of its own about who stands in the head.
+        let asks = !stated.is_empty() && !plan.holds_document;
+        let begun = Begun::new(permit, stated, registers, keys, asks, now)?;
+        let route = &permit.policy().routes[plan.route_index];
+        let body = match &route.aggregate {
+            None => Body::Json(Lent::take(plan, &begun.base, limits)),
+            Some(rules) => {
+                let shape = aggregate::Shape::of(route, rules, &begun.base);
+                Body::Aggregate(aggregate::Held::new(shape))
+            }
+        };
+        let document = (!plan.holds_document).then(|| Arc::clone(&begun.base));
+        Ok(begun.with(body, document))
     }
 
     /// Prepares a picture, which leaves whole or not at all. Arguments: see [`json`](Self::json).
@@ -154,43 +188,17 @@ impl Minimizing {
         kind: Picture,
         stated: Vec<(usize, SubjectIds)>,
         registers: Arc<dyn Registers>,
-        (keys, origins): (Arc<KeyRing>, Arc<Origins>),
+        keys: (Arc<KeyRing>, Arc<Origins>),
         now: Timestamp,
     ) -> Result<Self, MinimizingError> {
-        let plan = permit.plan();
-        // Nobody was asked about whom the request's body names.
-        if !permit.is_whole() {
-            return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
-        }
-        let mut judge = Judge::new(Arc::clone(permit));
-        let said = |subject: &_| registers.statements(subject);
-        let gate = judge.gate(Part::Document, stated.clone(), said, now);
-        let tightened = match gate.map_err(MinimizingError::Registers)? {
-            Gate::Release(adjustments) => adjustments,
-            Gate::Drop(reason) => return Err(MinimizingError::Refused(reason)),
-        };
-        let mut treating = Treating::new(keys, permit, origins, now);
-        let base = treating.treatments(&tightened);
+        let begun = Begun::new(permit, stated, registers, keys, true, now)?;
         // Nothing but to keep it can be done with a picture.
-        if base.first().is_none_or(|first| first.action != Action::Keep) {
+        if begun.base.first().is_none_or(|first| first.action != Action::Keep) {
             return Err(MinimizingError::Refused(RefusalReason::ConsentMissing));
         }
-        let body = Body::Picture(Held::new(kind, plan.cells.len()));
-        let document = Some(Arc::clone(&base));
-        let (in_head, refused) = ((vec![0; plan.cells.len()], 0), None);
-        Ok(Self {
-            permit: Arc::clone(permit),
-            judge,
-            body,
-            registers,
-            treating,
-            stated,
-            base,
-            tightened,
-            document,
-            in_head,
-            refused,
-        })
+        let body = Body::Picture(Held::new(kind, permit.plan().cells.len()));
+        let document = Some(Arc::clone(&begun.base));
+        Ok(begun.with(body, document))
     }
 
     /// What may leave of the links in the answer's head. To be asked before the head leaves, and once

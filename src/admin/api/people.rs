@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use http::header::HeaderMap;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::pages::{AskedPage, Listing};
 use super::{
@@ -73,14 +73,10 @@ pub(super) async fn statements(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let OfSubject { subject } = read(&headers, body)?;
-    let subject = subject_of(subject)?;
-    let (found, people) = asked(&state, move |registers| {
-        let found = registers.statements(&subject)?;
-        Ok((found, not_erased(registers, vec![subject])?))
+    told(&state, &headers, body, |registers, subject| {
+        Ok(statements_to_json(&*registers.statements(subject)?, Timestamp::now()))
     })
-    .await?;
-    Ok(about(document(StatusCode::OK, statements_to_json(&found, Timestamp::now())), people))
+    .await
 }
 
 pub(super) async fn history(
@@ -88,14 +84,27 @@ pub(super) async fn history(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let OfSubject { subject } = read(&headers, body)?;
+    told(&state, &headers, body, |registers, subject| {
+        Ok(json!({"history": registers.acts_of(subject)?}))
+    })
+    .await
+}
+
+/// What the registers tell of the person whom a body names.
+async fn told(
+    state: &AdminState,
+    headers: &HeaderMap,
+    body: Body,
+    tell: fn(&RegisterStore, &DataSubject) -> Result<Value, RegistersUnavailable>,
+) -> Answer {
+    let OfSubject { subject } = read(headers, body)?;
     let subject = subject_of(subject)?;
-    let (acts, people) = asked(&state, move |registers| {
-        let acts = registers.acts_of(&subject)?;
-        Ok((acts, not_erased(registers, vec![subject])?))
+    let (found, people) = asked(state, move |registers| {
+        let found = tell(registers, &subject)?;
+        Ok((found, not_erased(registers, vec![subject])?))
     })
     .await?;
-    Ok(about(document(StatusCode::OK, json!({"history": acts})), people))
+    Ok(about(document(StatusCode::OK, found), people))
 }
 
 /// Those whom the ledger may have a tag for: who is erased has none any more, and is not given one
