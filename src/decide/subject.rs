@@ -36,7 +36,7 @@ pub(super) fn gate(
     now: Timestamp,
 ) -> SubjectGate {
     // Other people in an answer to the data subject stay hidden (GDPR Art. 15(4)).
-    if permit.plan.only_own && permit.person.as_ref() != Some(id) {
+    if permit.plan.only_own && permit.party() != Some(id) {
         return SubjectGate::Withhold(RefusalReason::NotAParty);
     }
     if !is_named(permit, said, now) {

@@ -241,7 +241,7 @@ impl Minimizing {
         located.extend(question.subjects.into_iter().filter_map(|(role, found)| {
             let ids = match found {
                 Located::Nothing => return None,
-                Located::Ambiguous => SubjectIds::Unresolved,
+                Located::Unfit | Located::Ambiguous => SubjectIds::Unresolved,
                 Located::One(id) => SubjectIds::One(id),
                 Located::Many(ids) => SubjectIds::Many(ids),
             };

@@ -111,7 +111,7 @@ impl Plan {
                 "own lines, and it stands in no line".clone_into(&mut decided.because);
             }
             if !conditions.is_empty() && is_outside_the_list(route, &field.selector) {
-                decided.action = Action::Remove;
+                decided.action = decided.action.join(Action::Remove);
                 "only_where, and it stands in no element".clone_into(&mut decided.because);
             }
             cells.push(decided);
@@ -134,8 +134,7 @@ impl Plan {
             places.push((derived.selector.clone(), false));
         }
 
-        let own_lines = cells.iter().any(|cell| cell.action == Action::OwnLines)
-            || route.fields.iter().any(|field| cell::shows_own_lines(&grants, &field.category));
+        let own_lines = route.fields.iter().any(|field| cell::says_own_lines(&asked, field));
 
         let mut rules = marks(route, &cells, &places)?;
         condition_marks(route, conditions, &mut rules)?;

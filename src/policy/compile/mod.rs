@@ -18,6 +18,7 @@ mod meetings;
 mod mode;
 mod names;
 mod picture;
+mod plans;
 mod purposes;
 mod recipients;
 mod region;
@@ -211,6 +212,7 @@ impl Compiler<'_> {
         lint::lint(&policy, &declared, self.findings);
         serve::needs(&policy, self.findings);
         aggregate::lint(&policy, self.findings);
+        plans::lint(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }

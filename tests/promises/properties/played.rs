@@ -15,8 +15,8 @@ use tamis::policy::Policy;
 use tamis::registers::{Registers, RegistersUnavailable};
 use tamis::terms::{
     AgeClass, Case, CategoryPattern, Consent, ConsentEvent, ConsentStatus, DataSubject, DecisionId,
-    Digest, Erasure, LegalOrder, Notice, Objection, Personal, PurposePattern, Restriction,
-    Statements,
+    Digest, Erasure, LegalOrder, Notice, Objection, OneTimeGrant, Personal, PurposePattern,
+    Restriction, Statements,
 };
 
 use super::world::{Ask, BASKET, Files, GROUP, NOTE, ORDER, PEOPLE, PERSON, Said, World};
@@ -180,6 +180,11 @@ impl Registers for People {
     fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
         Ok((id == "C-1").then(|| self.case.clone()))
     }
+
+    /// Each world is played anew, so nobody was here before.
+    fn use_grants(&self, _: &[Arc<str>], _: &DecisionId) -> Result<bool, RegistersUnavailable> {
+        Ok(true)
+    }
 }
 
 fn status(word: &str) -> ConsentStatus {
@@ -255,7 +260,19 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
             effective_at: at(*second),
             except: patterns(except),
         }),
-        one_time_grants: Vec::new(),
+        one_time_grants: said
+            .once
+            .iter()
+            .enumerate()
+            .map(|(number, (purpose, recipient, since, until))| OneTimeGrant {
+                id: format!("once_{number}").into(),
+                purpose: (*purpose).into(),
+                recipient: (*recipient).into(),
+                granted_at: at(*since),
+                expires_at: until.map(at),
+                used_by: None,
+            })
+            .collect(),
         orders: said.orders.iter().map(|_| order.clone()).collect(),
         cases: said.cases.iter().map(|_| case.clone()).collect(),
         age: match said.adult {

@@ -39,6 +39,9 @@ pub(super) struct Rules {
     pub(super) limits: Vec<String>,
     pub(super) gpc: Option<String>,
     pub(super) transfers: Vec<String>,
+    pub(super) retention: Vec<String>,
+    /// Answers are asked where people are.
+    pub(super) regions: bool,
 }
 
 impl Rules {
@@ -51,6 +54,7 @@ impl Rules {
         let map = |lines: &[String]| {
             lines.iter().fold("\n".to_owned(), |text, line| text + "  " + line + "\n")
         };
+        let sources = if self.regions { "route.region, directory" } else { "directory" };
         let gpc = self.gpc.as_ref().map(|gpc| format!(", gpc: {{objects_to: {gpc}}}"));
         format!(
             "tamis: 1\npolicy: {{id: chance, title: By chance, source: {{revision: \"1\"}}, \
@@ -59,9 +63,9 @@ impl Rules {
              registers:\n  consent: {{from: api}}\n  notice: {{from: api}}\n  \
              objection: {{from: api{}}}\n  restriction: {{from: api}}\n  erasure: {{from: api}}\n  \
              orders: {{from: api, approvers: 2}}\n\
-             transfers:\n  region_of_subject: {{from: [directory], unknown: EEA}}\n  \
+             transfers:\n  region_of_subject: {{from: [{sources}], unknown: EEA}}\n  \
              regions: {{EEA: builtin, US: [\"US\"], BR: [\"BR\"]}}\n  \
-             allowed_countries: [EEA, \"US\", \"BR\"]\n  otherwise: refuse\n  table:{}",
+             allowed_countries: [EEA, \"US\", \"BR\"]\n  otherwise: refuse\n  table:{}retention:{}",
             map(&self.categories),
             map(&self.purposes),
             map(&self.recipients),
@@ -70,6 +74,7 @@ impl Rules {
             list(&self.limits),
             gpc.unwrap_or_default(),
             list(&self.transfers).replace("  - ", "    - "),
+            list(&self.retention),
         )
     }
 }
@@ -78,6 +83,8 @@ impl Rules {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     pub(super) consents: Vec<Consent>,
+    /// Grants for one use: purpose, recipient, since, until.
+    pub(super) once: Vec<(&'static str, &'static str, i64, Option<i64>)>,
     /// Purpose, whether its present text was shown, when.
     pub(super) notices: Vec<(&'static str, bool, i64)>,
     pub(super) objections: Vec<(&'static str, i64)>,

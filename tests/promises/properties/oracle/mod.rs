@@ -4,6 +4,9 @@
 
 mod act;
 mod cell;
+mod dates;
+mod filter;
+mod part;
 mod person;
 mod request;
 mod text;
