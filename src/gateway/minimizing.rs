@@ -74,6 +74,10 @@ impl MinimizingError {
             Self::Malformed(Malformed { kind: MalformedKind::Aggregate(_), .. }) => {
                 RefusalReason::AggregateGuard
             }
+            // The backend did nothing wrong; and that the member is there is about a person.
+            Self::Malformed(Malformed { kind: MalformedKind::Refused, .. }) => {
+                RefusalReason::Dropped
+            }
             Self::Malformed(_) => RefusalReason::Unfilterable,
             Self::Refused(reason) => *reason,
             Self::Registers(_) => RefusalReason::RegisterStale,

@@ -11,7 +11,9 @@ use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
 use crate::action::Action;
 use crate::action::pseudonym::Scope;
-use crate::terms::{CategoryId, LegalBasis, PurposeId, RecipientId, Role, RouteId};
+use crate::terms::{
+    CategoryId, CategoryPattern, LegalBasis, PurposeId, RecipientId, Role, RouteId,
+};
 
 /// What one recipient gets of one route for one set of purposes, before any subject was asked about.
 #[derive(Debug)]
@@ -144,6 +146,7 @@ impl Plan {
         date_marks(first, &dated, &mut rules)?;
         company::marks(first + dated.len(), &companions, &mut rules)?;
         let automaton = Arc::new(Automaton::compile(&rules, Unlisted::Remove)?);
+        let may_drop_all = may_drop_all(policy, route, &cells);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
         Ok(Self {
             route: route.id.clone(),
@@ -157,6 +160,7 @@ impl Plan {
                 || regions.iter().any(|region| !region.in_element)
                 || dated.iter().any(|dated| !dated.in_element)
                 || companions.iter().any(|companion| !companion.in_element)
+                || may_drop_all
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
@@ -260,6 +264,25 @@ fn beside(selector: &Selector, place: &Place, because: &str, derived: Option<Der
         because: because.to_owned(),
         selector: selector.text.clone(),
     }
+}
+
+/// Whether a member can take the whole answer away, which must be known before any of it leaves: one
+/// that stands in no element, under `drop`, whether a grant, a limit or the measure of a transfer says so.
+fn may_drop_all(policy: &Policy, route: &Route, cells: &[Cell]) -> bool {
+    let drops = |action: &Action| matches!(action, Action::Drop | Action::Refuse);
+    let mechanisms = policy.transfers.iter().flat_map(|transfers| &transfers.table);
+    let measures: Vec<_> = mechanisms
+        .flat_map(|mechanism| &mechanism.measure)
+        .filter(|measure| drops(&measure.action))
+        .collect();
+    let outside =
+        |selector: &Selector| !route.each.as_ref().is_some_and(|each| selector.continues(each));
+    route.aggregate.is_none()
+        && cells.iter().zip(&route.fields).any(|(cell, field)| {
+            let covers = |pattern: &CategoryPattern| pattern.covers(&field.category);
+            let by_transfer = || measures.iter().any(|measure| covers(&measure.pattern));
+            outside(&field.selector) && (drops(&cell.action) || by_transfer())
+        })
 }
 
 /// What every purpose of this disclosure needs. A disclosure to a third party, or for a purpose

@@ -66,6 +66,8 @@ pub enum RefusalReason {
     TransferOfSubject,
     /// The retention period is over, or nobody can say since when it runs. Source: GDPR Art. 5(1)(e).
     RetentionOver,
+    /// The rules drop whatever holds a member that is there, and here that is all of the answer.
+    Dropped,
     /// The backend has no such thing.
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
@@ -98,7 +100,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -125,6 +127,7 @@ impl RefusalReason {
         Self::NotNamed,
         Self::TransferOfSubject,
         Self::RetentionOver,
+        Self::Dropped,
         Self::NotFound,
         Self::Unfilterable,
         Self::AggregateGuard,
@@ -171,6 +174,7 @@ impl RefusalReason {
             Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
             Self::RetentionOver => "retention-over",
+            Self::Dropped => "dropped",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
             Self::AggregateGuard => "aggregate-guard",
@@ -205,6 +209,7 @@ impl RefusalReason {
             | Self::NotNamed
             | Self::TransferOfSubject
             | Self::RetentionOver
+            | Self::Dropped
             | Self::NotFound => true,
             Self::RecipientUnknown
             | Self::RequestMalformed
@@ -275,6 +280,7 @@ impl RefusalReason {
             | Self::NotNamed
             | Self::TransferOfSubject
             | Self::RetentionOver
+            | Self::Dropped
             | Self::NotFound
             | Self::OtherController
             | Self::RequestBody
