@@ -29,14 +29,14 @@ pub(super) fn parted(
     }
     let bounds = || permit.plan.company.iter().filter(|bound| bound.never == Never::Alone);
     loop {
-        let before = out.removed.len();
+        // All limits at once: which of two takes it out must not depend on the order of lines.
+        let gone = out.removed.clone();
+        let releases = |cell: CellId| releases(cell) && !gone.contains(&cell);
         for bound in bounds() {
-            let left: Vec<CellId> = out.removed.clone();
-            let releases = |cell: CellId| releases(cell) && !left.contains(&cell);
             let alone = alone(permit, part, ids, bound, &releases);
             out.take(bound, alone, &releases);
         }
-        if out.removed.len() == before {
+        if out.removed.len() == gone.len() {
             return (out.removed, out.drops && part == Part::Element);
         }
     }

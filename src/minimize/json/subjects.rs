@@ -55,18 +55,15 @@ impl Subjects {
         kind: Kind,
         written: Option<&[u8]>,
     ) {
-        match written.and_then(|written| id(kind, written)) {
-            Some(id) => {
-                for role in roles(automaton, state) {
-                    let ids = &mut self.found(role).ids;
-                    if let Err(place) = ids.binary_search(&id) {
-                        ids.insert(place, Arc::clone(&id));
-                    }
-                }
-            }
-            None => {
-                let says_nothing = kind == Kind::Null || written == Some(b"\"\"");
-                self.no_id(automaton, state, !says_nothing);
+        let Some(id) = written.and_then(|written| id(kind, written)) else {
+            let says_nothing = kind == Kind::Null || written == Some(b"\"\"");
+            self.no_id(automaton, state, !says_nothing);
+            return;
+        };
+        for role in roles(automaton, state) {
+            let ids = &mut self.found(role).ids;
+            if let Err(place) = ids.binary_search(&id) {
+                ids.insert(place, Arc::clone(&id));
             }
         }
     }
