@@ -79,6 +79,10 @@ type Uses = BTreeMap<&'static str, Vec<&'static str>>;
 pub(super) struct Chance(Random);
 
 impl Chance {
+    pub(super) fn new(random: Random) -> Self {
+        Self(random)
+    }
+
     pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0.below(bound)
     }
@@ -108,6 +112,7 @@ impl Chance {
             rules.categories.push(format!("{category}: {{type: text{sensitive}{alone}}}"));
         }
         rules.purposes = PURPOSES.iter().map(|purpose| self.purpose(purpose)).collect();
+        rules.cookies = self.cookies(&rules.purposes);
         let mut uses = Uses::new();
         for name in RECIPIENTS.into_iter().chain(["court"]) {
             let purposes = match name {
@@ -468,7 +473,7 @@ impl Chance {
             let present = !self.one_in(5);
             said.notices.push((self.choose(&PURPOSES), present, self.choose(&[-9, -9, 0, 9])));
         }
-        for _ in 0..self.below(3) {
+        for _ in 0..self.below(16) {
             let purpose = self.choose(&PURPOSES);
             let recipient = self.choose(&RECIPIENTS);
             let until = self.choose(&[None, None, Some(9), Some(0)]);

@@ -129,7 +129,7 @@ fn where_a_body_is_cut_means_nothing() {
 
 #[test]
 fn a_minimized_body_is_minimized_to_itself() {
-    every_of(2 * WORLDS, |policy, world, answer, _| {
+    every_of(4 * WORLDS, |policy, world, answer, _| {
         let Ok(body) = &answer.body else { return false };
         let text = String::from_utf8(body.clone()).expect("UTF-8");
         // Who it is about still stands in the path; no key was used, which would be used again; and no

@@ -19,10 +19,10 @@ use tamis::terms::{
     Restriction, Statements,
 };
 
-use super::world::{Ask, BASKET, Files, GROUP, NOTE, ORDER, PEOPLE, PERSON, Said, World};
+use super::world::{Ask, BASKET, COOKIES, Files, GROUP, NOTE, ORDER, PEOPLE, PERSON, Said, World};
 
 /// A key that everybody knows.
-const KEY: &str = "1: 62d56a0c0305e05fc92b3716e46d6b9c66174db7f02a51582124d50fdb20156e";
+pub(super) const KEY: &str = "1: 62d56a0c0305e05fc92b3716e46d6b9c66174db7f02a51582124d50fdb20156e";
 
 /// The moment of the question.
 pub(super) fn now() -> Timestamp {
@@ -41,9 +41,14 @@ pub(super) fn play_by(policy: &Arc<Policy>, world: &World) -> Rehearsed {
         keys: Arc::new(KeyRing::parse("a key of tests", KEY).expect("a key")),
         now: now(),
     };
+    let mut headers = HeaderMap::new();
+    for name in COOKIES {
+        let cookie = HeaderValue::from_str(&format!("{name}=1; Path=/")).expect("plain");
+        headers.append(http::header::SET_COOKIE, cookie);
+    }
     let backend = Backend {
         status: http::StatusCode::OK,
-        headers: HeaderMap::new(),
+        headers,
         body: world.document.clone().into_bytes(),
     };
     rehearse(&stage, &asked(&world.ask), &backend)
@@ -105,6 +110,7 @@ fn asked(ask: &Ask) -> Asked {
     let mut header = |name: &'static str, value: &str| {
         headers.append(name, HeaderValue::from_str(value).expect("plain"));
     };
+    header("cookie", &COOKIES.map(|name| format!("{name}=1")).join("; "));
     for purpose in &ask.declared {
         header("tamis-purpose", purpose);
     }
@@ -282,4 +288,16 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
         },
         region: said.region.map(Into::into),
     }
+}
+
+/// The names of the cookies that reached the backend, and of those that reached the client.
+pub(super) fn cookies(got: &Rehearsed) -> (Option<Vec<String>>, Vec<String>) {
+    let named = |text: &str| text.split('=').next().unwrap_or_default().trim().to_owned();
+    let sent = got.towards_backend.as_ref().map(|request| {
+        let sent = request.headers.get_all("cookie").iter();
+        let sent = sent.filter_map(|line| line.to_str().ok());
+        sent.flat_map(|line| line.split(';')).map(named).collect()
+    });
+    let answered = got.headers.get_all("set-cookie").iter();
+    (sent, answered.filter_map(|line| line.to_str().ok()).map(named).collect())
 }

@@ -1,5 +1,7 @@
 //! What else rules by chance promise: periods, company, regions, places that a filter chooses.
 
+use std::fmt::Write as _;
+
 use super::chance::Chance;
 use super::world::{CATEGORIES, PURPOSES};
 
@@ -35,10 +37,10 @@ impl Chance {
             parts += ", start: \"@.at\"";
         }
         if !self.one_in(3) {
-            parts += &format!(", then: {}", self.choose(&["remove", "drop", "pseudonymise"]));
+            let _ = write!(parts, ", then: {}", self.choose(&["remove", "drop", "pseudonymise"]));
         }
         if self.one_in(4) {
-            parts += &format!(", except_for: [{}]", self.choose(&PURPOSES));
+            let _ = write!(parts, ", except_for: [{}]", self.choose(&PURPOSES));
         }
         format!("{{{parts}}}")
     }
@@ -100,10 +102,11 @@ impl Chance {
                 continue;
             }
             names.push((filter, within));
-            fields += &format!(", \"{list}[?{filter}].{within}\": {}", self.choose(&CATEGORIES));
+            let _ =
+                write!(fields, ", \"{list}[?{filter}].{within}\": {}", self.choose(&CATEGORIES));
         }
         if !fields.is_empty() && self.one_in(4) {
-            fields += &format!(", \"{list}[*].number\": {}", self.choose(&CATEGORIES));
+            let _ = write!(fields, ", \"{list}[*].number\": {}", self.choose(&CATEGORIES));
         }
         fields
     }
@@ -111,5 +114,23 @@ impl Chance {
     /// Where the answer says in which country somebody is.
     pub(super) fn region(&mut self, roles: &str) -> String {
         if self.one_in(3) { String::new() } else { format!("region: {{{roles}}}, ") }
+    }
+
+    /// Cookies by class, each with a purpose that rests on consent.
+    pub(super) fn cookies(&mut self, purposes: &[String]) -> Vec<String> {
+        let rest_on_consent: Vec<&str> = purposes
+            .iter()
+            .filter(|line| line.contains("basis: consent") || line.contains("basis: explicit"))
+            .filter_map(|line| line.split(':').next())
+            .collect();
+        let mut cookies = vec!["session: {class: essential}".to_owned()];
+        for (name, class) in [("pref", "preference"), ("ana", "analytics"), ("ads", "advertising")]
+        {
+            if !rest_on_consent.is_empty() {
+                let purpose = self.choose(&rest_on_consent);
+                cookies.push(format!("{name}: {{class: {class}, consent: {purpose}}}"));
+            }
+        }
+        cookies
     }
 }

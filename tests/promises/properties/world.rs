@@ -20,6 +20,9 @@ pub(super) const CATEGORIES: [&str; 7] = [
 pub(super) const PURPOSES: [&str; 6] =
     ["service", "service.support", "news", "news.mail", "research", "claims"];
 
+/// Cookies of every client and backend; the rules never name the last one.
+pub(super) const COOKIES: [&str; 5] = ["session", "pref", "ana", "ads", "other"];
+
 /// Routes of every world, by their position.
 pub(super) const PERSON: usize = 0;
 pub(super) const PEOPLE: usize = 1;
@@ -40,6 +43,7 @@ pub(super) struct Rules {
     pub(super) gpc: Option<String>,
     pub(super) transfers: Vec<String>,
     pub(super) retention: Vec<String>,
+    pub(super) cookies: Vec<String>,
     /// Answers are asked where people are.
     pub(super) regions: bool,
 }
@@ -55,6 +59,10 @@ impl Rules {
             lines.iter().fold("\n".to_owned(), |text, line| text + "  " + line + "\n")
         };
         let sources = if self.regions { "route.region, directory" } else { "directory" };
+        let cookies = match self.cookies.as_slice() {
+            [] => String::new(),
+            lines => format!("cookies:{}", map(lines)),
+        };
         let gpc = self.gpc.as_ref().map(|gpc| format!(", gpc: {{objects_to: {gpc}}}"));
         format!(
             "tamis: 1\npolicy: {{id: chance, title: By chance, source: {{revision: \"1\"}}, \
@@ -65,7 +73,7 @@ impl Rules {
              orders: {{from: api, approvers: 2}}\n\
              transfers:\n  region_of_subject: {{from: [{sources}], unknown: EEA}}\n  \
              regions: {{EEA: builtin, US: [\"US\"], BR: [\"BR\"]}}\n  \
-             allowed_countries: [EEA, \"US\", \"BR\"]\n  otherwise: refuse\n  table:{}retention:{}",
+             allowed_countries: [EEA, \"US\", \"BR\"]\n  otherwise: refuse\n  table:{}retention:{}{cookies}",
             map(&self.categories),
             map(&self.purposes),
             map(&self.recipients),

@@ -8,7 +8,7 @@ use super::act::Act;
 use super::dates::{are_young, binding, date_on};
 use super::text::{Limit, covers};
 use super::walk::{Place, Walk, path};
-use crate::oracle::{Key, Path, Tree, Way, find};
+use crate::oracle::{Key, Path, Segment, Tree, Way, find};
 
 /// What happens to each field, in the order of `Walk::fields`.
 pub(super) type Part = Vec<Act>;
@@ -91,7 +91,7 @@ impl Walk<'_> {
                 }
                 part[index] = match period.then.as_deref() {
                     Some("pseudonymise") => part[index].join(Act::read("pseudonym")),
-                    Some("drop") if in_element && part[index].releases() => {
+                    Some("drop") if in_element && part[index].tells() => {
                         return Err(Outcome::Refused("retention-over"));
                     }
                     _ => part[index].join(Act::Remove),
@@ -106,7 +106,7 @@ impl Walk<'_> {
         let keys = |way: &&Way| {
             let mut at = self.root;
             let mut keys = Vec::new();
-            for position in way.iter() {
+            for position in *way {
                 let (key, next) = match at {
                     Tree::Object(members) => {
                         let (name, member) = &members[*position];
@@ -146,7 +146,7 @@ impl Walk<'_> {
         loop {
             let before = part.clone();
             for (patterns, drops) in &alone {
-                self.never_alone(patterns, *drops, part, in_element)?;
+                self.never_alone(patterns, *drops, &before, part, in_element)?;
             }
             if *part == before {
                 return Ok(());
@@ -202,14 +202,15 @@ impl Walk<'_> {
         &self,
         patterns: &[&str],
         drops: bool,
+        would: &Part,
         part: &mut Part,
         in_element: bool,
     ) -> Result<(), Outcome> {
-        if self.has_company(patterns, part, in_element) {
+        if self.has_company(patterns, would, in_element) {
             return Ok(());
         }
         for pattern in patterns {
-            for index in self.leaving(pattern, part) {
+            for index in self.leaving(pattern, would) {
                 if drops && in_element {
                     return Err(Outcome::Concealed);
                 }
@@ -227,11 +228,18 @@ impl Walk<'_> {
             let in_list = self.in_list(&field.path);
             let nodes = field.nodes.iter().filter(|way| !in_list || way.starts_with(&self.way));
             let leaves = in_list == in_element && act.tells();
-            let mut values = nodes.map(|way| find(self.root, way));
+            let values: Vec<&Tree> = nodes.map(|way| find(self.root, way)).collect();
+            // What can be read in two ways, or stands beside what is neither, is no company.
+            let outer =
+                self.each.as_ref().filter(|_| in_list).map_or(0, |each| each.segments.len());
+            let several = !field.path.segments[outer..].iter().all(Segment::is_singular);
+            let is_read = several || values.iter().all(|value| *value == values[0]);
             !patterns.iter().any(|pattern| covers(pattern, other))
                 && !self.is_held_back(field)
                 && leaves
-                && values.any(|value| match value {
+                && is_read
+                && !values.is_empty()
+                && values.iter().all(|value| match value {
                     Tree::String(text) => !text.is_empty(),
                     Tree::Number(digits) => digits.parse::<i64>().is_ok(),
                     _ => false,

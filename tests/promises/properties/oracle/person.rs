@@ -43,6 +43,30 @@ impl Asker<'_> {
         self.world.ask.person.or(self.recipient.party.as_deref())
     }
 
+    /// "Cookies": an essential one passes; of the others who is signed in has agreed, to the purpose that
+    /// the rules name, and nothing that they said since stops it.
+    pub(super) fn passes(&self, cookie: &str) -> bool {
+        let Some(rules) = self.text.cookies.get(cookie) else { return false };
+        if rules.class == "essential" {
+            return true;
+        }
+        let (Some(purpose), Some(id)) = (&rules.consent, self.world.ask.person) else {
+            return false;
+        };
+        let nobody = Said::default();
+        let said = self.world.people.get(id).unwrap_or(&nobody);
+        let explicit = self.basis(purpose) == "explicit-consent";
+        let everything = |(what, since, until): &(Vec<&str>, i64, Option<i64>)| {
+            what.contains(&"*") && *since <= 0 && until.is_none_or(|until| until > 0)
+        };
+        // Whether or not the purpose is one to object to.
+        self.consent(said, purpose, None, explicit)
+            && !self.said_no(said, purpose)
+            && (said.adult == Some(true) || !self.asks_age(purpose))
+            && !said.restrictions.iter().any(everything)
+            && said.erasure.as_ref().is_none_or(|(at, _)| *at > 0)
+    }
+
     /// Whether answers are asked where people are.
     pub(super) fn asks_routes(&self) -> bool {
         self.text.transfers.region_of_subject.from.iter().any(|from| from == "route.region")
@@ -143,15 +167,17 @@ impl Asker<'_> {
             Some(_) => true,
             None => matches!(self.basis(purpose), "legitimate-interests" | "public-task"),
         };
+        stops && self.said_no(said, purpose)
+    }
+
+    /// Whether there is an objection, by the person or by the header.
+    fn said_no(&self, said: &Said, purpose: &str) -> bool {
         let gpc = self.text.registers.objection.gpc.as_ref().filter(|_| self.world.ask.gpc);
         let by_header = gpc
             .and_then(|gpc| gpc.get("objects_to"))
             .is_some_and(|to| to.list().iter().any(|pattern| reaches_purpose(pattern, purpose)));
-        let said_so = said
-            .objections
-            .iter()
-            .any(|(pattern, since)| *since <= 0 && reaches_purpose(pattern, purpose));
-        stops && (by_header || said_so)
+        let mut objections = said.objections.iter().filter(|(_, since)| *since <= 0);
+        by_header || objections.any(|(pattern, _)| reaches_purpose(pattern, purpose))
     }
 
     /// The basis of a purpose, or of the one above it.

@@ -22,6 +22,15 @@ pub(super) struct Text {
     pub(super) transfers: Transfers,
     #[serde(default)]
     pub(super) retention: Vec<Period>,
+    #[serde(default)]
+    pub(super) cookies: BTreeMap<String, Cookie>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cookie {
+    pub(super) class: String,
+    pub(super) consent: Option<String>,
 }
 
 #[derive(Deserialize)]

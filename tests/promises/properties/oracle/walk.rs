@@ -212,9 +212,8 @@ impl Walk<'_> {
         }
         let gates = self.gates(false)?;
         let part = self.part(&gates, false)?;
-        let found = self
-            .place(self.root, &part, false)
-            .map_err(|Dropped| Outcome::Refused("unfilterable"))?;
+        let found =
+            self.place(self.root, &part, false).map_err(|Dropped| Outcome::Refused("dropped"))?;
         Ok(Outcome::Released(found.unwrap_or(Tree::Null)))
     }
 
