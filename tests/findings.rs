@@ -22,6 +22,12 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T102", "  title: A clean policy", "  title: &name A clean policy"),
     ("T103", "[\"$.state\"]", "[\"$.state[-1]\"]"),
     ("T103", "[\"$.state\"]", "[\"$.state[\"]"),
+    (
+        "T103",
+        "[\"$.state\"]",
+        "[\"$.a[?@.a].x\", \"$.a[?@.b].x\", \"$.a[?@.c].x\", \"$.a[?@.d].x\", \"$.a[?@.e].x\", \
+         \"$.a[?@.f].x\", \"$.a[?@.g].x\", \"$.a[?@.h].x\", \"$.a[?@.i].x\"]",
+    ),
     ("T104", "match: GET /groups", "match: GET groups"),
     ("T105", "match: GET /groups", "match: GET /people/{name}"),
     ("T106", "    subjects: {person: \"path:id\"}\n", ""),
@@ -29,6 +35,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T108", "tamis: 1\n", "tamis: 1\ninclude: [routes.yaml]\n"),
     ("T110", ", identity.gender: keep}", "}"),
     ("T111", "  identity.gender: {}\n", "  identity.gender: {}\n  identity.nickname: {}\n"),
+    ("T111", "    path: {id: account.id}\n", ""),
     ("T120", "  consent: {from: api}\n", "  objection: {from: api}\n"),
     ("T120", "contact.email: keep", "contact.email: own lines"),
     ("T121", "for: [service.news]", "for: [service]"),

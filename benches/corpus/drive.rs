@@ -50,7 +50,7 @@ impl Engine {
     fn judge(&self, question: &Question) -> Verdict {
         let known = question.subjects.iter().all(|(_, located)| match located {
             Located::One(id) => self.released.contains(id.expose().as_ref()),
-            Located::Many(_) | Located::Ambiguous | Located::Nothing => false,
+            Located::Many(_) | Located::Ambiguous | Located::Unfit | Located::Nothing => false,
         });
         if known {
             Verdict::Release(self.treatments.clone())

@@ -13,25 +13,53 @@ pub(super) fn companions(permit: &Permit) -> impl Iterator<Item = (usize, &Compa
 }
 
 /// The cells that may not leave of this part, and whether it is dropped for one of them.
+///
+/// What would leave together is judged before anything was taken out, so that no limit comes before
+/// another. What is left is judged for being alone until nothing more goes: what was taken out is
+/// nobody's company.
 pub(super) fn parted(
     permit: &Permit,
     part: Part,
     ids: &[Option<SubjectIds>],
     releases: impl Fn(CellId) -> bool,
 ) -> (Vec<CellId>, bool) {
-    let mut removed = Vec::new();
-    let mut drops = false;
-    for bound in &permit.plan.company {
-        let leaving: Vec<&Vec<CellId>> = match bound.never {
-            Never::Together => too_many(bound, &releases),
-            Never::Alone => alone(permit, part, ids, bound, &releases),
-        };
-        let cells = leaving.into_iter().flatten().copied();
-        let before = removed.len();
-        removed.extend(cells.filter(|cell| releases(*cell)));
-        drops |= bound.drops && removed.len() > before;
+    let mut out = Parted::default();
+    for bound in permit.plan.company.iter().filter(|bound| bound.never == Never::Together) {
+        out.take(bound, too_many(bound, &releases), &releases);
     }
-    (removed, drops && part == Part::Element)
+    let bounds = || permit.plan.company.iter().filter(|bound| bound.never == Never::Alone);
+    loop {
+        // All limits at once: which of two takes it out must not depend on the order of lines.
+        let gone = out.removed.clone();
+        let releases = |cell: CellId| releases(cell) && !gone.contains(&cell);
+        for bound in bounds() {
+            let alone = alone(permit, part, ids, bound, &releases);
+            out.take(bound, alone, &releases);
+        }
+        if out.removed.len() == gone.len() {
+            return (out.removed, out.drops && part == Part::Element);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Parted {
+    removed: Vec<CellId>,
+    drops: bool,
+}
+
+impl Parted {
+    /// Takes out what of these groups would leave.
+    fn take(
+        &mut self,
+        bound: &Bound,
+        groups: Vec<&Vec<CellId>>,
+        releases: &impl Fn(CellId) -> bool,
+    ) {
+        let before = self.removed.len();
+        self.removed.extend(groups.into_iter().flatten().copied().filter(|cell| releases(*cell)));
+        self.drops |= bound.drops && self.removed.len() > before;
+    }
 }
 
 /// The groups to be taken out where two would leave.

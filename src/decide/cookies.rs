@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::subject::{Asker, covered, is_erased, restricts_all, valid_consents};
+use super::subject::{Asker, covered, is_erased, is_for_adults, restricts_all, valid_consents};
 use crate::policy::Policy;
 use crate::policy::model::Need;
 use crate::terms::{AgeClass, LegalBasis, PurposeId, RecipientId, Statements};
@@ -31,7 +31,7 @@ pub fn agreed_cookies(
             .iter()
             .any(|objection| objection.since <= now && objection.purpose.covers(purpose))
             || (gpc && covered(&policy.registers.gpc_objects_to, purpose));
-        let too_young = rules.min_age.is_some() && said.age != AgeClass::Adult;
+        let too_young = is_for_adults(policy, purpose) && said.age != AgeClass::Adult;
         let need = match rules.basis {
             LegalBasis::ExplicitConsent => Need::ExplicitConsent,
             _ => Need::Consent,

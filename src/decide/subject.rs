@@ -36,7 +36,7 @@ pub(super) fn gate(
     now: Timestamp,
 ) -> SubjectGate {
     // Other people in an answer to the data subject stay hidden (GDPR Art. 15(4)).
-    if permit.plan.only_own && permit.person.as_ref() != Some(id) {
+    if permit.plan.only_own && permit.party() != Some(id) {
         return SubjectGate::Withhold(RefusalReason::NotAParty);
     }
     if !is_named(permit, said, now) {
@@ -125,16 +125,19 @@ pub(super) fn objects_by_gpc(permit: &Permit, id: &PurposeId) -> bool {
 
 /// Whether one of the purposes leaves out minors.
 pub(super) fn adults_only(permit: &Permit) -> bool {
-    permit.purposes().iter().any(|id| {
-        permit.policy.purposes[id].min_age.is_some()
-            || permit.policy.limits.iter().any(|limit| match limit {
-                Limit::Minors { purposes, .. } => covered(purposes, id),
-                Limit::AtLeast { .. }
-                | Limit::ThirdParties { .. }
-                | Limit::Sensitive { .. }
-                | Limit::Disputed { .. } => false,
-            })
-    })
+    permit.purposes().iter().any(|id| is_for_adults(&permit.policy, id))
+}
+
+/// Whether a purpose is for adults alone: by itself, or by a limit.
+pub(super) fn is_for_adults(policy: &Policy, id: &PurposeId) -> bool {
+    policy.purposes.get(id).is_none_or(|purpose| purpose.min_age.is_some())
+        || policy.limits.iter().any(|limit| match limit {
+            Limit::Minors { purposes, .. } => covered(purposes, id),
+            Limit::AtLeast { .. }
+            | Limit::ThirdParties { .. }
+            | Limit::Sensitive { .. }
+            | Limit::Disputed { .. } => false,
+        })
 }
 
 /// Whether what the request is done under, an order or a case, names this person and is still in

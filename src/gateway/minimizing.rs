@@ -81,6 +81,10 @@ impl MinimizingError {
             Self::Malformed(Malformed { kind: MalformedKind::Aggregate(_), .. }) => {
                 RefusalReason::AggregateGuard
             }
+            // The backend did nothing wrong; and that the member is there is about a person.
+            Self::Malformed(Malformed { kind: MalformedKind::Refused, .. }) => {
+                RefusalReason::Dropped
+            }
             Self::Malformed(_) => RefusalReason::Unfilterable,
             Self::Refused(reason) => *reason,
             Self::Registers(_) => RefusalReason::RegisterStale,
@@ -333,7 +337,7 @@ impl Minimizing {
         located.extend(question.subjects.into_iter().filter_map(|(role, found)| {
             let ids = match found {
                 Located::Nothing => return None,
-                Located::Ambiguous => SubjectIds::Unresolved,
+                Located::Unfit | Located::Ambiguous => SubjectIds::Unresolved,
                 Located::One(id) => SubjectIds::One(id),
                 Located::Many(ids) => SubjectIds::Many(ids),
             };

@@ -186,7 +186,8 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::NotAParty
         | RefusalReason::NotNamed
         | RefusalReason::TransferOfSubject
-        | RefusalReason::RetentionOver => StatusCode::FORBIDDEN,
+        | RefusalReason::RetentionOver
+        | RefusalReason::Dropped => StatusCode::FORBIDDEN,
         RefusalReason::NotFound => StatusCode::NOT_FOUND,
         RefusalReason::OtherController => StatusCode::CONFLICT,
         RefusalReason::Unfilterable
@@ -236,6 +237,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::NotAParty => "The caller is no party.",
         RefusalReason::NotNamed => "The order or case does not name this person.",
         RefusalReason::RetentionOver => "The retention period is over.",
+        RefusalReason::Dropped => "The rules drop what holds such a member.",
         RefusalReason::TransferOfSubject => "No mechanism covers the transfer.",
         RefusalReason::NotFound => "The backend has no such thing.",
         RefusalReason::Unfilterable => "The backend's answer cannot be minimized.",

@@ -96,8 +96,10 @@ pub enum Scope {
 /// What stood where a subject's id should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Located {
-    /// Nothing, or no string or integer.
+    /// Nothing, `null` or an empty text.
     Nothing,
+    /// Something else that is no string or integer, which nobody can read as an id.
+    Unfit,
     /// One id. The same id several times counts once.
     One(DataSubject),
     /// Several different ids at a place that is selected with a wildcard.

@@ -143,13 +143,21 @@ pub(super) fn decide(asked: &Asked<'_>, field: &Field) -> Cell {
     }
 }
 
-/// Whether a grant shows the category as `own lines`. Asked of the grants and not of what they were
-/// joined to: a stricter rule for this one field must not open elements to those who are no party.
-pub(super) fn shows_own_lines(grants: &[Applicable<'_>], category: &CategoryId) -> bool {
-    grants
+/// Whether a grant or a limit says `own lines` of this field. Asked of each of them and not of what
+/// they were joined to: a stricter rule for this one field must not open elements to those who are no
+/// party.
+pub(super) fn says_own_lines(asked: &Asked<'_>, field: &Field) -> bool {
+    let grants = asked
+        .grants
         .iter()
-        .filter_map(|applicable| shown(applicable.grant, category))
-        .any(|decided| decided.action == Action::OwnLines)
+        .filter_map(|applicable| shown(applicable.grant, &field.category))
+        .any(|decided| decided.action == Action::OwnLines);
+    grants
+        || asked.purposes.iter().any(|purpose| {
+            let granted = granted(asked, purpose, field);
+            let mut limits = limits(asked, &field.category, &granted);
+            limits.any(|decided| decided.action == Action::OwnLines)
+        })
 }
 
 fn no_grant(field: &Field, purpose: Option<&PurposeId>) -> Decided {

@@ -6,6 +6,7 @@
 
 use super::automaton::CompileError;
 use super::model::{Form, Route};
+use super::overlap::may_lie_within;
 use super::plan::Cell;
 use super::{CellId, Mark, Place, Policy, RoleIndex, Selector};
 use crate::terms::{CategoryId, CategoryPattern, RecipientId};
@@ -103,9 +104,11 @@ pub(super) fn bind(
     let companions = (0_u16..)
         .zip(cells.iter().zip(&route.fields))
         .filter(|(_, (cell, _))| alone && cell.category.is_some() && cell.action.releases())
-        // What a value says of itself would decide who is company: it is none. Nor is a link, which
-        // may be taken away for what stands in it.
-        .filter(|(_, (_, field))| !field.selector.has_filter() && field.form == Form::Value)
+        // What a value says of itself would decide who is company: it is none, and neither is what
+        // another selector's filter holds back. Nor is a link, which may be taken away for what stands
+        // in it.
+        .filter(|(_, (_, field))| !is_held_back(route, &field.selector))
+        .filter(|(_, (_, field))| field.form == Form::Value)
         .map(|(at, (_, field))| Companion {
             cell: CellId(at),
             in_element: route.each.as_ref().is_some_and(|each| field.selector.continues(each)),
@@ -113,6 +116,13 @@ pub(super) fn bind(
         });
     let companions = companions.collect();
     (bound, companions)
+}
+
+/// Whether a filter of this route can look at a place that `selector` leads through.
+fn is_held_back(route: &Route, selector: &Selector) -> bool {
+    let fields = route.fields.iter().map(|field| &field.selector);
+    let all = fields.chain(route.open.iter().map(|open| &open.selector));
+    all.flat_map(Selector::guards).any(|guard| may_lie_within(&selector.segments, guard))
 }
 
 /// Company is found as the ids of roles from `first` on are.

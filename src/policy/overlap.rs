@@ -13,6 +13,16 @@ pub(super) fn may_touch(a: &Selector, b: &Selector) -> bool {
     meet(&a.segments, &b.segments, true)
 }
 
+/// Whether something that `inner` selects can lie at or beneath a place that `outer` leads to.
+pub(super) fn may_lie_within(inner: &[PathSegment], outer: &[PathSegment]) -> bool {
+    let Some((first, rest)) = outer.split_first() else { return true };
+    let Some((own, behind)) = inner.split_first() else { return false };
+    let together = own.steps.iter().any(|x| first.steps.iter().any(|y| steps_meet(x, y)));
+    (together && may_lie_within(behind, rest))
+        || (own.descendant && may_lie_within(inner, rest))
+        || (first.descendant && may_lie_within(behind, outer))
+}
+
 /// Both read a path from the root in step. A descendant segment may also stay where it is while
 /// the path goes one deeper.
 fn meet(a: &[PathSegment], b: &[PathSegment], prefix_counts: bool) -> bool {

@@ -105,6 +105,12 @@ impl Selector {
         self.segments.iter().any(PathSegment::has_filter)
     }
 
+    /// The ways to the values that its filters look at, each up to and with the filter.
+    pub(super) fn guards(&self) -> impl Iterator<Item = &[PathSegment]> {
+        let filtered = (0..).zip(&self.segments).filter(|(_, segment)| segment.has_filter());
+        filtered.map(|(at, _): (usize, _)| &self.segments[..=at])
+    }
+
     /// A filter holds its value back. Behind `..` values that are held would lie within one another,
     /// each to be judged again: work that grows with the depth of a document that others write.
     fn refuse_deep_filter(&self) -> Result<(), SelectorError> {

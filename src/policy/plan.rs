@@ -13,7 +13,9 @@ use super::retention::{self, Dated};
 use super::{Place, Policy, Selector};
 use crate::action::Action;
 use crate::action::pseudonym::Scope;
-use crate::terms::{CategoryId, LegalBasis, PurposeId, RecipientId, Role, RouteId};
+use crate::terms::{
+    CategoryId, CategoryPattern, LegalBasis, PurposeId, RecipientId, Role, RouteId,
+};
 
 /// What one recipient gets of one route for one set of purposes, before any subject was asked about.
 #[derive(Debug)]
@@ -114,7 +116,7 @@ impl Plan {
                 "own lines, and it stands in no line".clone_into(&mut decided.because);
             }
             if !conditions.is_empty() && is_outside_the_list(route, &field.selector) {
-                decided.action = Action::Remove;
+                decided.action = decided.action.join(Action::Remove);
                 "only_where, and it stands in no element".clone_into(&mut decided.because);
             }
             cells.push(decided);
@@ -139,8 +141,7 @@ impl Plan {
 
         // Last, since they have no place.
         cells.extend(answer_headers::cells(&asked, route, &needs));
-        let own_lines = cells.iter().any(|cell| cell.action == Action::OwnLines)
-            || route.categories().any(|category| cell::shows_own_lines(&grants, category));
+        let own_lines = route.fields.iter().any(|field| cell::says_own_lines(&asked, field));
 
         let (mut rules, listed) = marks(route, &cells, &places)?;
         condition_marks(route, conditions, &mut rules)?;
@@ -154,6 +155,7 @@ impl Plan {
         let automaton = Automaton::compile(&with_listed, Unlisted::Remove)
             .or_else(|_| Automaton::compile(&rules, Unlisted::Remove))?;
         let automaton = Arc::new(automaton);
+        let may_drop_all = may_drop_all(policy, route, &cells);
         let at_document = |locator: &Locator| matches!(locator, Locator::Document(_));
         Ok(Self {
             route: route.id.clone(),
@@ -167,6 +169,7 @@ impl Plan {
                 || regions.iter().any(|region| !region.in_element)
                 || dated.iter().any(|dated| !dated.in_element)
                 || companions.iter().any(|companion| !companion.in_element)
+                || may_drop_all
                 || route.subjects.iter().any(|subject| at_document(&subject.locator)),
             needs,
             only_own,
@@ -275,6 +278,25 @@ pub(super) fn beside(
         because: because.to_owned(),
         selector: selector.text.clone(),
     }
+}
+
+/// Whether a member can take the whole answer away, which must be known before any of it leaves: one
+/// that stands in no element, under `drop`, whether a grant, a limit or the measure of a transfer says so.
+fn may_drop_all(policy: &Policy, route: &Route, cells: &[Cell]) -> bool {
+    let drops = |action: &Action| matches!(action, Action::Drop | Action::Refuse);
+    let mechanisms = policy.transfers.iter().flat_map(|transfers| &transfers.table);
+    let measures: Vec<_> = mechanisms
+        .flat_map(|mechanism| &mechanism.measure)
+        .filter(|measure| drops(&measure.action))
+        .collect();
+    let outside =
+        |selector: &Selector| !route.each.as_ref().is_some_and(|each| selector.continues(each));
+    route.aggregate.is_none()
+        && cells.iter().zip(&route.fields).any(|(cell, field)| {
+            let covers = |pattern: &CategoryPattern| pattern.covers(&field.category);
+            let by_transfer = || measures.iter().any(|measure| covers(&measure.pattern));
+            outside(&field.selector) && (drops(&cell.action) || by_transfer())
+        })
 }
 
 /// What every purpose of this disclosure needs. A disclosure to a third party, or for a purpose

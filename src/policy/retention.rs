@@ -136,7 +136,8 @@ pub(super) fn bind(
             // A member outside the list is in none of the elements that are dated one by one.
             let date = date.filter(|date| !in_list(date) || in_list(&field.selector));
             let (Some(date), Ok(id)) = (date, u16::try_from(at)) else {
-                cell.action = Action::Remove;
+                // Where more than the member was to stay away, it still does.
+                cell.action = cell.action.clone().join(Action::Remove);
                 cell.decided_by = period.place.clone();
                 cell.because = format!("a period of {}, and no date", period.written);
                 continue;

@@ -66,6 +66,8 @@ pub enum RefusalReason {
     TransferOfSubject,
     /// The retention period is over, or nobody can say since when it runs. Source: GDPR Art. 5(1)(e).
     RetentionOver,
+    /// The rules drop whatever holds a member that is there, and here that is all of the answer.
+    Dropped,
     /// The backend has no such thing.
     NotFound,
     /// The backend's answer cannot be minimized: type, charset, coding, grammar, size, depth.
@@ -106,7 +108,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -133,6 +135,7 @@ impl RefusalReason {
         Self::NotNamed,
         Self::TransferOfSubject,
         Self::RetentionOver,
+        Self::Dropped,
         Self::NotFound,
         Self::Unfilterable,
         Self::AggregateGuard,
@@ -183,6 +186,7 @@ impl RefusalReason {
             Self::NotNamed => "not-named",
             Self::TransferOfSubject => "transfer-of-subject",
             Self::RetentionOver => "retention-over",
+            Self::Dropped => "dropped",
             Self::NotFound => "not-found",
             Self::Unfilterable => "unfilterable",
             Self::AggregateGuard => "aggregate-guard",
@@ -221,6 +225,7 @@ impl RefusalReason {
             | Self::NotNamed
             | Self::TransferOfSubject
             | Self::RetentionOver
+            | Self::Dropped
             | Self::NotFound => true,
             Self::RecipientUnknown
             | Self::RequestMalformed
@@ -296,6 +301,7 @@ impl RefusalReason {
             | Self::NotNamed
             | Self::TransferOfSubject
             | Self::RetentionOver
+            | Self::Dropped
             | Self::NotFound
             | Self::OtherController
             | Self::RequestBody

@@ -241,7 +241,7 @@ pub(crate) fn spelled(question: &Question) -> String {
         .iter()
         .map(|(role, located)| {
             let found = match located {
-                Located::Nothing => "nothing".to_owned(),
+                Located::Nothing | Located::Unfit => "nothing".to_owned(),
                 Located::Ambiguous => "ambiguous".to_owned(),
                 Located::One(id) => id.expose().to_string(),
                 Located::Many(ids) => {

@@ -24,6 +24,8 @@ struct Found {
     ids: Vec<Arc<str>>,
     /// Something that is no id stood where one should be.
     other: bool,
+    /// It was neither `null` nor an empty text, which say nothing.
+    unfit: bool,
 }
 
 impl Subjects {
@@ -36,6 +38,7 @@ impl Subjects {
         for (role, found) in other.found.drain(..) {
             let own = self.found(role);
             own.other |= found.other;
+            own.unfit |= found.unfit;
             for id in found.ids {
                 if let Err(place) = own.ids.binary_search(&id) {
                     own.ids.insert(place, id);
@@ -52,16 +55,16 @@ impl Subjects {
         kind: Kind,
         written: Option<&[u8]>,
     ) {
-        match written.and_then(|written| id(kind, written)) {
-            Some(id) => {
-                for role in roles(automaton, state) {
-                    let ids = &mut self.found(role).ids;
-                    if let Err(place) = ids.binary_search(&id) {
-                        ids.insert(place, Arc::clone(&id));
-                    }
-                }
+        let Some(id) = written.and_then(|written| id(kind, written)) else {
+            let says_nothing = kind == Kind::Null || written == Some(b"\"\"");
+            self.no_id(automaton, state, !says_nothing);
+            return;
+        };
+        for role in roles(automaton, state) {
+            let ids = &mut self.found(role).ids;
+            if let Err(place) = ids.binary_search(&id) {
+                ids.insert(place, Arc::clone(&id));
             }
-            None => self.other(automaton, state),
         }
     }
 
@@ -91,10 +94,16 @@ impl Subjects {
         }
     }
 
-    /// No id stands at a place of this state.
-    pub(super) fn other(&mut self, automaton: &Automaton, state: StateId) {
+    /// A container stands at a place of this state: no id, and not nothing.
+    pub(super) fn container(&mut self, automaton: &Automaton, state: StateId) {
+        self.no_id(automaton, state, true);
+    }
+
+    fn no_id(&mut self, automaton: &Automaton, state: StateId, unfit: bool) {
         for role in roles(automaton, state) {
-            self.found(role).other = true;
+            let found = self.found(role);
+            found.other = true;
+            found.unfit |= unfit;
         }
     }
 
@@ -117,10 +126,10 @@ impl Subjects {
                 Scope::Element(_) if !place.within_element => continue,
                 // Each element will be asked about by itself: here only whom the list is about.
                 Scope::Document if place.within_element && found.ids.is_empty() => continue,
-                Scope::Document if place.within_element => located(found.ids, false, true),
-                Scope::Document | Scope::Element(_) => {
-                    located(found.ids, found.other, place.several)
+                Scope::Document if place.within_element => {
+                    located(Found { other: false, ..found }, true)
                 }
+                Scope::Document | Scope::Element(_) => located(found, place.several),
             };
             subjects.push((place.role, located));
         }
@@ -152,9 +161,10 @@ fn is_integer(number: &[u8]) -> bool {
 
 /// What was found at one role's places. Whoever has no usable id among several is nobody known, and
 /// what is about somebody unknown is about nobody who could have agreed.
-fn located(ids: Vec<Arc<str>>, other: bool, several: bool) -> Located {
-    let mut ids: Vec<_> = ids.into_iter().map(Personal::new).collect();
-    match (ids.len(), other) {
+fn located(found: Found, several: bool) -> Located {
+    let mut ids: Vec<_> = found.ids.into_iter().map(Personal::new).collect();
+    match (ids.len(), found.other) {
+        (0, _) if found.unfit => Located::Unfit,
         (0, _) => Located::Nothing,
         (1, false) => ids.pop().map_or(Located::Nothing, Located::One),
         (_, false) if several => Located::Many(ids),

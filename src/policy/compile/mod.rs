@@ -21,6 +21,7 @@ mod mode;
 mod names;
 mod notices;
 mod picture;
+mod plans;
 mod purposes;
 mod recipients;
 mod region;
@@ -215,6 +216,7 @@ impl Compiler<'_> {
         serve::needs(&policy, self.findings);
         notices::lint(&policy, self.findings);
         aggregate::lint(&policy, self.findings);
+        plans::lint(&policy, self.findings);
         policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }

@@ -1,6 +1,7 @@
 //! Counts of groups: what leaves, what is hidden, what refuses the whole, and whether anybody can
 //! compute what is hidden.
 
+mod alike;
 mod checked;
 mod computed;
 

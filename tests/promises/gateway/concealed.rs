@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tamis::policy::Policy;
 
 use super::backend::json;
-use super::stage::{HOST, Stage};
+use super::stage::{HOST, Stage, changed};
 
 const RULES: &str = include_str!("../../cases/gateway.rules.yaml");
 
@@ -115,6 +115,28 @@ async fn every_refusal_about_a_person_is_the_same_bytes() {
     // That the others do get something.
     assert_eq!(stage.ask("partner", "/people/u8").await.status, 200);
     assert_eq!(stage.ask("courier", "/orders/o1").await.status, 200);
+}
+
+/// `drop` outside of lists takes all of the answer away: before any of it left, however long it is, and
+/// not as a fault of the backend, by which an outsider would learn that the member is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_dropped_looks_like_no_such_thing() {
+    let show = "for: [service.parcel], show: {account.id: keep, identity.name: keep";
+    let drops = format!("{show}, contact.email: drop");
+    let stage = Stage::with_rules(&changed(RULES, &[(show, &drops)])).await;
+    let name = "CANARY".repeat(40_000);
+    for (id, rest) in [("u1", r#","email":"CANARY@example.invalid""#), ("u2", "")] {
+        let person = format!(r#"{{"id":"{id}","name":"{name}"{rest}}}"#);
+        stage.backend.says(&format!("/people/{id}"), json(&person));
+    }
+    let mut answers = Vec::new();
+    for id in ["u1", "u9"] {
+        let target = format!("/people/{id}");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
+        answers.push((target, stage.raw("courier", request.as_bytes()).await));
+    }
+    assert!(one(answers).starts_with("HTTP/1.1 404 Not Found\r\n"));
+    assert_eq!(stage.ask("courier", "/people/u2").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

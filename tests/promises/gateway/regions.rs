@@ -40,6 +40,12 @@ async fn a_region_in_the_answer_decides_together_with_the_directory() {
         ("u1", r#""at":{"country":"Hong Kong"},"#, 403),
         ("u1", r#""at":{"country":7},"#, 403),
         ("u1", r#""at":{"country":"HK","country":"DE"},"#, 403),
+        // No word at all: a backend that tells it otherwise than it did says nothing to rely on.
+        ("u1", r#""at":{"country":["BR"]},"#, 403),
+        ("u1", r#""at":{"country":{"code":"BR"}},"#, 403),
+        ("u1", r#""at":{"country":true},"#, 403),
+        ("u1", r#""at":{"country":1.5},"#, 403),
+        ("u1", r#""at":{"country":""},"#, 200),
         // It says nothing: the rules' `unknown` is in force.
         ("u1", r#""at":{"country":null},"#, 200),
         ("u1", "", 200),

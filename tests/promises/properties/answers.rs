@@ -8,17 +8,28 @@ impl Chance {
     pub(super) fn answer(&mut self, route: usize) -> String {
         let id = self.id();
         match route {
-            PERSON => self.object(&["id", "name", "mail", "phones", "deep", "state", "extra"], &id),
+            PERSON => {
+                let names = [
+                    "id", "name", "mail", "phones", "deep", "cards", "country", "at", "stamps",
+                    "state", "extra",
+                ];
+                self.object(&names, &id)
+            }
             PEOPLE => {
                 let people: Vec<_> = (0..self.below(5))
                     .map(|_| {
                         let id = self.id();
-                        let names =
-                            ["id", "name", "mail", "phones", "deep", "state", "dealer", "extra"];
+                        let names = [
+                            "id", "name", "mail", "phones", "deep", "cards", "country", "at",
+                            "state", "dealer", "extra",
+                        ];
                         self.object(&names, &id)
                     })
                     .collect();
-                format!(r#"{{"page":1,"people":[{}],"total":9,"extra":"x"}}"#, people.join(","))
+                let rest = self.object(&["at", "since"], &id);
+                let people = people.join(",");
+                format!(r#"{{"page":1,"people":[{people}],"total":9,"extra":"x",{}"#, &rest[1..])
+                    .replace(",}", "}")
             }
             NAMED => {
                 let people: Vec<_> = (0..self.below(5))
@@ -44,45 +55,46 @@ impl Chance {
                 let lines: Vec<_> = (0..self.below(4))
                     .map(|_| {
                         let id = self.id();
-                        let seller = self.object(&["id", "name"], &id);
-                        let rest = self.object(&["sum", "mail", "dealer"], "0");
+                        let seller = self.object(&["id", "name", "country"], &id);
+                        let rest = self.object(&["sum", "mail", "at", "cards", "dealer"], "0");
                         format!(r#"{{"seller":{seller},{}"#, &rest[1..])
                     })
                     .map(|line| line.replace(",}", "}"))
                     .collect();
-                let buyer = self.object(&["id", "name", "extra"], &id);
-                let paid = self.value("paid");
+                let buyer = self.object(&["id", "name", "country", "extra"], &id);
+                let (paid, at) = (self.value("paid"), self.date());
                 format!(
-                    r#"{{"order":"o1","lines":[{}],"buyer":{buyer},"paid":{paid}}}"#,
+                    r#"{{"order":"o1","lines":[{}],"buyer":{buyer},"paid":{paid},"at":{at}}}"#,
                     lines.join(",")
                 )
             }
             NOTE => {
-                let author = self.object(&["id", "extra"], &id);
+                let author = self.object(&["id", "country", "extra"], &id);
                 let lines: Vec<_> =
                     (0..self.below(3)).map(|_| self.object(&["name", "extra"], "0")).collect();
-                let rest = self.object(&["name", "note", "state"], "0");
+                let rest = self.object(&["name", "note", "at", "state"], "0");
                 format!(r#"{{"author":{author},"lines":[{}],{}"#, lines.join(","), &rest[1..])
                     .replace(",}", "}")
             }
             GROUP => {
-                let owner = self.object(&["id", "extra"], &id);
+                let owner = self.object(&["id", "country", "extra"], &id);
                 let guests: Vec<_> = (0..self.below(4))
                     .map(|_| {
                         let id = self.id();
-                        self.object(&["id", "name", "mail", "extra"], &id)
+                        self.object(&["id", "name", "mail", "at", "extra"], &id)
                     })
                     .collect();
-                let rest = self.object(&["name", "state"], "0");
+                let rest = self.object(&["name", "at", "state"], "0");
                 format!(r#"{{"guests":[{}],"owner":{owner},{}"#, guests.join(","), &rest[1..])
                     .replace(",}", "}")
             }
             BASKET => {
                 let lines: Vec<_> = (0..self.below(4))
-                    .map(|_| self.object(&["name", "sum", "dealer"], "0"))
+                    .map(|_| self.object(&["name", "sum", "at", "dealer"], "0"))
                     .collect();
-                let sum = self.value("sum");
-                format!(r#"{{"lines":[{}],"sum":{sum},"buyer":{id},"total":7}}"#, lines.join(","))
+                let rest = self.object(&["sum", "country", "at", "total"], "0");
+                let lines = lines.join(",");
+                format!(r#"{{"lines":[{lines}],"buyer":{id},{}"#, &rest[1..]).replace(",}", "}")
             }
             other => panic!("no route {other}"),
         }
@@ -111,6 +123,16 @@ impl Chance {
                     let phones: Vec<_> = (0..self.below(3)).map(|_| self.value("phone")).collect();
                     format!("[{}]", phones.join(","))
                 }
+                "cards" => {
+                    let cards: Vec<_> = (0..self.below(4)).map(|_| self.card()).collect();
+                    format!("[{}]", cards.join(","))
+                }
+                "stamps" => {
+                    let dates: Vec<_> = (0..self.below(3)).map(|_| self.date()).collect();
+                    format!("[{}]", dates.join(","))
+                }
+                "at" | "since" => self.date(),
+                "country" => self.country(),
                 "dealer" => {
                     self.choose(&["\"7\"", "7", "\"8\"", "8", "null", "[7]", "7.0"]).to_owned()
                 }
@@ -119,11 +141,84 @@ impl Chance {
             members.push(format!("\"{name}\":{value}"));
             // A member that stands twice.
             if self.one_in(40) {
-                let value = if *name == "id" { self.id() } else { self.value(name) };
+                let value = match *name {
+                    "id" => self.id(),
+                    "at" => self.date(),
+                    "country" => self.country(),
+                    name => self.value(name),
+                };
                 members.push(format!("\"{name}\":{value}"));
             }
         }
         format!("{{{}}}", members.join(","))
+    }
+
+    /// What filters look at, and what they mean.
+    fn card(&mut self) -> String {
+        if self.one_in(12) {
+            return self.value("card");
+        }
+        let mut members = Vec::new();
+        for _ in 0..if self.one_in(8) { 2 } else { 1 } {
+            let kind = ["\"work\"", "\"home\"", "\"w\\u006frk\"", "null", "7", "{\"work\":1}"];
+            let usual = if self.one_in(4) { kind.len() } else { 2 };
+            let kind = self.choose(&kind[..usual]);
+            members.push(format!("\"kind\":{kind}"));
+        }
+        if !self.one_in(4) {
+            let n = self.choose(&["1", "2", "3", "2.0", "20e-1", "\"2\"", "true"]);
+            members.push(format!("\"n\":{n}"));
+        }
+        members.push(format!("\"number\":{}", self.value("number")));
+        if self.one_in(3) {
+            members.push(format!("\"holder\":{}", self.value("holder")));
+        }
+        let turn = self.below(members.len());
+        members.rotate_left(turn);
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// A date beside data, in every form that is one and some that are none. The question is asked at
+    /// noon of 1 June 2026; periods are of 30 days and of a year.
+    fn date(&mut self) -> String {
+        let young = [
+            "\"2026-05-31T12:00:00Z\"",
+            "\"2026-05-30\"",
+            "1780000000",
+            "1780000000000",
+            "\"2026-05-03\"",
+            "\"2026-05-02T12:00:01Z\"",
+            "\"2026-05-02T13:00:01+01:00\"",
+            "\"2026-06-02T11:59:59Z\"",
+            "\"2026-06-02\"",
+        ];
+        let old = [
+            "\"2026-05-02T11:59:59Z\"",
+            "\"2026-05-02\"",
+            "\"2025-06-02\"",
+            "\"2025-06-01\"",
+            "1700000000",
+            "1700000000000",
+            "\"2026-06-02T12:00:01Z\"",
+            "\"2026-06-03\"",
+            "null",
+            "\"soon\"",
+            "\"\"",
+            "true",
+            "[]",
+            "{}",
+            "[\"2026-05-31T12:00:00Z\"]",
+            "\"2026-13-01\"",
+            "-1",
+        ];
+        if self.one_in(3) { self.choose(&old) } else { self.choose(&young) }.to_owned()
+    }
+
+    /// Where somebody is, as an answer says.
+    fn country(&mut self) -> String {
+        let usual = ["null", "\"DE\"", "\"FR\"", "\"EEA\"", "\"US\"", "\"de\""];
+        let odd = ["\"CN\"", "\"Germany\"", "7", "true", "[\"DE\"]", "{}"];
+        if self.one_in(5) { self.choose(&odd) } else { self.choose(&usual) }.to_owned()
     }
 
     /// A value, mostly a text that names its member.

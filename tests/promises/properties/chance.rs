@@ -12,10 +12,12 @@ use super::world::{
 use crate::differential::random::Random;
 
 /// What grants and limits do to values. No key is needed to say what comes out, or only its prefix.
-const ACTIONS: [&str; 12] = [
+const ACTIONS: [&str; 14] = [
     "keep",
     "keep",
     "keep",
+    "own lines",
+    "drop",
     "mask last 2",
     "mask last 4",
     "redact",
@@ -43,7 +45,14 @@ pub(super) struct Ground {
 impl Ground {
     /// The one with this number.
     pub(super) fn new(number: u64) -> Self {
-        Chance(Random::seeded(number ^ (1 << 40))).ground()
+        let mut ground = Chance(Random::seeded(number ^ (1 << 40))).ground();
+        // A parameter that filters on what nobody gets in clear is an error, and takes its rules along.
+        if Policy::parse("chance.yaml", &ground.rules.text()).is_err() {
+            for route in &mut ground.rules.routes {
+                *route = route.replace(", mail: contact.email", "");
+            }
+        }
+        ground
     }
 
     /// One more limit for these rules.
@@ -70,6 +79,10 @@ type Uses = BTreeMap<&'static str, Vec<&'static str>>;
 pub(super) struct Chance(Random);
 
 impl Chance {
+    pub(super) fn new(random: Random) -> Self {
+        Self(random)
+    }
+
     pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0.below(bound)
     }
@@ -95,9 +108,11 @@ impl Chance {
         let mut rules = Rules::default();
         for category in CATEGORIES {
             let sensitive = if category == "health.note" { ", sensitive: true" } else { "" };
-            rules.categories.push(format!("{category}: {{type: text{sensitive}}}"));
+            let alone = if self.one_in(30) { ", alone: never" } else { "" };
+            rules.categories.push(format!("{category}: {{type: text{sensitive}{alone}}}"));
         }
         rules.purposes = PURPOSES.iter().map(|purpose| self.purpose(purpose)).collect();
+        rules.cookies = self.cookies(&rules.purposes);
         let mut uses = Uses::new();
         for name in RECIPIENTS.into_iter().chain(["court"]) {
             let purposes = match name {
@@ -109,7 +124,9 @@ impl Chance {
         }
         // A filter on what nobody gets in clear is an error of the rules.
         let filters = self.one_in(3);
-        rules.routes = self.routes(filters);
+        rules.regions = self.one_in(3);
+        rules.retention = self.retention();
+        rules.routes = self.routes(filters, rules.regions);
         if filters {
             let purpose = uses["desk"][0];
             rules.release.push(format!(
@@ -128,6 +145,7 @@ impl Chance {
         for _ in 0..self.below(4) {
             rules.limits.push(self.limit(&uses));
         }
+        rules.limits.extend(self.company());
         if self.one_in(3) {
             let needs = self.choose(&["notice", "consent", "notice, consent"]);
             let except = if self.below(2) == 0 { ", except_for: [claims]" } else { "" };
@@ -226,6 +244,9 @@ impl Chance {
             if self.one_in(8) {
                 parts.push("only_where: {\"@.dealer\": \"7\"}".into());
             }
+            if self.one_in(3) {
+                parts.push("party: u2".into());
+            }
         }
         if matches!(name, "courier" | "partner") {
             let until = self.choose(&[
@@ -264,7 +285,7 @@ impl Chance {
         fields.join(", ")
     }
 
-    fn routes(&mut self, filters: bool) -> Vec<String> {
+    fn routes(&mut self, filters: bool, regions: bool) -> Vec<String> {
         let person = ["$.id", "$.name", "$.mail", "$.phones[*]", "$.deep.note", "$.deep.sum"];
         let element = ["@.id", "@.name", "@.mail", "@.phones[*]", "@.deep.note", "@.deep.sum"];
         let order = [
@@ -288,43 +309,84 @@ impl Chance {
         let filter = if filters { ", mail: contact.email" } else { "" };
         let parties = if self.one_in(3) { "parties_only: [buyer, seller], " } else { "" };
         let purpose = if self.one_in(6) { "purpose: service, " } else { "" };
-        vec![
+        let mut region = |roles: &str| {
+            if regions { self.region(roles) } else { String::new() }
+        };
+        let regions = [
+            region("person: \"$.country\""),
+            region("person: \"@.country\""),
+            region("buyer: \"$.buyer.country\", seller: \"@.seller.country\""),
+            region("author: \"$.author.country\""),
+            region("owner: \"$.owner.country\""),
+            region("buyer: \"$.country\""),
+        ];
+        let since = [
+            self.since(&["$.at", "$.stamps[*]"]),
+            self.since(&["@.at", "$.at", "$.since"]),
+            self.since(&["@.at", "$.at"]),
+            self.since(&["$.at"]),
+            self.since(&["$.at", "$.guests[*].at"]),
+            self.since(&["@.at", "$.at"]),
+        ];
+        let mut open = |own: &[&'static str], at: &'static str| {
+            let own = own.iter().copied().chain(self.dated(at));
+            own.map(|place| format!("\"{place}\"")).collect::<Vec<_>>().join(", ")
+        };
+        let opens = [
+            open(&["$.state"], "$.at"),
+            open(&["$.page", "@.state"], "@.at"),
+            open(&["$.order"], "@.at"),
+            open(&["$.state"], "$.at"),
+            open(&["$.state"], "$.at"),
+            open(&[], "@.at"),
+        ];
+        let filtered = [self.filtered("$.cards"), self.filtered("@.cards")];
+        let [person, element, order, note, group, basket] = [
+            self.fields(&person) + &filtered[0],
+            self.fields(&element) + &filtered[1],
+            self.fields(&order),
+            self.fields(&note),
+            self.fields(&group),
+            self.fields(&basket),
+        ];
+        let fields = |fields: String| fields.trim_start_matches(", ").to_owned();
+        let heads = [
             format!(
-                "{{match: \"GET /people/{{id}}\", upstream: u, {purpose}subjects: {{person: \
-                 \"path:id\"}}, query: {{lang: open{filter}}}, open: [\"$.state\"], fields: {{{}}}}}",
-                self.fields(&person)
+                "match: \"GET /people/{{id}}\", {purpose}subjects: {{person: \"path:id\"}}, query: \
+                 {{lang: open{filter}}}, fields: {{{}}}",
+                fields(person)
             ),
             format!(
-                "{{match: GET /people, upstream: u, each: \"$.people[*]\", subjects: {{person: \
-                 \"@.id\"}}, query: {{lang: open{filter}}}, open: [\"$.page\", \"@.state\"], \
-                 derive: {{\"$.total\": count(each)}}, fields: {{{}}}}}",
-                self.fields(&element)
+                "match: GET /people, each: \"$.people[*]\", subjects: {{person: \"@.id\"}}, query: \
+                 {{lang: open{filter}}}, derive: {{\"$.total\": count(each)}}, fields: {{{}}}",
+                fields(element)
             ),
             format!(
-                "{{match: \"GET /orders/{{order}}\", upstream: u, each: \"$.lines[*]\", subjects: \
-                 {{buyer: \"$.buyer.id\", seller: \"@.seller.id\"}}, {parties}open: [\"$.order\"], \
-                 fields: {{{}}}}}",
-                self.fields(&order)
+                "match: \"GET /orders/{{order}}\", each: \"$.lines[*]\", subjects: {{buyer: \
+                 \"$.buyer.id\", seller: \"@.seller.id\"}}, {parties}fields: {{{order}}}"
             ),
             format!(
-                "{{match: \"GET /notes/{{note}}\", upstream: u, subjects: {{author: \
-                 \"$.author.id\"}}, open: [\"$.state\"], fields: {{{}}}}}",
-                self.fields(&note)
+                "match: \"GET /notes/{{note}}\", subjects: {{author: \"$.author.id\"}}, fields: \
+                 {{{note}}}"
             ),
             format!(
-                "{{match: \"GET /groups/{{group}}\", upstream: u, subjects: {{owner: \
-                 \"$.owner.id\", guest: \"$.guests[*].id\"}}, open: [\"$.state\"], fields: {{{}}}}}",
-                self.fields(&group)
+                "match: \"GET /groups/{{group}}\", subjects: {{owner: \"$.owner.id\", guest: \
+                 \"$.guests[*].id\"}}, fields: {{{group}}}"
             ),
             format!(
-                "{{match: \"GET /baskets/{{buyer}}\", upstream: u, each: \"$.lines[*]\", subjects: \
-                 {{buyer: \"path:buyer\"}}, derive: {{\"$.total\": count(each)}}, fields: {{{}}}}}",
-                self.fields(&basket)
+                "match: \"GET /baskets/{{buyer}}\", each: \"$.lines[*]\", subjects: {{buyer: \
+                 \"path:buyer\"}}, derive: {{\"$.total\": count(each)}}, fields: {{{basket}}}"
             ),
-        ]
+        ];
+        let mut routes = Vec::new();
+        for (number, head) in heads.iter().enumerate() {
+            let (region, since, open) = (&regions[number], &since[number], &opens[number]);
+            routes.push(format!("{{upstream: u, {region}{since}open: [{open}], {head}}}"));
+        }
+        routes
     }
 
-    fn pattern(&mut self) -> &'static str {
+    pub(super) fn pattern(&mut self) -> &'static str {
         if self.below(2) == 0 {
             return CATEGORIES[self.below(CATEGORIES.len())];
         }
@@ -360,7 +422,14 @@ impl Chance {
             let _ = write!(parts, ", show: {{{}}}", show.join(", "));
         }
         if self.one_in(5) {
-            let needs = ["consent", "notice", "explicit-consent", "notice, consent"];
+            let needs = [
+                "consent",
+                "notice",
+                "explicit-consent",
+                "notice, consent",
+                "one-time-grant",
+                "consent, one-time-grant",
+            ];
             let _ = write!(parts, ", needs: [{}]", self.choose(&needs));
         }
         if to.iter().any(|to| matches!(*to, "self" | "user")) && self.below(2) == 0 {
@@ -422,6 +491,12 @@ impl Chance {
         for _ in 0..self.below(4) {
             let present = !self.one_in(5);
             said.notices.push((self.choose(&PURPOSES), present, self.choose(&[-9, -9, 0, 9])));
+        }
+        for _ in 0..self.below(16) {
+            let purpose = self.choose(&PURPOSES);
+            let recipient = self.choose(&RECIPIENTS);
+            let until = self.choose(&[None, None, Some(9), Some(0)]);
+            said.once.push((purpose, recipient, self.choose(&[-9, -9, 0, 9]), until));
         }
         if self.one_in(4) {
             let what = ["news", "news.*", "news.mail", "research", "*", "service.support"];

@@ -6,11 +6,14 @@
 
 mod answers;
 mod chance;
+mod comes_in;
 mod deliveries;
 mod found;
 mod laws;
+mod links;
 mod oracle;
 mod played;
+mod promised;
 mod world;
 
 use std::collections::BTreeMap;
@@ -24,7 +27,7 @@ use crate::differential::setting;
 use crate::oracle::{Tree, read};
 use chance::{Ground, SHARE};
 use oracle::{Oracle, Outcome, PSEUDONYM, TOKEN};
-use played::play_by;
+use played::{cookies, play_by};
 use world::World;
 
 /// Some ten seconds of one core in a debug build.
@@ -49,7 +52,12 @@ fn worlds_come_out_as_the_oracle_says() {
         let oracle = Oracle::new(&ground.rules.text());
         while number < end {
             let world = ground.world(number);
-            match compare(&world, &play_by(&policy, &world), &oracle) {
+            let got = play_by(&policy, &world);
+            match compare(&world, &got, &oracle).and_then(|kind| {
+                let passed = passed(&world, &got, &oracle)?;
+                *found.entry("cookies that were agreed to").or_default() += passed;
+                Ok(kind)
+            }) {
                 Ok(kind) => *found.entry(kind).or_default() += 1,
                 Err(what) => wrong.push(format!("world {number}: {what}\n{}", shown(&world))),
             }
@@ -63,10 +71,18 @@ fn worlds_come_out_as_the_oracle_says() {
         wrong.first().map_or("", String::as_str)
     );
     // That the generator still makes all kinds.
-    for kind in
-        ["released", "concealed", "consent-missing", "erased", "restricted", "objected", "minor"]
-    {
-        assert!(worlds < WORLDS || found[kind] > 9, "{kind}: {found:?}");
+    for kind in [
+        "released",
+        "concealed",
+        "consent-missing",
+        "erased",
+        "restricted",
+        "objected",
+        "minor",
+        "dropped",
+        "cookies that were agreed to",
+    ] {
+        assert!(worlds < WORLDS || found[kind] > 2, "{kind}: {found:?}");
     }
     assert!(worlds < WORLDS || found["released"] > worlds / 16, "{found:?}");
 }
@@ -103,6 +119,21 @@ fn is_called(expected: &str, found: &str) -> bool {
     match expected {
         PSEUDONYM | TOKEN => found.starts_with(&expected[1..]),
         _ => expected == found,
+    }
+}
+
+/// How many cookies passed because the person agreed, or what differs.
+fn passed(world: &World, got: &Rehearsed, oracle: &Oracle) -> Result<u64, String> {
+    let expected = oracle.cookies(world);
+    let (sent, answered) = cookies(got);
+    let agreed = expected.iter().filter(|name| *name != "session").count();
+    match sent {
+        Some(sent) if sent != expected => Err(format!("sent {sent:?}, expected {expected:?}")),
+        _ if got.body.is_ok() && answered != expected => {
+            Err(format!("set {answered:?}, expected {expected:?}"))
+        }
+        Some(_) => Ok(agreed as u64),
+        None => Ok(0),
     }
 }
 

@@ -15,14 +15,16 @@ use tamis::policy::Policy;
 use tamis::registers::{Registers, RegistersUnavailable};
 use tamis::terms::{
     AgeClass, Case, CategoryPattern, Consent, ConsentEvent, ConsentStatus, DataSubject, DecisionId,
-    Digest, Erasure, LegalOrder, Notice, Objection, Personal, PurposePattern, Restriction,
-    Statements,
+    Digest, Erasure, LegalOrder, Notice, Objection, OneTimeGrant, Personal, PurposePattern,
+    Restriction, Statements,
 };
 
-use super::world::{Ask, BASKET, Files, GROUP, NAMED, NOTE, ORDER, PEOPLE, PERSON, Said, World};
+use super::world::{
+    Ask, BASKET, COOKIES, Files, GROUP, NAMED, NOTE, ORDER, PEOPLE, PERSON, Said, World,
+};
 
 /// A key that everybody knows.
-const KEY: &str = "1: 62d56a0c0305e05fc92b3716e46d6b9c66174db7f02a51582124d50fdb20156e";
+pub(super) const KEY: &str = "1: 62d56a0c0305e05fc92b3716e46d6b9c66174db7f02a51582124d50fdb20156e";
 
 /// The moment of the question.
 pub(super) fn now() -> Timestamp {
@@ -41,9 +43,14 @@ pub(super) fn play_by(policy: &Arc<Policy>, world: &World) -> Rehearsed {
         keys: Arc::new(KeyRing::parse("a key of tests", KEY).expect("a key")),
         now: now(),
     };
+    let mut headers = HeaderMap::new();
+    for name in COOKIES {
+        let cookie = HeaderValue::from_str(&format!("{name}=1; Path=/")).expect("plain");
+        headers.append(http::header::SET_COOKIE, cookie);
+    }
     let backend = Backend {
         status: http::StatusCode::OK,
-        headers: HeaderMap::new(),
+        headers,
         body: world.document.clone().into_bytes(),
     };
     rehearse(&stage, &asked(&world.ask), &backend)
@@ -106,6 +113,7 @@ fn asked(ask: &Ask) -> Asked {
     let mut header = |name: &'static str, value: &str| {
         headers.append(name, HeaderValue::from_str(value).expect("plain"));
     };
+    header("cookie", &COOKIES.map(|name| format!("{name}=1")).join("; "));
     for purpose in &ask.declared {
         header("tamis-purpose", purpose);
     }
@@ -180,6 +188,11 @@ impl Registers for People {
 
     fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
         Ok((id == "C-1").then(|| self.case.clone()))
+    }
+
+    /// Each world is played anew, so nobody was here before.
+    fn use_grants(&self, _: &[Arc<str>], _: &DecisionId) -> Result<bool, RegistersUnavailable> {
+        Ok(true)
     }
 }
 
@@ -256,7 +269,19 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
             effective_at: at(*second),
             except: patterns(except),
         }),
-        one_time_grants: Vec::new(),
+        one_time_grants: said
+            .once
+            .iter()
+            .enumerate()
+            .map(|(number, (purpose, recipient, since, until))| OneTimeGrant {
+                id: format!("once_{number}").into(),
+                purpose: (*purpose).into(),
+                recipient: (*recipient).into(),
+                granted_at: at(*since),
+                expires_at: until.map(at),
+                used_by: None,
+            })
+            .collect(),
         orders: said.orders.iter().map(|_| order.clone()).collect(),
         cases: said.cases.iter().map(|_| case.clone()).collect(),
         age: match said.adult {
@@ -266,4 +291,16 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
         },
         region: said.region.map(Into::into),
     }
+}
+
+/// The names of the cookies that reached the backend, and of those that reached the client.
+pub(super) fn cookies(got: &Rehearsed) -> (Option<Vec<String>>, Vec<String>) {
+    let named = |text: &str| text.split('=').next().unwrap_or_default().trim().to_owned();
+    let sent = got.towards_backend.as_ref().map(|request| {
+        let sent = request.headers.get_all("cookie").iter();
+        let sent = sent.filter_map(|line| line.to_str().ok());
+        sent.flat_map(|line| line.split(';')).map(named).collect()
+    });
+    let answered = got.headers.get_all("set-cookie").iter();
+    (sent, answered.filter_map(|line| line.to_str().ok()).map(named).collect())
 }

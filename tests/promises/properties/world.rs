@@ -20,6 +20,9 @@ pub(super) const CATEGORIES: [&str; 7] = [
 pub(super) const PURPOSES: [&str; 6] =
     ["service", "service.support", "news", "news.mail", "research", "claims"];
 
+/// Cookies of every client and backend; the rules never name the last one.
+pub(super) const COOKIES: [&str; 5] = ["session", "pref", "ana", "ads", "other"];
+
 /// Routes of every world, by their position.
 pub(super) const PERSON: usize = 0;
 pub(super) const PEOPLE: usize = 1;
@@ -41,6 +44,10 @@ pub(super) struct Rules {
     pub(super) limits: Vec<String>,
     pub(super) gpc: Option<String>,
     pub(super) transfers: Vec<String>,
+    pub(super) retention: Vec<String>,
+    pub(super) cookies: Vec<String>,
+    /// Answers are asked where people are.
+    pub(super) regions: bool,
 }
 
 impl Rules {
@@ -53,6 +60,11 @@ impl Rules {
         let map = |lines: &[String]| {
             lines.iter().fold("\n".to_owned(), |text, line| text + "  " + line + "\n")
         };
+        let sources = if self.regions { "route.region, directory" } else { "directory" };
+        let cookies = match self.cookies.as_slice() {
+            [] => String::new(),
+            lines => format!("cookies:{}", map(lines)),
+        };
         let gpc = self.gpc.as_ref().map(|gpc| format!(", gpc: {{objects_to: {gpc}}}"));
         format!(
             "tamis: 1\npolicy: {{id: chance, title: By chance, source: {{revision: \"1\"}}, \
@@ -61,9 +73,9 @@ impl Rules {
              registers:\n  consent: {{from: api}}\n  notice: {{from: api}}\n  \
              objection: {{from: api{}}}\n  restriction: {{from: api}}\n  erasure: {{from: api}}\n  \
              orders: {{from: api, approvers: 2}}\n\
-             transfers:\n  region_of_subject: {{from: [directory], unknown: EEA}}\n  \
+             transfers:\n  region_of_subject: {{from: [{sources}], unknown: EEA}}\n  \
              regions: {{EEA: builtin, US: [\"US\"], BR: [\"BR\"]}}\n  \
-             allowed_countries: [EEA, \"US\", \"BR\"]\n  otherwise: refuse\n  table:{}",
+             allowed_countries: [EEA, \"US\", \"BR\"]\n  otherwise: refuse\n  table:{}retention:{}{cookies}",
             map(&self.categories),
             map(&self.purposes),
             map(&self.recipients),
@@ -72,6 +84,7 @@ impl Rules {
             list(&self.limits),
             gpc.unwrap_or_default(),
             list(&self.transfers).replace("  - ", "    - "),
+            list(&self.retention),
         )
     }
 }
@@ -80,6 +93,8 @@ impl Rules {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     pub(super) consents: Vec<Consent>,
+    /// Grants for one use: purpose, recipient, since, until.
+    pub(super) once: Vec<(&'static str, &'static str, i64, Option<i64>)>,
     /// Purpose, whether its present text was shown, when.
     pub(super) notices: Vec<(&'static str, bool, i64)>,
     pub(super) objections: Vec<(&'static str, i64)>,

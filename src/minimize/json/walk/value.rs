@@ -314,7 +314,7 @@ impl Walk {
     fn want(&mut self, wanted: bool, kind: Kind) {
         self.wanted = wanted && kind.is_scalar();
         if wanted && !self.wanted {
-            self.elements.subjects.other(&self.automaton, self.next);
+            self.elements.subjects.container(&self.automaton, self.next);
         }
     }
 

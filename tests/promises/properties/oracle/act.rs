@@ -18,6 +18,8 @@ pub(super) enum Act {
     Generalise(u8),
     /// `token`, `pseudonym`.
     Key(u8),
+    /// Only where the caller is a party.
+    OwnLines,
     Blank,
     Remove,
     Drop,
@@ -36,6 +38,7 @@ impl Act {
             "generalise year" => Self::Generalise(YEAR),
             "token" => Self::Key(0),
             "pseudonym" => Self::Key(1),
+            "own lines" => Self::OwnLines,
             "blank" => Self::Blank,
             "remove" => Self::Remove,
             "drop" => Self::Drop,
@@ -55,6 +58,7 @@ impl Act {
             (Self::Mask(a), Self::Mask(b)) => Self::Mask(a.max(b)),
             (Self::Generalise(a), Self::Generalise(b)) => Self::Generalise(a.max(b)),
             (Self::Key(a), Self::Key(b)) => Self::Key(a.max(b)),
+            (Self::OwnLines, Self::OwnLines) => Self::OwnLines,
             _ => Self::Blank,
         }
     }
@@ -87,7 +91,8 @@ impl Act {
             _ => Tree::Null,
         };
         match (self, text) {
-            (Self::Keep, _) => value.clone(),
+            // Who is no party was left out before.
+            (Self::Keep | Self::OwnLines, _) => value.clone(),
             (Self::Mask(REDACT), Some(_)) => Tree::String("****".into()),
             (Self::Mask(code), Some(text)) => {
                 let shown = usize::from(100 - code);

@@ -17,15 +17,10 @@ pub(super) struct Cell {
     pub(super) needs: BTreeSet<String>,
     /// It is shown only as far as consents list it.
     pub(super) listed: bool,
+    /// Something said `own lines`: no element of others, whatever else was said.
+    pub(super) own_lines: bool,
     /// Only to the person themselves.
     pub(super) only_self: bool,
-}
-
-impl Cell {
-    /// Whether the recipient gets the value as it is.
-    pub(super) fn is_clear(&self) -> bool {
-        self.act == Act::Keep
-    }
 }
 
 pub(super) fn cell(
@@ -35,9 +30,16 @@ pub(super) fn cell(
     category: &str,
     order: Option<&[&str]>,
 ) -> Cell {
-    let by_rules = order.map(|_| joined(text, ask, purposes, category, Some(&CATEGORIES)).act);
     let cell = joined(text, ask, purposes, category, order);
-    Cell { by_rules: by_rules.unwrap_or(cell.act), ..cell }
+    // What an order does not list is still a matter of the rules for all that is not its value.
+    match order.map(|_| joined(text, ask, purposes, category, Some(&CATEGORIES))) {
+        Some(whole) => {
+            let is_listed = order.is_some_and(|listed| listed.contains(&category));
+            let act = if is_listed { cell.act } else { whole.act.join(Act::Remove) };
+            Cell { act, by_rules: whole.act, own_lines: whole.own_lines, ..cell }
+        }
+        None => Cell { by_rules: cell.act, ..cell },
+    }
 }
 
 fn joined(
@@ -52,6 +54,7 @@ fn joined(
         by_rules: Act::Keep,
         needs: BTreeSet::new(),
         listed: false,
+        own_lines: false,
         only_self: false,
     };
     for purpose in purposes {
@@ -61,6 +64,7 @@ fn joined(
                 continue;
             }
             let Some(shown) = shown(grant, category, order) else { continue };
+            whole.own_lines |= shown == Act::OwnLines;
             act = Some(act.map_or(shown, |act: Act| act.join(shown)));
             whole.needs.extend(grant.needs.iter().cloned());
             whole.listed |= matches!(&grant.show, Show::Word(word) if word == "by-consent");
@@ -79,6 +83,7 @@ fn joined(
             let alternatives: Vec<Act> = to.list().into_iter().map(Act::read).collect();
             if applies && !alternatives.iter().any(|one| granted.at_least(*one)) {
                 act = act.join(alternatives[0]);
+                whole.own_lines |= alternatives[0] == Act::OwnLines;
             }
         }
         whole.act = whole.act.join(act);

@@ -4,6 +4,9 @@
 
 mod act;
 mod cell;
+mod dates;
+mod filter;
+mod part;
 mod person;
 mod request;
 mod text;
@@ -11,8 +14,11 @@ mod walk;
 
 pub(crate) use act::{PSEUDONYM, TOKEN};
 
-use super::world::World;
+use std::collections::BTreeMap;
+
+use super::world::{COOKIES, World};
 use crate::oracle::Tree;
+use person::Asker;
 use text::Text;
 
 /// Rules, read.
@@ -27,6 +33,20 @@ impl Oracle {
     /// What the gateway should make of this world.
     pub(crate) fn expected(&self, world: &World) -> Outcome {
         request::judge(&self.0, world).unwrap_or_else(|outcome| outcome)
+    }
+
+    /// The cookies that pass, in either direction.
+    pub(crate) fn cookies(&self, world: &World) -> Vec<String> {
+        let asker = Asker {
+            text: &self.0,
+            world,
+            recipient: &self.0.recipients[world.ask.recipient],
+            purposes: &[],
+            cells: &BTreeMap::new(),
+            filters: Vec::new(),
+            order: None,
+        };
+        COOKIES.iter().filter(|name| asker.passes(name)).map(|name| (*name).to_owned()).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use super::act::Act;
 use super::cell::{Cell, applies};
 use super::request::{TODAY, reaches_purpose, within};
 use super::text::{Recipient, Text, covers};
-use crate::properties::world::{Consent, Said, World};
+use crate::properties::world::{BASKET, Consent, PERSON, Said, World};
 
 /// Who asks, and all that was settled before anybody was looked at.
 pub(super) struct Asker<'a> {
@@ -24,12 +24,59 @@ pub(super) struct Asker<'a> {
 /// What is left of each category for one person, or the code by which the person is left out.
 pub(super) type Gate = Result<BTreeMap<String, Act>, &'static str>;
 
+/// Where an answer says that somebody is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stated {
+    /// The answer is still to come, and is going to be asked.
+    Later,
+    /// Nothing, or nobody asks.
+    Nothing,
+    /// In this country or region.
+    In(String),
+    /// Something that is no region, or two things.
+    Nowhere,
+}
+
 impl Asker<'_> {
-    pub(super) fn gate(&self, id: &str) -> Gate {
+    /// Who asks: the person of the token, or the party that the rules say the recipient is.
+    pub(super) fn caller(&self) -> Option<&str> {
+        self.world.ask.person.or(self.recipient.party.as_deref())
+    }
+
+    /// "Cookies": an essential one passes; of the others who is signed in has agreed, to the purpose that
+    /// the rules name, and nothing that they said since stops it.
+    pub(super) fn passes(&self, cookie: &str) -> bool {
+        let Some(rules) = self.text.cookies.get(cookie) else { return false };
+        if rules.class == "essential" {
+            return true;
+        }
+        let (Some(purpose), Some(id)) = (&rules.consent, self.world.ask.person) else {
+            return false;
+        };
+        let nobody = Said::default();
+        let said = self.world.people.get(id).unwrap_or(&nobody);
+        let explicit = self.basis(purpose) == "explicit-consent";
+        let everything = |(what, since, until): &(Vec<&str>, i64, Option<i64>)| {
+            what.contains(&"*") && *since <= 0 && until.is_none_or(|until| until > 0)
+        };
+        // Whether or not the purpose is one to object to.
+        self.consent(said, purpose, None, explicit)
+            && !self.said_no(said, purpose)
+            && (said.adult == Some(true) || !self.asks_age(purpose))
+            && !said.restrictions.iter().any(everything)
+            && said.erasure.as_ref().is_none_or(|(at, _)| *at > 0)
+    }
+
+    /// Whether answers are asked where people are.
+    pub(super) fn asks_routes(&self) -> bool {
+        self.text.transfers.region_of_subject.from.iter().any(|from| from == "route.region")
+    }
+
+    pub(super) fn gate(&self, id: &str, stated: &Stated) -> Gate {
         let nobody = Said::default();
         let said = self.world.people.get(id).unwrap_or(&nobody);
         let rules = |purpose: &str| &self.text.purposes[purpose];
-        if self.cells.values().any(|cell| cell.only_self) && self.world.ask.person != Some(id) {
+        if self.cells.values().any(|cell| cell.only_self) && self.caller() != Some(id) {
             return Err("not-a-party");
         }
         let for_case = self.purposes.iter().any(|purpose| rules(purpose).needs_case);
@@ -44,6 +91,11 @@ impl Asker<'_> {
             })
         {
             return Err("erased");
+        }
+        // Of itself a party is told without anybody's consent.
+        if self.recipient.party.as_deref() == Some(id) {
+            let own = self.cells.iter().map(|(name, cell)| ((*name).to_owned(), cell.act));
+            return Ok(own.collect());
         }
         let restricted: Vec<&&str> = said
             .restrictions
@@ -66,7 +118,7 @@ impl Asker<'_> {
         if said.adult != Some(true) && self.purposes.iter().any(|purpose| self.asks_age(purpose)) {
             return Err("minor");
         }
-        let measures = self.measures(said)?;
+        let measures = self.measures(said, stated)?;
         let mut needs = self.needs_of_the_whole();
         // Whether they agreed comes before whether they were told.
         needs.sort_by_key(|(need, _)| *need == "notice");
@@ -82,17 +134,17 @@ impl Asker<'_> {
         for (category, cell) in self.cells {
             let mut act = cell.act;
             if !goes_on && restricted.iter().any(|pattern| covers(pattern, category)) {
-                act = Act::Remove;
+                act = act.join(Act::Remove);
             }
             let own = cell.needs.iter().flat_map(|need| {
                 self.purposes.iter().map(move |purpose| (need.as_str(), *purpose))
             });
             let mut needs = own.chain(self.needs_of_the_whole());
             if !needs.all(|(need, purpose)| self.is_met(said, need, purpose, Some(category))) {
-                act = Act::Remove;
+                act = act.join(Act::Remove);
             }
             if cell.listed && !self.purposes.iter().all(|one| self.lists(said, one, category)) {
-                act = Act::Remove;
+                act = act.join(Act::Remove);
             }
             for (pattern, action) in &measures {
                 if covers(pattern, category) {
@@ -115,15 +167,17 @@ impl Asker<'_> {
             Some(_) => true,
             None => matches!(self.basis(purpose), "legitimate-interests" | "public-task"),
         };
+        stops && self.said_no(said, purpose)
+    }
+
+    /// Whether there is an objection, by the person or by the header.
+    fn said_no(&self, said: &Said, purpose: &str) -> bool {
         let gpc = self.text.registers.objection.gpc.as_ref().filter(|_| self.world.ask.gpc);
         let by_header = gpc
             .and_then(|gpc| gpc.get("objects_to"))
             .is_some_and(|to| to.list().iter().any(|pattern| reaches_purpose(pattern, purpose)));
-        let said_so = said
-            .objections
-            .iter()
-            .any(|(pattern, since)| *since <= 0 && reaches_purpose(pattern, purpose));
-        stops && (by_header || said_so)
+        let mut objections = said.objections.iter().filter(|(_, since)| *since <= 0);
+        by_header || objections.any(|(pattern, _)| reaches_purpose(pattern, purpose))
     }
 
     /// The basis of a purpose, or of the one above it.
@@ -145,10 +199,36 @@ impl Asker<'_> {
     }
 
     /// What transfer to the recipient's country asks for.
-    fn measures(&self, said: &Said) -> Result<Vec<(String, String)>, &'static str> {
+    fn measures(
+        &self,
+        said: &Said,
+        stated: &Stated,
+    ) -> Result<Vec<(String, String)>, &'static str> {
         let Some(country) = &self.recipient.country else { return Ok(Vec::new()) };
+        let unknown = &self.text.transfers.region_of_subject.unknown;
+        let mut regions: Vec<&str> = said.region.into_iter().collect();
+        match stated {
+            Stated::Later if regions.is_empty() => return Ok(Vec::new()),
+            Stated::Later | Stated::Nothing => {}
+            Stated::In(region) => regions.push(region),
+            Stated::Nowhere => return Err("transfer-of-subject"),
+        }
+        if regions.is_empty() {
+            regions.push(unknown);
+        }
+        let mut measures = Vec::new();
+        for region in regions {
+            measures.extend(self.measures_from(region, country)?);
+        }
+        Ok(measures)
+    }
+
+    fn measures_from(
+        &self,
+        region: &str,
+        country: &str,
+    ) -> Result<Vec<(String, String)>, &'static str> {
         let transfers = &self.text.transfers;
-        let region = said.region.unwrap_or(&transfers.region_of_subject.unknown);
         let ways: Vec<_> = transfers
             .table
             .iter()
@@ -206,6 +286,16 @@ impl Asker<'_> {
             "consent" => self.order.is_some() || self.consent(said, purpose, category, false),
             "explicit-consent" => {
                 self.order.is_some() || self.consent(said, purpose, category, true)
+            }
+            // Of somebody whom the request itself names.
+            "one-time-grant" => {
+                [PERSON, BASKET].contains(&self.world.ask.route)
+                    && said.once.iter().any(|(about, to, since, until)| {
+                        *about == purpose
+                            && *to == self.world.ask.recipient
+                            && *since <= 0
+                            && until.is_none_or(|until| until > 0)
+                    })
             }
             other => panic!("the oracle knows no need `{other}`"),
         }

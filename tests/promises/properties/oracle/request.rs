@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::act::Act;
 use super::cell::{Cell, cell};
+use super::dates::has_date;
 use super::person::Asker;
 use super::text::{OneOrMany, Text, covers};
 use super::{Outcome, walk};
@@ -84,25 +85,41 @@ pub(super) fn judge(text: &Text, world: &World) -> Result<Outcome, Outcome> {
     let in_a_row = |selector: &str| {
         recipient.only_where.is_empty() || route.each.is_none() || selector.starts_with('@')
     };
+    // What has a period, and no date on this route, does not leave.
+    let is_dated =
+        |selector: &str, category: &str| has_date(text, route, &purposes, selector, category);
     let here: Vec<&str> = route
         .fields
         .iter()
-        .filter(|(selector, _)| in_a_row(selector))
+        .filter(|(selector, field)| in_a_row(selector) && is_dated(selector, field.category()))
+        .filter(|(selector, field)| {
+            let beside = route.each.is_some() && !selector.starts_with('@');
+            !(beside && cells[field.category()].act == Act::OwnLines)
+        })
         .map(|(_, field)| field.category())
         .collect();
     if !here.iter().any(|category| cells[category].act.tells()) {
         return refused("nothing-granted");
     }
+    // In clear on this route, wherever it stands there.
+    let leaves_as = |category: &str, act: Act| {
+        let mut fields = route.fields.iter().filter(|(_, field)| field.category() == category);
+        let mut all = fields.clone().all(|(selector, _)| {
+            in_a_row(selector) && is_dated(selector, category) && act == Act::Keep
+        });
+        all &= fields.next().is_some();
+        all
+    };
     let mut filters = Vec::new();
     for parameter in &ask.query {
         match route.query.get(*parameter).map(String::as_str) {
             None => return refused("query-not-catalogued"),
             Some("open") => {}
-            Some(category) if cells[category].is_clear() => {
+            Some(category) if leaves_as(category, cells[category].act) => {
                 filters.push(category.to_owned());
             }
             // The order does not list it: the same as a person who is not found.
-            Some(category) if cells[category].by_rules == Act::Keep => {
+            Some(category) if leaves_as(category, cells[category].by_rules) => {
                 return Err(Outcome::Concealed);
             }
             Some(_) => return refused("query-on-withheld-field"),

@@ -20,6 +20,28 @@ pub(super) struct Text {
     pub(super) limits: Vec<Limit>,
     pub(super) registers: Registers,
     pub(super) transfers: Transfers,
+    #[serde(default)]
+    pub(super) retention: Vec<Period>,
+    #[serde(default)]
+    pub(super) cookies: BTreeMap<String, Cookie>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cookie {
+    pub(super) class: String,
+    pub(super) consent: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Period {
+    pub(super) category: String,
+    pub(super) after: String,
+    pub(super) start: Option<String>,
+    pub(super) then: Option<String>,
+    #[serde(default)]
+    pub(super) except_for: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +51,7 @@ pub(super) struct Category {
     _type: String,
     #[serde(default)]
     pub(super) sensitive: bool,
+    pub(super) alone: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +82,7 @@ pub(super) struct Recipient {
     pub(super) purposes: Vec<String>,
     pub(super) default_purpose: Option<String>,
     pub(super) phase: Option<String>,
+    pub(super) party: Option<String>,
     #[serde(default)]
     pub(super) only_where: BTreeMap<String, String>,
 }
@@ -82,6 +106,12 @@ pub(super) struct Route {
     pub(super) each: Option<String>,
     /// In the order of the file: the first is the principal one.
     pub(super) subjects: Pairs,
+    /// By role: where the answer says in which country they are.
+    #[serde(default)]
+    pub(super) region: BTreeMap<String, String>,
+    /// By pattern of categories: where their date stands.
+    #[serde(default)]
+    pub(super) since: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) query: BTreeMap<String, String>,
     #[serde(default)]
@@ -162,6 +192,9 @@ pub(super) struct Limit {
     #[serde(default)]
     pub(super) except_for: Vec<String>,
     pub(super) sensitive: Option<Needs>,
+    pub(super) together_never: Option<OneOrMany>,
+    pub(super) alone_never: Option<OneOrMany>,
+    pub(super) then: Option<String>,
     #[serde(rename = "minors")]
     _minors: Option<String>,
     #[serde(rename = "for")]
@@ -223,8 +256,7 @@ pub(super) struct Transfers {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegionOf {
-    #[serde(rename = "from")]
-    _from: Vec<String>,
+    pub(super) from: Vec<String>,
     pub(super) unknown: String,
 }
 

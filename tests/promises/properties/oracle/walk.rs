@@ -4,24 +4,33 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Outcome;
 use super::act::{Act, PSEUDONYM, TOKEN};
-use super::person::{Asker, Gate};
+use super::dates::has_date;
+use super::filter::{Filter, Verdicts};
+use super::part::Part;
+use super::person::{Asker, Gate, Stated};
 use super::text::{Field, Route};
 use crate::oracle::{Key, Path, Readings, Segment, Step, Tree, Way, find, id, name_at, read};
 use crate::properties::world::{BASKET, PERSON};
 
 /// Whom a role is about at some place.
-enum Who {
+pub(super) enum Who {
     /// Nobody can say.
     Unresolved,
     People(BTreeSet<String>),
 }
 
+impl Who {
+    pub(super) fn is_among(&self, id: &str) -> bool {
+        matches!(self, Self::People(people) if people.contains(id))
+    }
+}
+
 /// A role with its own place in the document, or with an id from the path.
-struct Role {
+pub(super) struct Role {
     name: String,
     /// `None`: the id stands in the path.
     path: Option<Path>,
-    in_element: bool,
+    pub(super) in_element: bool,
     /// The id is the name of the member there.
     is_named: bool,
 }
@@ -34,32 +43,84 @@ impl Role {
     }
 }
 
-/// A selector, its places, the category that stands there (none where it is open) and whose it is.
-type Place = (Path, HashSet<Way>, Option<(String, usize)>);
+/// A selector, its places, and what stands there.
+pub(super) struct Place {
+    pub(super) path: Path,
+    pub(super) nodes: HashSet<Way>,
+    /// The category and whose it is; none where it is open.
+    pub(super) what: Option<(String, usize)>,
+    /// What chooses among the places that the path leads to.
+    pub(super) filter: Option<(Filter, Verdicts)>,
+    /// It is the name of the member that stands there.
+    is_name: bool,
+}
 
-struct Walk<'a> {
-    asker: &'a Asker<'a>,
-    root: &'a Tree,
-    readings: Readings,
-    roles: Vec<Role>,
-    each: Option<Path>,
-    fields: Vec<Place>,
-    /// Places whose members are called by values of a category, and whose these are.
-    named: Vec<(HashSet<Way>, String, usize)>,
+impl Place {
+    fn of(
+        selector: &str,
+        what: Option<(String, usize)>,
+        each: Option<&Path>,
+        document: (&Tree, &Readings),
+    ) -> Self {
+        let (root, readings) = document;
+        let before = each.filter(|_| selector.starts_with('@'));
+        let before = before.map_or(0, |each| each.segments.len());
+        let (plain, filter) = Filter::taken_from(selector, before);
+        let path = path(&plain, each);
+        let nodes = readings.nodes(&path);
+        let filter = filter.map(|filter| {
+            let looked = Path::new(path.segments[..filter.depth].to_vec());
+            let ways = readings.nodes(&looked).into_iter();
+            let verdicts = ways.map(|way| (way.clone(), filter.says(find(root, &way)))).collect();
+            (filter, verdicts)
+        });
+        Self { path, nodes, what, filter, is_name: selector.starts_with("keys(") }
+    }
+
+    /// What the filter says of the value that this way leads through; true where there is none.
+    fn verdict(&self, way: &Way) -> Option<bool> {
+        match &self.filter {
+            Some((filter, verdicts)) if way.len() >= filter.depth => {
+                verdicts.get(&way[..filter.depth]).copied().unwrap_or(Some(false))
+            }
+            _ => Some(true),
+        }
+    }
+}
+
+pub(super) struct Walk<'a> {
+    pub(super) asker: &'a Asker<'a>,
+    pub(super) route: &'a Route,
+    pub(super) root: &'a Tree,
+    pub(super) readings: Readings,
+    pub(super) roles: Vec<Role>,
+    pub(super) each: Option<Path>,
+    pub(super) fields: Vec<Place>,
     /// How members are called that leave, if not as before.
     called: HashMap<Way, String>,
     counts: Vec<(Path, HashSet<Way>)>,
     elements: HashSet<Way>,
     released: u64,
-    way: Way,
+    pub(super) way: Way,
     keys: Vec<Key>,
 }
+
+/// The element, or all of it, stays away.
+struct Dropped;
 
 pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outcome> {
     let ask = &asker.world.ask;
     // Known before the backend is asked.
     if [PERSON, BASKET].contains(&ask.route) {
-        asker.gate(ask.id).map_err(code)?;
+        let role = &route.subjects.0[0].0;
+        let is_asked = asker.asks_routes() && route.region.contains_key(role);
+        let stated = if is_asked { Stated::Later } else { Stated::Nothing };
+        let mut own = route.fields.values().map(|field| &asker.cells[field.category()]);
+        let is_line = route.each.is_none() && own.any(|cell| cell.own_lines);
+        if is_line && asker.caller() != Some(ask.id) {
+            return Err(Outcome::Refused("not-a-party"));
+        }
+        asker.gate(ask.id, &stated).map_err(code)?;
     }
     let Some(root) = read(asker.world.document.as_bytes()) else {
         return Err(Outcome::Refused("unfilterable"));
@@ -82,33 +143,26 @@ pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outc
         Field::Of { of, .. } => roles.iter().position(|role| role.name == *of).expect("declared"),
     };
     let readings = Readings::new(&root);
-    let mut fields = Vec::new();
-    let mut named = Vec::new();
-    for (selector, field) in &route.fields {
-        let path = path(selector, list);
-        let nodes = readings.nodes(&path);
-        if selector.starts_with("keys(") {
-            named.push((nodes, field.category().to_owned(), of(field)));
-            continue;
-        }
-        fields.push((path, nodes, Some((field.category().to_owned(), of(field)))));
-    }
-    for selector in &route.open {
-        let path = path(selector, list);
-        let nodes = readings.nodes(&path);
-        fields.push((path, nodes, None));
-    }
+    let catalogued = route
+        .fields
+        .iter()
+        .map(|(selector, field)| (selector, Some((field.category().to_owned(), of(field)))))
+        .chain(route.open.iter().map(|selector| (selector, None)));
+    let mut fields: Vec<Place> = catalogued
+        .map(|(selector, what)| Place::of(selector, what, list, (&root, &readings)))
+        .collect();
+    open_together(&mut fields);
     let counts = route.derive.keys().map(|selector| path(selector, list));
     let counts = counts.map(|path| (path.clone(), readings.nodes(&path))).collect();
     let elements = each.as_ref().map(|each| readings.nodes(each)).unwrap_or_default();
     let mut walk = Walk {
         asker,
+        route,
         root: &root,
         readings,
         roles,
         each,
         fields,
-        named,
         called: HashMap::new(),
         counts,
         elements,
@@ -116,7 +170,22 @@ pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outc
         way: Way::new(),
         keys: Vec::new(),
     };
-    walk.whole(route)
+    walk.whole()
+}
+
+/// Where one filter of a value is left open, all of that value are.
+fn open_together(fields: &mut [Place]) {
+    let verdicts = fields.iter().filter_map(|field| Some(&field.filter.as_ref()?.1));
+    let open: HashSet<Way> = verdicts
+        .flatten()
+        .filter(|(_, verdict)| verdict.is_none())
+        .map(|(way, _)| way.clone())
+        .collect();
+    for (_, verdicts) in fields.iter_mut().filter_map(|field| field.filter.as_mut()) {
+        for (_, verdict) in verdicts.iter_mut().filter(|(way, _)| open.contains(*way)) {
+            *verdict = None;
+        }
+    }
 }
 
 fn code(code: &'static str) -> Outcome {
@@ -124,7 +193,7 @@ fn code(code: &'static str) -> Outcome {
 }
 
 /// `$.a[*].b`, or `@.b` beneath the list, or `keys($.a)`, which are the members of `$.a`.
-fn path(selector: &str, each: Option<&Path>) -> Path {
+pub(super) fn path(selector: &str, each: Option<&Path>) -> Path {
     if let Some(object) = selector.strip_prefix("keys(").and_then(|rest| rest.strip_suffix(')')) {
         return path(&format!("{object}[*]"), each);
     }
@@ -145,26 +214,26 @@ fn path(selector: &str, each: Option<&Path>) -> Path {
 }
 
 impl Walk<'_> {
-    fn whole(&mut self, route: &Route) -> Result<Outcome, Outcome> {
-        if !route.parties_only.is_empty() && !self.is_party(route) {
+    fn whole(&mut self) -> Result<Outcome, Outcome> {
+        if !self.route.parties_only.is_empty() && !self.is_party(self.route) {
             return Err(Outcome::Refused("not-a-party"));
         }
         if self.each.is_none() && !self.in_row() {
             return Err(Outcome::Concealed);
         }
         let gates = self.gates(false)?;
-        let found = self.place(self.root, &gates, false);
+        let part = self.part(&gates, false)?;
+        let found =
+            self.place(self.root, &part, false).map_err(|Dropped| Outcome::Refused("dropped"))?;
         Ok(Outcome::Released(found.unwrap_or(Tree::Null)))
     }
 
     /// The gate of each role at this place; an error where all of it is left out.
     fn gates(&self, in_element: bool) -> Result<Vec<Option<BTreeMap<String, Act>>>, Outcome> {
         let only_self = self.asker.cells.values().any(|cell| cell.only_self);
-        let caller = self.asker.world.ask.person;
+        let caller = self.asker.caller();
         let is_caller = |who: &Who| match who {
-            Who::People(people) => {
-                people.len() == 1 && people.iter().map(String::as_str).next() == caller
-            }
+            Who::People(people) => people.iter().all(|id| Some(id.as_str()) == caller),
             Who::Unresolved => false,
         };
         let here: Vec<(usize, Who)> = self
@@ -180,7 +249,8 @@ impl Walk<'_> {
         };
         let is_party = here.iter().any(|(_, who)| is_among(who))
             || !in_element && caller.is_some_and(|caller| self.stands_in_elements(caller));
-        if only_self && !here.is_empty() && !is_party {
+        let is_asked = !here.is_empty() || self.is_judged_whole();
+        if only_self && is_asked && !is_party || self.is_of_others(in_element) {
             return Err(Outcome::Refused("not-a-party"));
         }
         let mut gates: Vec<Option<BTreeMap<String, Act>>> = vec![None; self.roles.len()];
@@ -193,7 +263,9 @@ impl Walk<'_> {
                 || matches!(&who, Who::People(people) if people.len() > 1);
             let gate = match who {
                 Who::Unresolved => Err(Outcome::Concealed),
-                Who::People(people) => self.all(&people).map_err(code),
+                Who::People(people) => {
+                    self.all(&people, &self.stated(&self.roles[index])).map_err(code)
+                }
             };
             match gate {
                 Ok(gate) => gates[index] = Some(gate),
@@ -226,10 +298,10 @@ impl Walk<'_> {
     }
 
     /// The strictest of several people's gates.
-    fn all(&self, people: &BTreeSet<String>) -> Gate {
+    fn all(&self, people: &BTreeSet<String>, stated: &Stated) -> Gate {
         let mut whole: Option<BTreeMap<String, Act>> = None;
         for person in people {
-            let gate = self.asker.gate(person)?;
+            let gate = self.asker.gate(person, stated)?;
             whole = Some(match whole {
                 None => gate,
                 Some(mut other) => {
@@ -244,7 +316,23 @@ impl Walk<'_> {
         Ok(whole.unwrap_or_default())
     }
 
-    fn who(&self, role: &Role) -> Who {
+    /// Where the answer says that people in this role are.
+    fn stated(&self, role: &Role) -> Stated {
+        let region = self.route.region.get(&role.name).filter(|_| self.asker.asks_routes());
+        let Some(selector) = region else { return Stated::Nothing };
+        let path = path(selector, self.each.as_ref());
+        let in_list = self.in_list(&path);
+        let nodes = self.readings.nodes(&path);
+        let mut here = nodes.iter().filter(|way| !in_list || way.starts_with(&self.way));
+        match (here.next().map(|way| find(self.root, way)), here.next()) {
+            (None | Some(Tree::Null), None) => Stated::Nothing,
+            // Countries are written in capitals, and understood without.
+            (Some(Tree::String(word)), None) => Stated::In(word.to_uppercase()),
+            _ => Stated::Nowhere,
+        }
+    }
+
+    pub(super) fn who(&self, role: &Role) -> Who {
         let Some(path) = &role.path else {
             return Who::People([self.asker.world.ask.id.to_owned()].into());
         };
@@ -293,48 +381,41 @@ impl Walk<'_> {
     fn place(
         &mut self,
         value: &Tree,
-        gates: &[Option<BTreeMap<String, Act>>],
+        part: &Part,
         in_element: bool,
-    ) -> Option<Tree> {
+    ) -> Result<Option<Tree>, Dropped> {
         if !in_element && self.elements.contains(&self.way) {
-            let element = self.gates(true).ok().filter(|_| self.in_row());
-            let element = element.filter(|gates| self.may_be_called(gates));
-            let found = element.and_then(|gates| self.place(value, &gates, true));
+            let gates = self.gates(true).ok().filter(|_| self.in_row());
+            let part = gates.and_then(|gates| self.part(&gates, true).ok());
+            let part = part.filter(|part| self.may_be_called(part));
+            let found = part.and_then(|part| self.place(value, &part, true).ok().flatten());
             self.released += u64::from(found.is_some());
-            return found;
+            return Ok(found);
         }
         if self.counts.iter().any(|(_, nodes)| nodes.contains(&self.way)) {
-            return Some(Tree::Number(self.released.to_string()));
+            return Ok(Some(Tree::Number(self.released.to_string())));
         }
-        let mut act: Option<Act> = None;
-        for (_, nodes, what) in &self.fields {
-            if !nodes.contains(&self.way) {
-                continue;
+        let (mut certain, mut both): (Option<Act>, Option<Act>) = (None, None);
+        for (field, act) in self.fields.iter().zip(part) {
+            let join = |other: Option<Act>| Some(other.map_or(*act, |other| other.join(*act)));
+            match field.verdict(&self.way) {
+                _ if field.is_name || !field.nodes.contains(&self.way) => {}
+                Some(false) => {}
+                Some(true) => (certain, both) = (join(certain), join(both)),
+                None => both = join(both),
             }
-            let here = match what {
-                None => Act::Keep,
-                Some((category, role)) => {
-                    let outside = !in_element && self.each.is_some();
-                    match &gates[*role] {
-                        _ if outside && !self.asker.recipient.only_where.is_empty() => Act::Remove,
-                        None => Act::Remove,
-                        Some(gate) => gate.get(category).copied().unwrap_or(Act::Remove),
-                    }
-                }
-            };
-            act = Some(act.map_or(here, |act| act.join(here)));
         }
-        self.leave(value, act, gates, in_element)
+        // In doubt a place is treated as its certain selectors say, or as all say: by the stricter.
+        let unlisted = certain.or(both.map(|_| Act::Remove));
+        let act = unlisted.zip(both).map(|(certain, both)| certain.join(both));
+        self.leave(value, act, part, in_element)
     }
 
     /// Whether the element here has a name that may leave, or needs none; keeps what it is called.
-    fn may_be_called(&mut self, gates: &[Option<BTreeMap<String, Act>>]) -> bool {
-        let named = self.named.iter().filter(|(nodes, ..)| nodes.contains(&self.way));
-        let acts = named.map(|(_, category, role)| match &gates[*role] {
-            Some(gate) => gate.get(category).copied().unwrap_or(Act::Remove),
-            None => Act::Remove,
-        });
-        let Some(act) = acts.reduce(Act::join) else { return true };
+    fn may_be_called(&mut self, part: &Part) -> bool {
+        let all = self.fields.iter().zip(part);
+        let named = all.filter(|(field, _)| field.is_name && field.nodes.contains(&self.way));
+        let Some(act) = named.map(|(_, act)| *act).reduce(Act::join) else { return true };
         let is_member = name_at(self.root, &self.way).is_some();
         let called = match act {
             Act::Keep => return true,
@@ -350,22 +431,38 @@ impl Walk<'_> {
         &mut self,
         value: &Tree,
         act: Option<Act>,
-        gates: &[Option<BTreeMap<String, Act>>],
+        part: &Part,
         in_element: bool,
-    ) -> Option<Tree> {
+    ) -> Result<Option<Tree>, Dropped> {
         // What the rules release to nobody here is no reason to go in.
-        let in_list = |path: &Path| self.each.as_ref().is_some_and(|each| path.continues(each));
-        let fields = self.fields.iter().filter(|(path, _, what)| {
-            let Some((category, _)) = what else { return true };
-            let in_row =
-                self.each.is_none() || self.asker.recipient.only_where.is_empty() || in_list(path);
-            in_row && self.asker.cells[category.as_str()].by_rules.releases()
+        // Where it meets another selector it counts, since the stricter of the two applies.
+        let leaves = |field: &&Place| {
+            let Some((category, _)) = &field.what else { return true };
+            let cell = &self.asker.cells[category.as_str()];
+            let beside = self.each.is_some() && !self.in_list(&field.path);
+            let in_row = !beside || self.asker.recipient.only_where.is_empty();
+            let is_dated = has_date(
+                self.asker.text,
+                self.route,
+                self.asker.purposes,
+                if beside { "$" } else { "@" },
+                category,
+            );
+            let leaves = in_row && is_dated && cell.by_rules != Act::Remove;
+            cell.by_rules == Act::Drop || leaves && !(cell.by_rules == Act::OwnLines && beside)
+        };
+        let fields = self.fields.iter().filter(|field| !field.is_name);
+        let fields = fields.filter(|field| {
+            let meets = |other: &Place| other.path.text == field.path.text && leaves(&other);
+            leaves(field) || self.fields.iter().any(meets)
         });
-        let fields = fields.map(|(path, ..)| path);
+        let fields = fields.filter(|field| field.verdict(&self.way) != Some(false));
+        let fields = fields.map(|field| &field.path);
         let mut paths = fields.chain(self.counts.iter().map(|(path, _)| path)).chain(&self.each);
         let live = paths.any(|path| path.reaches(&self.keys));
-        match (value, act) {
-            (_, Some(Act::Remove | Act::Drop)) => None,
+        Ok(match (value, act) {
+            (_, Some(Act::Drop)) => return Err(Dropped),
+            (_, Some(Act::Remove)) => None,
             (Tree::Array(elements), act) if live || act.is_some() => {
                 let mut kept = Vec::new();
                 for (index, element) in elements.iter().enumerate() {
@@ -374,13 +471,13 @@ impl Walk<'_> {
                     let found = match act {
                         // A list of values: each is treated as the place is.
                         Some(_) if !matches!(element, Tree::Object(_)) => {
-                            self.leave(element, act, gates, in_element)
+                            self.leave(element, act, part, in_element)
                         }
-                        _ => self.place(element, gates, in_element),
+                        _ => self.place(element, part, in_element),
                     };
-                    kept.extend(found);
                     self.way.pop();
                     self.keys.pop();
+                    kept.extend(found?);
                 }
                 Some(Tree::Array(kept))
             }
@@ -389,9 +486,9 @@ impl Walk<'_> {
                 for (position, (name, member)) in members.iter().enumerate() {
                     self.way.push(position);
                     self.keys.push(Key::Name(name.clone()));
-                    let found = self.place(member, gates, in_element);
+                    let found = self.place(member, part, in_element);
                     let called = self.called.get(&self.way).unwrap_or(name);
-                    kept.extend(found.map(|found| (called.clone(), found)));
+                    kept.extend(found?.map(|found| (called.clone(), found)));
                     self.way.pop();
                     self.keys.pop();
                 }
@@ -399,6 +496,6 @@ impl Walk<'_> {
             }
             (Tree::Object(_) | Tree::Array(_), _) | (_, None) => None,
             (scalar, Some(act)) => Some(act.treat(scalar)),
-        }
+        })
     }
 }
