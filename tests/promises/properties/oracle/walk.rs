@@ -418,7 +418,7 @@ impl Walk<'_> {
         let Some(act) = named.map(|(_, act)| *act).reduce(Act::join) else { return true };
         let is_member = name_at(self.root, &self.way).is_some();
         let called = match act {
-            Act::Keep => return true,
+            Act::Keep | Act::OwnLines => return true,
             Act::Key(0) if is_member => TOKEN,
             Act::Key(_) if is_member => PSEUDONYM,
             _ => return false,
@@ -487,10 +487,10 @@ impl Walk<'_> {
                     self.way.push(position);
                     self.keys.push(Key::Name(name.clone()));
                     let found = self.place(member, part, in_element);
-                    let called = self.called.get(&self.way).unwrap_or(name);
-                    kept.extend(found?.map(|found| (called.clone(), found)));
+                    let called = self.called.get(&self.way).unwrap_or(name).clone();
                     self.way.pop();
                     self.keys.pop();
+                    kept.extend(found?.map(|found| (called, found)));
                 }
                 Some(Tree::Object(kept))
             }
