@@ -36,8 +36,6 @@ pub enum RefusalReason {
     QueryOnWithheldField,
     /// No subject of any region could be disclosed to the recipient's country.
     TransferNotCovered,
-    /// The rules say something here that this version does not enforce, so nothing is disclosed.
-    NotEnforced,
     /// The route is only observed: nothing of it leaves.
     NotInForce,
     /// No grant of the rules covers any field for this recipient and purpose.
@@ -106,7 +104,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 43] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -118,7 +116,6 @@ impl RefusalReason {
         Self::QueryNotCatalogued,
         Self::QueryOnWithheldField,
         Self::TransferNotCovered,
-        Self::NotEnforced,
         Self::NotInForce,
         Self::NothingGranted,
         Self::ConsentMissing,
@@ -168,7 +165,6 @@ impl RefusalReason {
             Self::QueryNotCatalogued => "query-not-catalogued",
             Self::QueryOnWithheldField => "query-on-withheld-field",
             Self::TransferNotCovered => "transfer-not-covered",
-            Self::NotEnforced => "not-enforced",
             Self::NotInForce => "not-in-force",
             Self::NothingGranted => "nothing-granted",
             Self::ConsentMissing => "consent-missing",
@@ -233,7 +229,6 @@ impl RefusalReason {
             | Self::QueryNotCatalogued
             | Self::QueryOnWithheldField
             | Self::TransferNotCovered
-            | Self::NotEnforced
             | Self::NotInForce
             | Self::NothingGranted
             | Self::OtherController
@@ -271,7 +266,6 @@ impl RefusalReason {
             | Self::ConsentUnknown
             | Self::Overloaded
             | Self::PolicyInvalid
-            | Self::NotEnforced
             | Self::NotInForce => Fault::Operator,
             Self::RecipientUnknown
             | Self::RequestMalformed
