@@ -13,8 +13,6 @@ use crate::policy::Place;
 pub enum State {
     /// A rule names it and a case, or a test of the program, proves it.
     Proven,
-    /// A rule names it, and something of what it says is not enforced by this version.
-    Awaited,
     /// The rules say why it is not encoded, and a case or none shows it.
     NotEncoded,
     /// A rule names it; nothing proves it, and only a part of it is a gateway's to keep.
@@ -27,18 +25,14 @@ pub enum State {
 
 impl State {
     /// All states, the best first.
-    pub const ALL: [Self; 6] =
-        [Self::Proven, Self::Awaited, Self::NotEncoded, Self::Named, Self::Beyond, Self::Open];
+    pub const ALL: [Self; 5] =
+        [Self::Proven, Self::NotEncoded, Self::Named, Self::Beyond, Self::Open];
 
     /// What it says, for who reads the account without knowing the tools.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Proven => "A rule keeps it, and an example or a test shows that it does.",
-            Self::Awaited => {
-                "A rule keeps it. This version does not enforce all that it takes; what depends on \
-                 the rest is refused or withheld, never released."
-            }
             Self::NotEncoded => {
                 "It is left out of the rules on purpose; the reason stands beside it."
             }
@@ -55,7 +49,6 @@ impl State {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Proven => "proven",
-            Self::Awaited => "not enforced yet",
             Self::NotEncoded => "not encoded",
             Self::Named => "named",
             Self::Beyond => "beyond",
@@ -81,8 +74,6 @@ pub struct Row {
     pub cases: Vec<String>,
     /// Tests of the program that prove it.
     pub tests: Vec<String>,
-    /// What it waits for.
-    pub awaits: Vec<String>,
     /// What no gateway can do about it.
     pub beyond: Option<String>,
     /// Why it is not encoded.
@@ -123,8 +114,8 @@ pub struct Coverage {
     pub rows: Vec<Row>,
     /// What contradicts what, in words.
     pub contradictions: Vec<super::promises::Contradiction>,
-    /// What is wrong with the accounts themselves: failing cases, promises that wait for what is
-    /// enforced by now, cases that prove what is no promise.
+    /// What is wrong with the accounts themselves: failing cases, and cases that prove what is
+    /// no promise.
     pub complaints: Vec<String>,
 }
 
@@ -160,23 +151,14 @@ impl Coverage {
                 .filter(|case| case.keeps.contains(id))
                 .map(|case| format!("{}:{}: {}", case.file, case.line, case.name))
                 .collect();
-            let stands = |what: &String| policy.unenforced.iter().any(|one| one.what == *what);
-            let (awaits, enforced): (Vec<&String>, Vec<&String>) =
-                promise.awaits.iter().partition(|what| stands(what));
-            for what in enforced {
-                complaints.push(format!(
-                    "{id} waits for `{what}`, which is enforced or gone by now: write a case"
-                ));
-            }
             let beyond = policy.promises.beyond.get(id).cloned();
             let not_encoded = policy.promises.not_encoded.get(id).cloned();
             let proven = !cases.is_empty() || !promise.proven_by.is_empty();
-            let state = match (places.is_empty(), proven, awaits.is_empty()) {
-                (false, _, false) => State::Awaited,
-                (false, true, true) => State::Proven,
-                (_, _, _) if not_encoded.is_some() => State::NotEncoded,
-                (false, false, true) if promise.kind != Kind::Full => State::Named,
-                (true, _, _) if beyond.is_some() && promise.kind != Kind::Full => State::Beyond,
+            let state = match (places.is_empty(), proven) {
+                (false, true) => State::Proven,
+                (_, _) if not_encoded.is_some() => State::NotEncoded,
+                (false, false) if promise.kind != Kind::Full => State::Named,
+                (true, _) if beyond.is_some() && promise.kind != Kind::Full => State::Beyond,
                 _ => State::Open,
             };
             rows.push(Row {
@@ -187,7 +169,6 @@ impl Coverage {
                 rules: places.iter().map(|place| rule_line(pack, place)).collect(),
                 cases,
                 tests: promise.proven_by.clone(),
-                awaits: awaits.into_iter().cloned().collect(),
                 beyond,
                 not_encoded,
                 state,
@@ -299,7 +280,6 @@ impl Row {
             "rules": rules,
             "cases": self.cases,
             "tests": self.tests,
-            "awaits": self.awaits,
             "beyond": self.beyond,
             "not_encoded": self.not_encoded,
         })

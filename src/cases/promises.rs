@@ -30,8 +30,6 @@ pub struct Promise {
     pub quote: String,
     /// How far a gateway can keep it.
     pub kind: Kind,
-    /// What the rules say for it and this version does not enforce, in the words of `tamis check`.
-    pub awaits: Vec<String>,
     /// Tests of the program that prove it where no exchange could: `file::test`.
     pub proven_by: Vec<String>,
     /// Its line in `promises.yaml`.
@@ -90,8 +88,6 @@ struct RawPromise {
     quote: String,
     kind: Kind,
     #[serde(default)]
-    awaits: Vec<String>,
-    #[serde(default)]
     proven_by: Vec<String>,
 }
 
@@ -106,12 +102,12 @@ impl Promises {
         let mut promises = BTreeMap::new();
         for (id, spanned) in raw.promises {
             let at = spanned.referenced.line();
-            let RawPromise { line, quote, kind, awaits, proven_by } = spanned.value;
+            let RawPromise { line, quote, kind, proven_by } = spanned.value;
             let words = quote.split_whitespace().count();
             if words == 0 || words > QUOTE_WORDS {
                 return Err(format!("{file}:{at}: a quote of {words} words, not 1 to 12"));
             }
-            promises.insert(id, Promise { line, quote, kind, awaits, proven_by, at });
+            promises.insert(id, Promise { line, quote, kind, proven_by, at });
         }
         for contradiction in &raw.contradictions {
             if let Some(id) = contradiction.between.iter().find(|id| !promises.contains_key(*id)) {

@@ -1,4 +1,4 @@
-//! `tamis check`: every finding about rules files, and what this version refuses.
+//! `tamis check`: every finding about rules files.
 
 mod github;
 mod sarif;
@@ -15,12 +15,8 @@ use serde_json::{Value, json};
 use super::REJECTED;
 use crate::cases::pack::promises_of;
 use crate::config;
-use crate::policy::model::Unenforced;
 use crate::policy::{Diagnostic, Look, Mode, Policy, Severity, Sources, render};
 use crate::reports::drift;
-
-/// Under this name stands what the rules say and this version refuses. It is no fault of the rules.
-const NOT_ENFORCED: &str = "not-enforced";
 
 /// Arguments of `tamis check`.
 #[derive(clap::Args)]
@@ -168,9 +164,6 @@ impl Report {
         let Some(policy) = self.accepted() else {
             return writeln!(out, "{}", self.summary());
         };
-        for Unenforced { what, effect, place } in &policy.unenforced {
-            writeln!(out, "{place}: not enforced yet: {what} -> {effect}")?;
-        }
         for route in policy.routes.iter().filter(|route| route.mode != Mode::Enforce) {
             let (place, id, mode) = (&route.place, &route.id, route.mode.as_str());
             writeln!(out, "{place}: not in force: {id} is in mode `{mode}` -> nothing leaves")?;
@@ -190,10 +183,9 @@ impl Report {
             return format!("{}: rejected: {errors}, {warnings}", self.file);
         };
         format!(
-            "{}: accepted: {}; {warnings}, {} not enforced yet",
+            "{}: accepted: {}; {warnings}",
             self.file,
             counts(policy).map(|(count, what)| counted(count, what)).join(", "),
-            policy.unenforced.len(),
         )
     }
 
@@ -214,18 +206,6 @@ impl Report {
                 })
             })
             .collect();
-        let unenforced = self.policy.iter().flat_map(|policy| &policy.unenforced);
-        let refusals: Vec<Value> = unenforced
-            .map(|Unenforced { what, effect, place }| {
-                json!({
-                    "what": what,
-                    "effect": effect,
-                    "file": &*place.file,
-                    "line": place.line,
-                    "column": place.column,
-                })
-            })
-            .collect();
         json!({
             "file": self.file,
             "accepted": self.policy.is_some() && self.count(Severity::Error) == 0,
@@ -234,7 +214,6 @@ impl Report {
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
             "findings": findings,
-            "refusals": refusals,
         })
     }
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::REJECTED;
-use crate::cases::coverage::{Row, RuleLine, State};
+use crate::cases::coverage::{Row, RuleLine};
 use crate::cases::{Coverage, Pack};
 
 /// Arguments of `tamis coverage`.
@@ -19,18 +19,15 @@ Example: tamis coverage rules/letsmasak/rules.yaml
          tamis coverage --format html rules/letsmasak/rules.yaml > promises.html
 
 Promises stand in `promises.yaml` beside the rules, cases in `cases/*.yaml`. A promise is proven by a
-case that names it under `keeps` and passes, or by a test of the program. One whose rule is not enforced
-yet is named as such, and so is what no gateway can keep.
+case that names it under `keeps` and passes, or by a test of the program. What no gateway can keep is named
+as such.
 
-Exit codes: 0 every promise is accounted for, 1 one is not (with --strict also: one is not enforced yet),
-2 usage, 64 rules, promises or cases rejected.")]
+Exit codes: 0 every promise is accounted for, 1 one is not, 2 usage, 64 rules, promises
+or cases rejected.")]
 pub(super) struct CoverageOf {
     /// Rules files.
     #[arg(required = true, value_name = "RULES")]
     rules: Vec<PathBuf>,
-    /// What is not enforced yet counts as not kept.
-    #[arg(long)]
-    strict: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Output::Human)]
     format: Output,
@@ -79,9 +76,7 @@ impl CoverageOf {
         if written.and_then(|()| out.flush()).is_err() {
             return ExitCode::FAILURE;
         }
-        let kept =
-            |one: &Coverage| one.is_whole() && !(self.strict && one.count(State::Awaited) > 0);
-        if all.iter().all(kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if all.iter().all(Coverage::is_whole) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
@@ -125,9 +120,6 @@ fn print_row(out: &mut dyn Write, row: &Row) -> io::Result<()> {
     }
     for test in &row.tests {
         writeln!(out, "      test:  {test}")?;
-    }
-    for what in &row.awaits {
-        writeln!(out, "      not enforced yet: {what}")?;
     }
     if let Some(why) = &row.not_encoded {
         writeln!(out, "      not encoded: {why}")?;

@@ -192,7 +192,7 @@ impl Question<'_> {
         Ok(())
     }
 
-    fn sections(&self) -> [(&'static str, Vec<String>); 9] {
+    fn sections(&self) -> [(&'static str, Vec<String>); 8] {
         [
             ("Refused before anything is fetched:", words::refusals(self.policy, &self.plan)),
             (
@@ -205,7 +205,6 @@ impl Question<'_> {
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
             ("Pseudonyms and scrubbed text:", words::pseudonyms(self.policy, &self.plan)),
             ("Told of erasures:", words::notice(self.policy, &self.plan.recipient)),
-            ("Not enforced yet:", words::unenforced(self.policy, &self.plan)),
         ]
     }
 
@@ -227,7 +226,7 @@ impl Question<'_> {
                 })
             })
             .collect();
-        let [refused, needs, aggregate, query, brings, gates, pseudonyms, notices, unenforced] =
+        let [refused, needs, aggregate, query, brings, gates, pseudonyms, notices] =
             self.sections().map(|(_, it)| it);
         json!({
             "policy": self.policy.id.to_string(),
@@ -244,7 +243,6 @@ impl Question<'_> {
             "gates": gates,
             "pseudonyms": pseudonyms,
             "told_of_erasures": notices,
-            "not_enforced": unenforced,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// JSON Schema 2020-12. `tests/tools.rs` holds that it takes the packs and refuses what is
+/// JSON Schema 2020-12. `tests/tools/schema.rs` holds that it takes the packs and refuses what is
 /// misspelt.
 const RULES: &str = include_str!("schema.json");
 

@@ -187,9 +187,6 @@ pub(super) fn standing<'a>(
     refusal.recipient = Some(facts.caller.recipient.clone());
     refusal.role = Some(recipient.role);
 
-    if let Some(unenforced) = recipient.refuses.as_ref().or(route.refuses.as_ref()) {
-        return Err(refusal.because(RefusalReason::NotEnforced).in_words(&unenforced.what));
-    }
     let in_date = recipient.contract.as_ref().is_some_and(|contract| today(now) <= contract.until);
     if recipient.role.needs_contract() && !in_date {
         return Err(refusal.because(RefusalReason::ContractExpired));

@@ -55,7 +55,7 @@ impl Loaded {
     ) -> Result<Self, StartError> {
         let policy = Arc::new(policy(&config.rules, seen)?);
         let upstreams = upstreams(&config, before, seen, metrics)?;
-        for route in policy.routes.iter().filter(|route| route.refuses.is_none()) {
+        for route in &policy.routes {
             if let Some(upstream) = route.upstream.as_ref().filter(|id| !upstreams.contains(id)) {
                 let (route, upstream) = (route.id.to_string(), upstream.to_string());
                 return Err(StartError::Upstream { route, upstream });

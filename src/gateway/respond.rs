@@ -172,7 +172,6 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         | RefusalReason::QueryNotCatalogued
         | RefusalReason::QueryOnWithheldField
         | RefusalReason::TransferNotCovered
-        | RefusalReason::NotEnforced
         | RefusalReason::NotInForce
         | RefusalReason::NothingGranted
         | RefusalReason::ConsentMissing
@@ -223,7 +222,6 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::QueryNotCatalogued => "A query parameter is not known.",
         RefusalReason::QueryOnWithheldField => "A query parameter is not for this caller.",
         RefusalReason::TransferNotCovered => "Data may not go to the caller's country.",
-        RefusalReason::NotEnforced => "The rules ask for what this version does not enforce.",
         RefusalReason::NotInForce => "The route is only observed; nothing of it leaves.",
         RefusalReason::NothingGranted => "Nothing is released to this caller for this purpose.",
         RefusalReason::ConsentMissing => "The data subject has not consented.",

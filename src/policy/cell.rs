@@ -1,4 +1,4 @@
-//! What happens to one field: grants, then limits, then what this version does not enforce.
+//! What happens to one field: grants, then limits.
 //!
 //! - Inside one `show` the most specific pattern decides; a pattern that is not there says nothing.
 //! - Grants that mention the category are joined; nobody mentions it: removed.

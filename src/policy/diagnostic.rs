@@ -39,8 +39,6 @@ pub enum Severity {
     Error,
     /// The rules load; somebody should look.
     Warning,
-    /// The rules load; this version refuses what is named.
-    Refusal,
     /// The rules load; what happened under them says something about them.
     Note,
 }
@@ -76,7 +74,6 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
-            Self::Refusal => "refusal",
             Self::Note => "note",
         }
     }
@@ -102,7 +99,6 @@ pub fn render(findings: &[Diagnostic], sources: &Sources, look: Look) -> String 
         let level = match finding.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
-            Severity::Refusal => Level::NOTE.with_name("refusal"),
             Severity::Note => Level::NOTE,
         };
         let first = &*sources.first().text;

@@ -83,8 +83,6 @@ pub struct Policy {
     pub about: About,
     /// Which promises of the policy's text the rules name.
     pub promises: Promises,
-    /// What the rules say and this version refuses instead of enforcing.
-    pub unenforced: Vec<Unenforced>,
     /// Warnings of the load.
     pub warnings: Vec<Diagnostic>,
     /// Plans made so far.
@@ -187,8 +185,6 @@ pub struct Recipient {
     pub party: Option<DataSubject>,
     /// Of how many different people it may be told within an hour; `None`: of any number.
     pub subjects_per_hour: Option<NonZeroU32>,
-    /// Why nothing is disclosed to it by this version, if the rules demand more than is enforced.
-    pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
 }
@@ -281,8 +277,6 @@ pub struct Route {
     pub purposes: Option<Vec<PurposeId>>,
     /// How far it is in force.
     pub mode: Mode,
-    /// Why this version refuses the whole route.
-    pub refuses: Option<Unenforced>,
     /// Where it stands.
     pub place: Place,
 }
@@ -558,16 +552,4 @@ impl Default for RegisterRules {
             erasure_notices: BTreeMap::new(),
         }
     }
-}
-
-/// Something that the rules say, that was read and checked, and that this version answers with a
-/// refusal rather than with a guess.
-#[derive(Clone, Debug)]
-pub struct Unenforced {
-    /// In words, as `tamis check` prints it: "retention periods (payment.* after 7y)".
-    pub what: String,
-    /// What is refused because of it: "payment.* is withheld".
-    pub effect: String,
-    /// Where it stands.
-    pub place: Place,
 }

@@ -81,7 +81,7 @@ pub struct Cell {
     pub sensitive: bool,
     /// The rule line that decided.
     pub decided_by: Place,
-    /// In words, why: `release`, `limit`, `no grant`, or what is not enforced.
+    /// In words, why: `release`, `limit`, `no grant`, or what else decided.
     pub because: String,
     /// Where it is, as it was written.
     pub selector: String,

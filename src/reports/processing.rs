@@ -27,7 +27,7 @@ impl Rules {
             for purpose in &known.purposes {
                 for (index, route) in policy.routes.iter().enumerate() {
                     let is_meant = route.purposes.as_ref().is_none_or(|all| all.contains(purpose));
-                    if route.refuses.is_some() || !is_meant {
+                    if !is_meant {
                         continue;
                     }
                     let one = std::slice::from_ref(purpose);

@@ -36,8 +36,6 @@ pub enum RefusalReason {
     QueryOnWithheldField,
     /// No subject of any region could be disclosed to the recipient's country.
     TransferNotCovered,
-    /// The rules say something here that this version does not enforce, so nothing is disclosed.
-    NotEnforced,
     /// The route is only observed: nothing of it leaves.
     NotInForce,
     /// No grant of the rules covers any field for this recipient and purpose.
@@ -108,7 +106,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 44] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -120,7 +118,6 @@ impl RefusalReason {
         Self::QueryNotCatalogued,
         Self::QueryOnWithheldField,
         Self::TransferNotCovered,
-        Self::NotEnforced,
         Self::NotInForce,
         Self::NothingGranted,
         Self::ConsentMissing,
@@ -171,7 +168,6 @@ impl RefusalReason {
             Self::QueryNotCatalogued => "query-not-catalogued",
             Self::QueryOnWithheldField => "query-on-withheld-field",
             Self::TransferNotCovered => "transfer-not-covered",
-            Self::NotEnforced => "not-enforced",
             Self::NotInForce => "not-in-force",
             Self::NothingGranted => "nothing-granted",
             Self::ConsentMissing => "consent-missing",
@@ -238,7 +234,6 @@ impl RefusalReason {
             | Self::QueryNotCatalogued
             | Self::QueryOnWithheldField
             | Self::TransferNotCovered
-            | Self::NotEnforced
             | Self::NotInForce
             | Self::NothingGranted
             | Self::OtherController
@@ -276,7 +271,6 @@ impl RefusalReason {
             | Self::ConsentUnknown
             | Self::Overloaded
             | Self::PolicyInvalid
-            | Self::NotEnforced
             | Self::NotInForce => Fault::Operator,
             Self::RecipientUnknown
             | Self::RequestMalformed

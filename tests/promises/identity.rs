@@ -44,7 +44,6 @@ fn recipient(role: Role, authenticate: Vec<Authenticator>, purposes: &[&str]) ->
         only_where: vec![],
         party: None,
         subjects_per_hour: None,
-        refuses: None,
         place: Place { file: "rules.yaml".into(), line: 1, column: 1, length: 1 },
     }
 }
@@ -115,7 +114,6 @@ fn policy() -> Policy {
         ledger: tamis::policy::model::LedgerRules::default(),
         about: tamis::policy::model::About::default(),
         promises: tamis::policy::model::Promises::default(),
-        unenforced: vec![],
         warnings: vec![],
         plans: tamis::policy::Plans::default(),
     }

@@ -25,8 +25,6 @@ pub(super) async fn policy(State(state): State<AdminState>) -> Response {
             (id.to_string(), about)
         })
         .collect();
-    let not_enforced: Vec<&str> =
-        policy.unenforced.iter().map(|unenforced| unenforced.what.as_str()).collect();
     let recipients: Vec<&str> = policy.recipients.keys().map(RecipientId::as_str).collect();
     let about = json!({
         "id": &*policy.id,
@@ -35,7 +33,6 @@ pub(super) async fn policy(State(state): State<AdminState>) -> Response {
         "digest": policy.digest,
         "purposes": purposes,
         "recipients": recipients,
-        "not_enforced": not_enforced,
     });
     document(StatusCode::OK, about)
 }

@@ -283,11 +283,11 @@ fn answers() -> Vec<Named> {
         }),
     );
     let policy = object(
-        &["id", "title", "revision", "digest", "purposes", "recipients", "not_enforced"],
+        &["id", "title", "revision", "digest", "purposes", "recipients"],
         &json!({
             "id": text(), "title": text(), "revision": text(), "digest": digest(),
             "purposes": {"type": "object", "additionalProperties": purpose},
-            "recipients": texts(), "not_enforced": texts(),
+            "recipients": texts(),
         }),
     );
     vec![

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::{NOT_ENFORCED, Report};
+use super::Report;
 use crate::policy::{Place, Severity};
 
 /// One line a finding, then one line a file.
@@ -13,15 +13,11 @@ pub(super) fn annotate(out: &mut dyn Write, reports: &[Report]) -> io::Result<()
             let level = match finding.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
-                Severity::Refusal | Severity::Note => "notice",
+                Severity::Note => "notice",
             };
             let help = finding.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
             let text = format!("{}{help}", finding.message);
             line(out, level, finding.code, &finding.place, &text)?;
-        }
-        for one in report.policy.iter().flat_map(|policy| &policy.unenforced) {
-            let text = format!("{}: {}", one.what, one.effect);
-            line(out, "notice", NOT_ENFORCED, &one.place, &text)?;
         }
         // A file's name may not begin a command of its own.
         writeln!(out, "{}", escaped(&report.summary()).trim_start_matches(':'))?;

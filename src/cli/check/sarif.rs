@@ -4,8 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{NOT_ENFORCED, Report};
-use crate::policy::model::Unenforced;
+use super::Report;
 use crate::policy::{CODES, Diagnostic, Place, Severity};
 
 const SCHEMA: &str =
@@ -17,18 +16,12 @@ const PATH: &AsciiSet =
 
 /// One log with one run over all files.
 pub(super) fn log(reports: &[Report]) -> Value {
-    let mut rules: Vec<Value> = CODES
+    let rules: Vec<Value> = CODES
         .iter()
         .map(|code| json!({"id": code.code, "shortDescription": {"text": code.about}}))
         .collect();
-    let about = "what the rules say and this version does not enforce: refused or withheld";
-    rules.push(json!({"id": NOT_ENFORCED, "shortDescription": {"text": about}}));
-    let mut results = Vec::new();
-    for report in reports {
-        results.extend(report.findings.iter().map(finding));
-        let policy = report.policy.iter().flat_map(|policy| &policy.unenforced);
-        results.extend(policy.map(not_enforced));
-    }
+    let findings = reports.iter().flat_map(|report| &report.findings);
+    let results: Vec<Value> = findings.map(finding).collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -48,18 +41,16 @@ fn finding(finding: &Diagnostic) -> Value {
     let level = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
-        Severity::Refusal | Severity::Note => "note",
+        Severity::Note => "note",
     };
     let help = finding.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
     result(finding.code, level, &format!("{}{help}", finding.message), &finding.place)
 }
 
-fn not_enforced(one: &Unenforced) -> Value {
-    result(NOT_ENFORCED, "note", &format!("{}: {}", one.what, one.effect), &one.place)
-}
-
 fn result(rule: &str, level: &str, text: &str, place: &Place) -> Value {
-    let index = CODES.iter().position(|code| code.code == rule).unwrap_or(CODES.len());
+    // -1: none of those listed. Source: §3.27.6.
+    let index = CODES.iter().position(|code| code.code == rule);
+    let index = index.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1);
     json!({
         "ruleId": rule,
         "ruleIndex": index,

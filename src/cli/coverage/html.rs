@@ -15,7 +15,7 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-
 .quiet { color: #555; font-size: .87rem; } code { font-size: .85rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #ccc; }
 section.promise { border-left: .35rem solid #888; padding: .2rem 0 .2rem .9rem; margin: 1.1rem 0; break-inside: avoid; }
-section.proven { border-color: #2a7f3f; } section.awaited { border-color: #b07400; } section.open { border-color: #b3261e; }
+section.proven { border-color: #2a7f3f; } section.open { border-color: #b3261e; }
 section.promise h3 { font-size: 1rem; margin: 0; } blockquote { margin: .2rem 0; font-style: italic; } ul { margin: .2rem 0 .4rem; padding-left: 1.2rem; }
 .state { font-weight: 600; } pre { white-space: pre-wrap; margin: 0; font-size: .8rem; }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } }
@@ -83,7 +83,6 @@ fn list(html: &mut String, title: &str, items: impl Iterator<Item = String>) {
 fn promise(html: &mut String, row: &Row) {
     let class = match row.state {
         State::Proven => "proven",
-        State::Awaited => "awaited",
         State::Open => "open",
         State::NotEncoded | State::Named | State::Beyond => "other",
     };
@@ -114,8 +113,6 @@ fn promise(html: &mut String, row: &Row) {
     part(html, "Shown by the examples", cases);
     let tests = row.tests.iter().map(|test| format!("<code>{}</code>", escaped(test)));
     part(html, "Shown by tests of the program", tests);
-    let awaits = row.awaits.iter().map(|what| format!("{}: refused until then", escaped(what)));
-    part(html, "Not enforced yet", awaits);
     part(html, "Not made a rule, because", row.not_encoded.iter().map(|why| escaped(why)));
     part(html, "Beyond a gateway", row.beyond.iter().map(|what| escaped(what)));
     html.push_str("</section>\n");

@@ -119,10 +119,6 @@ pub(super) fn refusals(policy: &Policy, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     let route = &policy.routes[plan.route_index];
     let recipient = &policy.recipients[&plan.recipient];
-    let notes = [&route.refuses, &recipient.refuses];
-    for unenforced in notes.into_iter().flatten() {
-        lines.push(format!("{}: not enforced yet: {}", unenforced.place, unenforced.what));
-    }
     if route.mode != Mode::Enforce {
         let mode = route.mode.as_str();
         lines.push(format!("the route is in mode `{mode}`: nothing leaves until it is enforced"));
@@ -340,28 +336,4 @@ fn within(recipient: &RecipientId, what: &str, scope: Scope, period: Period) -> 
             "{recipient} can link {what} within one {scope} and one {period} (UTC), not beyond"
         ),
     }
-}
-
-/// What the rules say about this disclosure and this version refuses.
-pub(super) fn unenforced(policy: &Policy, plan: &Plan) -> Vec<String> {
-    let route = &policy.routes[plan.route_index];
-    let mut lines = Vec::new();
-    let touches = |place: &crate::policy::Place| {
-        plan.cells.iter().any(|cell| {
-            cell.decided_by.line == place.line && cell.because.starts_with("not enforced")
-        }) || route.refuses.as_ref().is_some_and(|refuses| refuses.place == *place)
-            || policy.recipients[&plan.recipient]
-                .refuses
-                .as_ref()
-                .is_some_and(|refuses| refuses.place == *place)
-    };
-    for unenforced in policy.unenforced.iter().filter(|unenforced| touches(&unenforced.place)) {
-        lines.push(format!("{} -> {}", unenforced.what, unenforced.effect));
-    }
-    let rests_on_consent =
-        plan.needs.iter().any(|need| matches!(need, Need::Consent | Need::ExplicitConsent));
-    if rests_on_consent && !policy.registers.consent {
-        lines.push("the rules' source of consents -> every consent counts as unknown".to_owned());
-    }
-    lines
 }

@@ -164,7 +164,7 @@ fn periods(policy: &Policy, declared: &Declared<'_>, findings: &mut Findings) {
 
 /// T331.
 fn dates(policy: &Policy, findings: &mut Findings) {
-    let dated = |route: &&Route| route.refuses.is_none() && route.aggregate.is_none();
+    let dated = |route: &&Route| route.aggregate.is_none();
     for route in policy.routes.iter().filter(dated) {
         for period in &policy.retention {
             let members = route.fields.iter().map(|field| &field.category);

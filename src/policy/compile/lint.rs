@@ -19,7 +19,7 @@ pub(super) struct Declared<'a> {
     pub(super) consent_register: bool,
     pub(super) order_register: bool,
     pub(super) category_places: &'a BTreeMap<CategoryId, Place>,
-    /// Bound in a way that this version refuses, such as a whole body.
+    /// Of members of a request's body.
     pub(super) bound_elsewhere: &'a [CategoryId],
     pub(super) withheld_on_purpose: &'a [CategoryId],
     /// Whether the rules name a law by which they are to be judged.

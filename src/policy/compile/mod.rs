@@ -1,7 +1,7 @@
 //! Syntax → [`Policy`]: names resolved, selectors compiled, every finding collected.
 //!
-//! One file a section of the rules. What is read and checked but not enforced by this version
-//! becomes an [`Unenforced`] and refuses at its seam; nothing is skipped in silence.
+//! One file a section of the rules. What is read is enforced: a key or a word that no section takes
+//! is an error, and nothing is skipped in silence.
 
 mod aggregate;
 mod answer_headers;
@@ -40,7 +40,7 @@ use std::sync::Arc;
 use self::names::Names;
 use super::company::Company;
 use super::diagnostic::{Diagnostics, Place, Severity};
-use super::model::{About, Policy, Promises, Unenforced};
+use super::model::{About, Policy, Promises};
 use super::plans::Plans;
 use super::sources::Sources;
 use super::syntax::{self, Findings, Node};
@@ -72,7 +72,6 @@ impl Policy {
             let mut compiler = Compiler {
                 findings: &mut findings,
                 names,
-                unenforced: Vec::new(),
                 company: Vec::new(),
                 never_counted: None,
                 silent_aggregates: Vec::new(),
@@ -112,7 +111,6 @@ fn included(root: &Node, sources: &Sources, findings: &mut Findings) -> Vec<Node
 struct Compiler<'f> {
     findings: &'f mut Findings,
     names: Names,
-    unenforced: Vec<Unenforced>,
     /// What may not leave together or alone.
     company: Vec<Company>,
     /// Categories that no aggregate may hold, where the rules have such a limit.
@@ -173,7 +171,7 @@ impl Compiler<'_> {
         }
         fields.finish(self.findings);
 
-        let mut policy = Policy {
+        let policy = Policy {
             id: head.id,
             title: head.title,
             revision: head.revision,
@@ -200,7 +198,6 @@ impl Compiler<'_> {
             ledger,
             about: About { controllers, periods, ..head.about },
             promises: std::mem::take(&mut self.promises),
-            unenforced: std::mem::take(&mut self.unenforced),
             warnings: Vec::new(),
             plans: Plans::default(),
         };
@@ -217,7 +214,6 @@ impl Compiler<'_> {
         notices::lint(&policy, self.findings);
         aggregate::lint(&policy, self.findings);
         plans::lint(&policy, self.findings);
-        policy.unenforced.sort_by(|a, b| a.place.cmp(&b.place));
         policy
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Names {
     pub(super) recipients: BTreeMap<RecipientId, Place>,
     /// Regions of the transfers table; `EEA` is always one.
     pub(super) regions: Vec<String>,
-    /// Categories bound in a way that this version refuses.
+    /// Categories that members of a request's body are of.
     pub(super) bound_elsewhere: Vec<CategoryId>,
 }
 

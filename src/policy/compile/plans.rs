@@ -10,7 +10,7 @@ use crate::policy::{Plan, Policy, Selector};
 const MANY: usize = 200;
 
 pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
-    let served = |route: &Route| route.refuses.is_none() && route.serve.is_none();
+    let served = |route: &Route| route.serve.is_none();
     for (index, route) in policy.routes.iter().enumerate() {
         if !served(route) || !may_fail(route) {
             continue;

@@ -83,7 +83,6 @@ impl Compiler<'_> {
             only_where: only_where.unwrap_or_default(),
             party,
             subjects_per_hour,
-            refuses: None,
             place: key.place.clone(),
         }
     }

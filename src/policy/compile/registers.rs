@@ -11,7 +11,7 @@ use crate::terms::IdShape;
 #[derive(Debug, Default)]
 pub(super) struct Registers {
     pub(super) rules: RegisterRules,
-    /// Declared, whether or not this version can read it.
+    /// Declared, whether or not its source can be read.
     pub(super) consent_declared: bool,
     pub(super) orders_declared: bool,
 }
@@ -121,10 +121,10 @@ impl Compiler<'_> {
     }
 
     /// A register that is not read would permit what a person has forbidden, so any other source
-    /// is an error and not a refusal.
+    /// is an error.
     fn only_api(&mut self, fields: &mut Fields<'_>) {
         if let Some(node) = fields.require(self.findings, "from") {
-            node.word(self.findings, "a source that this version can read", &[("api", ())]);
+            node.word(self.findings, "a source that can be read", &[("api", ())]);
         }
     }
 

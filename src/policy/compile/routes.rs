@@ -69,7 +69,6 @@ impl Compiler<'_> {
             parties_only: Vec::new(),
             purposes: None,
             mode: self.mode(&mut fields),
-            refuses: None,
             place,
         };
         self.aggregate(&mut fields, &mut route);
@@ -432,7 +431,7 @@ impl Compiler<'_> {
 
     /// What a route must have to release anything.
     fn whether_complete(&mut self, fields: &Fields<'_>, route: &Route) {
-        if route.refuses.is_some() || route.serve.is_some() {
+        if route.serve.is_some() {
             return;
         }
         self.named_in_body(route);

@@ -146,7 +146,6 @@ fn recipient(about: &str, old: &Recipient, new: &Recipient, changes: &mut Vec<Ch
         // What they let through is in the cells, and in who is answered without a grant.
         purposes: _,
         phase: _,
-        refuses: _,
         default_purpose,
         only_where,
         subjects_per_hour,

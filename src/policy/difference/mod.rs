@@ -151,13 +151,10 @@ impl Release {
 /// What leaves, and under which conditions of an answer as a whole.
 type Released = (BTreeMap<Cell, Release>, BTreeMap<routes::Asked, routes::Conditions>);
 
-/// Everything that leaves for anybody: what is refused as not enforced does not.
+/// Everything that leaves for anybody.
 fn released(policy: &Policy) -> Result<Released, String> {
     let (mut all, mut wholes) = (BTreeMap::new(), BTreeMap::new());
     for (id, recipient) in &policy.recipients {
-        if recipient.refuses.is_some() {
-            continue;
-        }
         for purpose in &recipient.purposes {
             for (index, route) in policy.routes.iter().enumerate() {
                 if !routes::is_in_force(route) || !is_for(route, purpose) {

@@ -27,7 +27,7 @@ pub(super) fn changes(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
 
 /// Whether anything leaves by it.
 pub(super) fn is_in_force(route: &Route) -> bool {
-    route.refuses.is_none() && route.mode == Mode::Enforce
+    route.mode == Mode::Enforce
 }
 
 /// Whether it only takes something in, and needs no grant.
@@ -61,7 +61,6 @@ fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
         // What they let through is in the cells, and in who is answered without a grant.
         purposes: _,
         mode: _,
-        refuses: _,
         place: _,
     } = new;
     let text = |selector: &Option<Selector>| selector.as_ref().map(|each| each.text.clone());
@@ -341,7 +340,7 @@ fn parties(
 /// Who may have what the gateway answers itself, and who may send something in: neither has a cell.
 fn asks(policy: &Policy) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for (id, recipient) in policy.recipients.iter().filter(|(_, one)| one.refuses.is_none()) {
+    for (id, recipient) in &policy.recipients {
         for route in policy.routes.iter().filter(|route| is_in_force(route)) {
             if route.serve.is_none() && !only_takes(route) {
                 continue;

@@ -43,8 +43,6 @@ pub(super) fn changes(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
         page_headers,
         hsts,
         ledger,
-        // What is not enforced is refused, where it stands.
-        unenforced: _,
         warnings: _,
         plans: _,
     } = new;

@@ -146,7 +146,7 @@ fn we_lock_releases_what_its_text_promises() {
             "pseudonym",
         ),
         ("ad-server", "marketing.personal_ads", "GET /api/ads/profiles", "@.segment", "keep"),
-        // K-33: a scope of pseudonyms of its own is not enforced yet.
+        // K-33: fraud is investigated person by person, and the log is of many.
         ("fraud-desk", "fraud.investigate", logs, "@.ip", "remove"),
         // K-45.
         ("self", "rights.self", account, "$.mobile", "keep"),

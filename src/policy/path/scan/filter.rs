@@ -143,7 +143,7 @@ impl Scanner {
         }
         let word: String = self.characters[begin..self.at].iter().collect();
         match (word.as_str(), self.peek()) {
-            (_, Some('(')) => Err(fault_at(begin, "functions in filters are not enforced yet")),
+            (_, Some('(')) => Err(fault_at(begin, "functions in filters are not supported")),
             ("true", _) => Ok(Operand::Bool(true)),
             ("false", _) => Ok(Operand::Bool(false)),
             ("null", _) => Ok(Operand::Null),
@@ -203,7 +203,7 @@ impl Scanner {
         self.blanks();
         let child = match self.peek() {
             Some(quote @ ('\'' | '"')) => Child::Name(self.literal(quote)?),
-            Some('?') => return Err(self.fault("a filter within a filter is not enforced yet")),
+            Some('?') => return Err(self.fault("a filter within a filter is not supported")),
             Some('*' | ':') => return Err(self.fault(SEVERAL)),
             _ => {
                 let begin = self.at;
