@@ -31,6 +31,7 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T104", "match: GET /groups", "match: GET groups"),
     ("T105", "match: GET /groups", "match: GET /people/{name}"),
     ("T106", "    subjects: {person: \"path:id\"}\n", ""),
+    ("T106", "    subjects: {person: \"path:id\"}\n", "    subjects: {}\n"),
     ("T107", "contact.email: keep", "contact.email: kep"),
     ("T108", "tamis: 1\n", "tamis: 1\ninclude: [routes.yaml]\n"),
     ("T110", ", identity.gender: keep}", "}"),

@@ -321,6 +321,7 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
                 requested_at: now,
                 effective_at: now,
                 except: except.iter().map(|pattern| PurposePattern::new(pattern)).collect(),
+                told: false,
             };
             take(Record::Erasure(erasure), "erased")
         }

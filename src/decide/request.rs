@@ -40,9 +40,10 @@ pub fn decide(
     let releases =
         |cell: &Cell| cell.action.releases() && cell.category.as_ref().is_some_and(listed);
     // A route that only takes something in discloses nothing of anybody: what it answers is reduced
-    // to what is open.
-    let only_takes = route.request.is_some() && route.fields.is_empty();
-    if !only_takes && !plan.cells.iter().any(releases) {
+    // to what is open, and nobody stands in a link of its head.
+    let tells = plan.cells.iter().any(releases);
+    let only_takes = route.only_takes() && !tells;
+    if !only_takes && !tells {
         return Err(refusal.because(RefusalReason::NothingGranted));
     }
     let queried = query::check(route, &plan, facts.query)

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::decide::Met;
-use crate::policy::model::Route;
+use crate::policy::model::{Locator, Route};
 use crate::policy::{Mode, Policy};
 use crate::terms::{DataSubject, RecipientId};
 
@@ -89,12 +89,16 @@ impl Budgets {
         named: impl Iterator<Item = &'a DataSubject>,
     ) -> Result<Option<Spending>, UsedUp> {
         let bound = policy.recipients.get(recipient).and_then(|found| found.subjects_per_hour);
-        let tells =
-            route.mode == Mode::Enforce && !route.subjects.is_empty() && !route.fields.is_empty();
+        let tells = route.mode == Mode::Enforce
+            && !route.subjects.is_empty()
+            && route.categories().next().is_some();
         let Some(most) = bound.filter(|_| tells) else { return Ok(None) };
         let named: Vec<Tag> = named.map(|person| self.tag(person)).collect();
         let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
-        self.hold(recipient, most, named, self.second()).map(Some)
+        // Those whom a body names are known as soon as it was read.
+        let later = route.subjects.iter().any(|one| matches!(one.locator, Locator::Body(_)));
+        let unnamed = usize::from(named.is_empty() && !later);
+        self.hold(recipient, most, (named, unnamed), self.second()).map(Some)
     }
 
     fn second(&self) -> u64 {
@@ -110,7 +114,7 @@ impl Budgets {
         self: &Arc<Self>,
         recipient: &RecipientId,
         most: usize,
-        mut named: Vec<Tag>,
+        (mut named, unnamed): (Vec<Tag>, usize),
         now: u64,
     ) -> Result<Spending, UsedUp> {
         named.sort_unstable();
@@ -118,8 +122,7 @@ impl Budgets {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let spent = spent.entry(recipient.clone()).or_default();
         // Somebody will stand in an answer to a request that names nobody.
-        let new = if named.is_empty() { 1 } else { spent.new_among(&named) };
-        spent.make_room(new, most, now)?;
+        spent.make_room(spent.new_among(&named) + unnamed, most, now)?;
         for tag in &named {
             spent.people.entry(*tag).or_default().held += 1;
         }
@@ -222,7 +225,8 @@ mod tests {
 
     /// A request that names these people.
     fn asks(budgets: &Arc<Budgets>, named: &[Tag], now: u64) -> Result<Spending, UsedUp> {
-        budgets.hold(&RecipientId::from("mailer"), 3, named.to_vec(), now)
+        let unnamed = usize::from(named.is_empty());
+        budgets.hold(&RecipientId::from("mailer"), 3, (named.to_vec(), unnamed), now)
     }
 
     #[test]
@@ -258,7 +262,7 @@ mod tests {
         assert_eq!(told(&budgets, &[4, 5], HOUR + 10), Ok(()));
         assert_eq!(told(&budgets, &[6], HOUR + 11), Err(UsedUp { retry_after: 9 }));
         assert!(budgets.spent.lock().expect("no panic")["mailer"].people.len() <= 3);
-        let other = budgets.hold(&RecipientId::from("courier"), 3, vec![7], HOUR + 11);
+        let other = budgets.hold(&RecipientId::from("courier"), 3, (vec![7], 0), HOUR + 11);
         assert!(other.is_ok(), "one recipient's budget is nobody else's");
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -30,6 +30,9 @@ use crate::terms::{DataSubject, PurposeId, RecipientId, Statements};
 
 /// Notices to one recipient in one round. A receiver that does not take one is not asked again in it.
 const IN_A_ROUND: usize = 64;
+
+/// How long a recipient may keep a round; an attempt that has begun is not cut off.
+const ROUND: Duration = Duration::from_secs(10);
 
 /// Why a notice was not delivered at an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +127,9 @@ impl Notifier {
 
     /// All of one recipient, one after the other.
     async fn tell_all(&self, gateway: &Gateway, notices: Vec<ErasureNotification>) {
-        for notice in notices {
+        let begun = Instant::now();
+        // A receiver that is slow must not keep others waiting; what is left stays due.
+        for notice in notices.into_iter().take_while(|_| begun.elapsed() < ROUND) {
             match self.tell(gateway, &notice).await {
                 Ok(()) => {}
                 Err(Interrupted::Receiver) => return,

@@ -100,6 +100,12 @@ impl Route {
         members.chain(self.answer_headers.iter().filter_map(|header| header.category.as_ref()))
     }
 
+    /// Whether it takes something in, whoever is granted something of what it answers.
+    #[must_use]
+    pub fn only_takes(&self) -> bool {
+        self.request.is_some() && self.fields.is_empty()
+    }
+
     /// Whether links in this header may leave.
     #[must_use]
     pub fn names(&self, header: LinkHeader) -> bool {

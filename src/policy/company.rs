@@ -105,7 +105,7 @@ pub(super) fn bind(
         .zip(cells.iter().zip(&route.fields))
         .filter(|(_, (cell, _))| alone && cell.category.is_some() && cell.action.releases())
         // What a value says of itself would decide who is company: it is none, and neither is what
-        // another selector's filter holds back. Nor is a link, which may be taken away for what stands
+        // another selector's filter holds back, or goes with a name that may be taken away. Nor is a link, which may be taken away for what stands
         // in it.
         .filter(|(_, (_, field))| !is_held_back(route, &field.selector))
         .filter(|(_, (_, field))| field.form == Form::Value)
@@ -118,11 +118,15 @@ pub(super) fn bind(
     (bound, companions)
 }
 
-/// Whether a filter of this route can look at a place that `selector` leads through.
+/// Whether a filter of this route can look at a place that `selector` leads through, or whether it leads
+/// through a member whose name is treated.
 fn is_held_back(route: &Route, selector: &Selector) -> bool {
     let fields = route.fields.iter().map(|field| &field.selector);
     let all = fields.chain(route.open.iter().map(|open| &open.selector));
-    all.flat_map(Selector::guards).any(|guard| may_lie_within(&selector.segments, guard))
+    let named = route.fields.iter().filter(|field| field.form == Form::Name);
+    all.flat_map(Selector::guards)
+        .chain(named.map(|field| field.selector.segments.as_slice()))
+        .any(|guard| may_lie_within(&selector.segments, guard))
 }
 
 /// Company is found as the ids of roles from `first` on are.

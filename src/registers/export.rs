@@ -248,7 +248,11 @@ impl Export<'_> {
             )
         })?;
         let query = format!(
-            "SELECT id, subject, requested_at, effective_at, except_for FROM erasures
+            "SELECT id, subject, requested_at, effective_at, except_for,
+               EXISTS (SELECT 1 FROM planned_erasures p WHERE p.id = erasures.id)
+                 AND NOT EXISTS (SELECT 1 FROM erasure_notices n
+                   WHERE n.erasure = erasures.id AND n.state = 'waiting')
+             FROM erasures
              WHERE id > ?1 AND {LIFTED_BY} < {FOUR_EYES} ORDER BY id LIMIT ?2"
         );
         self.each(tables, &query, 1, |export, row| {
@@ -260,6 +264,7 @@ impl Export<'_> {
                     ("requested_at", text(row, 2)?),
                     ("effective_at", text(row, 3)?),
                     ("except", Some(row.list(4)?.into())),
+                    ("told", row.flag(5)?.then_some(true.into())),
                 ],
             )
         })?;

@@ -39,6 +39,10 @@ impl Writer<'_> {
             is_new |= added > 0;
             if added > 0 && before + 1 >= FOUR_EYES {
                 became.lifted += 1;
+                // Who asks again is heard again, and not told of the receipt that they have.
+                if let Some(receipt) = id.strip_prefix("id:") {
+                    self.answer_open("id = ?1", receipt)?;
+                }
                 // Whoever was not told of it by now is not to be.
                 self.tables.execute(
                     "DELETE FROM erasure_notices WHERE erasure = ?1 AND state <> 'delivered'",

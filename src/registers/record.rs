@@ -161,6 +161,8 @@ pub struct ErasureRecord {
     pub effective_at: Timestamp,
     /// Purposes that go on, such as legal claims; never all of them.
     pub except: Vec<PurposePattern>,
+    /// Its recipients were told of it elsewhere: none is from here.
+    pub told: bool,
 }
 
 /// What the directory knows of a subject. A member that is not there leaves what was known.
@@ -457,6 +459,7 @@ fn erasure(fields: &mut Fields) -> Result<ErasureRecord, RecordError> {
         requested_at,
         effective_at: fields.time("effective_at")?.unwrap_or(requested_at),
         except: fields.texts("except")?.iter().map(|text| PurposePattern::new(text)).collect(),
+        told: fields.flag("told")?,
     })
 }
 

@@ -131,6 +131,7 @@ impl Writer<'_> {
                     requested_at: self.now,
                     effective_at: self.now,
                     except: Vec::new(),
+                    told: false,
                 })?;
                 self.touch(subject);
                 self.changed(changed, "erasure", "recorded", None)?;
@@ -151,6 +152,15 @@ impl Writer<'_> {
             Right::Rectification => {}
         }
         Ok(Some(receipt))
+    }
+
+    /// Notes that open requests were answered: of what they asked for nothing is in force any more.
+    pub(super) fn answer_open(&self, which: &str, value: &str) -> Result<(), WriteError> {
+        let answer =
+            format!("UPDATE requests SET answered_at = ?2 WHERE answered_at IS NULL AND {which}");
+        let count = self.tables.execute(&answer, data![value, self.now])?;
+        self.changed(count > 0, "request", "answered", None)?;
+        Ok(())
     }
 
     /// Notes that the request of this receipt was answered.

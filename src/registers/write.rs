@@ -158,6 +158,8 @@ impl<'t> Writer<'t> {
         )?;
         self.touch(subject);
         self.changed(count > 0, "restriction", "lifted", None)?;
+        // Who asks again is heard again, and not told of the receipt that they have.
+        self.answer_open("subject = ?1 AND asked_for = 'restriction'", subject)?;
         Ok(count)
     }
 
@@ -310,8 +312,14 @@ impl<'t> Writer<'t> {
         };
         self.tables.execute(
             "INSERT INTO erasures VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            data![id, content, subject.as_ref(), requested, effective, except],
+            data![&id, content, subject.as_ref(), requested, effective, except],
         )?;
+        if record.told {
+            self.tables.execute(
+                "INSERT INTO planned_erasures VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                data![id, self.now],
+            )?;
+        }
         Ok(true)
     }
 

@@ -20,7 +20,8 @@ mod moved;
 
 use acts::every_act_of_a_person_is_told_with_its_proof_and_nobody_elses;
 use moved::{
-    a_withdrawal_made_elsewhere_ends_what_was_given_before_it, what_ended_elsewhere_ends_here,
+    a_withdrawal_made_elsewhere_ends_what_was_given_before_it,
+    recipients_are_told_of_an_erasure_once_wherever_it_moved, what_ended_elsewhere_ends_here,
     what_is_exported_decides_the_same_in_other_registers,
     what_is_taken_from_an_export_is_known_when_it_is_taken_again,
 };
@@ -61,6 +62,7 @@ on_each_store!(
     what_is_taken_from_an_export_is_known_when_it_is_taken_again,
     a_withdrawal_made_elsewhere_ends_what_was_given_before_it,
     what_ended_elsewhere_ends_here,
+    recipients_are_told_of_an_erasure_once_wherever_it_moved,
     every_act_of_a_person_is_told_with_its_proof_and_nobody_elses,
 );
 

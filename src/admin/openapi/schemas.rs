@@ -138,7 +138,7 @@ fn records() -> Vec<Named> {
         &["subject", "requested_at"],
         &json!({
             "kind": kind("erasure"), "id": text(), "subject": text(), "requested_at": time(),
-            "effective_at": time(), "except": texts(),
+            "effective_at": time(), "except": texts(), "told": flag(),
         }),
         &json!({
             "subject": "u2", "requested_at": "2026-01-01T09:00:00Z", "except": ["legal.claims"],

@@ -22,6 +22,11 @@ NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA
 SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO \
 TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 
+/// Whether it is the code of a country. Source: ISO 3166-1.
+pub(super) fn is_assigned(text: &str) -> bool {
+    text.len() == 2 && ASSIGNED.split(' ').any(|code| code == text)
+}
+
 impl Compiler<'_> {
     /// A country code.
     pub(super) fn country(&mut self, node: &Node) -> Option<Country> {
@@ -41,7 +46,7 @@ impl Compiler<'_> {
             let message = "unquoted `NO` is read as false by other readers of YAML";
             self.findings.error_with("T102", &node.place, message, help);
         }
-        let assigned = text.len() == 2 && ASSIGNED.split(' ').any(|code| code == text);
+        let assigned = is_assigned(text);
         if assigned || regions.iter().any(|region| region == text) {
             return Some(text.into());
         }

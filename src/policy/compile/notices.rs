@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use super::Compiler;
 use crate::action::pseudonym::Scope;
 use crate::action::{Action, Period};
-use crate::policy::cell;
 use crate::policy::model::{ErasureNotice, Policy};
 use crate::policy::syntax::{Findings, Node};
+use crate::policy::{Mode, Plan};
 use crate::terms::{CategoryId, RecipientId, Role};
 
 /// Longest URL; a longer one is a slip of the pen.
@@ -136,24 +136,23 @@ pub(super) fn lint(policy: &Policy, findings: &mut Findings) {
     }
 }
 
-/// The forms in which a recipient is shown a category, on any route and for any of its purposes.
+/// The forms in which a recipient is shown a category, on any route in force and for any of its purposes.
 fn forms(policy: &Policy, id: &RecipientId, category: &CategoryId) -> Vec<(Action, Scope)> {
     let mut forms = Vec::new();
     let purposes = policy.recipients.get(id).map(|one| one.purposes.as_slice()).unwrap_or_default();
-    for route in policy.routes.iter().filter(|route| route.aggregate.is_none()) {
+    for (index, route) in policy.routes.iter().enumerate() {
+        if route.aggregate.is_some() || route.serve.is_some() || route.mode != Mode::Enforce {
+            continue;
+        }
         let for_route = route.purposes.as_ref();
         let asked = purposes.iter().filter(|one| for_route.is_none_or(|only| only.contains(one)));
         for purpose in asked {
-            let purposes = std::slice::from_ref(purpose);
-            let grants = cell::grants_for(policy, route, id, purposes);
-            let asked =
-                cell::Asked { policy, recipient: id, purposes, grants: &grants, only_own: false };
-            for field in route.fields.iter().filter(|field| field.category == *category) {
-                let cell = cell::decide(&asked, field);
-                if cell.action.releases() {
-                    forms.push((cell.action, cell.scope));
-                }
-            }
+            // What no plan can be made of is told elsewhere, and shows nothing.
+            let plan = Plan::build(policy, index, id, std::slice::from_ref(purpose));
+            let cells = plan.map(|plan| plan.cells).unwrap_or_default();
+            let shown = cells.into_iter().filter(|cell| cell.category.as_ref() == Some(category));
+            let shown = shown.filter(|cell| cell.action.releases());
+            forms.extend(shown.map(|cell| (cell.action, cell.scope)));
         }
     }
     forms

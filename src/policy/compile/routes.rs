@@ -439,7 +439,8 @@ impl Compiler<'_> {
             let message = format!("`{}` names no `upstream`", route.id);
             self.findings.error("T101", &route.place, message);
         }
-        let named = !route.subjects.is_empty() || fields.has("subjects");
+        // Where they are wrong that is said already.
+        let named = !route.subjects.is_empty() || self.findings.has_error();
         if !named && route.aggregate.is_none() && route.categories().next().is_some() {
             let message = format!("`{}` has personal fields and names no `subjects`", route.id);
             self.findings.error("T106", &route.place, message);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Compiler;
 use super::countries::EEA;
+use super::countries::is_assigned;
 use crate::policy::Place;
 use crate::policy::model::{Mechanism, Purpose, RegionSources, Transfers};
 use crate::policy::syntax::Node;
@@ -75,7 +76,14 @@ impl Compiler<'_> {
                     continue;
                 }
                 let items = node.list(self.findings, "a list of countries");
-                let members = items.iter().filter_map(|item| self.country(item)).collect();
+                let members: Vec<Country> =
+                    items.iter().filter_map(|item| self.country(item)).collect();
+                // What counts for a country would count for others.
+                let is_country = is_assigned(&key.text);
+                if is_country && members.iter().any(|member| member.as_str() != key.text) {
+                    let message = "a region called like a country holds that country alone";
+                    self.findings.error("T102", &key.place, message);
+                }
                 regions.insert(key.text.as_str().into(), members);
             }
         }

@@ -164,7 +164,7 @@ fn released(policy: &Policy) -> Result<Released, String> {
                     .map_err(|too_large| too_large.to_string())?;
                 // Without a personal member the request is refused as a whole, unless it only brings
                 // something.
-                if plan.releases_personal_data() || routes::only_takes(route) {
+                if plan.releases_personal_data() || route.only_takes() {
                     add(&mut all, &plan, purpose);
                     let asked = (id.clone(), purpose.clone(), route.id.clone());
                     wholes.insert(asked, routes::Conditions::of(&plan));

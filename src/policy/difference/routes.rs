@@ -9,7 +9,7 @@ use super::parameters::{in_path, in_query, parameters};
 use super::{Change, Way};
 use crate::policy::model::{
     AnswerHeader, Derivation, Derived, Field, Form, Literal, Locator, Must, Open, Region,
-    RequestBody, Route, Since, Subject,
+    RequestBody, Route, Segment, Since, Subject,
 };
 use crate::policy::overlap::may_touch;
 use crate::policy::{Mode, Plan, Policy, Selector};
@@ -22,17 +22,29 @@ pub(super) fn changes(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
             route(&format!("route {}", after.id), before, after, changes);
         }
     }
+    // What was asked of a route that is gone may be asked of another one now.
+    for before in &old.routes {
+        let is_gone = new.routes.iter().all(|one| one.id != before.id);
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(literal) => literal.clone(),
+            // Nobody writes this as a literal.
+            Segment::Parameter(_) => "\u{0}".to_owned(),
+        };
+        let segments: Vec<String> = before.template.iter().map(segment).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let instead = new.route(&before.method, &segments).filter(|_| is_gone);
+        let instead = instead.map(|matched| &new.routes[matched.index]);
+        if let Some(instead) = instead.filter(|instead| is_in_force(instead)) {
+            let about = format!("route {}", before.id);
+            other_of(changes, &about, "is answered by", before.id.as_str(), instead.id.as_str());
+        }
+    }
     set(changes, "who is answered without a grant", &asks(old), &asks(new));
 }
 
 /// Whether anything leaves by it.
 pub(super) fn is_in_force(route: &Route) -> bool {
     route.mode == Mode::Enforce
-}
-
-/// Whether it only takes something in, and needs no grant.
-pub(super) fn only_takes(route: &Route) -> bool {
-    route.request.is_some() && route.fields.is_empty()
 }
 
 fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
@@ -342,7 +354,7 @@ fn asks(policy: &Policy) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (id, recipient) in &policy.recipients {
         for route in policy.routes.iter().filter(|route| is_in_force(route)) {
-            if route.serve.is_none() && !only_takes(route) {
+            if route.serve.is_none() && !route.only_takes() {
                 continue;
             }
             let purposes =

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tamis::policy::Policy;
 
 use super::backend::{Reply, answer};
-use super::stage::{Answer, HOST, Stage, request};
+use super::stage::{Answer, HOST, Stage, changed, request};
 
 const RULES: &str = include_str!("../../cases/head.rules.yaml");
 
@@ -349,4 +349,21 @@ async fn a_grant_for_once_is_used_up_by_a_redirect_and_not_by_head() {
         (303, vec!["/people/CANARY42"])
     );
     assert_eq!(stage.ask("bank", "/people/CANARY42").await.status, 404, "it is used up");
+}
+
+/// What stands in a head alone is told too: it counts against the budget of people.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_are_named_in_heads_alone_count_against_the_budget() {
+    let with = "dealer: {role: processor, subjects_per_hour: 2,";
+    let rules = changed(RULES, &[("dealer: {role: processor,", with)]);
+    let stage = Stage::with_rules(&rules).await;
+    for id in ["CANARY1", "CANARY2", "CANARY3"] {
+        let location = format!("Location: /people/{id}\r\n");
+        stage.backend.says("/people", says("201 Created", &location, ""));
+        let made = stage.post("dealer", "/people", r#"{"name":"Testina"}"#).await;
+        let is_beyond = id == "CANARY3";
+        assert_eq!(made.status, if is_beyond { 429 } else { 201 }, "{id}");
+        assert_eq!(lines(&made, "location").len(), usize::from(!is_beyond), "{id}");
+        is_clean(&made);
+    }
 }

@@ -1,8 +1,8 @@
 //! What ends, and by whom: erasures and how they are lifted; and what stands open, in lists.
 
 use jiff::Timestamp;
-use tamis::registers::{LiftedErasures, Recorded};
-use tamis::terms::PurposePattern;
+use tamis::registers::{LiftedErasures, Recorded, Registers, RightRequest};
+use tamis::terms::{CategoryPattern, PurposePattern, Right};
 
 use super::{Kind, Store, person};
 
@@ -10,6 +10,7 @@ on_each_store!(
     several_erasures_are_the_strictest,
     an_erasure_is_lifted_by_two_people_and_does_not_come_back_by_being_sent_again,
     nobody_is_told_any_more_of_an_erasure_that_is_lifted,
+    whoever_asks_again_after_a_lift_is_heard_again,
     orders_and_cases_are_listed_in_the_order_of_their_ids,
 );
 
@@ -119,4 +120,28 @@ fn nobody_is_told_any_more_of_an_erasure_that_is_lifted(kind: Kind) {
         let mut exported = Vec::new();
         assert_eq!(store.registers.export(&mut exported).expect("readable"), 0, "it is lifted");
     }
+}
+
+/// An open request is the same request; of one whose erasure was lifted nothing is in force any more.
+fn whoever_asks_again_after_a_lift_is_heard_again(kind: Kind) {
+    let store = Store::new(kind);
+    let ask = |right| {
+        let categories = vec![CategoryPattern::new("*")];
+        let request = RightRequest { subject: person("u1"), right, categories };
+        let taken = Registers::request(&store.registers, &request).expect("taken");
+        taken.expect("not too many").id
+    };
+    let erased = ask(Right::Erasure);
+    assert_eq!(ask(Right::Erasure), erased, "it is open, and holds");
+    for by in ["anna", "ben"] {
+        store.registers.lift_erasures(&person("u1"), by).expect("taken");
+    }
+    assert!(store.of("u1").erasure.is_none());
+    assert_ne!(ask(Right::Erasure), erased);
+    assert!(store.of("u1").erasure.is_some(), "before the receipt leaves");
+
+    let restricted = ask(Right::Restriction);
+    assert_eq!(store.registers.lift_restrictions(&person("u1")).expect("taken"), 1);
+    assert_ne!(ask(Right::Restriction), restricted);
+    assert_eq!(store.of("u1").restrictions.len(), 1);
 }

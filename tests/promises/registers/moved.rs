@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use tamis::registers::NoticeEnd;
 use tamis::terms::DecisionId;
 
 use super::*;
@@ -196,6 +197,30 @@ pub(super) fn a_withdrawal_made_elsewhere_ends_what_was_given_before_it(kind: Ki
     let ahead = withdrawal.replace("2026-02", "2999-02");
     let error = store.registers.record(&Record::parse(ahead.as_bytes()).expect("a record"));
     assert!(matches!(error, Err(RecordError::Invalid("at"))), "it would end all there will be");
+}
+
+/// Whom recipients were told of is told of once, wherever the registers are; of whom they were not told yet
+/// they are told from there.
+pub(super) fn recipients_are_told_of_an_erasure_once_wherever_it_moved(kind: Kind) {
+    let erasure = |id: &str| {
+        format!(r#"{{"kind":"erasure","subject":"{id}","requested_at":"2026-01-01T00:00:00Z"}}"#)
+    };
+    let desk: [RecipientId; 1] = ["desk".into()];
+    let store = Store::new(kind);
+    store.take(&erasure("u1"));
+    let plan =
+        |store: &Store| store.registers.plan_notices(&desk, Timestamp::now()).expect("available");
+    assert_eq!(plan(&store), 1);
+    let waits = store.registers.undelivered_notices(9).expect("available");
+    let moved_too_early = Store::new(kind);
+    take_all(&moved_too_early, &export(&store));
+    assert_eq!(plan(&moved_too_early), 1, "nobody took it yet");
+    let end = NoticeEnd::Delivered;
+    store.registers.end_notice(&waits[0].id, end, Timestamp::now()).expect("available");
+    store.take(&erasure("u2"));
+    let moved = Store::new(other(kind));
+    take_all(&moved, &export(&store));
+    assert_eq!(plan(&moved), 1, "of u2 alone");
 }
 
 /// A case that is closed elsewhere ends here too, also for those whom the record does not name.

@@ -110,6 +110,22 @@ fn whatever_may_be_asked_more_is_widened() {
     check(route, &shadow, Narrowed, Widened, "desk for service by POST /people/{id}");
 }
 
+/// What was asked of a literal path is asked of the parameter in its place where the literal is gone.
+#[test]
+fn a_route_that_is_gone_may_be_answered_by_another() {
+    let blocked = "  - match: GET /people/{id}\n    upstream: people\n    subjects: {person: \"path:id\"}\n    \
+                   fields: {\"$.id\": account.id}\n  - match: GET /people/blocked\n    upstream: people\n    \
+                   open: [\"$.state\"]\n";
+    let before = RULES.replacen("routes:\n", &format!("routes:\n{blocked}"), 1);
+    let literal = "  - match: GET /people/blocked\n    upstream: people\n    open: [\"$.state\"]\n";
+    let after = before.replacen(literal, "", 1);
+    assert_ne!(before, after);
+    let found = changes(&policy(&before), &policy(&after)).expect("plans of a few cells");
+    let told = found.iter().find(|one| one.about == "route GET /people/blocked");
+    let told = told.unwrap_or_else(|| panic!("{found:#?}"));
+    assert_eq!((told.way, told.after.as_str()), (Way::Changed, "GET /people/{id}"));
+}
+
 #[test]
 fn whose_it_is_and_how_it_is_treated_is_compared() {
     use Way::{Changed, Narrowed, Widened};

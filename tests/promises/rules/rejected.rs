@@ -215,6 +215,18 @@ fn every_error_of_a_file_is_reported_at_once() {
     }
 }
 
+/// What is covered for the country would be for everybody in it.
+#[test]
+fn a_region_is_not_called_like_a_country_that_it_is_not() {
+    let rules = include_str!("../../cases/differences.rules.yaml");
+    for (region, is_taken) in [("US: [US]", true), ("DE: [US]", false), ("DE: [DE, US]", false)] {
+        let with = rules.replacen("regions: {", &format!("regions: {{{region}, "), 1);
+        assert_ne!(with, rules);
+        let taken = Policy::parse("regions.yaml", &with);
+        assert_eq!(taken.is_ok(), is_taken, "{region}: {:?}", taken.err());
+    }
+}
+
 #[test]
 fn an_api_key_is_not_repeated() {
     let text = spoilt("mtls: \"dns:desk.example.invalid\"", "api_key: CANARY-KEY");

@@ -236,6 +236,7 @@ impl Walk<'_> {
             let is_read = several || values.iter().all(|value| *value == values[0]);
             !patterns.iter().any(|pattern| covers(pattern, other))
                 && !self.is_held_back(field)
+                && !field.is_name
                 && leaves
                 && is_read
                 && !values.is_empty()
@@ -261,8 +262,12 @@ impl Walk<'_> {
     }
 
     /// Whether a filter, its own or another's, decides about it: what a value says of itself is no word
-    /// for others.
+    /// for others. Or whether it goes with a member whose name may not leave.
     fn is_held_back(&self, field: &Place) -> bool {
+        let mut named = self.fields.iter().filter(|other| other.is_name);
+        if named.any(|other| field.path.segments.starts_with(&other.path.segments)) {
+            return true;
+        }
         let filters = self.fields.iter().filter_map(|other| Some((other, other.filter.as_ref()?)));
         filters.into_iter().any(|(other, (filter, _))| {
             field.path.segments.starts_with(&other.path.segments[..filter.depth])

@@ -52,7 +52,7 @@ pub(super) struct Place {
     /// What chooses among the places that the path leads to.
     pub(super) filter: Option<(Filter, Verdicts)>,
     /// It is the name of the member that stands there.
-    is_name: bool,
+    pub(super) is_name: bool,
 }
 
 impl Place {
