@@ -183,7 +183,8 @@ fn even(question: &Question, engine: &Engine) -> Verdict {
         return Verdict::Release(engine.treatments.clone());
     };
     let text = format!("{:?}", question.subjects);
-    assert!(text.contains("withheld") || text.contains("Nothing") || text.contains("Ambiguous"));
+    let is_said = |word: &&str| text.contains(*word);
+    assert!(["withheld", "Nothing", "Unfit", "Ambiguous"].iter().any(is_said), "{text}");
     let id = match &question.subjects[0].1 {
         tamis::minimize::Located::One(id) => id.expose().parse::<u64>().ok(),
         _ => None,
