@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use super::backend::{Reply, json};
 use super::http2::{
-    DATA, END_HEADERS, END_STREAM, HEADERS, PATIENCE, PING, PSEUDO, RESET, SETTINGS, connected,
-    fields, frame, next,
+    DATA, END_HEADERS, END_STREAM, HEADERS, PATIENCE, PING, PSEUDO, RESET, connected, fields,
+    frame, next, opening_with_window,
 };
 use super::stage::{HOST, Stage, until};
 use super::{FOR_COURIER, TESTINA};
@@ -76,11 +76,8 @@ async fn an_answer_that_nobody_takes_is_not_kept_however_short_it_is() {
         stage.backend.says("/people/u1", json(TESTINA));
         let mut stream =
             stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
-        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        // Initial window size. Source: RFC 9113 §6.5.2.
-        let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, window]);
         let asks = frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&PSEUDO));
-        stream.write_all(&[&preface[..], &settings, &asks].concat()).await.expect("taken");
+        stream.write_all(&[opening_with_window(window), asks].concat()).await.expect("taken");
         let mut taken = 0;
         let ended = timeout(PATIENCE, async {
             while let Some((kind, _, payload)) = next(&mut stream).await {
