@@ -47,7 +47,7 @@ pub(super) struct Account {
     /// The backend was asked.
     pub(super) has_asked: bool,
     /// Its place among the requests that are answered at once.
-    pub(super) turn: Option<Turn>,
+    pub(super) turn: Option<Arc<Turn>>,
     /// What it takes of the recipient's budget of people.
     spending: Option<Spending>,
     /// In how many seconds a request that is refused may be taken, where that is known.

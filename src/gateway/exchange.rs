@@ -74,7 +74,9 @@ pub(super) async fn exchange(
         client: peer.address,
         tls: peer.handshake.version,
     });
-    match walk(&gateway, &peer, request, &mut account).await {
+    let came_of_it = walk(&gateway, &peer, request, &mut account).await;
+    let turn = account.turn.clone();
+    let response = match came_of_it {
         Ok(Answered::Released(ready)) => release(&gateway, ready, account),
         Ok(Answered::Own(document)) => {
             let response = respond::served(&account.policy, &document);
@@ -97,7 +99,8 @@ pub(super) async fn exchange(
             response
         }
         Err(NotReleased::Refused(refusal)) => refuse(&gateway, &refusal, account).await,
-    }
+    };
+    response.map(|body| body.holding(turn))
 }
 
 /// What a request comes to that is not refused.
@@ -141,7 +144,7 @@ async fn walk(
     account: &mut Account,
 ) -> Result<Answered, NotReleased> {
     let policy = Arc::clone(&account.policy);
-    account.turn = gateway.at_once.enter(gateway.limits.requests);
+    account.turn = gateway.at_once.enter(gateway.limits.requests).map(Arc::new);
     if account.turn.is_none() {
         return Err(refusal(account, RefusalReason::Overloaded, None).into());
     }
