@@ -3,14 +3,13 @@
 //! A backend's body is of another type and has no way in here.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::at_once::Turn;
+use super::at_once::Turns;
 
 /// A piece on its way to the client.
 pub(super) enum Piece {
@@ -38,11 +37,11 @@ impl ClientBody {
 
     /// The request counts as one under way until its client has taken the answer, or is gone: what
     /// waits for clients in memory is bounded by how many these are.
-    pub(super) fn holding(self, turn: Option<Arc<Turn>>) -> Self {
-        match (self, turn) {
-            (Self::Own(Some(text)), Some(turn)) => Self::Own(Some(held(text, &turn))),
-            (Self::Minimized(body), turn) => Self::Minimized(MinimizedBody { turn, ..body }),
-            (other, _) => other,
+    pub(super) fn holding(self, turns: Turns) -> Self {
+        match self {
+            Self::Own(Some(text)) => Self::Own(Some(held(text, &turns))),
+            Self::Minimized(body) => Self::Minimized(MinimizedBody { turns, ..body }),
+            Self::Empty | Self::Own(None) => self,
         }
     }
 }
@@ -50,7 +49,7 @@ impl ClientBody {
 /// Bytes with what is held until they are dropped.
 struct Held {
     bytes: Bytes,
-    _turn: Arc<Turn>,
+    _turns: Turns,
 }
 
 impl AsRef<[u8]> for Held {
@@ -59,8 +58,8 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-fn held(bytes: Bytes, turn: &Arc<Turn>) -> Bytes {
-    Bytes::from_owner(Held { bytes, _turn: Arc::clone(turn) })
+fn held(bytes: Bytes, turns: &Turns) -> Bytes {
+    Bytes::from_owner(Held { bytes, _turns: turns.clone() })
 }
 
 /// Bytes that a minimizer wrote, the first of them at hand, the rest on their way.
@@ -68,18 +67,18 @@ pub(super) struct MinimizedBody {
     first: Option<Bytes>,
     rest: Option<mpsc::Receiver<Piece>>,
     /// What the request holds.
-    turn: Option<Arc<Turn>>,
+    turns: Turns,
 }
 
 impl MinimizedBody {
     /// A body that is complete already.
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self { first: Some(bytes), rest: None, turn: None }
+        Self { first: Some(bytes), rest: None, turns: Turns::default() }
     }
 
     /// A body of which `first` is at hand; `rest` must end with [`Piece::End`].
     pub(super) fn begun(first: Bytes, rest: mpsc::Receiver<Piece>) -> Self {
-        Self { first: Some(first), rest: Some(rest), turn: None }
+        Self { first: Some(first), rest: Some(rest), turns: Turns::default() }
     }
 }
 
@@ -125,10 +124,7 @@ impl Body for ClientBody {
 
 impl MinimizedBody {
     fn frame(&self, bytes: Bytes) -> Frame<Bytes> {
-        Frame::data(match &self.turn {
-            Some(turn) => held(bytes, turn),
-            None => bytes,
-        })
+        Frame::data(held(bytes, &self.turns))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -161,7 +157,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::{ClientBody, MinimizedBody, Piece};
-    use crate::gateway::at_once::AtOnce;
+    use crate::gateway::at_once::{AtOnce, Turns};
 
     #[tokio::test]
     async fn a_request_counts_until_the_last_byte_of_its_answer_is_gone() {
@@ -174,7 +170,8 @@ mod tests {
             (ClientBody::own("{}".to_owned()), 1),
         ] {
             let requests = Arc::new(AtOnce::default());
-            let mut body = body.holding(requests.enter(1).map(Arc::new));
+            let of_all = requests.enter(1).map(Arc::new);
+            let mut body = body.holding(Turns { of_all, of_recipient: None });
             assert!(requests.enter(1).is_none(), "it was not asked for yet");
             let mut last = None;
             for _ in 0..frames {
