@@ -140,15 +140,13 @@ impl Service<Uri> for Connector {
         let (turns, within, is_agreed) = (self.turns.clone(), self.within, self.is_agreed);
         Box::pin(async move {
             let deadline = Instant::now() + within;
-            let (turn, has_waited) = match turns {
-                Some(turns) => match Arc::clone(&turns).try_acquire_owned() {
-                    Ok(turn) => (Some(turn), false),
-                    Err(_) => {
-                        let turn = timeout_at(deadline, turns.acquire_owned()).await;
-                        (Some(turn.map_err(|_| OutOfTurns)??), true)
-                    }
-                },
-                None => (None, false),
+            let turn = turns.as_ref().map(|turns| Arc::clone(turns).try_acquire_owned());
+            let (turn, has_waited) = match (turns, turn) {
+                (Some(turns), Some(Err(_))) => {
+                    let turn = timeout_at(deadline, turns.acquire_owned()).await;
+                    (Some(turn.map_err(|_| OutOfTurns)??), true)
+                }
+                (_, turn) => (turn.and_then(Result::ok), false),
             };
             let stream = match timeout_at(deadline, connecting).await {
                 Ok(stream) => stream?,
