@@ -58,6 +58,7 @@ pub(super) fn limits(node: Option<&Node>, findings: &mut Findings) -> Limits {
         ("connections", 1_000_000, &mut limits.connections),
         ("connections_per_address", 1_000_000, &mut limits.connections_per_address),
         ("requests", 1_000_000, &mut limits.requests),
+        ("recipient_requests", 1_000_000, &mut limits.recipient_requests),
         ("headers", 1_000, &mut limits.header_fields),
     ] {
         if let Some(n) = section.optional(key).and_then(|node| findings.count(node, most)) {

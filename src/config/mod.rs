@@ -167,6 +167,8 @@ pub struct Limits {
     pub streams: u32,
     /// Most requests at once, over all connections.
     pub requests: usize,
+    /// Most requests of one recipient at once.
+    pub recipient_requests: usize,
     /// Requests that one recipient may send a second, in the long run.
     pub recipient_rate: u32,
     /// Requests that one recipient may send at once after it was quiet.
@@ -199,6 +201,8 @@ impl Default for Limits {
             // As Envoy has it at the edge.
             streams: 100,
             requests: 1024,
+            // Half of what one backend is asked at once, so that nobody has all of it.
+            recipient_requests: 128,
             // Far above what a service asks and below what makes a gateway busy with it alone.
             recipient_rate: 20_000,
             recipient_burst: 20_000,

@@ -48,7 +48,7 @@ admin:
   callers:
     dpo: {roles: [dpo, auditor], token: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', certificate: 'spiffe://shop.example.invalid/dpo'}
     desk: {roles: [consent-desk], certificate: 'dns:desk.example.invalid'}
-limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, drain_timeout: 1m, concealed_after: 10ms, connections: 100, connections_per_address: 10, streams: 7, requests: 50, headers: 60, head: 16KiB, target: 4KiB, recipient_rate: 5, recipient_burst: 9}
+limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, drain_timeout: 1m, concealed_after: 10ms, connections: 100, connections_per_address: 10, streams: 7, requests: 50, headers: 60, head: 16KiB, target: 4KiB, recipient_requests: 11, recipient_rate: 5, recipient_burst: 9}
 ";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {

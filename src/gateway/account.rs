@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use jiff::Timestamp;
 
-use super::at_once::Turn;
+use super::at_once::Turns;
 use super::budget::{Budgets, Spending, UsedUp};
 use crate::decide::{Met, Refusal};
 use crate::observe::{AccessDecision, AccessLine, AccessLog, Event, Metrics, TlsVersion};
@@ -47,7 +47,7 @@ pub(super) struct Account {
     /// The backend was asked.
     pub(super) has_asked: bool,
     /// Its place among the requests that are answered at once.
-    pub(super) turn: Option<Turn>,
+    pub(super) turns: Turns,
     /// What it takes of the recipient's budget of people.
     spending: Option<Spending>,
     /// In how many seconds a request that is refused may be taken, where that is known.
@@ -105,7 +105,7 @@ impl Account {
             status: None,
             bytes: 0,
             has_asked: false,
-            turn: None,
+            turns: Turns::default(),
             spending: None,
             retry_after: None,
         }

@@ -74,7 +74,9 @@ pub(super) async fn exchange(
         client: peer.address,
         tls: peer.handshake.version,
     });
-    match walk(&gateway, &peer, request, &mut account).await {
+    let came_of_it = walk(&gateway, &peer, request, &mut account).await;
+    let turns = account.turns.clone();
+    let response = match came_of_it {
         Ok(Answered::Released(ready)) => release(&gateway, ready, account),
         Ok(Answered::Own(document)) => {
             let response = respond::served(&account.policy, &document);
@@ -97,7 +99,8 @@ pub(super) async fn exchange(
             response
         }
         Err(NotReleased::Refused(refusal)) => refuse(&gateway, &refusal, account).await,
-    }
+    };
+    response.map(|body| body.holding(turns))
 }
 
 /// What a request comes to that is not refused.
@@ -141,8 +144,8 @@ async fn walk(
     account: &mut Account,
 ) -> Result<Answered, NotReleased> {
     let policy = Arc::clone(&account.policy);
-    account.turn = gateway.at_once.enter(gateway.limits.requests);
-    if account.turn.is_none() {
+    account.turns.of_all = gateway.at_once.enter(gateway.limits.requests).map(Arc::new);
+    if account.turns.of_all.is_none() {
         return Err(refusal(account, RefusalReason::Overloaded, None).into());
     }
 
@@ -198,7 +201,14 @@ async fn walk(
     let role = policy.recipients.get(&caller.recipient).map(|recipient| recipient.role);
     account.established(role.map(|role| (caller.recipient.clone(), role)), &[]);
 
-    if !gateway.rates.allow(&policy, &caller.recipient, &gateway.limits, account.began) {
+    let is_in_time =
+        gateway.rates.allow(&policy, &caller.recipient, &gateway.limits, account.began);
+    if is_in_time {
+        let most = gateway.limits.recipient_requests;
+        let turn = gateway.of_recipients.enter(&policy, &caller.recipient, most);
+        account.turns.of_recipient = turn.map(Arc::new);
+    }
+    if account.turns.of_recipient.is_none() {
         account.retry_after = Some(1);
         return Err(refusal(account, RefusalReason::RecipientRate, Some((&caller, role))).into());
     }

@@ -148,15 +148,13 @@ impl Door {
         if is_http2 {
             let (asks, asked) = watch::channel(());
             let flow = Arc::new(Flow::default());
-            let is_still = stands_still(Arc::clone(&flow), patience);
+            let its = Arc::clone(&flow);
             let service = service_fn(move |request| {
                 asks.send_replace(());
-                let (flow, making, answer) =
-                    (Arc::clone(&flow), flow.ours(), service.call(request));
+                let (under_way, answer) = (its.begin(), service.call(request));
                 async move {
                     let response = answer.await?;
-                    drop(making);
-                    Ok::<_, V::Error>(response.map(|body| Flowing::new(body, flow)))
+                    Ok::<_, V::Error>(response.map(|body| Flowing::new(body, under_way)))
                 }
             });
             let connection = http2::Builder::new(TokioExecutor::new())
@@ -171,7 +169,8 @@ impl Door {
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(PING)
                 .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
-            self.drive(connection, (quiet(asked, patience), is_still), &is_in_head).await
+            let still = |is_ending| Arc::clone(&flow).stands_still(patience, is_ending);
+            self.drive(connection, quiet(asked, patience), still, &is_in_head).await
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -183,17 +182,20 @@ impl Door {
                     TokioIo::new(Watched::http1(stream, patience, Arc::clone(&is_in_head))),
                     service,
                 );
-            // Between two requests the time-out of the next head runs.
-            self.drive(connection, (pending(), pending()), &is_in_head).await
+            // Between two requests the time-out of the next head runs, and while one is answered that
+            // of the socket.
+            self.drive(connection, pending(), |_| pending(), &is_in_head).await
         }
     }
 
-    async fn drive<C: GracefulConnection<Error = hyper::Error>>(
+    async fn drive<C: GracefulConnection<Error = hyper::Error>, S: Future<Output = ()>>(
         mut self,
         connection: C,
-        (is_quiet, is_still): (impl Future<Output = ()>, impl Future<Output = ()>),
+        is_quiet: impl Future<Output = ()>,
+        still: impl Fn(bool) -> S,
         is_in_head: &AtomicBool,
     ) -> Option<Unread> {
+        let is_still = still(false);
         pin!(connection, is_quiet, is_still);
         let over = |kind| Event::ConnectionEnded { kind }.emit(&self.metrics);
         let mut is_stopping = false;
@@ -210,21 +212,20 @@ impl Door {
                     Event::Unread { kind: unread.code() }.emit(&self.metrics);
                     return Some(unread);
                 }
-                () = stopped(&mut self.stopping), if !is_stopping => {
-                    is_stopping = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = is_quiet.as_mut(), if !is_stopping => {
-                    is_stopping = true;
-                    over("idle");
-                    connection.as_mut().graceful_shutdown();
-                }
-                // Answers under way are finished, if the client takes them.
-                () = is_still.as_mut(), if is_stopping => {
-                    over("stalled");
-                    return None;
+                () = stopped(&mut self.stopping), if !is_stopping => {}
+                () = is_quiet.as_mut(), if !is_stopping => over("idle"),
+                // Asking for more does not make up for answers that are not taken.
+                () = is_still.as_mut() => {
+                    if is_stopping {
+                        over("stalled");
+                        return None;
+                    }
                 }
             }
+            // Answers under way are finished, if the client takes them.
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
+            is_still.set(still(true));
         }
     }
 }
@@ -239,19 +240,6 @@ async fn quiet(mut asked: watch::Receiver<()>, patience: Duration) {
             Ok(Err(_)) => return pending().await,
             Err(_) => return,
         }
-    }
-}
-
-/// Ready when for this long the client took nothing and nothing waited for us.
-async fn stands_still(flow: Arc<Flow>, patience: Duration) {
-    let mut before = flow.moved();
-    loop {
-        sleep(patience).await;
-        let now = flow.moved();
-        if now == before {
-            return;
-        }
-        before = now;
     }
 }
 

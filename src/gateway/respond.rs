@@ -253,7 +253,9 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
         RefusalReason::RegisterStale => "The registers are not available.",
         RefusalReason::RateLimited => "Asked too often; try again in a minute.",
-        RefusalReason::RecipientRate => "Asked too often; try again in a second.",
+        RefusalReason::RecipientRate => {
+            "Asked too often or too much at once; try again in a second."
+        }
         RefusalReason::SubjectBudget => "Told of as many people within an hour as is allowed.",
         RefusalReason::Overloaded => "Too many requests at once.",
         RefusalReason::PolicyInvalid => "The gateway has a fault.",

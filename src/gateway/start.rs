@@ -296,6 +296,7 @@ impl Gateway {
             rates: Arc::default(),
             budgets: Arc::default(),
             at_once: Arc::default(),
+            of_recipients: Arc::default(),
             reports: Arc::new(Semaphore::new(REPORTS)),
         }));
         let policy = Arc::new(ArcSwap::new(policy));

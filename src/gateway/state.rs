@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::at_once::AtOnce;
+use super::at_once::{AtOnce, OfRecipients};
 use super::budget::Budgets;
 use super::conditions::Tags;
 use super::pace::Pace;
@@ -57,6 +57,8 @@ pub struct Gateway {
     pub(super) budgets: Arc<Budgets>,
     /// Requests that are being answered.
     pub(super) at_once: Arc<AtOnce>,
+    /// Those of each recipient.
+    pub(super) of_recipients: Arc<OfRecipients>,
     /// Turns for reading the ledger.
     pub(super) reports: Arc<Semaphore>,
 }

@@ -94,7 +94,7 @@ pub enum RefusalReason {
     RegisterStale,
     /// One person asked too often within a minute, or has too many requests open.
     RateLimited,
-    /// The recipient asks more often than the gateway answers it.
+    /// The recipient asks more often, or more at once, than the gateway answers it.
     RecipientRate,
     /// The recipient was told of as many people within an hour as the rules allow it.
     SubjectBudget,

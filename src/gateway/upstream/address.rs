@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::{Connections, Connector};
 use super::standing::Standing;
-use crate::config::UpstreamProtocol;
+use crate::config::{AtOnce, UpstreamProtocol};
 
 /// Kept connections are closed before most backends close theirs, so that a request seldom meets a
 /// connection that is going away.
@@ -20,6 +20,12 @@ const KEPT_FOR: Duration = Duration::from_secs(4);
 
 /// Largest head, and piece of a body, read at a time.
 const BUFFER: usize = 64 * 1024;
+
+/// What is read ahead of one answer over HTTP/2, whose client may take nothing.
+const WINDOW: u32 = 64 * 1024;
+
+/// The largest window there is. Source: RFC 9113 §6.9.1.
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
 /// How often an HTTP/2 connection with something under way is asked whether it is alive, and how long
 /// it may take to say so. Without it a lost one takes all its requests along to their deadlines.
@@ -44,7 +50,7 @@ impl Address {
         at: SocketAddr,
         connections: &Connections,
         protocol: UpstreamProtocol,
-        at_once: usize,
+        at_once: AtOnce,
     ) -> Self {
         let mut builder = Client::builder(TokioExecutor::new());
         builder
@@ -57,10 +63,12 @@ impl Address {
             builder
                 .http2_only(true)
                 .http2_max_header_list_size(header_list)
+                .http2_initial_stream_window_size(WINDOW)
+                .http2_initial_connection_window_size(of_all(at_once.requests))
                 .http2_keep_alive_interval(ALIVE.0)
                 .http2_keep_alive_timeout(ALIVE.1);
         }
-        let pool = builder.build(connections.to(at, Some(at_once)));
+        let pool = builder.build(connections.to(at, Some(at_once.connections)));
         let checks = builder.pool_max_idle_per_host(0).build(connections.to(at, None));
         Self { at, pool, checks, under_way: AtomicUsize::new(0), standing: Mutex::default() }
     }
@@ -87,5 +95,24 @@ impl Address {
     /// Whether requests go there.
     pub(super) fn is_in_service(&self, now: Instant) -> bool {
         self.standing().is_in_service(now)
+    }
+}
+
+/// The window of a connection on which so many answers are under way. It holds the whole window of
+/// each, so that answers which nobody takes never keep another from coming.
+fn of_all(requests: usize) -> u32 {
+    let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+    WINDOW.saturating_mul(requests).min(LARGEST_WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_room_for_all_its_answers() {
+        assert_eq!(of_all(1), 65_536);
+        assert_eq!(of_all(256), 256 * 65_536);
+        assert_eq!(of_all(100_000), LARGEST_WINDOW);
     }
 }

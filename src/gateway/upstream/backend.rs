@@ -24,7 +24,7 @@ use tower::retry::budget::{Budget as _, TpsBudget};
 use super::address::Address;
 use super::breaker::{Breaker, Passage};
 use super::choose::Choice;
-use super::connect::Connections;
+use super::connect::{Connections, is_out_of_turns};
 use super::fault::UpstreamFault;
 use super::names::Names;
 use super::outcome::{Attempt, Passing, Watch};
@@ -147,6 +147,10 @@ impl Backend {
                 }
                 Err(fault) => fault,
             };
+            if fault == UpstreamFault::Busy {
+                // A queue of our own is no fault of anybody's.
+                return Err(fault);
+            }
             attempt.failed(fault.code());
             drop(attempt);
             let Some(next) = self.elsewhere(fault, request.method(), (subject, turn), &tried)
@@ -232,7 +236,13 @@ impl Backend {
         let most = timeouts.connect.saturating_add(timeouts.response);
         let answered = patience.wait(most, address.pool.request(request.clone())).await?;
         let response = answered.map_err(|error| {
-            if error.is_connect() { UpstreamFault::Connect } else { UpstreamFault::Broken }
+            if is_out_of_turns(&error) {
+                UpstreamFault::Busy
+            } else if error.is_connect() {
+                UpstreamFault::Connect
+            } else {
+                UpstreamFault::Broken
+            }
         })?;
         if has_one_length(response.version(), response.headers()) {
             Ok(response)
@@ -350,7 +360,7 @@ impl Backend {
         let known = |at: &SocketAddr| before.iter().find(|address| address.at == *at);
         let made = |at: &SocketAddr| {
             self.tell(UpstreamHappening::Found(*at));
-            let at_once = self.config.at_once.connections;
+            let at_once = self.config.at_once;
             Arc::new(Address::new(*at, &self.connections, self.config.protocol, at_once))
         };
         let now: Vec<Arc<Address>> =

@@ -1,9 +1,11 @@
 //! Connections to one address of a backend.
 //!
 //! The URL says what the backend is called, in TLS and in `Host`; the address says where it is
-//! dialled. Dialling and handshake together have one deadline, and connections are counted.
+//! dialled. The wait for a turn, dialling and handshake together have one deadline, and connections are
+//! counted.
 
 use std::io;
+use std::iter::successors;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
 use crate::config::{UpstreamProtocol, UpstreamTls};
@@ -137,17 +139,38 @@ impl Service<Uri> for Connector {
         let connecting = self.https.call(to);
         let (turns, within, is_agreed) = (self.turns.clone(), self.within, self.is_agreed);
         Box::pin(async move {
-            let turn = match turns {
-                Some(turns) => Some(turns.acquire_owned().await?),
-                None => None,
+            let deadline = Instant::now() + within;
+            let turn = turns.as_ref().map(|turns| Arc::clone(turns).try_acquire_owned());
+            let (turn, has_waited) = match (turns, turn) {
+                (Some(turns), Some(Err(_))) => {
+                    let turn = timeout_at(deadline, turns.acquire_owned()).await;
+                    (Some(turn.map_err(|_| OutOfTurns)??), true)
+                }
+                (_, turn) => (turn.and_then(Result::ok), false),
             };
-            let stream = timeout(within, connecting).await??;
+            let stream = match timeout_at(deadline, connecting).await {
+                Ok(stream) => stream?,
+                // The address had less time than is its due.
+                Err(_) if has_waited => return Err(OutOfTurns.into()),
+                Err(late) => return Err(late.into()),
+            };
             if is_agreed && !stream.connected().is_negotiated_h2() {
                 return Err(io::Error::other("the backend does not speak HTTP/2").into());
             }
             Ok(Counted { stream, _turn: turn })
         })
     }
+}
+
+/// All connections to the address that there may be were taken for too long. That is for us to say, and
+/// no fault of the address.
+#[derive(Debug, thiserror::Error)]
+#[error("no more connections at once")]
+struct OutOfTurns;
+
+/// Whether a request was not sent because there was no connection left for it.
+pub(super) fn is_out_of_turns(error: &(dyn std::error::Error + 'static)) -> bool {
+    successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<OutOfTurns>)
 }
 
 /// A connection, which counts as one until it is closed.

@@ -54,6 +54,12 @@ fn opening() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[])].concat()
 }
 
+/// With windows of so many bytes for what it is sent. Source: RFC 9113 §6.5.2.
+pub(super) fn opening_with_window(window: u8) -> Vec<u8> {
+    let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, window]);
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), settings].concat()
+}
+
 pub(super) async fn connected(stage: &Stage) -> TlsStream<tokio::net::TcpStream> {
     let mut stream = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
     stream.write_all(&opening()).await.expect("taken");

@@ -180,6 +180,26 @@ async fn busy() -> (String, String) {
     (refused.status.as_str().to_owned(), stage.metrics())
 }
 
+/// Asks while another request of the same recipient waits for the backend.
+async fn busy_with_one() -> (String, String) {
+    let stage = Stage::limited(RULES, "recipient_requests: 1").await;
+    stage.backend.says("/people/u1", Reply::Stall(Vec::new()));
+    stage.backend.says("/people/u2", json(TESTINA));
+    let (refused, other): (Answer, Answer) = tokio::select! {
+        answer = stage.ask("courier", "/people/u1") => panic!("the backend waits: {}", answer.status),
+        answers = async {
+            until("the backend is asked", || !stage.backend.asked().is_empty()).await;
+            (stage.ask("courier", "/people/u2").await, stage.ask("desk", "/people/u2").await)
+        } => answers,
+    };
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert!(!stage.ledger().contains("recipient-rate"), "it does not fill the ledger");
+    assert_eq!(other.status, 200, "others have turns of their own");
+    let again = async { while stage.ask("courier", "/people/u2").await.status != 200 {} };
+    assert!(timeout(PATIENCE, again).await.is_ok(), "whoever left holds nothing");
+    (refused.status.as_str().to_owned(), stage.metrics())
+}
+
 /// A stream more than there may be.
 async fn streams() -> (String, String) {
     let stage = Stage::limited(RULES, "streams: 2").await;
@@ -355,6 +375,7 @@ async fn go_beyond(key: &str) -> (String, String) {
         "connections_per_address" => crowded("connections_per_address: 2").await,
         "streams" => streams().await,
         "requests" => busy().await,
+        "recipient_requests" => busy_with_one().await,
         "recipient_rate" => hasty("recipient_rate: 1, recipient_burst: 2").await,
         "recipient_burst" => hasty("recipient_burst: 1, recipient_rate: 1").await,
         OF_THE_RULES => told_of_two().await,

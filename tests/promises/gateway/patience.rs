@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use super::backend::{Reply, json};
 use super::http2::{
-    DATA, END_HEADERS, END_STREAM, HEADERS, PATIENCE, PING, PSEUDO, RESET, SETTINGS, connected,
-    fields, frame, next,
+    DATA, END_HEADERS, END_STREAM, HEADERS, PATIENCE, PING, PSEUDO, RESET, connected, fields,
+    frame, next, opening_with_window,
 };
 use super::stage::{HOST, Stage, until};
 use super::{FOR_COURIER, TESTINA};
@@ -76,11 +76,8 @@ async fn an_answer_that_nobody_takes_is_not_kept_however_short_it_is() {
         stage.backend.says("/people/u1", json(TESTINA));
         let mut stream =
             stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
-        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        // Initial window size. Source: RFC 9113 §6.5.2.
-        let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, window]);
         let asks = frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&PSEUDO));
-        stream.write_all(&[&preface[..], &settings, &asks].concat()).await.expect("taken");
+        stream.write_all(&[opening_with_window(window), asks].concat()).await.expect("taken");
         let mut taken = 0;
         let ended = timeout(PATIENCE, async {
             while let Some((kind, _, payload)) = next(&mut stream).await {
@@ -97,6 +94,63 @@ async fn an_answer_that_nobody_takes_is_not_kept_however_short_it_is() {
         assert!(ended.await.is_ok(), "the connection is not kept for ever");
         assert_eq!(taken, usize::from(window), "no more than there was room for");
         counted(&stage, "tamis_connections_ended_total{kind=\"stalled\"} 1").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_on_asking_has_no_answers_kept_either() {
+    // With room for nothing the answer waits for its turn, with room for a byte it has had it.
+    for window in [0, 1] {
+        let stage = Stage::limited(RULES, "idle_timeout: 200ms").await;
+        stage.backend.says("/people/u1", json(TESTINA));
+        let mut stream =
+            stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
+        let asks = frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&PSEUDO));
+        let opens = [opening_with_window(window), asks].concat();
+        stream.write_all(&opens).await.expect("taken");
+        // Whatever is answered, it asks again, for what needs no window.
+        let more = PSEUDO.map(|(name, said)| (name, if name == ":method" { "HEAD" } else { said }));
+        let (mut last, mut answered) = (1, 0);
+        let ended = timeout(PATIENCE, async {
+            while let Some((kind, ..)) = next(&mut stream).await {
+                if kind == HEADERS {
+                    answered += 1;
+                    last += 2;
+                    let more = frame(HEADERS, END_STREAM | END_HEADERS, last, &fields(&more));
+                    let _ = stream.write_all(&more).await;
+                }
+            }
+        });
+        assert!(ended.await.is_ok(), "the connection is not kept for ever");
+        assert!(answered > 1, "it was served until then");
+        counted(&stage, "tamis_connections_ended_total{kind=\"stalled\"} 1").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_under_way_until_its_answer_is_taken() {
+    let stage = Stage::limited(RULES, "requests: 2").await;
+    stage.backend.says("/people/u1", json(TESTINA));
+    for window in [0, 1] {
+        let mut stream =
+            stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
+        let mut opens = opening_with_window(window);
+        for id in [1, 3] {
+            opens.extend(frame(HEADERS, END_STREAM | END_HEADERS, id, &fields(&PSEUDO)));
+        }
+        stream.write_all(&opens).await.expect("taken");
+        let begun = timeout(PATIENCE, async {
+            let mut begun = 0;
+            while begun < 2 {
+                let (kind, ..) = next(&mut stream).await.expect("it goes on");
+                begun += usize::from(kind == HEADERS);
+            }
+        });
+        assert!(begun.await.is_ok(), "both are answered");
+        assert_eq!(stage.ask("desk", "/people/u1").await.status, 503, "and nobody took them");
+        drop(stream);
+        let again = async { while stage.ask("desk", "/people/u1").await.status != 200 {} };
+        assert!(timeout(PATIENCE, again).await.is_ok(), "nobody is left to take them");
     }
 }
 

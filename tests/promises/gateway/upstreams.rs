@@ -138,6 +138,42 @@ async fn connections_are_no_more_than_may_be() {
     assert_eq!(stage.backend.connections(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_no_connection_is_refused_and_the_backend_is_not_blamed() {
+    let settings = "response_timeout: 20s, connect_timeout: 100ms, max_connections: 1, \
+                    breaker: {failures: 1}";
+    let stage = with(settings).await;
+    let go = Arc::new(Notify::new());
+    let Reply::Bytes(whole) = json(TESTINA) else { panic!("bytes") };
+    let (first, rest) = whole.split_at(20);
+    let held = Reply::InTwo(first.to_vec(), Arc::clone(&go), rest.to_vec());
+    stage.backend.says("/people/u1", held);
+    let mut under_way = Box::pin(stage.ask("courier", "/people/u1"));
+    tokio::select! {
+        _ = &mut under_way => panic!("it is held"),
+        () = until(|| !stage.backend.asked().is_empty()) => {}
+    }
+    // The one connection is taken for as long as it is held, so this waits in vain.
+    for _ in 0..2 {
+        let refused = tokio::select! {
+            _ = &mut under_way => panic!("it is held"),
+            refused = stage.ask("courier", "/people/u2") => refused,
+        };
+        assert_eq!(refused.status, 503);
+        assert!(refused.body.expect("a problem").contains("/problems/overloaded"));
+    }
+    let metrics = stage.metrics();
+    for line in [
+        "tamis_upstream_errors_total{kind=\"busy\",upstream=\"people\"} 2",
+        "tamis_upstream_breaker{upstream=\"people\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    assert!(!metrics.contains("tamis_upstream_address_failures_total{"), "{metrics}");
+    go.notify_one();
+    assert_eq!(under_way.await.body.as_deref(), Some(FOR_COURIER));
+}
+
 /// What the first of two comes to, and the other.
 async fn first_of<F: Future + Unpin>(mut one: F, mut other: F) -> (F::Output, F) {
     tokio::select! {

@@ -18,14 +18,18 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::stage::Stage;
+use super::super::http2::{
+    END_HEADERS, END_STREAM, HEADERS, PSEUDO, fields, frame, next, opening_with_window,
+};
+use super::super::stage::{HOST, Stage};
 use super::super::{FOR_COURIER, TESTINA};
-use super::{RULES, until, with};
+use super::{PATIENCE, RULES, until, with};
 
 /// What a backend's certificate says, and its URL.
 const NAME: &str = "people.internal.invalid";
@@ -156,6 +160,14 @@ fn answer(path: &str) -> Response<Frames> {
             headers.insert("content-length", "500".parse().expect("a value"));
             vec![whole()]
         }
+        "/people" => {
+            // Many times what is read ahead of it.
+            let name = "a".repeat(1000);
+            let person = |n: usize| format!(r#"{{"id":"u{n}","name":"Testina {name}"}}"#);
+            let people: Vec<String> = (0..3000).map(person).collect();
+            let list = Bytes::from(format!(r#"{{"people":[{}]}}"#, people.join(",")));
+            vec![Ok(Frame::data(list))]
+        }
         _ => vec![whole()],
     };
     let mut response = Response::new(Frames(frames.into()));
@@ -268,6 +280,35 @@ async fn http_2_is_spoken_in_plaintext_without_asking() {
     stage.edit("tamis.yaml", "protocol: h2c", health);
     assert_eq!(stage.running.reload().await.refused, vec![]);
     until(|| stage.metrics().contains("outcome=\"good\",upstream=\"people\"}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_takes_keep_no_other_from_coming_on_the_same_connection() {
+    let speaker = Speaker::start(Door::Open).await;
+    let at = format!("addresses: ['{}'], protocol: h2c", speaker.address);
+    let stage = with(&format!("{at}, response_timeout: 5s, breaker: {{failures: 1}}")).await;
+    stage.edit("tamis.yaml", "response_body: 1MiB", "response_body: 8MiB");
+    assert_eq!(stage.running.reload().await.refused, vec![]);
+    let mut slow = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
+    slow.write_all(&opening_with_window(0)).await.expect("taken");
+    let asks = PSEUDO.map(|(name, value)| (name, if name == ":path" { "/people" } else { value }));
+    for id in [1, 3, 5] {
+        let asks = frame(HEADERS, END_STREAM | END_HEADERS, id, &fields(&asks));
+        slow.write_all(&asks).await.expect("taken");
+    }
+    let begun = timeout(PATIENCE, async {
+        let mut begun = 0;
+        while begun < 3 {
+            let (kind, ..) = next(&mut slow).await.expect("it goes on");
+            begun += usize::from(kind == HEADERS);
+        }
+    });
+    assert!(begun.await.is_ok(), "their heads come");
+    for _ in 0..50 {
+        let answer = stage.ask("courier", "/people/u1").await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_deref()), (200, Some(FOR_COURIER)));
+    }
+    assert!(stage.metrics().contains("tamis_upstream_breaker{upstream=\"people\"} 0"));
 }
 
 /// Everything that holds of HTTP/1.1 holds.
