@@ -4,6 +4,7 @@
 //! never writes a byte that the minimizer has not decided. In come pieces of a decoded body, out go
 //! minimized bytes; a failure means that nothing more may be written.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -22,7 +23,7 @@ use crate::policy::CellId;
 use crate::policy::model::{Form, LinkHeader};
 use crate::policy::plan::Cell;
 use crate::registers::{Registers, RegistersUnavailable};
-use crate::terms::{CategoryId, Picture, RefusalReason};
+use crate::terms::{CategoryId, DataSubject, Picture, RefusalReason, Statements};
 
 use super::idle::Lent;
 use super::picture::Held;
@@ -47,6 +48,9 @@ pub struct Minimizing {
     /// Why the whole answer was refused, once it was.
     refused: Option<RefusalReason>,
 }
+
+/// What people have said, looked up for some parts of a body at once.
+type Said = HashMap<DataSubject, Arc<Statements>>;
 
 /// What is made of a body.
 #[allow(
@@ -319,8 +323,9 @@ impl Minimizing {
     }
 
     fn answer(&mut self, questions: Vec<Question>, now: Timestamp) -> Result<(), MinimizingError> {
+        let said = self.said(&questions)?;
         for question in questions {
-            let verdict = self.verdict(question, now)?;
+            let verdict = self.verdict(question, &said, now)?;
             if let Body::Json(minimizer) = &mut self.body {
                 minimizer.answer(verdict);
             }
@@ -328,7 +333,31 @@ impl Minimizing {
         Ok(())
     }
 
-    fn verdict(&mut self, question: Question, now: Timestamp) -> Result<Verdict, MinimizingError> {
+    /// What the people in these parts have said, by one look at the registers.
+    fn said(&self, questions: &[Question]) -> Result<Said, MinimizingError> {
+        // Behind those of people stand the places of dates and countries.
+        let roles = self.permit.policy().routes[self.permit.plan().route_index].subjects.len();
+        let people: HashSet<&DataSubject> = questions
+            .iter()
+            .flat_map(|question| &question.subjects)
+            .filter(|(role, _)| usize::from(role.0) < roles)
+            .flat_map(|(_, found)| match found {
+                Located::Nothing | Located::Unfit | Located::Ambiguous => &[][..],
+                Located::One(id) => std::slice::from_ref(id),
+                Located::Many(ids) => ids,
+            })
+            .collect();
+        let people: Vec<&DataSubject> = people.into_iter().collect();
+        let said = self.registers.all(&people).map_err(MinimizingError::Registers)?;
+        Ok(people.into_iter().cloned().zip(said).collect())
+    }
+
+    fn verdict(
+        &mut self,
+        question: Question,
+        said: &Said,
+        now: Timestamp,
+    ) -> Result<Verdict, MinimizingError> {
         let part = match question.scope {
             Scope::Document => Part::Document,
             Scope::Element(_) => Part::Element,
@@ -344,10 +373,13 @@ impl Minimizing {
             Some((usize::from(role.0), ids))
         }));
         let registers = &self.registers;
-        let gate = self
-            .judge
-            .gate(part, located, |subject| registers.statements(subject), now)
-            .map_err(MinimizingError::Registers)?;
+        // Who stands in head or request is in no part.
+        let statements = |subject: &DataSubject| match said.get(subject) {
+            Some(said) => Ok(Arc::clone(said)),
+            None => registers.statements(subject),
+        };
+        let gate = self.judge.gate(part, located, statements, now);
+        let gate = gate.map_err(MinimizingError::Registers)?;
         Ok(match gate {
             Gate::Release(adjustments) => {
                 let treatments = if adjustments == self.tightened {

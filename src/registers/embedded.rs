@@ -1,19 +1,19 @@
 //! Registers in one SQLite file: crash-safe, no server, shared by processes on one machine.
 //!
-//! A commit of any process is seen by the next lookup: what is cached is thrown away as soon as
+//! A commit of any process is seen by the next lookup, which may be of several people: what is cached is thrown away as soon as
 //! SQLite's `data_version` says that somebody else wrote. Nothing else ends the life of a cached
 //! answer, and nothing makes it live longer.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::RegistersUnavailable;
-use super::read::statements;
+use super::read::{Whom, statements, statements_of};
 use super::schema::{self, Place, StoreError};
 use super::sql::Tables;
 use super::write::{WriteError, Writer};
@@ -40,6 +40,7 @@ struct Reader {
     /// Changes whenever another connection has committed.
     version: i64,
     cache: HashMap<DataSubject, Arc<Statements>>,
+    nothing: Arc<Statements>,
 }
 
 impl EmbeddedRegisters {
@@ -52,8 +53,9 @@ impl EmbeddedRegisters {
             let (place, writer) = schema::open(path)?;
             let mut readers = Vec::with_capacity(READERS);
             for _ in 0..READERS {
-                let (connection, cache) = (place.reader()?, HashMap::new());
-                readers.push(Mutex::new(Reader { connection, version: 0, cache }));
+                let connection = place.reader()?;
+                let (cache, nothing) = (HashMap::new(), Arc::default());
+                readers.push(Mutex::new(Reader { connection, version: 0, cache, nothing }));
             }
             let hasher = RandomState::new();
             Ok(Self { place, readers, writer: Mutex::new(writer), hasher })
@@ -94,15 +96,27 @@ impl EmbeddedRegisters {
 
     /// All that `subject` has said.
     pub(super) fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {
+        self.reader_of(subject)?.statements(subject)
+    }
+
+    /// All that each of `people` has said, in their order, as one transaction sees it or a later one did.
+    pub(super) fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, StoreError> {
+        // A list that comes again meets the same reader again.
+        let Some(first) = people.first() else { return Ok(Vec::new()) };
+        self.reader_of(first)?.all(people)
+    }
+
+    fn reader_of(&self, subject: &DataSubject) -> Result<MutexGuard<'_, Reader>, StoreError> {
         self.place.in_place()?;
         let reader = usize::try_from(self.hasher.hash_one(subject) % READERS as u64).unwrap_or(0);
         let mut reader = self.readers[reader].lock().unwrap_or_else(PoisonError::into_inner);
-        reader.statements(subject)
+        reader.forget_what_changed()?;
+        Ok(reader)
     }
 }
 
 impl Reader {
-    fn statements(&mut self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {
+    fn forget_what_changed(&mut self) -> Result<(), StoreError> {
         let version = self
             .connection
             .prepare_cached("PRAGMA data_version")?
@@ -111,15 +125,47 @@ impl Reader {
             self.cache.clear();
             self.version = version;
         }
+        Ok(())
+    }
+
+    fn statements(&mut self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {
         if let Some(known) = self.cache.get(subject) {
             return Ok(Arc::clone(known));
         }
         // Read after the version: a commit in between makes the answer newer than its version, never
         // older.
         let snapshot = self.connection.unchecked_transaction()?;
-        let fresh = Arc::new(statements(&*snapshot, subject.expose())?);
-        self.cache.insert(subject.clone(), Arc::clone(&fresh));
-        Ok(fresh)
+        let fresh = statements(&*snapshot, subject.expose())?;
+        drop(snapshot);
+        Ok(self.keep(subject, fresh))
+    }
+
+    fn all(&mut self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, StoreError> {
+        // An id with a NUL in it would be cut off in SQLite's JSON, and be somebody else's.
+        let is_new = |person: &&&DataSubject| {
+            !self.cache.contains_key(**person) && !person.expose().contains('\0')
+        };
+        let new: Vec<&DataSubject> = people.iter().filter(is_new).copied().collect();
+        if !new.is_empty() {
+            let ids: Vec<String> = new.iter().map(|person| person.expose().to_string()).collect();
+            let snapshot = self.connection.unchecked_transaction()?;
+            let mut said = statements_of(&*snapshot, Whom::Many(&ids))?;
+            drop(snapshot);
+            for (person, id) in new.into_iter().zip(&ids) {
+                // Whoever stands in a list twice is new once.
+                if !self.cache.contains_key(person) {
+                    self.keep(person, said.remove(id).unwrap_or_default());
+                }
+            }
+        }
+        people.iter().map(|person| self.statements(person)).collect()
+    }
+
+    /// Most people have said nothing, and are told so in one place.
+    fn keep(&mut self, subject: &DataSubject, said: Statements) -> Arc<Statements> {
+        let said = if said == *self.nothing { Arc::clone(&self.nothing) } else { Arc::new(said) };
+        self.cache.insert(subject.clone(), Arc::clone(&said));
+        said
     }
 }
 

@@ -274,18 +274,27 @@ impl FedRegisters {
     pub fn new(registers: Arc<RegisterStore>, file: Arc<ConsentFile>) -> Self {
         Self { registers, file }
     }
-}
 
-impl Registers for FedRegisters {
-    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
-        let said = self.registers.statements(subject)?;
+    /// What was said, without consents where the file is not known by now.
+    fn as_known(&self, said: Arc<Statements>) -> Arc<Statements> {
         if self.file.is_known(Instant::now()) {
-            return Ok(said);
+            return said;
         }
         let mut said = Statements::clone(&said);
         said.consents.clear();
         said.consents_unknown = true;
-        Ok(Arc::new(said))
+        Arc::new(said)
+    }
+}
+
+impl Registers for FedRegisters {
+    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
+        self.registers.statements(subject).map(|said| self.as_known(said))
+    }
+
+    fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, RegistersUnavailable> {
+        let all = self.registers.all(people)?;
+        Ok(all.into_iter().map(|said| self.as_known(said)).collect())
     }
 
     fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {

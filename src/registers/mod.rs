@@ -64,6 +64,15 @@ pub trait Registers: Send + Sync {
     /// The register cannot answer: everything that rests on it is unknown.
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable>;
 
+    /// All that each of `people` has said, in their order, as of one moment not before this was asked:
+    /// a list is looked up piece by piece, and not person by person.
+    ///
+    /// # Errors
+    /// As [`statements`](Self::statements).
+    fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, RegistersUnavailable> {
+        people.iter().map(|person| self.statements(person)).collect()
+    }
+
     /// The order of this id, in whatever state. A store without orders has none, so that nobody can
     /// rely on one.
     ///

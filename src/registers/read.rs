@@ -20,19 +20,10 @@ use crate::terms::{
 #[derive(Clone, Copy)]
 pub(super) enum Whom<'a> {
     One(&'a str),
-    /// Only for a store that knows arrays.
     Many(&'a [String]),
 }
 
 impl Whom<'_> {
-    /// The condition that follows the name of a column.
-    const fn is(self) -> &'static str {
-        match self {
-            Self::One(_) => "= ?1",
-            Self::Many(_) => "= ANY (?1)",
-        }
-    }
-
     fn datum(self) -> Datum {
         match self {
             Self::One(subject) => subject.into(),
@@ -117,9 +108,8 @@ fn each(
     whom: Whom<'_>,
     mut read: impl FnMut(String, &Row) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let is = whom.is();
     let query =
-        format!("SELECT subject, {columns} FROM {table} WHERE subject {is} ORDER BY {order}");
+        format!("SELECT subject, {columns} FROM {table} WHERE subject = ?1 ORDER BY {order}");
     rows(snapshot, &query, whom)?.iter().try_for_each(|row| read(row.text(0)?, row))
 }
 
@@ -131,7 +121,9 @@ pub(super) fn rows(
 ) -> Result<Vec<Row>, StoreError> {
     match whom {
         Whom::One(_) => snapshot.rows(query, &[whom.datum()]),
-        Whom::Many(_) => snapshot.rows(&query.replace("= ?1", whom.is()), &[whom.datum()]),
+        Whom::Many(_) => {
+            snapshot.rows(&query.replace("= ?1", snapshot.is_among()), &[whom.datum()])
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) enum Datum {
     Text(String),
     Number(i64),
     Flag(bool),
-    /// Only PostgreSQL has these.
+    /// An array for PostgreSQL, JSON text for SQLite.
     Texts(Vec<String>),
 }
 
@@ -131,6 +131,9 @@ pub(super) trait Tables {
     /// The rows that a query finds.
     fn rows(&self, sql: &str, values: &[Datum]) -> Result<Vec<Row>, StoreError>;
 
+    /// What stands behind a column that is one of `?1`, in place of `= ?1`.
+    fn is_among(&self) -> &'static str;
+
     /// The only row that a query finds, if it finds one.
     fn row(&self, sql: &str, values: &[Datum]) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, values)?.pop())
@@ -154,6 +157,10 @@ impl Tables for Connection {
         }
         Ok(rows)
     }
+
+    fn is_among(&self) -> &'static str {
+        "IN (SELECT value FROM json_each(?1))"
+    }
 }
 
 fn datum(value: ValueRef<'_>) -> Result<Datum, StoreError> {
@@ -175,9 +182,10 @@ impl ToSql for Datum {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Number(number) => ValueRef::Integer(*number),
             Self::Flag(flag) => ValueRef::Integer(i64::from(*flag)),
-            Self::Texts(_) => {
-                let error = "SQLite has no lists".into();
-                return Err(rusqlite::Error::ToSqlConversionFailure(error));
+            Self::Texts(texts) => {
+                let list = serde_json::to_string(texts)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+                return Ok(ToSqlOutput::from(list));
             }
         }))
     }

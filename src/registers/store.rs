@@ -438,6 +438,14 @@ impl Registers for RegisterStore {
         }
     }
 
+    fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, RegistersUnavailable> {
+        match self {
+            Self::Embedded(file) => file.all(people).map_err(unavailable),
+            // In memory already.
+            Self::Postgres(_) => people.iter().map(|person| self.statements(person)).collect(),
+        }
+    }
+
     fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
         match self {
             Self::Embedded(_) => self.read(|tables| file_rows::order(tables, id)),

@@ -44,6 +44,7 @@ mod records;
 on_each_store!(
     a_person_never_heard_of_has_said_nothing,
     every_kind_of_record_reads_back,
+    several_people_are_looked_up_at_once_each_with_what_they_said,
     no_order_of_delivery_revives_a_withdrawn_consent,
     the_latest_word_counts_whatever_came_first,
     a_withdrawal_dated_ahead_counts_at_once_and_a_consent_dated_ahead_not_yet,
@@ -67,7 +68,7 @@ on_each_store!(
 );
 
 /// Where a store keeps what it is told.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Embedded,
     Postgres,
@@ -99,8 +100,13 @@ impl Store {
         self.registers.record(&record).expect("taken")
     }
 
+    /// What `subject` has said, which is the same where others are looked up with them.
     fn of(&self, subject: &str) -> Arc<Statements> {
-        self.registers.statements(&person(subject)).expect("available")
+        let [subject, nobody] = [subject, "nobody"].map(person);
+        let together = self.registers.all(&[&nobody, &subject]).expect("available");
+        let alone = self.registers.statements(&subject).expect("available");
+        assert_eq!(together, [Arc::default(), Arc::clone(&alone)]);
+        alone
     }
 
     /// The state of the consent with this id, now.
@@ -186,6 +192,40 @@ fn every_kind_of_record_reads_back(kind: Kind) {
         (AgeClass::Adult, Some("DE".into()))
     );
     assert_eq!(*store.of("u2"), Statements::default(), "nobody else has said it");
+}
+
+fn several_people_are_looked_up_at_once_each_with_what_they_said(kind: Kind) {
+    let store = Store::new(kind);
+    // Names that lists in SQL or JSON could take apart, or take for each other.
+    let mut ids = vec!["u1", "u'2", "[\"u1\"]", "u\"3", "ü\u{1F600}", "u1 ", "U1", "\\u0000"];
+    if kind == Kind::Embedded {
+        // No text of PostgreSQL's.
+        ids.extend(["u1\0", "u1\0u2"]);
+    }
+    for (number, id) in ids.iter().enumerate().skip(1) {
+        let id = serde_json::to_string(id).expect("text");
+        store.take(&format!(
+            r#"{{"kind":"objection","subject":{id},"purpose":"p{number}","since":"2026-01-01T00:00:00Z"}}"#
+        ));
+    }
+    let people: Vec<DataSubject> = ids.iter().map(|id| person(id)).collect();
+    let asked: Vec<&DataSubject> = people.iter().chain(&people).collect();
+    // The second time from what was kept.
+    for _ in 0..2 {
+        let found = store.registers.all(&asked).expect("available");
+        let objected: Vec<Vec<&str>> = found
+            .iter()
+            .map(|said| said.objections.iter().map(|it| it.purpose.as_str()).collect())
+            .collect();
+        let own = |number| if number == 0 { vec![] } else { vec![format!("p{number}")] };
+        let expected: Vec<Vec<String>> = (0..ids.len()).chain(0..ids.len()).map(own).collect();
+        assert_eq!(objected, expected);
+    }
+    store.take(
+        r#"{"kind":"objection","subject":"u1","purpose":"late","since":"2026-01-01T00:00:00Z"}"#,
+    );
+    let found = store.registers.all(&asked).expect("available");
+    assert_eq!(found[0].objections.len(), 1, "what was kept is not older than the registers");
 }
 
 fn no_order_of_delivery_revives_a_withdrawn_consent(kind: Kind) {

@@ -184,6 +184,10 @@ impl Tables for Session {
         })?;
         rows.iter().map(row).collect()
     }
+
+    fn is_among(&self) -> &'static str {
+        "= ANY (?1)"
+    }
 }
 
 /// Runs `future` on the store's own threads and waits for it, as long as it is worth waiting.
