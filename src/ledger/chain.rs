@@ -4,7 +4,7 @@
 //! arrays and objects only, so that no question of number formats arises and an auditor can write a
 //! second verifier in an afternoon. [`canonical`] refuses everything else.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::Digest as _;
 
 use crate::terms::Digest;
@@ -58,12 +58,8 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Option<()> {
             out.push(b']');
         }
         Value::Object(members) => {
-            // RFC 8785 §3.2.3 sorts by UTF-16 code units, which differs from byte order beyond the
-            // basic plane. Sorting here also keeps us apart from serde_json's `preserve_order`.
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
             out.push(b'{');
-            for (at, (name, item)) in sorted.into_iter().enumerate() {
+            for (at, (name, item)) in sorted(members).into_iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
@@ -77,6 +73,53 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// RFC 8785 §3.2.3 sorts by UTF-16 code units, which differs from byte order beyond the basic plane.
+/// Sorting here also keeps us apart from serde_json's `preserve_order`.
+fn sorted(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut sorted: Vec<_> = members.iter().collect();
+    if members.keys().all(|name| name.is_ascii()) {
+        // Our own names are, and are in order already.
+        sorted.sort_by_key(|(name, _)| *name);
+    } else {
+        sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+    }
+    sorted
+}
+
+/// The next record of a chain as a line without its end, and its hash. `record` has neither `prev` nor
+/// `hash`, and members before and behind both; `None` where [`canonical`] gives none.
+pub(super) fn linked(previous: &Digest, record: &Map<String, Value>) -> Option<(Vec<u8>, Digest)> {
+    let mut bytes = Vec::with_capacity(1024);
+    let (mut before_hash, mut before_prev) = (0, 0);
+    for (name, item) in sorted(record) {
+        bytes.push(if bytes.is_empty() { b'{' } else { b',' });
+        if name.as_str() < "hash" {
+            before_hash = usize::MAX;
+        } else if before_hash == usize::MAX {
+            before_hash = bytes.len();
+        }
+        if name.as_str() < "prev" {
+            before_prev = usize::MAX;
+        } else if before_prev == usize::MAX {
+            before_prev = bytes.len();
+        }
+        write_text(name, &mut bytes)?;
+        bytes.push(b':');
+        write(item, &mut bytes)?;
+    }
+    bytes.push(b'}');
+    let hash = link(previous, &bytes);
+    let (start, middle, end) = (
+        bytes.get(..before_hash)?,
+        bytes.get(before_hash..before_prev)?,
+        bytes.get(before_prev..)?,
+    );
+    let member = |name: &str, digest: &Digest| format!("\"{name}\":\"{}\",", digest.hex());
+    let (hashed, followed) = (member("hash", &hash), member("prev", previous));
+    let line = [start, hashed.as_bytes(), middle, followed.as_bytes(), end].concat();
+    Some((line, hash))
+}
+
 /// serde_json escapes exactly what RFC 8785 §3.2.2.2 escapes, in the same spelling.
 fn write_text(text: &str, out: &mut Vec<u8>) -> Option<()> {
     serde_json::to_writer(out, text).ok()
@@ -86,7 +129,7 @@ fn write_text(text: &str, out: &mut Vec<u8>) -> Option<()> {
 mod tests {
     use serde_json::json;
 
-    use super::{GENESIS, canonical, link};
+    use super::{GENESIS, canonical, link, linked};
 
     #[test]
     fn the_chain_gives_the_published_vectors() {
@@ -97,6 +140,19 @@ mod tests {
             second.hex(),
             "45f4ee674824413d7bd872b632ef8b7d8cd8c1ff61dead5ae56a19e07da492f3"
         );
+    }
+
+    #[test]
+    fn a_linked_record_is_the_canonical_form_with_both_hashes() {
+        let first = json!({"v": 1, "seq": 1, "at": "2026", "recipient": "soc", "kind": "\u{e9}\n"});
+        let (line, hash) = linked(&GENESIS, first.as_object().expect("ours")).expect("canonical");
+        assert_eq!(hash, link(&GENESIS, &canonical(&first).expect("canonical")));
+        let mut whole = first;
+        whole["prev"] = GENESIS.hex().into();
+        whole["hash"] = hash.hex().into();
+        assert_eq!(Some(line), canonical(&whole));
+        let bare = json!({"a": 1});
+        assert_eq!(linked(&GENESIS, bare.as_object().expect("ours")), None, "no place for both");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::chain::{FIRST_INEXACT, canonical, link};
+use super::chain::{FIRST_INEXACT, linked};
 use super::{
     Concerned, Disclosure, LedgerUnavailable, Note, Outcome, Receipt, Refused, SubjectIndex,
 };
@@ -31,20 +31,19 @@ impl Head {
     /// Before the first record.
     pub(super) const START: Self = Self { sequence: 0, hash: super::GENESIS };
 
-    /// Makes `body` the next record: appends its line to `lines` and moves on. The body must come
-    /// from this file, whose members are all canonical.
-    pub(super) fn append(&mut self, mut body: Body, node: &str, lines: &mut Vec<u8>) {
+    /// Makes `body` the next record: appends its line to `lines` and moves on. `None`: it has no
+    /// canonical form. Those that this file makes have one.
+    #[must_use]
+    pub(super) fn append(&mut self, mut body: Body, node: &str, lines: &mut Vec<u8>) -> Option<()> {
         let sequence = self.sequence + 1;
         body.insert("v".into(), VERSION.into());
         body.insert("seq".into(), whole(sequence));
         body.insert("node".into(), node.into());
-        let mut record = Value::Object(body);
-        let hash = link(&self.hash, &canonical(&record).unwrap_or_default());
-        record["prev"] = self.hash.hex().into();
-        record["hash"] = hash.hex().into();
-        lines.extend(canonical(&record).unwrap_or_default());
+        let (line, hash) = linked(&self.hash, &body)?;
+        lines.extend(line);
         lines.push(b'\n');
         *self = Self { sequence, hash };
+        Some(())
     }
 }
 
@@ -265,9 +264,9 @@ mod tests {
     fn each_record_names_the_one_before() {
         let mut head = Head::START;
         let mut lines = Vec::new();
-        head.append(omission(1), "gw-1", &mut lines);
+        head.append(omission(1), "gw-1", &mut lines).expect("canonical");
         let first = head;
-        head.append(omission(2), "gw-1", &mut lines);
+        head.append(omission(2), "gw-1", &mut lines).expect("canonical");
         let text = String::from_utf8(lines).expect("JSON is UTF-8");
         let second = text.lines().nth(1).expect("two lines");
         assert!(second.contains(&format!("\"prev\":\"{}\"", first.hash.hex())));

@@ -251,7 +251,8 @@ impl Tail {
         };
         let (mut head, mut lines) = (self.head, Vec::with_capacity(bodies.len() * 1024));
         for body in bodies {
-            head.append(body, &self.node, &mut lines);
+            head.append(body, &self.node, &mut lines)
+                .ok_or_else(|| LedgerUnavailable("no canonical form".into()))?;
         }
         let written = medium.append(&lines).and_then(|()| medium.sync());
         if let Err(error) = written {
