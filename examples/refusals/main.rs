@@ -20,6 +20,9 @@ use tamis::policy::Policy;
 #[path = "../../tests/promises/gateway/stage.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 mod stage;
+#[path = "../../tests/promises/gateway/stores.rs"]
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
+mod stores;
 
 use stage::{HOST, Stage};
 

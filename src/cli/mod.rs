@@ -22,6 +22,7 @@ mod rules_file;
 mod run;
 mod schema;
 mod status;
+mod supervisor;
 mod test;
 
 use std::process::ExitCode;

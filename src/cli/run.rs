@@ -9,8 +9,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::REJECTED;
 use super::dumps::{self, Dumps};
+use super::supervisor;
 use crate::config::{Config, ConfigError};
-use crate::gateway::{Addresses, Gateway, Running, StartError};
+use crate::gateway::{Addresses, Gateway, HandedSockets, Running, StartError};
 use crate::observe::{LogFormat, init_tracing};
 
 /// Run the gateway.
@@ -18,7 +19,9 @@ use crate::observe::{LogFormat, init_tracing};
 /// It reads and checks everything before it takes the first connection, prints where it listens, and
 /// answers until it gets SIGTERM or SIGINT. Then it takes no more connections and lets those that
 /// are open finish; a second signal ends it at once. Rules, settings, keys and certificates are read
-/// anew when their files change and after SIGHUP; what does not hold leaves in force what is.
+/// anew when their files change and after SIGHUP; what does not hold leaves in force what is. Sockets
+/// that a service manager hands over (LISTEN_FDS, with names in LISTEN_FDNAMES) take the place of
+/// addresses in `listen`; with `listen: {reuse_port: true}` a second process takes over from a first.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   tamis run --config /etc/tamis/tamis.yaml
@@ -52,6 +55,11 @@ impl Run {
         if dumps::switch_off() == Dumps::Perhaps {
             tracing::warn!("core dumps could not be switched off");
         }
+        // While this is the only thread: it changes the environment.
+        let handed = match HandedSockets::from_environment() {
+            Ok(handed) => handed,
+            Err(error) => return failed(&error),
+        };
         let config = match Config::load(&self.config) {
             Ok(config) => config,
             Err(error) => return rejected(&error),
@@ -60,17 +68,17 @@ impl Run {
             Ok(runtime) => runtime,
             Err(error) => return failed(&error),
         };
-        runtime.block_on(serve(config))
+        runtime.block_on(serve(config, handed))
     }
 }
 
-async fn serve(config: Config) -> ExitCode {
+async fn serve(config: Config, handed: HandedSockets) -> ExitCode {
     // Listened for before the first connection is taken, so that none is cut by an early signal.
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return failed(&error),
     };
-    let mut running = match Gateway::start(config).await {
+    let mut running = match Gateway::start_handed(config, handed).await {
         Ok(running) => running,
         Err(StartError::Rules(diagnostics)) => {
             let _ = write!(io::stderr(), "{diagnostics}");
@@ -87,7 +95,10 @@ async fn serve(config: Config) -> ExitCode {
         tracing::warn!("standard output is closed");
     }
     running.follow_files();
+    supervisor::ready();
+    tokio::spawn(supervisor::keep_alive());
     signals.until_the_end(&running).await;
+    supervisor::stopping();
     stop(running, signals).await
 }
 
@@ -137,9 +148,11 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
+                    supervisor::reloading();
                     running.reopen_log();
                     // The outcome is in log, metrics and `tamis status`.
                     running.reload().await;
+                    supervisor::ready();
                 }
             }
         }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use http::Uri;
@@ -10,13 +9,16 @@ use http::Uri;
 use super::callers::admin;
 use super::forwarding::forwarding;
 use super::limits::limits;
+use super::listen::listen;
 use super::node::Node;
-use super::read::{Address, Code, Findings, Section};
+use super::read::{Code, Findings, Section};
 use super::registers;
 use super::reload::reload;
 use super::upstream::upstreams;
 use super::webhooks::webhooks;
-use super::{CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Listen, LogTarget};
+use super::{
+    AnswerCoding, CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, LogTarget,
+};
 use crate::policy::{Diagnostics, Sources};
 use crate::terms::Digest;
 
@@ -82,6 +84,10 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         }),
     };
     let admin = admin(top.optional("admin"), findings);
+    let encoding = match top.optional("encoding") {
+        None => AnswerCoding::default(),
+        Some(node) => AnswerCoding::read(node, &mut loosenings, findings),
+    };
     let limits = limits(top.optional("limits"), findings);
     let reload = reload(top.optional("reload"), findings);
     top.close(findings);
@@ -103,42 +109,11 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         checkpoint_key,
         access_log: access_log?,
         admin,
+        encoding,
         limits,
         reload,
         loosenings,
     })
-}
-
-fn listen(node: Option<&Node>, findings: &mut Findings) -> Listen {
-    let on = |address: Ipv4Addr, port| SocketAddr::new(IpAddr::V4(address), port);
-    let mut listen = Listen {
-        https: on(Ipv4Addr::UNSPECIFIED, 8443),
-        http: Some(on(Ipv4Addr::UNSPECIFIED, 8080)),
-        // Whoever reaches these two is inside already; opening them further has to be written down.
-        admin: Some(on(Ipv4Addr::LOCALHOST, 9443)),
-        metrics: Some(on(Ipv4Addr::LOCALHOST, 9464)),
-    };
-    let Some(node) = node else { return listen };
-    let mut section = Section::new("listen", node, findings);
-    if let Some(node) = section.optional("https") {
-        match findings.address(node) {
-            Some(Address::On(address)) => listen.https = address,
-            Some(Address::Off) => {
-                let message = "the HTTPS listener cannot be off".into();
-                findings.note(Code::Value, node.location, message, None);
-            }
-            None => {}
-        }
-    }
-    for (key, slot) in
-        [("http", &mut listen.http), ("admin", &mut listen.admin), ("metrics", &mut listen.metrics)]
-    {
-        if let Some(address) = section.optional(key).and_then(|node| findings.address(node)) {
-            *slot = address.on();
-        }
-    }
-    section.close(findings);
-    listen
 }
 
 fn certificates(node: &Node, findings: &mut Findings) -> Vec<CertificateFiles> {

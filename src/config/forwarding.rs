@@ -83,7 +83,11 @@ pub(super) fn forwarding(node: Option<&Node>, findings: &mut Findings) -> Forwar
 }
 
 /// One of `words`.
-fn word<T: Copy>(node: Option<&Node>, words: &[(&str, T)], findings: &mut Findings) -> Option<T> {
+pub(super) fn word<T: Copy>(
+    node: Option<&Node>,
+    words: &[(&str, T)],
+    findings: &mut Findings,
+) -> Option<T> {
     let node = node?;
     let text = findings.text(node)?;
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);

@@ -47,6 +47,7 @@ pub(super) fn limits(node: Option<&Node>, findings: &mut Findings) -> Limits {
     for (key, slot) in [
         ("head_timeout", &mut limits.head_timeout),
         ("idle_timeout", &mut limits.idle_timeout),
+        ("answer_time", &mut limits.answer_time),
         ("drain_timeout", &mut limits.drain_timeout),
         ("concealed_after", &mut limits.concealed_after),
     ] {

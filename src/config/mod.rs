@@ -1,9 +1,11 @@
 //! tamis.yaml → [`Config`], all errors at once.
 
 mod callers;
+mod encoding;
 mod file;
 mod forwarding;
 mod limits;
+mod listen;
 mod node;
 mod read;
 mod registers;
@@ -15,7 +17,6 @@ mod upstream;
 mod webhooks;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,9 @@ use crate::registers::RegisterPlace;
 use crate::terms::{Digest, RecipientId, UpstreamId};
 
 pub use callers::AdminConfig;
+pub use encoding::AnswerCoding;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
+pub use listen::{Listen, Network, ProxyProtocol};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
 pub use upstream::{
@@ -71,6 +74,8 @@ pub struct Config {
     pub access_log: LogTarget,
     /// Who may call the admin API.
     pub admin: AdminConfig,
+    /// Whether answers are encoded as clients accept.
+    pub encoding: AnswerCoding,
     /// Bounds.
     pub limits: Limits,
     /// What a reload may do.
@@ -78,19 +83,6 @@ pub struct Config {
     /// What the file loosens with keys that begin with `dangerous_`, in words; logged when it comes into
     /// force.
     pub loosenings: Vec<String>,
-}
-
-/// Addresses to listen on. Port 0 picks a free one, which is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// HTTPS.
-    pub https: SocketAddr,
-    /// Plaintext, which only redirects; `None`: closed.
-    pub http: Option<SocketAddr>,
-    /// Admin API, HTTPS; `None`: closed.
-    pub admin: Option<SocketAddr>,
-    /// Metrics and health, plaintext; `None`: closed.
-    pub metrics: Option<SocketAddr>,
 }
 
 /// A certificate chain and its key, PEM.
@@ -157,6 +149,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Longest wait for a client to take or send the next piece.
     pub idle_timeout: Duration,
+    /// Longest time of one answer, from its request until its client has taken the last piece.
+    pub answer_time: Duration,
     /// How long requests in flight may go on after a signal to stop.
     pub drain_timeout: Duration,
     /// Most connections at once.
@@ -194,6 +188,8 @@ impl Default for Limits {
             head_bytes: 32 << 10,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
+            // The largest answer, taken at some 450 KB a second.
+            answer_time: Duration::from_mins(10),
             drain_timeout: Duration::from_secs(30),
             connections: 4096,
             // One address may be many clients behind one router, and must not be all there are.

@@ -72,6 +72,7 @@ impl Config {
             ("access_log", self.access_log != started.access_log),
             ("limits.head_timeout", new.head_timeout != old.head_timeout),
             ("limits.idle_timeout", new.idle_timeout != old.idle_timeout),
+            ("limits.answer_time", new.answer_time != old.answer_time),
             ("limits.drain_timeout", new.drain_timeout != old.drain_timeout),
             ("limits.connections", new.connections != old.connections),
             (

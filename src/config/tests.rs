@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, ConfigError, JwksSource, LogTarget, file};
+use super::{AnswerCoding, Config, ConfigError, JwksSource, LogTarget, file};
 use crate::terms::AdminRole;
 
 const MINIMAL: &str = "\
@@ -16,7 +16,8 @@ key_ring: keys.yaml
 const FULL: &str = "\
 rules: rules.yaml
 node: gate-1
-listen: {https: '[::1]:0', http: off, admin: '127.0.0.1:0', metrics: '127.0.0.1:0'}
+listen: {https: '[::1]:0', http: off, admin: '127.0.0.1:0', metrics: '127.0.0.1:0', reuse_port: true, proxy_protocol: {https: [10.0.0.0/24, 'fd00::/64'], http: [10.0.0.7]}}
+encoding: off
 certificates:
   - {chain: server.pem, key: server.key}
 client_ca: /etc/tamis/ca.pem
@@ -48,7 +49,7 @@ admin:
   callers:
     dpo: {roles: [dpo, auditor], token: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', certificate: 'spiffe://shop.example.invalid/dpo'}
     desk: {roles: [consent-desk], certificate: 'dns:desk.example.invalid'}
-limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, drain_timeout: 1m, concealed_after: 10ms, connections: 100, connections_per_address: 10, streams: 7, requests: 50, headers: 60, head: 16KiB, target: 4KiB, recipient_requests: 11, recipient_rate: 5, recipient_burst: 9}
+limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, answer_time: 3m, drain_timeout: 1m, concealed_after: 10ms, connections: 100, connections_per_address: 10, streams: 7, requests: 50, headers: 60, head: 16KiB, target: 4KiB, recipient_requests: 11, recipient_rate: 5, recipient_burst: 9}
 ";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -89,6 +90,10 @@ fn a_full_file_is_read() {
     assert_eq!(config.upstreams["people"].timeouts.total, Duration::from_secs(9));
     assert_eq!(config.limits.json.element_bytes, 1 << 20);
     assert_eq!(config.limits.drain_timeout, Duration::from_mins(1));
+    assert_eq!(config.limits.answer_time, Duration::from_mins(3));
+    assert!(config.listen.reuse_port && config.listen.proxy_protocol.admin.is_empty());
+    assert_eq!(config.listen.proxy_protocol.https.len(), 2);
+    assert_eq!(config.encoding, AnswerCoding::Off);
     assert_eq!(config.access_log, LogTarget::File("/etc/tamis/access.log".into()));
     assert!(matches!(config.issuers["https://id.example.invalid"].jwks, JwksSource::File(_)));
     let dpo = &config.admin.callers["dpo"];
@@ -119,6 +124,10 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("calls_per_minute", "calls_per_second"),
         ("roles: [dpo", "role: [dpo"),
         ("certificate: 'dns", "certificates: 'dns"),
+        ("reuse_port:", "reuse_ports:"),
+        ("proxy_protocol: {https", "proxy_protocol: {htps"),
+        ("encoding:", "encodings:"),
+        ("answer_time:", "answer_times:"),
     ];
     for (key, typo) in typos {
         let text = FULL.replacen(key, typo, 1);
@@ -179,6 +188,12 @@ fn values_beyond_their_bounds_are_refused() {
         ("https://people.example.invalid:9443", "https://a:b@people.example.invalid"),
         ("https://people.example.invalid:9443", "https://people.example.invalid/path"),
         ("https: '[::1]:0'", "https: off"),
+        ("reuse_port: true", "reuse_port: yes"),
+        // Everybody is no list of balancers.
+        ("[10.0.0.0/24, ", "[0.0.0.0/0, "),
+        ("[10.0.0.0/24, ", "[10.0.0.1/24, "),
+        ("http: [10.0.0.7]", "http: []"),
+        ("encoding: off", "encoding: always"),
         ("dangerous_plaintext: true", "dangerous_plaintext: 1"),
         // Backends: addresses that cannot be dialled, and words that do nothing.
         ("'10.0.0.1:9443'", "'10.0.0.1:0'"),

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::codings::Coding;
 use super::fault::RequestFault;
 use crate::decide::Permit;
 use crate::terms::hex;
@@ -47,16 +48,16 @@ impl Default for Tags {
 }
 
 impl Tags {
-    /// Writes the tag of a whole minimized body into `passed`. Returns whether the client says that
+    /// Writes the tag of a whole minimized body, of which each coding has its own, into `passed`. Returns whether the client says that
     /// it holds this body already.
     pub(super) fn tell(
         &self,
         permit: &Permit,
-        body: &[u8],
+        (body, coding): (&[u8], Option<Coding>),
         asked: &HeaderMap,
         passed: &mut HeaderMap,
     ) -> bool {
-        let Some(tag) = self.of(permit, body) else { return false };
+        let Some(tag) = self.of(permit, body, coding) else { return false };
         let is_held = is_held(asked, &tag);
         if let Ok(value) = HeaderValue::from_str(&tag) {
             passed.insert(ETAG, value);
@@ -64,7 +65,7 @@ impl Tags {
         is_held
     }
 
-    fn of(&self, permit: &Permit, body: &[u8]) -> Option<String> {
+    fn of(&self, permit: &Permit, body: &[u8], coding: Option<Coding>) -> Option<String> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_ref()?.as_slice()).ok()?;
         let mut part = |bytes: &[u8]| {
             mac.update(&(bytes.len() as u64).to_be_bytes());
@@ -75,6 +76,7 @@ impl Tags {
         for purpose in permit.purposes() {
             part(purpose.as_str().as_bytes());
         }
+        part(coding.map_or("identity", Coding::as_str).as_bytes());
         part(body);
         let mac = mac.finalize().into_bytes();
         Some(format!("W/\"{}\"", hex(&mac[..TAG_BYTES])))

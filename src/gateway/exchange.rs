@@ -7,7 +7,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -19,8 +21,10 @@ use uuid::Uuid;
 
 use super::account::{Account, Opening};
 use super::body::{ClientBody, MinimizedBody};
+use super::codings::{Accepted, Coding};
 use super::cookies::Cookies;
 use super::decode::Decoder;
+use super::encode::{self, Begun};
 use super::fault::{self, RequestFault};
 use super::minimizing::Minimizing;
 use super::refusals::{NotReleased, failed, not_understood, permitted_but, refusal};
@@ -32,9 +36,9 @@ use super::state::Gateway;
 use super::stated::stated;
 use super::tls::Handshake;
 use super::told::Asking;
-use super::transit::{HELD, Progress, Transit, TransitError, deliver};
+use super::transit::{Delivery, HELD, Progress, Transit, TransitError, deliver};
 use super::upstream::{Answer, Wanted};
-use super::waits::Asked;
+use super::waits::{Asked, lot};
 use super::{
     authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
 };
@@ -126,14 +130,17 @@ enum Content {
     /// The backend had nothing to say, but perhaps in its head: then that is entered in the ledger.
     None { receipt: Option<Receipt> },
     /// Its first bytes, entered in the ledger.
-    Entered {
-        receipt: Receipt,
-        transit: Box<Transit>,
-        first: Vec<u8>,
-        progress: Progress,
-        head_only: bool,
-        is_unchanged: bool,
-    },
+    Entered(Box<Entered>),
+}
+
+struct Entered {
+    receipt: Receipt,
+    transit: Transit,
+    first: Vec<u8>,
+    progress: Progress,
+    coding: Option<Coding>,
+    head_only: bool,
+    is_unchanged: bool,
 }
 
 /// Everything that has to be in order before the first byte leaves.
@@ -357,6 +364,12 @@ async fn walk(
         passed.insert(CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
     }
 
+    // Pictures are as small as they get.
+    let is_picture = passed.contains_key(CONTENT_TYPE);
+    let shows_certificate = peer.handshake.certificate.is_some();
+    let accepted = Accepted::of(&head.headers, shows_certificate, gateway.encoding);
+    let accepted = accepted.filter(|_| !is_picture);
+
     // Its body: minimized so far that what is wrong with a short one is known before the head.
     let mut transit = transit(gateway, &permit, route, answer, &origins, now)
         .map_err(|error| failed(&permit, account, &error))?;
@@ -391,9 +404,11 @@ async fn walk(
     }
     // A tag of a whole body only; with `HEAD` it would tell of what no grant was used for.
     let is_tagged = progress == Progress::Ended && head.method == Method::GET;
-    let is_unchanged = is_tagged && gateway.tags.tell(&permit, &first, &head.headers, &mut passed);
-    let transit = Box::new(transit);
-    let content = Content::Entered { receipt, transit, first, progress, head_only, is_unchanged };
+    let coding = accepted.and_then(|it| it.for_length(first.len(), progress == Progress::Ended));
+    let tagged = (first.as_slice(), coding);
+    let is_unchanged = is_tagged && gateway.tags.tell(&permit, tagged, &head.headers, &mut passed);
+    let entered = Entered { receipt, transit, first, progress, coding, head_only, is_unchanged };
+    let content = Content::Entered(Box::new(entered));
     Ok(Answered::Released(Ready { permit, status, passed, content }))
 }
 
@@ -424,8 +439,8 @@ pub(super) async fn use_grants(
 
 /// Sends head and first bytes, and the rest behind them.
 fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Response<ClientBody> {
-    let Ready { permit, status: came_of_it, passed, content } = ready;
-    let (receipt, transit, first, progress, head_only, is_unchanged) = match content {
+    let Ready { permit, status: came_of_it, mut passed, content } = ready;
+    let entered = match content {
         Content::None { receipt } => {
             let response =
                 respond::released(&permit, came_of_it, passed, None, Released::NoContent);
@@ -435,13 +450,22 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
             }
             return response;
         }
-        Content::Entered { receipt, transit, first, progress, head_only, is_unchanged } => {
-            (receipt, *transit, first, progress, head_only, is_unchanged)
-        }
+        Content::Entered(entered) => *entered,
     };
+    let Entered { receipt, transit, first, progress, coding, head_only, is_unchanged } = entered;
     let ended = (progress == Progress::Ended).then(|| transit.tally());
     let length = first.len() as u64;
     let ledger = Arc::clone(&gateway.ledger);
+    let is_left = !head_only && !is_unchanged;
+    let Begun { first, coding, encoder } = if is_left {
+        encode::begin(first, coding, progress == Progress::Ended)
+    } else {
+        Begun { first, coding: coding.filter(|_| head_only), encoder: None }
+    };
+    if let Some(coding) = coding {
+        passed.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+        Event::Encoded { coding: coding.as_str() }.emit(&account.metrics);
+    }
 
     // A `HEAD` has gone the whole way of a `GET`, so that it tells nothing that a `GET` would not;
     // its body ends here.
@@ -466,8 +490,10 @@ fn release(gateway: &Arc<Gateway>, ready: Ready, mut account: Account) -> Respon
     let status = response.status();
     account.released(status);
     let patience = gateway.limits.idle_timeout;
-    let so_far = (status.as_u16(), length);
-    tokio::spawn(deliver(transit, account, ledger, receipt, pieces, so_far, patience));
+    let until = account.began + gateway.limits.answer_time;
+    let (status, bytes) = (status.as_u16(), length);
+    let way = Delivery { ledger, receipt, pieces, encoder, status, bytes, patience, until };
+    tokio::spawn(deliver(transit, account, way));
     response
 }
 
@@ -502,13 +528,6 @@ async fn refuse(
         sleep(until.saturating_sub(account.elapsed())).await;
     }
     response
-}
-
-/// One of so many, drawn by lot.
-fn lot(among: usize) -> Option<usize> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).ok()?;
-    usize::try_from(u32::from_le_bytes(bytes)).ok()?.checked_rem(among)
 }
 
 /// A length, or chunks, announce a body.

@@ -129,6 +129,38 @@ impl<B: Body + Unpin> Body for Flowing<B> {
     }
 }
 
+/// A body of which it is known when the library has had all of it, or has thrown it away.
+pub(super) struct Counted<B> {
+    body: B,
+    _answer: Answer,
+}
+
+impl<B> Counted<B> {
+    pub(super) const fn new(body: B, answer: Answer) -> Self {
+        Self { body, _answer: answer }
+    }
+}
+
+impl<B: Body + Unpin> Body for Counted<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// A piece of an answer, which is at hand until it is dropped: it was sent, or its stream is over.
 pub(super) struct Piece<D> {
     data: D,

@@ -3,12 +3,12 @@
 use std::error::Error as _;
 use std::future::{Future, pending};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -16,15 +16,17 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::pin;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::addresses::Addresses;
-use super::flow::{Flow, Flowing};
-use super::strict::Watched;
+use super::addresses::{Addresses, FromAddress};
+use super::flow::{Counted, Flow, Flowing};
+use super::proxied::{Unannounced, announced};
+use super::sockets::Bound;
+use super::strict::{UnderWay, Watched};
 use super::unread::Unread;
 use crate::config::Limits;
 use crate::observe::{Event, Metrics};
@@ -42,6 +44,11 @@ const WINDOW: u32 = 64 * 1024;
 
 /// How often an idle HTTP/2 connection is asked whether anybody is there.
 const PING: Duration = Duration::from_secs(20);
+
+/// How long a connection of HTTP/1.1 on which nothing is asked is kept when the gateway stops. Whoever
+/// asks within it is answered, and told that the connection ends: a client that asks at the moment at
+/// which we close would have no answer. Of a short drain time-out a quarter.
+const LULL: Duration = Duration::from_secs(1);
 
 /// First and longest pause after the system refused a connection for want of something.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -65,12 +72,14 @@ impl Door {
     /// Returns how many did not finish in time.
     pub(super) async fn accept<F>(
         mut self,
-        listener: TcpListener,
-        serve: impl Fn(TcpStream, SocketAddr) -> F,
+        bound: Bound,
+        serve: impl Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
     ) -> usize
     where
         F: Future<Output: Send> + Send + 'static,
     {
+        let balancers = Arc::clone(&bound.balancers);
+        let lists = |peer: IpAddr| balancers.iter().any(|network| network.contains(peer));
         let mut connections = JoinSet::new();
         let mut pause = PAUSE;
         loop {
@@ -82,15 +91,11 @@ impl Door {
                         Event::Internal { kind: "connection" }.emit(&self.metrics);
                     }
                 }
-                accepted = listener.accept() => match accepted {
+                accepted = bound.accept() => match accepted {
                     Ok((stream, address)) => {
                         pause = PAUSE;
-                        let Some(place) = self.place(address) else { continue };
-                        let served = serve(stream, address);
-                        connections.spawn(async move {
-                            let _held = place;
-                            served.await;
-                        });
+                        let by_balancer = lists(address.ip());
+                        self.take(&mut connections, &serve, stream, address, by_balancer);
                     }
                     // The peer has gone already.
                     Err(error) if is_of_the_peer(&error) => {}
@@ -103,7 +108,10 @@ impl Door {
                 },
             }
         }
-        drop(listener);
+        // Those that were made before are served: nobody has told them that they are too late.
+        for (stream, address) in bound.close() {
+            self.take(&mut connections, &serve, stream, address, lists(address.ip()));
+        }
         let drained = timeout(self.limits.drain_timeout, async {
             while connections.join_next().await.is_some() {}
         });
@@ -115,19 +123,64 @@ impl Door {
         unfinished
     }
 
+    /// Serves a new connection, if there is a place for it. That of a balancer counts as one of the
+    /// address that it names.
+    fn take<F>(
+        &self,
+        connections: &mut JoinSet<()>,
+        serve: &(impl Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static),
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        by_balancer: bool,
+    ) where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let Some(slot) = self.slot() else { return };
+        if !by_balancer {
+            let Some(from) = self.from(peer) else { return };
+            let served = serve(stream, peer);
+            connections.spawn(async move {
+                let _held = (slot, from);
+                served.await;
+            });
+            return;
+        }
+        let (door, serve) = (self.clone(), serve.clone());
+        connections.spawn(async move {
+            let _held = slot;
+            let patience = door.limits.head_timeout;
+            let said = timeout(patience, announced(&mut stream, peer));
+            let kind = match said.await {
+                Ok(Ok(address)) => {
+                    if let Some(_from) = door.from(address) {
+                        serve(stream, address).await;
+                    }
+                    return;
+                }
+                Ok(Err(why)) => Unannounced::code(why),
+                Err(_) => "proxy-late",
+            };
+            Event::ConnectionRefused { kind }.emit(&door.metrics);
+        });
+    }
+
     /// What a new connection holds to its end. `None`: there is none for it, and it is closed at once,
     /// since descriptors are kept for ledger, registers and backends.
-    fn place(&self, address: SocketAddr) -> Option<impl Send + 'static + use<>> {
-        let refused = |kind| {
-            Event::ConnectionRefused { kind }.emit(&self.metrics);
-            None
+    fn slot(&self) -> Option<impl Send + 'static + use<>> {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            Event::ConnectionRefused { kind: "all" }.emit(&self.metrics);
+            return None;
         };
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return refused("all") };
-        let most = self.limits.connections_per_address;
-        let Some(from) = self.addresses.enter(address.ip(), most) else {
-            return refused("address");
-        };
-        Some((slot, from, self.metrics.connection()))
+        Some((slot, self.metrics.connection()))
+    }
+
+    /// What one of an address holds besides.
+    fn from(&self, address: SocketAddr) -> Option<FromAddress> {
+        let from = self.addresses.enter(address.ip(), self.limits.connections_per_address);
+        if from.is_none() {
+            Event::ConnectionRefused { kind: "address" }.emit(&self.metrics);
+        }
+        from
     }
 
     /// Speaks HTTP/1.1 or HTTP/2 on a connection until it ends or the gateway stops. Returns what of
@@ -144,7 +197,7 @@ impl Door {
     {
         let patience = self.limits.idle_timeout;
         let head = self.limits.head_bytes;
-        let is_in_head = Arc::new(AtomicBool::new(false));
+        let under_way = Arc::new(UnderWay::default());
         if is_http2 {
             let (asks, asked) = watch::channel(());
             let flow = Arc::new(Flow::default());
@@ -170,8 +223,26 @@ impl Door {
                 .keep_alive_timeout(PING)
                 .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
             let still = |is_ending| Arc::clone(&flow).stands_still(patience, is_ending);
-            self.drive(connection, quiet(asked, patience), still, &is_in_head).await
+            let mut stopping = self.stopping.clone();
+            let ends = async move { stopped(&mut stopping).await };
+            self.drive(connection, ends, quiet(asked, patience), still, &under_way).await
         } else {
+            let flow = Arc::new(Flow::default());
+            let (its, stopping) = (Arc::clone(&flow), self.stopping.clone());
+            let (asked, answer_time) = (Arc::clone(&under_way), self.limits.answer_time);
+            let service = service_fn(move |request| {
+                asked.begin(answer_time);
+                let (begun, answer) = (its.begin(), service.call(request));
+                let stopping = stopping.clone();
+                async move {
+                    let mut response = answer.await?;
+                    if *stopping.borrow() {
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(CONNECTION, close);
+                    }
+                    Ok::<_, V::Error>(response.map(|body| Counted::new(body, begun)))
+                }
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.limits.head_timeout)
@@ -179,24 +250,32 @@ impl Door {
                 .max_header_size(head)
                 .max_buf_size(BUFFER)
                 .serve_connection(
-                    TokioIo::new(Watched::http1(stream, patience, Arc::clone(&is_in_head))),
+                    TokioIo::new(Watched::http1(stream, patience, Arc::clone(&under_way))),
                     service,
                 );
+            let mut stopping = self.stopping.clone();
+            let lull = LULL.min(self.limits.drain_timeout / 4);
+            let ends = async move {
+                stopped(&mut stopping).await;
+                flow.stands_still(lull, true).await;
+            };
             // Between two requests the time-out of the next head runs, and while one is answered that
             // of the socket.
-            self.drive(connection, pending(), |_| pending(), &is_in_head).await
+            self.drive(connection, ends, pending(), |_| pending(), &under_way).await
         }
     }
 
+    /// Until the connection ends. `ends`: ready when it is to end since the gateway stops.
     async fn drive<C: GracefulConnection<Error = hyper::Error>, S: Future<Output = ()>>(
-        mut self,
+        self,
         connection: C,
+        ends: impl Future<Output = ()>,
         is_quiet: impl Future<Output = ()>,
         still: impl Fn(bool) -> S,
-        is_in_head: &AtomicBool,
+        under_way: &UnderWay,
     ) -> Option<Unread> {
         let is_still = still(false);
-        pin!(connection, is_quiet, is_still);
+        pin!(connection, ends, is_quiet, is_still);
         let over = |kind| Event::ConnectionEnded { kind }.emit(&self.metrics);
         let mut is_stopping = false;
         loop {
@@ -205,14 +284,14 @@ impl Door {
                 // has been accounted for. What was not understood on it has not.
                 ended = connection.as_mut() => {
                     let error = ended.err()?;
-                    if let Some(kind) = overdue(&error, is_in_head.load(Ordering::Relaxed)) {
+                    if let Some(kind) = overdue(&error, under_way) {
                         over(kind);
                     }
                     let unread = Unread::of(&error)?;
                     Event::Unread { kind: unread.code() }.emit(&self.metrics);
                     return Some(unread);
                 }
-                () = stopped(&mut self.stopping), if !is_stopping => {}
+                () = ends.as_mut(), if !is_stopping => {}
                 () = is_quiet.as_mut(), if !is_stopping => over("idle"),
                 // Asking for more does not make up for answers that are not taken.
                 () = is_still.as_mut() => {
@@ -244,16 +323,17 @@ async fn quiet(mut asked: watch::Receiver<()>, patience: Duration) {
 }
 
 /// What a connection was ended for, if we ended it for want of patience.
-fn overdue(error: &hyper::Error, is_in_head: bool) -> Option<&'static str> {
+fn overdue(error: &hyper::Error, under_way: &UnderWay) -> Option<&'static str> {
     if error.is_timeout() {
-        return Some(if is_in_head { "late-head" } else { "idle" });
+        return Some(if under_way.is_in_head() { "late-head" } else { "idle" });
     }
     let source = error.source()?;
     let of_socket = source.downcast_ref::<io::Error>().or_else(|| {
         let of_frames = source.downcast_ref::<h2::Error>();
         of_frames.and_then(h2::Error::get_io)
     })?;
-    (of_socket.kind() == io::ErrorKind::TimedOut).then_some("stalled")
+    let kind = if under_way.is_late() { "late-answer" } else { "stalled" };
+    (of_socket.kind() == io::ErrorKind::TimedOut).then_some(kind)
 }
 
 /// Ready when the gateway stops, or when nobody is left to say so.

@@ -9,12 +9,13 @@ use axum::body::Body;
 use http::Request;
 use hyper::service::service_fn;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tower::util::MapRequestLayer;
 
 use super::listener::Door;
 use super::redirect::Redirect;
 use super::service;
+use super::sockets::Bound;
 use super::state::Gateway;
 use super::tls::{Handshake, Side};
 use super::vouched::Vouched;
@@ -23,7 +24,7 @@ use super::vouched::Vouched;
 pub(super) fn clients(
     in_force: Arc<ArcSwap<Gateway>>,
     door: Door,
-    listener: TcpListener,
+    listener: Bound,
 ) -> impl Future<Output = usize> + use<> {
     let inner = door.clone();
     door.accept(listener, move |stream, address| {
@@ -35,7 +36,7 @@ pub(super) fn clients(
 pub(super) fn plaintext(
     redirect: Arc<Redirect>,
     door: Door,
-    listener: TcpListener,
+    listener: Bound,
 ) -> impl Future<Output = usize> {
     let inner = door.clone();
     door.accept(listener, move |stream, _: SocketAddr| {
@@ -52,7 +53,7 @@ pub(super) fn routed(
     router: Router,
     in_force: Option<Arc<ArcSwap<Gateway>>>,
     door: &Door,
-    listener: TcpListener,
+    listener: Bound,
 ) -> impl Future<Output = usize> + use<> {
     let inner = door.clone();
     door.clone().accept(listener, move |stream, _: SocketAddr| {

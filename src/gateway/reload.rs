@@ -300,6 +300,7 @@ impl Reloader {
             gateway.webhooks = webhooks;
             (gateway.keys, gateway.identifier) = (keys, identifier);
             gateway.limits = config.limits;
+            gateway.encoding = config.encoding;
             state.fetching.follow(&config, new_issuers);
             state.fetching.let_go(&gateway.metrics);
             state.config = Arc::new(config);

@@ -197,7 +197,8 @@ fn status_of(reason: RefusalReason) -> StatusCode {
         RefusalReason::RateLimited
         | RefusalReason::RecipientRate
         | RefusalReason::SubjectBudget => StatusCode::TOO_MANY_REQUESTS,
-        RefusalReason::RequestLate => StatusCode::REQUEST_TIMEOUT,
+        // The second has begun whenever it is late, so that no client is sent this status.
+        RefusalReason::RequestLate | RefusalReason::AnswerLate => StatusCode::REQUEST_TIMEOUT,
         RefusalReason::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalReason::RequestContent => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalReason::LedgerUnavailable
@@ -250,6 +251,7 @@ const fn title_of(reason: RefusalReason) -> &'static str {
         RefusalReason::RequestBody => "A request body is not accepted here.",
         RefusalReason::RequestContent => "The request's body is not what is asked for.",
         RefusalReason::RequestLate => "The request's body was not whole in time.",
+        RefusalReason::AnswerLate => "The answer was not taken in time.",
         RefusalReason::LedgerUnavailable => "The disclosure could not be recorded.",
         RefusalReason::RegisterStale => "The registers are not available.",
         RefusalReason::RateLimited => "Asked too often; try again in a minute.",
@@ -429,7 +431,8 @@ fn own_headers(headers: &mut HeaderMap, policy: &Policy) {
     headers.insert(
         VARY,
         HeaderValue::from_static(
-            "Authorization, Tamis-Api-Key, Tamis-Purpose, Tamis-Case, Tamis-Order, Sec-GPC, Accept-Language",
+            "Authorization, Tamis-Api-Key, Tamis-Purpose, Tamis-Case, Tamis-Order, Sec-GPC, Accept-Language, Accept-Encoding, \
+             Cookie, Origin, Referer, Sec-Fetch-Site",
         ),
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -28,14 +28,16 @@ use super::reload::{Fed, Fetching, Reloaded, Reloader};
 use super::respond;
 use super::retire::Retirement;
 use super::rights::REPORTS;
-use super::sockets::Sockets;
+use super::sockets::{HandedError, HandedSockets, Sockets};
 use super::state::Gateway;
-use super::tls::TlsError;
+use super::taking_over;
+use super::tls::{Tls, TlsError};
 use super::told::IdentityKeyError;
+use super::within::within;
 use crate::admin::{
     Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
 };
-use crate::config::{Config, Limits, Listen, LogTarget};
+use crate::config::{Config, Listen, LogTarget};
 use crate::identity::IssuerError;
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner, WebhookSecretError};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
@@ -117,6 +119,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// Sockets that were handed over.
+    #[error("the sockets that were handed over cannot be used")]
+    Handed(#[from] HandedError),
 }
 
 /// Where the gateway listens, with the ports that the system gave.
@@ -149,6 +154,25 @@ pub struct Running {
     /// Signs once more when everything has ended.
     checkpoints: Option<Arc<Checkpoints>>,
     reloader: Arc<Reloader>,
+}
+
+/// What was found to be good before anybody may connect.
+struct Checked {
+    loaded: Loaded,
+    seen: Seen,
+    tls: Arc<Tls>,
+    metrics: Arc<Metrics>,
+}
+
+impl Checked {
+    fn read(config: Config) -> Result<Self, StartError> {
+        let mut seen = Seen::default();
+        seen.note(&config.file);
+        let metrics = Arc::new(Metrics::new());
+        let loaded = Loaded::read(config, None, &mut seen, &metrics)?;
+        let tls = Arc::new(loaded::tls(&loaded.config, &loaded.policy, &mut seen, None)?);
+        Ok(Self { loaded, seen, tls, metrics })
+    }
 }
 
 /// What runs on stores of our own.
@@ -192,10 +216,22 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        let mut seen = Seen::default();
-        seen.note(&config.file);
-        let metrics = Arc::new(Metrics::new());
-        let loaded = Loaded::read(config, None, &mut seen, &metrics)?;
+        Self::start_handed(config, HandedSockets::default()).await
+    }
+
+    /// As [`start`](Self::start), on sockets that were handed over, as far as there are some.
+    ///
+    /// Where another process may still serve on the same addresses, its ledger is waited for as long as
+    /// that process may take to finish. Connections wait meanwhile.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_handed(
+        config: Config,
+        handed: HandedSockets,
+    ) -> Result<Running, StartError> {
+        let checked = Checked::read(config)?;
+        let (loaded, metrics) = (&checked.loaded, Arc::clone(&checked.metrics));
         let (config, policy, keys) = (&loaded.config, &loaded.policy, &loaded.keys);
         let registers = Arc::new(match &config.registers {
             RegisterPlace::File(path) => RegisterStore::embedded(path)?,
@@ -208,7 +244,11 @@ impl Gateway {
         let waiting = Arc::clone(&registers);
         let known = tokio::task::spawn_blocking(move || waiting.wait_until_known(START_PATIENCE));
         drop(known.await);
-        let kept = kept_ledger(config, policy, keys, &metrics)?;
+        // Once all is good that can be looked at without the ledger: whoever connects from here on waits
+        // for us, also where another process has the ledger still.
+        let takes_over = config.listen.reuse_port || !handed.is_empty();
+        let sockets = Sockets::bind(&config.listen, handed)?;
+        let kept = taking_over::kept_ledger(config, policy, keys, &metrics, takes_over).await?;
         let KeptLedger { ledger, index, checkpoints, retirement } = kept;
         let retirement = retirement.map(Arc::new);
         let feed = Feed::of(policy, &config.rules, &registers, &metrics).map(Arc::new);
@@ -225,7 +265,7 @@ impl Gateway {
         let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
         let reports = Arc::new(reports);
         let embedded = Embedded { registers, feed, index, reports, checkpoints, retirement };
-        Self::start_on(loaded, seen, stores, Some(embedded), metrics).await
+        Self::start_on(checked, stores, Some(embedded), sockets).await
     }
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
@@ -235,23 +275,20 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start_with(config: Config, stores: Stores) -> Result<Running, StartError> {
-        let mut seen = Seen::default();
-        seen.note(&config.file);
-        let metrics = Arc::new(Metrics::new());
-        let loaded = Loaded::read(config, None, &mut seen, &metrics)?;
-        Self::start_on(loaded, seen, stores, None, metrics).await
+        let checked = Checked::read(config)?;
+        let listen = Listen { admin: None, metrics: None, ..checked.loaded.config.listen.clone() };
+        let sockets = Sockets::bind(&listen, HandedSockets::default())?;
+        Self::start_on(checked, stores, None, sockets).await
     }
 
     async fn start_on(
-        loaded: Loaded,
-        mut seen: Seen,
+        Checked { loaded, seen, tls, metrics }: Checked,
         stores: Stores,
         embedded: Option<Embedded>,
-        metrics: Arc<Metrics>,
+        sockets: Sockets,
     ) -> Result<Running, StartError> {
         let Loaded { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers } =
             loaded;
-        let tls = Arc::new(loaded::tls(&config, &policy, &mut seen, None)?);
         let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -268,11 +305,6 @@ impl Gateway {
         stores.ledger.note(&Note::activation(&policy)).await?;
         Event::PolicyActivated { policy: &policy }.emit(&metrics);
 
-        let listen = match &embedded {
-            Some(_) => config.listen,
-            None => Listen { admin: None, metrics: None, ..config.listen },
-        };
-        let sockets = Sockets::bind(&listen).await?;
         let addresses = sockets.addresses;
         let pace = Arc::new(Pace::default());
         upstreams.attend();
@@ -287,6 +319,7 @@ impl Gateway {
             webhooks,
             tls: Arc::clone(&tls),
             origins,
+            encoding: config.encoding,
             limits: config.limits,
             waits: Arc::default(),
             tags: Arc::default(),
@@ -535,20 +568,6 @@ pub(super) fn period(policy: &Policy) -> Duration {
     seconds.map_or(USUAL_PERIOD, Duration::from_secs)
 }
 
-/// The limits, with no more connections than the process has descriptors for: each may need one more
-/// towards a backend, and stores and logs need theirs. One address keeps its share of them.
-fn within(configured: Limits, descriptors: Option<u64>) -> Limits {
-    let free = descriptors.unwrap_or(u64::MAX).saturating_sub(RESERVED) / 2;
-    let connections =
-        configured.connections.min(usize::try_from(free).unwrap_or(usize::MAX).max(1));
-    let share = configured.connections_per_address.min(configured.connections) * connections;
-    let connections_per_address = (share / configured.connections.max(1)).max(1);
-    Limits { connections, connections_per_address, ..configured }
-}
-
-/// Descriptors for listeners, ledger, registers, logs and key files.
-const RESERVED: u64 = 96;
-
 /// Enters in the ledger, once a second, what commands changed in the registers.
 async fn enter_register_changes(drain: Arc<ChangeDrain>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -558,31 +577,6 @@ async fn enter_register_changes(drain: Arc<ChangeDrain>) {
         // What could not be entered is kept and tried again; the cause has been told where it arose.
         if let Err(error) = drain.run().await {
             tracing::debug!(%error, "changes of the registers wait");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Limits, within};
-
-    #[test]
-    fn an_address_keeps_its_share_where_descriptors_are_few() {
-        let configured = |connections, connections_per_address| Limits {
-            connections,
-            connections_per_address,
-            ..Limits::default()
-        };
-        for (limits, descriptors, expected) in [
-            (configured(4096, 1024), None, (4096, 1024)),
-            (configured(4096, 1024), Some(1 << 20), (4096, 1024)),
-            (configured(4096, 1024), Some(1024), (464, 116)),
-            (configured(4096, 4096), Some(1024), (464, 464)),
-            (configured(100, 1024), Some(1024), (100, 100)),
-            (configured(4096, 1), Some(10), (1, 1)),
-        ] {
-            let found = within(limits, descriptors);
-            assert_eq!((found.connections, found.connections_per_address), expected);
         }
     }
 }

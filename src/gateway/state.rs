@@ -14,7 +14,7 @@ use super::told::Told;
 use super::upstream::Upstreams;
 use super::waits::Waits;
 use super::webhook::Webhooks;
-use crate::config::Limits;
+use crate::config::{AnswerCoding, Limits};
 use crate::identity::Identifier;
 use crate::keys::KeyRing;
 use crate::ledger::Ledger;
@@ -43,6 +43,8 @@ pub struct Gateway {
     pub(super) tls: Arc<Tls>,
     /// Where backends and the gateway itself are, for links.
     pub(super) origins: Origins,
+    /// For whom answers are encoded.
+    pub(super) encoding: AnswerCoding,
     pub(super) limits: Limits,
     /// How long backends take to know nobody.
     pub(super) waits: Arc<Waits>,

@@ -8,10 +8,10 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -23,11 +23,43 @@ const LOOKED_AT: usize = 40;
 pub(super) struct Watched<S> {
     stream: S,
     heads: Option<Heads>,
-    /// Told whether a head has begun to come and is not whole.
-    is_in_head: Arc<AtomicBool>,
+    /// Told of the request under way.
+    under_way: Arc<UnderWay>,
     /// Longest time in which a client may take nothing.
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// What is known of the request that is under way on a connection of HTTP/1.1.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    /// A head has begun to come and is not whole.
+    is_in_head: AtomicBool,
+    /// By when its answer must have been taken.
+    due: Mutex<Option<Instant>>,
+}
+
+impl UnderWay {
+    pub(super) fn is_in_head(&self) -> bool {
+        self.is_in_head.load(Ordering::Relaxed)
+    }
+
+    /// Something was asked, whose answer may take this long.
+    pub(super) fn begin(&self, answer_time: Duration) {
+        let due = Instant::now().checked_add(answer_time);
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
+    }
+
+    /// How long is left for the answer. `None`: nothing was asked.
+    fn left(&self) -> Option<Duration> {
+        let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether its time is over.
+    pub(super) fn is_late(&self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
 }
 
 /// Where in a request's head, or beyond it in a body of known length, the reader is.
@@ -106,13 +138,13 @@ fn announced_length(line: &[u8]) -> Option<u64> {
 
 impl<S> Watched<S> {
     /// Watches an HTTP/1.1 connection.
-    pub(super) fn http1(stream: S, patience: Duration, is_in_head: Arc<AtomicBool>) -> Self {
-        Self { stream, heads: Some(Heads::START), is_in_head, patience, stalled: None }
+    pub(super) fn http1(stream: S, patience: Duration, under_way: Arc<UnderWay>) -> Self {
+        Self { stream, heads: Some(Heads::START), under_way, patience, stalled: None }
     }
 
     /// Watches a connection whose frames have lengths.
     pub(super) fn http2(stream: S, patience: Duration) -> Self {
-        Self { stream, heads: None, is_in_head: Arc::default(), patience, stalled: None }
+        Self { stream, heads: None, under_way: Arc::default(), patience, stalled: None }
     }
 
     /// Passes on what a write came to, and ends a connection that takes nothing for too long.
@@ -125,7 +157,10 @@ impl<S> Watched<S> {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        let stalled = self.stalled.get_or_insert_with(|| {
+            let left = self.under_way.left().unwrap_or(self.patience);
+            Box::pin(sleep(self.patience.min(left)))
+        });
         if stalled.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -146,7 +181,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             for byte in &mut buffer.filled_mut()[before..] {
                 heads.watch(byte);
             }
-            this.is_in_head.store(heads.is_within(), Ordering::Relaxed);
+            this.under_way.is_in_head.store(heads.is_within(), Ordering::Relaxed);
         }
         read
     }

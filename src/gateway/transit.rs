@@ -11,11 +11,12 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::account::Account;
 use super::body::Piece;
 use super::decode::{DecodeError, Decoder};
+use super::encode::Encoder;
 use super::minimizing::{Minimizing, MinimizingError};
 use super::upstream::{UpstreamBody, UpstreamFault};
 use crate::action::Action;
@@ -222,24 +223,66 @@ impl Transit {
     }
 }
 
+/// How the rest of an answer is sent, and where it is accounted for.
+pub(super) struct Delivery {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) receipt: Receipt,
+    pub(super) pieces: Sender<Piece>,
+    /// Encodes them, where the client accepts it.
+    pub(super) encoder: Option<Encoder>,
+    pub(super) status: u16,
+    /// Minimized bytes that were sent, before they were encoded.
+    pub(super) bytes: u64,
+    /// Longest wait for the client to take a piece.
+    pub(super) patience: Duration,
+    /// When the whole answer must have been taken.
+    pub(super) until: Instant,
+}
+
+impl Delivery {
+    /// Sends what was minimized. Nothing, where there is nothing.
+    async fn take(&mut self, minimized: Vec<u8>, is_last: bool) -> Result<(), RefusalReason> {
+        self.bytes += minimized.len() as u64;
+        let bytes = match &mut self.encoder {
+            None => minimized,
+            Some(_) if is_last => {
+                let last = self.encoder.take().map_or(Ok(Vec::new()), |it| it.last(&minimized));
+                last.map_err(|_| RefusalReason::PolicyInvalid)?
+            }
+            Some(_) if minimized.is_empty() => minimized,
+            Some(encoder) => encoder.piece(&minimized).map_err(|_| RefusalReason::PolicyInvalid)?,
+        };
+        if !bytes.is_empty() {
+            self.send(Piece::Minimized(bytes.into())).await?;
+        }
+        if is_last {
+            self.send(Piece::End).await?;
+        }
+        Ok(())
+    }
+
+    /// A client that takes nothing, takes too long in all or has left ends its answer.
+    async fn send(&self, piece: Piece) -> Result<(), RefusalReason> {
+        let until = self.until.min(Instant::now() + self.patience);
+        match timeout_at(until.into(), self.pieces.send(piece)).await {
+            Ok(Ok(())) => Ok(()),
+            Err(_) if Instant::now() >= self.until => Err(RefusalReason::AnswerLate),
+            Ok(Err(_)) | Err(_) => Err(RefusalReason::RequestMalformed),
+        }
+    }
+}
+
 /// Sends the rest of an answer whose head and first bytes are on their way, and accounts for it.
-pub(super) async fn deliver(
-    mut transit: Transit,
-    mut account: Account,
-    ledger: Arc<dyn Ledger>,
-    receipt: Receipt,
-    pieces: Sender<Piece>,
-    (status, mut bytes): (u16, u64),
-    patience: Duration,
-) {
+pub(super) async fn deliver(mut transit: Transit, mut account: Account, mut way: Delivery) {
     let broken = loop {
         let mut out = Vec::with_capacity(TURN);
-        let progress = match transit.advance(&mut out).await {
-            Ok(progress) => progress,
-            Err(error) => {
+        let progress = match timeout_at(way.until.into(), transit.advance(&mut out)).await {
+            Ok(Ok(progress)) => progress,
+            Ok(Err(error)) => {
                 error.tell(&transit.permit, &account);
                 break error.reason();
             }
+            Err(_) => break RefusalReason::AnswerLate,
         };
         // Nothing of anybody beyond the budget, or without their entry.
         let met = match account.tell(transit.take_met()) {
@@ -248,28 +291,28 @@ pub(super) async fn deliver(
         };
         if !met.is_empty() {
             let people = Concerned::of(&transit.permit, met);
-            if let Err(unavailable) = ledger.also(&receipt, &people).await {
+            if let Err(unavailable) = way.ledger.also(&way.receipt, &people).await {
                 Event::LedgerUnavailable { why: &unavailable.0 }.emit(&account.metrics);
                 break RefusalReason::LedgerUnavailable;
             }
         }
-        if !out.is_empty() {
-            let length = out.len() as u64;
-            // A client that takes nothing, or has left, ends its answer.
-            let sent = timeout(patience, pieces.send(Piece::Minimized(out.into()))).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                break RefusalReason::RequestMalformed;
-            }
-            bytes += length;
-        }
-        if progress == Progress::Ended {
-            let sent = timeout(patience, pieces.send(Piece::End)).await;
-            if matches!(sent, Ok(Ok(()))) {
-                transit.complete(account, &*ledger, receipt, status, bytes);
+        let is_last = progress == Progress::Ended;
+        match way.take(out, is_last).await {
+            Ok(()) if is_last => {
+                transit.complete(account, &*way.ledger, way.receipt, way.status, way.bytes);
                 return;
             }
-            break RefusalReason::RequestMalformed;
+            Ok(()) => {}
+            Err(reason) => break reason,
         }
     };
-    transit.break_off(account, &*ledger, receipt, status, (broken, bytes));
+    match broken {
+        RefusalReason::AnswerLate => {
+            let (route, decision) = (&transit.permit.plan().route, transit.permit.decision());
+            Event::AnswerLate { route, decision }.emit(&account.metrics);
+        }
+        RefusalReason::PolicyInvalid => Event::Internal { kind: "encoding" }.emit(&account.metrics),
+        _ => {}
+    }
+    transit.break_off(account, &*way.ledger, way.receipt, way.status, (broken, way.bytes));
 }

@@ -103,6 +103,13 @@ fn up_to_a_multiple(least: Duration, step: Duration) -> Duration {
     whole.unwrap_or(least)
 }
 
+/// One of so many, drawn by lot.
+pub(super) fn lot(among: usize) -> Option<usize> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).ok()?;
+    usize::try_from(u32::from_le_bytes(bytes)).ok()?.checked_rem(among)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,6 +44,7 @@ pub use scan::{Disclosed, Ended, Entry, Part, PolicyOf, RefusedEntry, Window, sc
 pub use subjects::{IndexKey, SubjectIndex};
 pub use told::{Told, ToldToOthers, about, about_each};
 pub use tree::{Frontier, leaf};
+pub(crate) use verify::is_written_now;
 pub use verify::{Anchor, Retired, Verification, VerifyError, verify, verify_signed};
 
 /// In the ledger's directory; locked by the gateway that writes.

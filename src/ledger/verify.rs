@@ -272,7 +272,7 @@ fn check(
 ) -> Result<Verification, VerifyError> {
     let segments = numbers(directory)?;
     let last = *segments.last().ok_or(VerifyError::Empty)?;
-    let live = written_now(directory);
+    let live = is_written_now(directory);
     let first = segments.first().copied().unwrap_or(1);
     let (mut head, tree) = beginning(directory, first)?;
     let start = head.sequence;
@@ -401,7 +401,7 @@ impl<'a> Kept<'a> {
 }
 
 /// Whether a gateway holds the lock, so that the last line may be in the making.
-fn written_now(directory: &Path) -> bool {
+pub(crate) fn is_written_now(directory: &Path) -> bool {
     let Ok(lock) = File::open(directory.join(super::LOCK_FILE)) else { return false };
     matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
 }

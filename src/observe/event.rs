@@ -24,6 +24,8 @@ pub enum Event<'a> {
         /// What listens: `https`, `http`, `admin`, `metrics`, each with its address.
         listeners: &'a [(&'static str, SocketAddr)],
     },
+    /// Another process writes the ledger still; connections wait until it ends.
+    TakingOver,
     /// The gateway takes no more connections and finishes what is in flight.
     Stopping,
     /// The gateway has ended; `unfinished` requests were cut off by the drain time-out.
@@ -263,19 +265,33 @@ pub enum Event<'a> {
     },
     /// A connection beyond a limit was closed at once.
     ConnectionRefused {
-        /// `all`: there were too many; `address`: too many from its address.
+        /// `all`: there were too many; `address`: too many from its address; `proxy-missing`,
+        /// `proxy-malformed`, `proxy-too-long`, `proxy-ended`, `proxy-late`: a balancer did not say where
+        /// it comes from as the PROXY protocol has it.
         kind: &'static str,
     },
     /// A connection was ended for want of patience.
     ConnectionEnded {
         /// `late-head`: a request that did not get whole; `idle`: nothing was asked; `stalled`: the
-        /// client took nothing of its answer.
+        /// client took nothing of its answer; `late-answer`: not all of it in the time of an answer.
         kind: &'static str,
     },
     /// A recipient asked beyond the people that its rules allow it within an hour.
     SubjectBudgetUsedUp {
         /// The recipient.
         recipient: &'a RecipientId,
+    },
+    /// An answer was not taken in the time of an answer, and broke off.
+    AnswerLate {
+        /// The route.
+        route: &'a RouteId,
+        /// The decision, so that operators can find the entry.
+        decision: &'a DecisionId,
+    },
+    /// An answer is encoded for its client.
+    Encoded {
+        /// `zstd`, `br` or `gzip`.
+        coding: &'static str,
     },
     /// An access-log line was dropped, since its writer was behind.
     LogLineDropped,
@@ -297,6 +313,9 @@ impl Event<'_> {
         match self {
             Self::Started { version, listeners } => {
                 info!(version, ?listeners, "started");
+            }
+            Self::TakingOver => {
+                info!("another process writes the ledger still, waiting for its end");
             }
             Self::Stopping => info!("stopping"),
             Self::Stopped { unfinished } => info!(unfinished, "stopped"),
@@ -436,6 +455,12 @@ impl Event<'_> {
             Self::SubjectBudgetUsedUp { recipient } => {
                 metrics.subject_budgets.with_label_values(&[recipient.as_str()]).inc();
             }
+            Self::AnswerLate { route, decision } => {
+                metrics.late_answers.with_label_values(&[route.as_str()]).inc();
+                let (route, decision) = (route.as_str(), decision.as_str());
+                warn!(route, decision, "an answer was not taken in time");
+            }
+            Self::Encoded { coding } => metrics.encoded.with_label_values(&[coding]).inc(),
             Self::LogLineDropped => metrics.log_lines_dropped.inc(),
             Self::LogNotKept { why } => {
                 metrics.log_not_kept.inc();

@@ -75,6 +75,8 @@ pub struct Metrics {
     pub(super) connections: IntGauge,
     pub(super) connections_refused: IntCounterVec,
     pub(super) connections_ended: IntCounterVec,
+    pub(super) late_answers: IntCounterVec,
+    pub(super) encoded: IntCounterVec,
     pub(super) subject_budgets: IntCounterVec,
     pub(super) tls_failures: IntCounterVec,
     pub(super) unread: IntCounterVec,
@@ -284,13 +286,23 @@ impl Metrics {
             connections: maker.add(IntGauge::new("tamis_connections", "Open client connections")),
             connections_refused: maker.counters(
                 "tamis_connections_refused_total",
-                "Connections beyond a limit: of all, or of one address",
+                "Connections closed at once: too many of all or of one address, or no header of a balancer",
                 &["kind"],
             ),
             connections_ended: maker.counters(
                 "tamis_connections_ended_total",
-                "Connections ended for want of patience: a late head, nothing asked, nothing taken",
+                "Connections ended for want of patience: a late head, nothing asked, nothing or not all taken",
                 &["kind"],
+            ),
+            late_answers: maker.counters(
+                "tamis_late_answers_total",
+                "Answers that broke off since they were not taken in the time of an answer",
+                &["route"],
+            ),
+            encoded: maker.counters(
+                "tamis_encoded_answers_total",
+                "Answers that were encoded for their clients",
+                &["coding"],
             ),
             subject_budgets: maker.counters(
                 "tamis_subject_budget_used_up_total",

@@ -88,6 +88,8 @@ pub enum RefusalReason {
     RequestContent,
     /// A request's body that was not whole in time.
     RequestLate,
+    /// An answer that was not whole, or not taken, in time: it broke off.
+    AnswerLate,
     /// The ledger cannot take the entry.
     LedgerUnavailable,
     /// The registers cannot be asked, or are too old.
@@ -106,7 +108,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::RecipientUnknown,
         Self::RequestMalformed,
         Self::RouteNotCatalogued,
@@ -144,6 +146,7 @@ impl RefusalReason {
         Self::RequestBody,
         Self::RequestContent,
         Self::RequestLate,
+        Self::AnswerLate,
         Self::LedgerUnavailable,
         Self::RegisterStale,
         Self::RateLimited,
@@ -194,6 +197,7 @@ impl RefusalReason {
             Self::RequestBody => "request-body",
             Self::RequestContent => "request-content",
             Self::RequestLate => "request-late",
+            Self::AnswerLate => "answer-late",
             Self::LedgerUnavailable => "ledger-unavailable",
             Self::RegisterStale => "register-stale",
             Self::RateLimited => "rate-limited",
@@ -246,6 +250,7 @@ impl RefusalReason {
             | Self::RequestBody
             | Self::RequestContent
             | Self::RequestLate
+            | Self::AnswerLate
             | Self::LedgerUnavailable
             | Self::RegisterStale
             | Self::RateLimited
@@ -303,6 +308,7 @@ impl RefusalReason {
             | Self::RecipientRate
             | Self::SubjectBudget
             | Self::RequestLate
+            | Self::AnswerLate
             | Self::RequestContent => Fault::Client,
         }
     }

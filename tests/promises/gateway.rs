@@ -2,7 +2,9 @@
 //! needs. Every value that must not leave holds `CANARY`.
 
 mod backend;
+mod load;
 mod stage;
+mod stores;
 
 mod aggregates;
 mod answer_heads;
@@ -14,6 +16,7 @@ mod cookies;
 mod cursors;
 mod desync;
 mod drift;
+mod encoded;
 mod header_table;
 mod http2;
 mod limit_table;
@@ -25,12 +28,14 @@ mod notices;
 mod orders;
 mod patience;
 mod pictures;
+mod proxied;
 mod recipients;
 mod regions;
 mod reloads;
 mod reports;
 mod request_bodies;
 mod requests;
+mod restarts;
 mod retention;
 mod rights;
 mod running;

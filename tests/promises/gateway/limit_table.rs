@@ -406,6 +406,7 @@ async fn go_beyond(key: &str) -> (String, String) {
         "scalar" => long_value().await,
         "concealed_after" => concealed().await,
         "drain_timeout" => drained().await,
+        "answer_time" => patience::steadily_slow().await,
         other => panic!("nothing goes beyond `{other}`: write what does"),
     }
 }

@@ -57,6 +57,62 @@ pub(super) async fn slow_reader() -> String {
     metrics
 }
 
+/// Clients that take a long answer so slowly that it would take minutes, and never pause. Gives what
+/// happened to them, and what was counted.
+pub(super) async fn steadily_slow() -> (String, String) {
+    let stage = Stage::limited(RULES, "answer_time: 500ms").await;
+    let long = format!(r#"{{"id":"u1","name":"{}"}}"#, "a".repeat(32 << 20));
+    stage.backend.says("/people/u1", json(&long));
+    let pause = || tokio::time::sleep(Duration::from_millis(10));
+
+    let mut slow =
+        stage.connect(Some("courier"), HOST, Some(b"http/1.1")).await.expect("a handshake");
+    let asks = format!("GET /people/u1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    slow.write_all(asks.as_bytes()).await.expect("taken");
+    let takes = async {
+        let (mut last, mut piece) = (Vec::new(), vec![0; 4096]);
+        while let Ok(count @ 1..) = slow.read(&mut piece).await {
+            last = piece[..count].to_vec();
+            pause().await;
+        }
+        last
+    };
+    let last = timeout(PATIENCE, takes).await.expect("it ends");
+    assert!(!last.ends_with(b"0\r\n\r\n"), "the answer does not look whole");
+    counted(&stage, "tamis_connections_ended_total{kind=\"late-answer\"} 1").await;
+
+    let stream = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("HTTP");
+    let driver = tokio::spawn(connection);
+    let request = Request::get(format!("https://{HOST}/people/u1")).body(Empty::<Bytes>::new());
+    let answer = sender.send_request(request.expect("a target")).await.expect("an answer");
+    let mut body = answer.into_body();
+    let takes = async {
+        while let Some(frame) = body.frame().await {
+            if frame.is_err() {
+                return "breaks off";
+            }
+            pause().await;
+        }
+        "whole"
+    };
+    let happened = timeout(PATIENCE, takes).await.expect("it ends");
+    stage.backend.says("/people/u2", json(TESTINA));
+    let request = Request::get(format!("https://{HOST}/people/u2")).body(Empty::<Bytes>::new());
+    let other = sender.send_request(request.expect("a target")).await.expect("an answer");
+    assert_eq!(other.status(), 200, "over HTTP/2 the connection goes on");
+    driver.abort();
+    counted(&stage, "tamis_late_answers_total{route=\"GET /people/{id}\"} 2").await;
+    let metrics = stage.metrics();
+    let directory = stage.stopped().await;
+    let ledger = fs::read_to_string(directory.path().join("ledger/000001.jsonl")).expect("begun");
+    assert_eq!(ledger.matches("answer-late").count(), 2, "{ledger}");
+    (happened.to_owned(), metrics)
+}
+
 /// A client of HTTP/2 that asks once and then never. Gives what was counted.
 pub(super) async fn nothing_asked() -> String {
     let stage = Stage::limited(RULES, "idle_timeout: 200ms").await;

@@ -4,9 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -20,11 +18,7 @@ use tamis::config::Config;
 use tamis::gateway::{Gateway, Running, StartError, Stores};
 use tamis::identity::development::{Authority, Issued, TokenClaims, TokenSigner};
 use tamis::keys::KeyRing;
-use tamis::ledger::{
-    Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
-};
-use tamis::registers::{Record, RegisterPlace, RegisterStore, Registers, RegistersUnavailable};
-use tamis::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
+use tamis::registers::{Record, RegisterPlace, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -32,28 +26,17 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::backend::Backend;
+use super::stores::{Switched, Switches};
 
 /// The host that clients name.
 pub(super) const HOST: &str = "api.example.invalid";
 
+/// Where most tests listen.
+pub(super) const LISTEN: &str =
+    "listen: {https: '127.0.0.1:0', http: '127.0.0.1:0', admin: off, metrics: '127.0.0.1:0'}";
+
 /// Who signs people in.
 const ISSUER: &str = "https://id.example.invalid";
-
-/// Stores that fail on demand.
-pub(super) struct Switches {
-    pub(super) registers_fail: AtomicBool,
-    pub(super) registers_panic: AtomicBool,
-    pub(super) ledger_fails: AtomicBool,
-    /// The ledger takes no notes; disclosures it takes.
-    pub(super) notes_fail: AtomicBool,
-}
-
-/// The embedded stores, behind the switches.
-pub(super) struct Switched {
-    switches: Arc<Switches>,
-    pub(super) registers: RegisterStore,
-    ledger: FileLedger,
-}
 
 /// `rules` with each of these texts, which must stand in them once, replaced by the one beside it.
 pub(super) fn changed(rules: &str, with: &[(&str, &str)]) -> String {
@@ -61,70 +44,6 @@ pub(super) fn changed(rules: &str, with: &[(&str, &str)]) -> String {
         assert_eq!(text.matches(from).count(), 1, "{from}");
         text.replacen(from, to, 1)
     })
-}
-
-impl Registers for Switched {
-    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
-        let panics = self.switches.registers_panic.load(Ordering::SeqCst);
-        assert!(!panics, "a defect that tells of {}", subject.expose());
-        if self.switches.registers_fail.load(Ordering::SeqCst) {
-            return Err(RegistersUnavailable("switched off".into()));
-        }
-        self.registers.statements(subject)
-    }
-
-    fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
-        self.registers.order(id)
-    }
-
-    fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
-        self.registers.case(id)
-    }
-
-    fn use_grants(
-        &self,
-        ids: &[Arc<str>],
-        decision: &DecisionId,
-    ) -> Result<bool, RegistersUnavailable> {
-        if self.switches.registers_fail.load(Ordering::SeqCst) {
-            return Err(RegistersUnavailable("switched off".into()));
-        }
-        self.registers.use_grants(ids, decision)
-    }
-}
-
-type Waits<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerUnavailable>> + Send + 'a>>;
-
-impl Ledger for Switched {
-    fn open<'a>(&'a self, disclosure: &'a Disclosure) -> Waits<'a, Receipt> {
-        if self.switches.ledger_fails.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(LedgerUnavailable("switched off".into())) });
-        }
-        self.ledger.open(disclosure)
-    }
-
-    fn close(&self, receipt: Receipt, outcome: Outcome) {
-        self.ledger.close(receipt, outcome);
-    }
-
-    fn refuse(&self, refused: Refused) {
-        self.ledger.refuse(refused);
-    }
-
-    fn note<'a>(&'a self, note: &'a Note) -> Waits<'a, u64> {
-        if self.switches.notes_fail.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(LedgerUnavailable("switched off".into())) });
-        }
-        self.ledger.note(note)
-    }
-
-    fn later(&self, note: &Note) {
-        self.ledger.later(note);
-    }
-
-    fn writable(&self) -> Result<(), LedgerUnavailable> {
-        self.ledger.writable()
-    }
 }
 
 /// Everything for one test.
@@ -189,12 +108,17 @@ impl Stage {
 
     /// With these `limits`, in front of a backend that may take its time.
     pub(super) async fn limited(rules: &str, limits: &str) -> Self {
-        Self::begun(Self::prepare(rules, limits, "30s").await).await
+        Self::limited_with(rules, limits, "").await
+    }
+
+    /// As [`limited`](Self::limited), with more settings; `listen` among them takes the place of the usual.
+    pub(super) async fn limited_with(rules: &str, limits: &str, more: &str) -> Self {
+        Self::begun(Self::prepare_with(rules, limits, "30s", more).await).await
     }
 
     async fn begun(prepared: Prepared) -> Self {
         let Prepared { directory, authority, backend, config, signer } = prepared;
-        let (switches, stores) = Self::stores(&config.registers, &config.ledger);
+        let (switches, stores) = Switched::open(&config.registers, &config.ledger);
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
         let ledger = Arc::<Switched>::clone(&stores);
         let running = Gateway::start_with(config, Stores { registers, ledger })
@@ -224,7 +148,7 @@ impl Stage {
             Self::prepare_with(rules, &usual("1ms"), "300ms", more).await;
         write_own(directory.path(), files);
         let aside = directory.path().join("aside");
-        let (switches, stores) = Self::stores(&config.registers, &aside);
+        let (switches, stores) = Switched::open(&config.registers, &aside);
         let running = Gateway::start(config).await?;
         Ok(Self { backend, switches, running, stores, directory, authority, signer })
     }
@@ -246,24 +170,9 @@ impl Stage {
         write_own(directory.path(), files);
         config.registers = registers;
         let aside = directory.path().join("aside");
-        let (switches, stores) = Self::stores(&config.registers, &aside);
+        let (switches, stores) = Switched::open(&config.registers, &aside);
         let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
         Self { backend, switches, running, stores, directory, authority, signer }
-    }
-
-    fn stores(registers: &RegisterPlace, ledger: &Path) -> (Arc<Switches>, Arc<Switched>) {
-        let switches = Arc::new(Switches {
-            registers_fail: AtomicBool::new(false),
-            registers_panic: AtomicBool::new(false),
-            ledger_fails: AtomicBool::new(false),
-            notes_fail: AtomicBool::new(false),
-        });
-        let stores = Arc::new(Switched {
-            switches: Arc::clone(&switches),
-            registers: RegisterStore::open(registers).expect("registers"),
-            ledger: FileLedger::open(ledger, "gw-test").expect("ledger"),
-        });
-        (switches, stores)
     }
 
     async fn prepare(rules: &str, limits: &str, response_timeout: &str) -> Prepared {
@@ -291,9 +200,10 @@ impl Stage {
         fs::write(at.join("jwks.json"), signer.jwks()).expect("writable");
         fs::write(at.join("rules.yaml"), rules).expect("writable");
         let backend = Backend::start().await;
+        let listen = if more.contains("listen:") { "" } else { LISTEN };
         let config = format!(
             "rules: rules.yaml\n\
-             listen: {{https: '127.0.0.1:0', http: '127.0.0.1:0', admin: off, metrics: '127.0.0.1:0'}}\n\
+             {listen}\n\
              certificates: [{{chain: server.pem, key: server.key}}, {{chain: other.pem, key: other.key}}]\n\
              client_ca: ca.pem\n\
              issuers: {{'{ISSUER}': {{jwks: {{file: jwks.json}}, audience: tamis, algorithms: [ES256]}}}}\n\
@@ -417,6 +327,26 @@ impl Stage {
         server_name: &str,
         protocol: Option<&[u8]>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(at).await?;
+        self.handshake(stream, recipient, server_name, protocol).await
+    }
+
+    /// The handshake on a connection that is there.
+    pub(super) async fn handshake(
+        &self,
+        stream: TcpStream,
+        recipient: Option<&str>,
+        server_name: &str,
+        protocol: Option<&[u8]>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut config = self.client_config(recipient);
+        config.alpn_protocols = protocol.iter().map(|protocol| protocol.to_vec()).collect();
+        let name = ServerName::try_from(server_name.to_owned()).expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// TLS as `recipient` has it.
+    pub(super) fn client_config(&self, recipient: Option<&str>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_slice(self.authority.certificate().as_bytes());
         roots.add(ca.expect("PEM of ours")).expect("a certificate of ours");
@@ -425,7 +355,7 @@ impl Stage {
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_root_certificates(roots);
-        let mut config = match recipient {
+        match recipient {
             None => builder.with_no_client_auth(),
             Some(recipient) => {
                 let name = format!("dns:{recipient}.example.invalid");
@@ -439,11 +369,7 @@ impl Stage {
                     )
                     .expect("a pair of ours")
             }
-        };
-        config.alpn_protocols = protocol.iter().map(|protocol| protocol.to_vec()).collect();
-        let stream = TcpStream::connect(at).await?;
-        let name = ServerName::try_from(server_name.to_owned()).expect("a name");
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        }
     }
 
     /// Whether a client without TLS 1.3 comes through.
