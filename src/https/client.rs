@@ -205,10 +205,10 @@ fn is_caused_by(error: &(dyn Error + 'static), is_so: fn(&(dyn Error + 'static))
     is_so(error) || error.source().is_some_and(|cause| is_caused_by(cause, is_so))
 }
 
-/// What an I/O error was made of is not among its sources.
+/// What an I/O error was made of, perhaps another one, is not among its sources.
 fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+    error.is::<rustls::Error>() || inner.is_some_and(|inner| is_of_tls(inner))
 }
 
 /// The whole body. Room is made at once where its length is said: what grows leaves copies behind.
