@@ -33,6 +33,7 @@ mod request_bodies;
 mod requests;
 mod retention;
 mod rights;
+mod rotation;
 mod running;
 mod scopes;
 mod shared_registers;
