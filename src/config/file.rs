@@ -14,6 +14,7 @@ use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
 use super::registers;
 use super::reload::reload;
+use super::targets::targets;
 use super::upstream::upstreams;
 use super::webhooks::webhooks;
 use super::{CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, Listen, LogTarget};
@@ -74,6 +75,13 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
     let ledger = path_or(top.optional("ledger"), "ledger", findings);
     let checkpoint_key = optional_path(top.optional("checkpoint_key"), findings);
+    let targets_node = top.optional("checkpoint_targets");
+    let checkpoint_targets = targets(targets_node, findings);
+    if let Some(node) = targets_node.filter(|_| checkpoint_key.is_none()) {
+        let message = "checkpoint_targets: no checkpoint is signed".to_owned();
+        let help = Some("name a key as `checkpoint_key`; see tamis ledger new-key".into());
+        findings.note(Code::Missing, node.location, message, help);
+    }
     let access_log = match top.optional("access_log") {
         None => Some(LogTarget::Stdout),
         Some(node) => findings.text(node).map(|text| match text.as_str() {
@@ -101,6 +109,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         registers: registers?,
         ledger: ledger?,
         checkpoint_key,
+        checkpoint_targets,
         access_log: access_log?,
         admin,
         limits,
@@ -231,6 +240,19 @@ fn named<T>(
         named.extend(read(&name, node, findings).map(|value| (key.name.clone(), value)));
     }
     named
+}
+
+/// What the gateway shows to a service.
+pub(super) fn client_certificate(
+    name: &str,
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<CertificateFiles> {
+    let mut section = Section::new(&format!("{name}.certificate"), node, findings);
+    let chain = section.required("chain", findings).and_then(|node| findings.path(node));
+    let key = section.required("key", findings).and_then(|node| findings.path(node));
+    section.close(findings);
+    Some(CertificateFiles { chain: chain?, key: key? })
 }
 
 pub(super) fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {

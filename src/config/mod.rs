@@ -9,6 +9,7 @@ mod read;
 mod registers;
 mod reload;
 mod rules;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -29,6 +30,7 @@ pub use callers::AdminConfig;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
+pub use targets::{CheckpointTarget, DeliveryMethod};
 pub use upstream::{
     AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
     UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -68,6 +70,8 @@ pub struct Config {
     pub ledger: PathBuf,
     /// The key that signs the ledger's checkpoints; `None`: none are signed.
     pub checkpoint_key: Option<PathBuf>,
+    /// Where signed checkpoints are sent, by name.
+    pub checkpoint_targets: BTreeMap<String, CheckpointTarget>,
     /// Where access-log lines go.
     pub access_log: LogTarget,
     /// Who may call the admin API.

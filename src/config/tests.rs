@@ -41,6 +41,11 @@ api_keys: {crm: 'sha-256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 key_ring: keys.yaml
 registers: state/registers.sqlite
 ledger: state/ledger
+checkpoint_key: ledger.key
+checkpoint_targets:
+  auditor: {url: 'https://audit.example.invalid/gw-1/{records}', method: put, token_file: auditor.token, ca: auditor.pem, certificate: {chain: audit.pem, key: audit.key}}
+  log-store: {url: 'https://logs.example.invalid/checkpoints'}
+  witness: {url: 'https://witness.example.invalid/', witness: 'witness.example.invalid/w1+fb018e46+BAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH'}
 access_log: access.log
 admin:
   client_ca: callers.pem
@@ -119,6 +124,8 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("calls_per_minute", "calls_per_second"),
         ("roles: [dpo", "role: [dpo"),
         ("certificate: 'dns", "certificates: 'dns"),
+        ("token_file:", "token:"),
+        ("{chain: audit", "{chains: audit"),
     ];
     for (key, typo) in typos {
         let text = FULL.replacen(key, typo, 1);
@@ -193,6 +200,16 @@ fn values_beyond_their_bounds_are_refused() {
         ("every: 3s, timeout: 2s", "every: 3, timeout: 2s"),
         ("percent: 20", "percent: 101"),
         ("floor: 2", "floor: 0"),
+        // Checkpoints: sent where nobody reads along, and none in the place of another.
+        ("checkpoint_key: ledger.key\n", ""),
+        ("https://audit.", "http://audit."),
+        ("https://audit.", "https://gw:secret@audit."),
+        ("https://audit.example.invalid", "audit"),
+        ("gw-1/{records}", "gw-1"),
+        ("method: put", "method: patch"),
+        ("  log-store:", "  '../log-store':"),
+        ("w1+", "w2+"),
+        ("example.invalid/', witness:", "example.invalid/', method: put, witness:"),
         // Who calls the admin API: nobody without a role or a credential, and none is shared.
         ("roles: [consent-desk]", "roles: []"),
         ("roles: [consent-desk]", "roles: [root]"),
@@ -326,4 +343,23 @@ fn registers_are_a_file_or_a_server() {
     ] {
         assert!(place(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn checkpoints_go_to_places_by_name() {
+    use super::DeliveryMethod;
+
+    let config = parse(FULL).unwrap_or_else(|_| panic!("{:?}", findings(FULL)));
+    let auditor = &config.checkpoint_targets["auditor"];
+    assert_eq!(auditor.method, DeliveryMethod::Put);
+    let url = auditor.url_of(17).expect("a URL").to_string();
+    assert_eq!(url, "https://audit.example.invalid/gw-1/17");
+    assert_eq!(auditor.token.as_deref(), Some(Path::new("/etc/tamis/auditor.token")));
+    assert_eq!(auditor.tls.files().count(), 3);
+    let store = &config.checkpoint_targets["log-store"];
+    assert_eq!((store.method, &store.token), (DeliveryMethod::Post, &None));
+    let started =
+        parse(&FULL.replace("  log-store: {url: 'https://logs", "  log-store: {url: 'https://log"));
+    let started = started.expect("another address");
+    assert_eq!(config.needs_restart(&started), ["checkpoint_targets"]);
 }

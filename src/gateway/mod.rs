@@ -60,10 +60,12 @@ mod sockets;
 mod start;
 mod state;
 mod strict;
+pub(crate) mod targets;
 mod tls;
 mod unread;
 mod vouched;
 mod webhook;
+mod witness;
 
 pub(crate) use notices::names_told;
 pub use reload::Reloaded;

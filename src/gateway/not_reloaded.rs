@@ -79,6 +79,7 @@ impl ReloadError {
                 StartError::Issuer(_)
                 | StartError::IdentityKey(_)
                 | StartError::Outside(_)
+                | StartError::ServiceToken(_)
                 | StartError::NoWebhook(_)
                 | StartError::WebhookSecret(_),
             ) => SETTINGS,

@@ -3,17 +3,21 @@
 //! A key never appears in an error, a log or a `Debug` text. A ring that cannot be read, that others
 //! can read, or that has no key is refused: there is no default key to fall back to.
 
+mod cosignature;
 mod derived;
 mod entries;
 mod index;
 mod life;
 mod note;
 mod ring;
+mod token;
 mod treatments;
 mod webhook;
 
+pub use cosignature::WitnessKey;
 pub use life::{Standing, VersionStatus};
 pub use note::{NoteError, NoteKey, NoteSigner};
 pub use ring::{ENVIRONMENT, KeyRing, KeyRingError};
+pub use token::{ServiceToken, ServiceTokenError};
 pub use treatments::Treating;
 pub use webhook::{WebhookSecret, WebhookSecretError};

@@ -9,6 +9,7 @@ mod answer_heads;
 mod answers;
 mod attacks;
 mod budget;
+mod checkpoint_targets;
 mod concealed;
 mod cookies;
 mod cursors;

@@ -37,6 +37,10 @@ impl Call {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("text"))
     }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
 }
 
 /// What is answered.
@@ -45,6 +49,8 @@ pub(crate) enum Reply {
     Say(u16, Vec<u8>),
     /// The same, its length not said.
     Chunks(u16, Vec<u8>),
+    /// A status, a type and a body.
+    Typed(u16, &'static str, Vec<u8>),
     /// That it is elsewhere.
     Elsewhere(String),
     /// A head, these bytes, and nothing more.
@@ -183,6 +189,11 @@ async fn said(reply: Reply) -> Result<Response<Piece>, Broken> {
     Ok(match reply {
         Reply::Say(status, body) => answer(status, piece(body, true, true)),
         Reply::Chunks(status, body) => answer(status, piece(body, true, false)),
+        Reply::Typed(status, of_type, body) => {
+            let mut answer = answer(status, piece(body, true, true));
+            answer.headers_mut().insert("content-type", of_type.parse().expect("text"));
+            answer
+        }
         Reply::Elsewhere(url) => {
             let mut answer = answer(302, piece(Vec::new(), true, true));
             answer.headers_mut().insert("location", url.parse().expect("text"));
