@@ -328,7 +328,7 @@ fn prune(arguments: &Prune) -> Result<String, Ended> {
             },
         ));
     }
-    let keys = KeyRing::open(&config.key_ring).map_err(|error| unusable(&error))?;
+    let keys = KeyRing::open_at(&config.key_ring).map_err(|error| unusable(&error))?;
     let kept = kept_ledger(&config, &policy, &keys, &Arc::new(Metrics::new()))
         .map_err(|error| unusable(&error))?;
     let Some(retirement) = kept.retirement else {

@@ -9,6 +9,7 @@ use http::Uri;
 
 use super::callers::admin;
 use super::forwarding::forwarding;
+use super::key_ring::key_ring;
 use super::limits::limits;
 use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
@@ -71,7 +72,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let issuers = named(top.optional("issuers"), "issuers", findings, issuer);
     let api_keys = digests(top.optional("api_keys"), findings);
     let webhooks = webhooks(top.optional("webhooks"), findings);
-    let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
+    let key_ring = top.required("key_ring", findings).and_then(|node| key_ring(node, findings));
     let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
     let ledger = path_or(top.optional("ledger"), "ledger", findings);
     let checkpoint_key = optional_path(top.optional("checkpoint_key"), findings);

@@ -3,6 +3,7 @@
 mod callers;
 mod file;
 mod forwarding;
+mod key_ring;
 mod limits;
 mod node;
 mod read;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::keys::KeyRingPlace;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::registers::RegisterPlace;
@@ -62,8 +64,8 @@ pub struct Config {
     pub api_keys: BTreeMap<String, Digest>,
     /// How recipients that the rules tell of erasures are reached.
     pub webhooks: BTreeMap<RecipientId, WebhookConfig>,
-    /// The key ring's file.
-    pub key_ring: PathBuf,
+    /// Where the key ring is.
+    pub key_ring: KeyRingPlace,
     /// Where the registers are.
     pub registers: RegisterPlace,
     /// The ledger's directory.

@@ -363,3 +363,44 @@ fn checkpoints_go_to_places_by_name() {
     let started = started.expect("another address");
     assert_eq!(config.needs_restart(&started), ["checkpoint_targets"]);
 }
+
+#[test]
+fn a_key_ring_is_a_file_or_lies_sealed_in_one() {
+    let ring = |written: &str| {
+        parse(&MINIMAL.replace("key_ring: keys.yaml", &format!("key_ring: {written}")))
+            .map(|config| config.key_ring)
+    };
+    let plain = ring("keys.yaml").expect("a file");
+    assert_eq!((plain.file.as_path(), &plain.unwrap), (Path::new("/etc/tamis/keys.yaml"), &None));
+    let vault = "url: 'https://vault.example.invalid:8200', key: tamis, token_file: token";
+    let sealed = ring(&format!("{{file: sealed, unwrap: {{vault: {{{vault}, ca: ca.pem}}}}}}"));
+    let sealed = sealed.expect("sealed");
+    let found = sealed.unwrap.expect("a Vault");
+    assert_eq!(
+        (found.mount.as_str(), found.key.as_str(), found.namespace),
+        ("transit", "tamis", None)
+    );
+    assert_eq!(found.token, Path::new("/etc/tamis/token"));
+    assert_eq!(found.tls.files().count(), 1);
+    for (right, wrong) in [
+        ("https://vault", "http://vault"),
+        (":8200", ":8200/v1"),
+        ("https://vault", "https://me:secret@vault"),
+        ("key: tamis", "key: '../sys/seal'"),
+        ("key: tamis", "key: 'tamis?x'"),
+        ("key: tamis, ", ""),
+        ("token_file: token", "token: token"),
+        ("key: tamis", "key: tamis, mount: ''"),
+        ("key: tamis", "key: tamis, mounts: kms"),
+    ] {
+        let text = vault.replacen(right, wrong, 1);
+        assert_ne!(text, vault, "{right}");
+        let read = ring(&format!("{{file: sealed, unwrap: {{vault: {{{text}}}}}}}"));
+        assert!(read.is_err(), "{text}");
+    }
+    for wrong in
+        ["{file: sealed}", "{unwrap: {}}", "{file: a, unwrap: {}}", "{file: a, unwrap: {kms: {}}}"]
+    {
+        assert!(ring(wrong).is_err(), "{wrong}");
+    }
+}

@@ -37,6 +37,7 @@ mod rights;
 mod rotation;
 mod running;
 mod scopes;
+mod sealed_keys;
 mod shared_registers;
 mod spellings;
 mod status;
