@@ -56,6 +56,8 @@ async fn ready(State(state): State<AdminState>) -> Response {
             "consents": word(consents, "the file of consents cannot be relied on"),
             // The ring in force goes on; a start with this file would fail.
             "key_ring": state.standing.refused("keys").unwrap_or_else(|| "ok".into()),
+            // A warning: what is disclosed is entered all the same, and what is signed is kept here.
+            "checkpoint_targets": state.standing.undelivered().unwrap_or_else(|| "ok".into()),
             "ledger": ledger.map_or_else(|error| error.to_string(), |()| "ok".into()),
             "taking_requests": word(!stopping, "stopping"),
         },

@@ -11,6 +11,8 @@ pub struct Standing {
     inner: Mutex<Inner>,
     /// How backends stand, by name.
     backends: Box<dyn Fn() -> Value + Send + Sync>,
+    /// How the places stand to which checkpoints of the ledger are sent, and what is wrong with any.
+    targets: Box<dyn Fn(Timestamp) -> (Value, Option<String>) + Send + Sync>,
 }
 
 struct Inner {
@@ -33,7 +35,17 @@ impl Standing {
             last_tried: now,
             refused: Vec::new(),
         });
-        Self { inner, backends: Box::new(backends) }
+        let targets = |_| (json!({}), None);
+        Self { inner, backends: Box::new(backends), targets: Box::new(targets) }
+    }
+
+    /// With targets of checkpoints, which say how they stand and what is wrong, whenever they are asked.
+    #[must_use]
+    pub fn sending(
+        self,
+        targets: impl Fn(Timestamp) -> (Value, Option<String>) + Send + Sync + 'static,
+    ) -> Self {
+        Self { targets: Box::new(targets), ..self }
     }
 
     /// The files were read anew at this time, with this outcome.
@@ -61,6 +73,11 @@ impl Standing {
         inner.refused.iter().find(|(other, _)| *other == what).map(|(_, why)| why.clone())
     }
 
+    /// What is wrong with a target of checkpoints.
+    pub(super) fn undelivered(&self) -> Option<String> {
+        (self.targets)(Timestamp::now()).1
+    }
+
     /// As JSON; ages in whole seconds.
     pub(super) fn document(&self, now: Timestamp) -> Value {
         let inner = self.inner();
@@ -83,6 +100,7 @@ impl Standing {
             "last_tried": {"at": inner.last_tried, "age": age(inner.last_tried)},
             "refused": refused,
             "upstreams": (self.backends)(),
+            "checkpoint_targets": (self.targets)(now).0,
         })
     }
 

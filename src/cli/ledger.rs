@@ -14,7 +14,7 @@ use super::{REJECTED, registers_file};
 use crate::config::{self, Config};
 use crate::gateway::kept_ledger;
 use crate::gateway::retire::before;
-use crate::keys::{KeyRing, NoteError, NoteKey, NoteSigner};
+use crate::keys::{KeyRing, NoteError, NoteKey, NoteSigner, WitnessKey};
 use crate::ledger::{
     Anchor, Checkpoint, Notes, ProveError, RecordProof, Retired, Verification, VerifyError,
     kept_notes, notes_in, prove, retirable, verify, verify_signed,
@@ -82,6 +82,9 @@ struct Verify {
     /// The key that checkpoints are checked with, as `tamis ledger new-key` prints it.
     #[arg(long, value_name = "KEY")]
     key: Option<NoteKey>,
+    /// The key of a witness that must have cosigned one of the checkpoints at least; may be repeated.
+    #[arg(long, value_name = "KEY", requires = "key")]
+    witness_key: Vec<WitnessKey>,
     /// Signed checkpoints: one, or lines of a checkpoints.jsonl. Without it, those kept beside the
     /// ledger.
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -199,7 +202,7 @@ impl Place {
 
 fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
     let directory = arguments.place.directory()?;
-    let (mut checkpoints, mut spoilt) = (Vec::new(), 0);
+    let (mut checkpoints, mut spoilt, mut witnessed) = (Vec::new(), 0, Vec::new());
     if let Some(key) = &arguments.key {
         let Notes { notes, unreadable: count } = match &arguments.checkpoints {
             Some(file) => notes_in(&read(file)?),
@@ -207,6 +210,9 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         };
         spoilt = count;
         checkpoints = notes.iter().map(|note| signed(key, note)).collect::<Result<Vec<_>, _>>()?;
+        for witness in &arguments.witness_key {
+            witnessed.push(cosigned_by(witness, &notes, &checkpoints)?);
+        }
     }
     let verified = match &arguments.key {
         Some(_) => verify_signed(&directory, arguments.anchor, &checkpoints),
@@ -226,6 +232,7 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         let last = checkpoints.iter().map(|checkpoint| checkpoint.size).max().unwrap_or_default();
         let count = checkpoints.len();
         lines.push(format!("{count} signed checkpoints hold, the last of record {last}"));
+        lines.extend(witnessed);
         if spoilt > 0 {
             lines.push(format!("{spoilt} lines of the checkpoints are none"));
         }
@@ -250,6 +257,22 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         lines.push(format!("{unfinished_bytes} bytes are being written just now"));
     }
     Ok(lines.join("\n") + "\n")
+}
+
+/// What a witness vouches for, in words.
+fn cosigned_by(
+    witness: &WitnessKey,
+    notes: &[String],
+    checkpoints: &[Checkpoint],
+) -> Result<String, Ended> {
+    let times = notes.iter().map(|note| witness.cosigned(note));
+    let cosigned = times.zip(checkpoints).filter_map(|(time, one)| Some((one.size, time?)));
+    let cosigned: Vec<(u64, Timestamp)> = cosigned.collect();
+    let (name, count) = (witness.name(), cosigned.len());
+    let last = cosigned.into_iter().max();
+    let (record, time) =
+        last.ok_or_else(|| Ended(NOT_SIGNED, format!("nothing is cosigned by {name}")))?;
+    Ok(format!("{count} of them are cosigned by {name}, the last of record {record} at {time}"))
 }
 
 fn prove_record(arguments: &Prove) -> Result<String, Ended> {
@@ -305,7 +328,7 @@ fn prune(arguments: &Prune) -> Result<String, Ended> {
             },
         ));
     }
-    let keys = KeyRing::open(&config.key_ring).map_err(|error| unusable(&error))?;
+    let keys = KeyRing::open_at(&config.key_ring).map_err(|error| unusable(&error))?;
     let kept = kept_ledger(&config, &policy, &keys, &Arc::new(Metrics::new()))
         .map_err(|error| unusable(&error))?;
     let Some(retirement) = kept.retirement else {

@@ -87,7 +87,7 @@ impl Minimize {
         // With a configuration, the keys are those of the gateway: the environment's before the file's.
         let keys = match (&self.key_ring, &loaded.key_ring) {
             (Some(file), _) => KeyRing::load(file),
-            (None, Some(file)) => KeyRing::open(file),
+            (None, Some(place)) => KeyRing::open_at(place),
             (None, None) => match KeyRing::from_environment() {
                 Ok(None) => KeyRing::ephemeral(),
                 Ok(Some(ring)) => Ok(ring),

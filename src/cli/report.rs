@@ -256,7 +256,7 @@ impl Task {
             (None, Some(path)) => Some(NoteSigner::open(path).map_err(failed)?.key()),
             (None, None) => None,
         };
-        let keys = KeyRing::open(&config.key_ring).map_err(failed)?;
+        let keys = KeyRing::open_at(&config.key_ring).map_err(failed)?;
         let index = subject_index(&config.ledger, &keys).map_err(failed)?;
         let registers = RegisterStore::open(&config.registers).map_err(failed)?;
         let sources = Sources {

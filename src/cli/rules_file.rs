@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{self, Config};
+use crate::keys::KeyRingPlace;
 use crate::policy::Policy;
 use crate::registers::RegisterPlace;
 
@@ -22,7 +23,7 @@ pub(super) struct RulesFile {
 pub(super) struct Loaded {
     pub(super) policy: Policy,
     pub(super) registers: Option<RegisterPlace>,
-    pub(super) key_ring: Option<PathBuf>,
+    pub(super) key_ring: Option<KeyRingPlace>,
 }
 
 impl RulesFile {

@@ -8,12 +8,14 @@ use http::Uri;
 
 use super::callers::admin;
 use super::forwarding::forwarding;
+use super::key_ring::key_ring;
 use super::limits::limits;
 use super::listen::listen;
 use super::node::Node;
 use super::read::{Code, Findings, Section};
 use super::registers;
 use super::reload::reload;
+use super::targets::targets;
 use super::upstream::upstreams;
 use super::webhooks::webhooks;
 use super::{
@@ -72,10 +74,17 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let issuers = named(top.optional("issuers"), "issuers", findings, issuer);
     let api_keys = digests(top.optional("api_keys"), findings);
     let webhooks = webhooks(top.optional("webhooks"), findings);
-    let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
+    let key_ring = top.required("key_ring", findings).and_then(|node| key_ring(node, findings));
     let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
     let ledger = path_or(top.optional("ledger"), "ledger", findings);
     let checkpoint_key = optional_path(top.optional("checkpoint_key"), findings);
+    let targets_node = top.optional("checkpoint_targets");
+    let checkpoint_targets = targets(targets_node, findings);
+    if let Some(node) = targets_node.filter(|_| checkpoint_key.is_none()) {
+        let message = "checkpoint_targets: no checkpoint is signed".to_owned();
+        let help = Some("name a key as `checkpoint_key`; see tamis ledger new-key".into());
+        findings.note(Code::Missing, node.location, message, help);
+    }
     let access_log = match top.optional("access_log") {
         None => Some(LogTarget::Stdout),
         Some(node) => findings.text(node).map(|text| match text.as_str() {
@@ -107,6 +116,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         registers: registers?,
         ledger: ledger?,
         checkpoint_key,
+        checkpoint_targets,
         access_log: access_log?,
         admin,
         encoding,
@@ -206,6 +216,19 @@ fn named<T>(
         named.extend(read(&name, node, findings).map(|value| (key.name.clone(), value)));
     }
     named
+}
+
+/// What the gateway shows to a service.
+pub(super) fn client_certificate(
+    name: &str,
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<CertificateFiles> {
+    let mut section = Section::new(&format!("{name}.certificate"), node, findings);
+    let chain = section.required("chain", findings).and_then(|node| findings.path(node));
+    let key = section.required("key", findings).and_then(|node| findings.path(node));
+    section.close(findings);
+    Some(CertificateFiles { chain: chain?, key: key? })
 }
 
 pub(super) fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {

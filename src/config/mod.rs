@@ -4,6 +4,7 @@ mod callers;
 mod encoding;
 mod file;
 mod forwarding;
+mod key_ring;
 mod limits;
 mod listen;
 mod node;
@@ -11,6 +12,7 @@ mod read;
 mod registers;
 mod reload;
 mod rules;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -20,17 +22,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::keys::KeyRingPlace;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::registers::RegisterPlace;
 use crate::terms::{Digest, RecipientId, UpstreamId};
 
+pub use crate::https::CertificateFiles;
 pub use callers::AdminConfig;
 pub use encoding::AnswerCoding;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
 pub use listen::{Listen, Network, ProxyProtocol};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
+pub use targets::{CheckpointTarget, DeliveryMethod};
 pub use upstream::{
     AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
     UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -62,14 +67,16 @@ pub struct Config {
     pub api_keys: BTreeMap<String, Digest>,
     /// How recipients that the rules tell of erasures are reached.
     pub webhooks: BTreeMap<RecipientId, WebhookConfig>,
-    /// The key ring's file.
-    pub key_ring: PathBuf,
+    /// Where the key ring is.
+    pub key_ring: KeyRingPlace,
     /// Where the registers are.
     pub registers: RegisterPlace,
     /// The ledger's directory.
     pub ledger: PathBuf,
     /// The key that signs the ledger's checkpoints; `None`: none are signed.
     pub checkpoint_key: Option<PathBuf>,
+    /// Where signed checkpoints are sent, by name.
+    pub checkpoint_targets: BTreeMap<String, CheckpointTarget>,
     /// Where access-log lines go.
     pub access_log: LogTarget,
     /// Who may call the admin API.
@@ -83,15 +90,6 @@ pub struct Config {
     /// What the file loosens with keys that begin with `dangerous_`, in words; logged when it comes into
     /// force.
     pub loosenings: Vec<String>,
-}
-
-/// A certificate chain and its key, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The chain, end entity first.
-    pub chain: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
 }
 
 /// A token issuer.

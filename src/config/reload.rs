@@ -69,6 +69,7 @@ impl Config {
             ("registers", self.registers != started.registers),
             ("ledger", self.ledger != started.ledger),
             ("checkpoint_key", self.checkpoint_key != started.checkpoint_key),
+            ("checkpoint_targets", self.checkpoint_targets != started.checkpoint_targets),
             ("access_log", self.access_log != started.access_log),
             ("limits.head_timeout", new.head_timeout != old.head_timeout),
             ("limits.idle_timeout", new.idle_timeout != old.idle_timeout),

@@ -42,6 +42,11 @@ api_keys: {crm: 'sha-256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 key_ring: keys.yaml
 registers: state/registers.sqlite
 ledger: state/ledger
+checkpoint_key: ledger.key
+checkpoint_targets:
+  auditor: {url: 'https://audit.example.invalid/gw-1/{records}', method: put, token_file: auditor.token, ca: auditor.pem, certificate: {chain: audit.pem, key: audit.key}}
+  log-store: {url: 'https://logs.example.invalid/checkpoints'}
+  witness: {url: 'https://witness.example.invalid/', witness: 'witness.example.invalid/w1+fb018e46+BAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH'}
 access_log: access.log
 admin:
   client_ca: callers.pem
@@ -128,6 +133,8 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("proxy_protocol: {https", "proxy_protocol: {htps"),
         ("encoding:", "encodings:"),
         ("answer_time:", "answer_times:"),
+        ("token_file:", "token:"),
+        ("{chain: audit", "{chains: audit"),
     ];
     for (key, typo) in typos {
         let text = FULL.replacen(key, typo, 1);
@@ -208,6 +215,16 @@ fn values_beyond_their_bounds_are_refused() {
         ("every: 3s, timeout: 2s", "every: 3, timeout: 2s"),
         ("percent: 20", "percent: 101"),
         ("floor: 2", "floor: 0"),
+        // Checkpoints: sent where nobody reads along, and none in the place of another.
+        ("checkpoint_key: ledger.key\n", ""),
+        ("https://audit.", "http://audit."),
+        ("https://audit.", "https://gw:secret@audit."),
+        ("https://audit.example.invalid", "audit"),
+        ("gw-1/{records}", "gw-1"),
+        ("method: put", "method: patch"),
+        ("  log-store:", "  '../log-store':"),
+        ("w1+", "w2+"),
+        ("example.invalid/', witness:", "example.invalid/', method: put, witness:"),
         // Who calls the admin API: nobody without a role or a credential, and none is shared.
         ("roles: [consent-desk]", "roles: []"),
         ("roles: [consent-desk]", "roles: [root]"),
@@ -340,5 +357,65 @@ fn registers_are_a_file_or_a_server() {
         "7",
     ] {
         assert!(place(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn checkpoints_go_to_places_by_name() {
+    use super::DeliveryMethod;
+
+    let config = parse(FULL).unwrap_or_else(|_| panic!("{:?}", findings(FULL)));
+    let auditor = &config.checkpoint_targets["auditor"];
+    assert_eq!(auditor.method, DeliveryMethod::Put);
+    let url = auditor.url_of(17).expect("a URL").to_string();
+    assert_eq!(url, "https://audit.example.invalid/gw-1/17");
+    assert_eq!(auditor.token.as_deref(), Some(Path::new("/etc/tamis/auditor.token")));
+    assert_eq!(auditor.tls.files().count(), 3);
+    let store = &config.checkpoint_targets["log-store"];
+    assert_eq!((store.method, &store.token), (DeliveryMethod::Post, &None));
+    let started =
+        parse(&FULL.replace("  log-store: {url: 'https://logs", "  log-store: {url: 'https://log"));
+    let started = started.expect("another address");
+    assert_eq!(config.needs_restart(&started), ["checkpoint_targets"]);
+}
+
+#[test]
+fn a_key_ring_is_a_file_or_lies_sealed_in_one() {
+    let ring = |written: &str| {
+        parse(&MINIMAL.replace("key_ring: keys.yaml", &format!("key_ring: {written}")))
+            .map(|config| config.key_ring)
+    };
+    let plain = ring("keys.yaml").expect("a file");
+    assert_eq!((plain.file.as_path(), &plain.unwrap), (Path::new("/etc/tamis/keys.yaml"), &None));
+    let vault = "url: 'https://vault.example.invalid:8200', key: tamis, token_file: token";
+    let sealed = ring(&format!("{{file: sealed, unwrap: {{vault: {{{vault}, ca: ca.pem}}}}}}"));
+    let sealed = sealed.expect("sealed");
+    let found = sealed.unwrap.expect("a Vault");
+    assert_eq!(
+        (found.mount.as_str(), found.key.as_str(), found.namespace),
+        ("transit", "tamis", None)
+    );
+    assert_eq!(found.token, Path::new("/etc/tamis/token"));
+    assert_eq!(found.tls.files().count(), 1);
+    for (right, wrong) in [
+        ("https://vault", "http://vault"),
+        (":8200", ":8200/v1"),
+        ("https://vault", "https://me:secret@vault"),
+        ("key: tamis", "key: '../sys/seal'"),
+        ("key: tamis", "key: 'tamis?x'"),
+        ("key: tamis, ", ""),
+        ("token_file: token", "token: token"),
+        ("key: tamis", "key: tamis, mount: ''"),
+        ("key: tamis", "key: tamis, mounts: kms"),
+    ] {
+        let text = vault.replacen(right, wrong, 1);
+        assert_ne!(text, vault, "{right}");
+        let read = ring(&format!("{{file: sealed, unwrap: {{vault: {{{text}}}}}}}"));
+        assert!(read.is_err(), "{text}");
+    }
+    for wrong in
+        ["{file: sealed}", "{unwrap: {}}", "{file: a, unwrap: {}}", "{file: a, unwrap: {kms: {}}}"]
+    {
+        assert!(ring(wrong).is_err(), "{wrong}");
     }
 }

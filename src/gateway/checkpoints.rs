@@ -1,8 +1,9 @@
 //! Signs, from time to time and at the end, how far the ledger has come.
 //!
 //! Each checkpoint is kept beside the ledger and written as a log line, so that wherever logs go there
-//! is a copy that this gateway cannot rewrite.
+//! is a copy that this gateway cannot rewrite. Targets of the settings are sent it as well.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,18 +13,24 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::respond;
+use super::start::StartError;
+use super::targets::{Signed, Targets};
+use crate::config::Config;
 use crate::keys::{NoteKey, NoteSigner};
 use crate::ledger::{Checkpoint, FileLedger, Frontier, keep_note};
 use crate::observe::{Event, Metrics};
+use crate::policy::Policy;
 
 /// Where the rules name no period.
-pub(crate) const USUAL_PERIOD: Duration = Duration::from_mins(5);
+const USUAL_PERIOD: Duration = Duration::from_mins(5);
 
 /// Signs the state of one ledger.
 pub(crate) struct Checkpoints {
     ledger: Arc<FileLedger>,
     directory: PathBuf,
     signer: NoteSigner,
+    targets: Arc<Targets>,
     period: watch::Sender<Duration>,
     metrics: Arc<Metrics>,
     /// Records that the last one covers.
@@ -31,20 +38,48 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
+    /// What signs the ledger that `config` names. Rules that promise checkpoints are not served without
+    /// a key.
+    pub(super) fn of(
+        config: &Config,
+        policy: &Policy,
+        ledger: &Arc<FileLedger>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Arc<Self>>, StartError> {
+        let Some(key) = &config.checkpoint_key else {
+            // Nothing is removed that no signature covers.
+            return match (policy.checkpoint_every, policy.ledger.keep) {
+                (None, None) => Ok(None),
+                _ => Err(StartError::NoCheckpointKey),
+            };
+        };
+        let signing = (NoteSigner::open(key)?, Targets::open(config, metrics)?);
+        let (ledger, directory) = (Arc::clone(ledger), config.ledger.clone());
+        let checkpoints =
+            Self::new(ledger, directory, signing, period(policy), Arc::clone(metrics));
+        Ok(Some(Arc::new(checkpoints)))
+    }
+
     pub(crate) fn new(
         ledger: Arc<FileLedger>,
         directory: PathBuf,
-        signer: NoteSigner,
+        (signer, targets): (NoteSigner, Targets),
         period: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
         let period = watch::Sender::new(period);
-        Self { ledger, directory, signer, period, metrics, covered: AtomicU64::new(0) }
+        let (targets, covered) = (Arc::new(targets), AtomicU64::new(0));
+        Self { ledger, directory, signer, targets, period, metrics, covered }
     }
 
     /// What others check its notes with.
     pub(super) fn key(&self) -> NoteKey {
         self.signer.key()
+    }
+
+    /// Where its notes are sent.
+    pub(super) fn targets(&self) -> &Arc<Targets> {
+        &self.targets
     }
 
     /// Signs at every period at which something was entered.
@@ -68,26 +103,26 @@ impl Checkpoints {
     ///
     /// # Errors
     /// The checkpoint cannot be kept.
-    pub(crate) async fn sign_the_end(&self) -> std::io::Result<()> {
+    pub(crate) async fn sign_the_end(&self) -> io::Result<()> {
         self.ledger.settle().await;
         self.sign()
     }
 
     /// Signs a tree that was before: where the ledger is about to be cut.
-    pub(crate) fn sign_tree(&self, tree: &Frontier) -> std::io::Result<()> {
+    pub(crate) fn sign_tree(&self, tree: &Frontier) -> io::Result<()> {
         let note = self.signer.sign(&Checkpoint::of(self.signer.name(), tree).text());
-        keep_note(&self.directory, &Timestamp::now().to_string(), &note)?;
+        self.keep(Signed::Part, tree.size(), &note)?;
         Event::CheckpointOfCut { records: tree.size(), note: &note }.emit(&self.metrics);
         Ok(())
     }
 
-    fn sign(&self) -> std::io::Result<()> {
+    fn sign(&self) -> io::Result<()> {
         let tree = self.ledger.tree();
         if tree.size() == self.covered.load(Ordering::Relaxed) {
             return Ok(());
         }
         let note = self.signer.sign(&Checkpoint::of(self.signer.name(), &tree).text());
-        let kept = keep_note(&self.directory, &Timestamp::now().to_string(), &note);
+        let kept = self.keep(Signed::Whole, tree.size(), &note);
         match &kept {
             Ok(()) => {
                 self.covered.store(tree.size(), Ordering::Relaxed);
@@ -100,4 +135,17 @@ impl Checkpoints {
         }
         kept
     }
+
+    /// Beside the ledger and for each target. What could not be kept for one of them is signed again.
+    fn keep(&self, of: Signed, records: u64, note: &str) -> io::Result<()> {
+        self.targets.put(of, records, note)?;
+        keep_note(&self.directory, &Timestamp::now().to_string(), note)
+    }
+}
+
+/// How often checkpoints are signed under these rules.
+pub(super) fn period(policy: &Policy) -> Duration {
+    let seconds = policy.checkpoint_every.and_then(respond::seconds);
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or(USUAL_PERIOD, Duration::from_secs)
 }

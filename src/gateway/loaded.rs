@@ -17,7 +17,7 @@ use crate::config::{self, Config, IssuerConfig, JwksSource, UpstreamConfig};
 use crate::identity::{
     ApiKeys, Identifier, Issuer, IssuerError, IssuerKeys, KeySource, TokenAlgorithm,
 };
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, KeyRingError};
 use crate::minimize::link::Origins;
 use crate::observe::Metrics;
 use crate::policy::Policy;
@@ -74,19 +74,31 @@ impl Loaded {
         }
         let told = Arc::new(Told::new(&config.forwarding, &config.node)?);
         let webhooks = Arc::new(Webhooks::read(&policy, &config, seen)?);
-        seen.note(&config.key_ring);
-        let mut keys = Arc::new(KeyRing::open(&config.key_ring)?);
-        if let Some(before) = before {
-            let old = &before.gateway.keys;
-            keys.continues(old)?;
-            if keys.versions().eq(old.versions()) {
-                keys = Arc::clone(old);
-            }
-        }
+        let keys = keys(&config, before, seen)?;
         let (identifier, new_issuers) = identifier(&config, before, seen)?;
         let identifier = Arc::new(identifier);
         Ok(Self { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers })
     }
+}
+
+/// The key ring; the one in force where it is the same.
+fn keys(
+    config: &Config,
+    before: Option<Before<'_>>,
+    seen: &mut Seen,
+) -> Result<Arc<KeyRing>, KeyRingError> {
+    let place = &config.key_ring;
+    seen.note(&place.file);
+    let Some(before) = before else { return KeyRing::open_at(place).map(Arc::new) };
+    let old = &before.gateway.keys;
+    // Rules are not to wait for a service that unwraps what nobody has changed.
+    let is_same = before.config.key_ring == *place && seen.agrees(before.seen, &place.file);
+    if place.unwrap.is_some() && is_same {
+        return Ok(Arc::clone(old));
+    }
+    let keys = KeyRing::open_at(place)?;
+    keys.continues(old)?;
+    Ok(if keys.versions().eq(old.versions()) { Arc::clone(old) } else { Arc::new(keys) })
 }
 
 fn policy(path: &Path, seen: &mut Seen) -> Result<Policy, StartError> {

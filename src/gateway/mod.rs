@@ -64,11 +64,13 @@ mod start;
 mod state;
 mod strict;
 mod taking_over;
+pub(crate) mod targets;
 mod tls;
 mod unread;
 mod vouched;
 mod webhook;
 mod within;
+mod witness;
 
 pub(crate) use notices::names_told;
 pub use reload::Reloaded;

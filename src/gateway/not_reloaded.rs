@@ -6,6 +6,7 @@ use super::start::StartError;
 use super::tls::TlsError;
 use crate::config::ConfigError;
 use crate::identity::IssuerError;
+use crate::keys::KeyRingError;
 use crate::ledger::LedgerUnavailable;
 use crate::policy::Diagnostics;
 use crate::policy::difference::Change;
@@ -53,7 +54,7 @@ impl ReloadError {
             Self::Issuer(_)
             | Self::Ledger(_)
             | Self::Defect
-            | Self::Read(StartError::Moving(_)) => true,
+            | Self::Read(StartError::Moving(_) | StartError::Keys(KeyRingError::Wrap(_))) => true,
             Self::Settings(_)
             | Self::NeedsRestart(_)
             | Self::RulesNeedRestart(_)
@@ -78,6 +79,8 @@ impl ReloadError {
             Self::Read(
                 StartError::Issuer(_)
                 | StartError::IdentityKey(_)
+                | StartError::Outside(_)
+                | StartError::ServiceToken(_)
                 | StartError::NoWebhook(_)
                 | StartError::WebhookSecret(_),
             ) => SETTINGS,

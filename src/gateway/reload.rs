@@ -16,13 +16,13 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::checkpoints::Checkpoints;
+use super::checkpoints::{Checkpoints, period};
 use super::consents::{Feed, staleness};
 use super::files::Seen;
 use super::loaded::{self, Before, Loaded};
 use super::not_reloaded::{CERTIFICATES, KEYS, RULES, ReloadError, SETTINGS};
 use super::retire::Retirement;
-use super::start::{loosened, period, rekeyed};
+use super::start::{loosened, rekeyed};
 use super::state::Gateway;
 use super::tls::{Tls, TlsError};
 use crate::admin::{Access, Standing};

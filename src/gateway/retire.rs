@@ -108,6 +108,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::subject_index;
+    use crate::gateway::targets::Targets;
     use crate::keys::{KeyRing, NoteKey, NoteSigner};
     use crate::ledger::{
         Checkpoint, GENESIS, ProveError, RecordProof, Retired, kept_notes, prove, verify,
@@ -130,7 +131,7 @@ mod tests {
         let checkpoints = Arc::new(Checkpoints::new(
             Arc::clone(&ledger),
             directory.clone(),
-            signer,
+            (signer, Targets::default()),
             Duration::from_mins(5),
             Arc::clone(&metrics),
         ));

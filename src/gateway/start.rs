@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::checkpoints::{Checkpoints, USUAL_PERIOD};
+use super::checkpoints::Checkpoints;
 use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
 use super::files::Seen;
@@ -38,8 +38,9 @@ use crate::admin::{
     Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
 };
 use crate::config::{Config, Listen, LogTarget};
+use crate::https::TrustError;
 use crate::identity::IssuerError;
-use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner, WebhookSecretError};
+use crate::keys::{KeyRing, KeyRingError, NoteError, ServiceTokenError, WebhookSecretError};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
@@ -89,6 +90,9 @@ pub enum StartError {
     /// Certificates, keys or authorities.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
+    /// TLS towards a service outside.
+    #[error("TLS towards a service outside cannot be set up")]
+    Outside(#[from] TrustError),
     /// The key ring.
     #[error("the key ring cannot be used")]
     Keys(#[from] KeyRingError),
@@ -107,6 +111,12 @@ pub enum StartError {
     /// The key that signs checkpoints.
     #[error("checkpoints cannot be signed")]
     CheckpointKey(#[from] NoteError),
+    /// What waits for a checkpoint target.
+    #[error("checkpoints for `{0}` cannot be kept")]
+    Outbox(String, #[source] io::Error),
+    /// The token by which a service outside knows the gateway.
+    #[error("a service outside cannot be shown a token")]
+    ServiceToken(#[from] ServiceTokenError),
     /// The ledger.
     #[error("the ledger cannot be opened")]
     Ledger(#[from] LedgerUnavailable),
@@ -360,7 +370,10 @@ impl Gateway {
         metrics.files_good(true, now);
         let backends = Arc::clone(&in_force);
         let backends = move || backends.load().upstreams.document();
-        let standing = Arc::new(Standing::since(now, backends));
+        let signing = embedded.as_ref().and_then(|embedded| embedded.checkpoints.as_ref());
+        let targets = signing.map(|signing| Arc::clone(signing.targets())).unwrap_or_default();
+        let targets = move |now| (targets.document(now), targets.warning());
+        let standing = Arc::new(Standing::since(now, backends).sending(targets));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
             let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =
@@ -376,6 +389,7 @@ impl Gateway {
             upkeep.spawn(keep_reading(Arc::clone(&feed), Arc::clone(&policy)));
             if let Some(signing) = &signing {
                 upkeep.spawn(Arc::clone(signing).keep_signing());
+                upkeep.spawn(Arc::clone(signing.targets()).keep_delivering());
             }
             if let Some(retirement) = &retirement {
                 upkeep.spawn(Arc::clone(retirement).keep_retiring());
@@ -485,6 +499,7 @@ impl Running {
         if let Some(checkpoints) = &self.checkpoints {
             // What was not signed now is when the next gateway starts; the event said so.
             let _ = checkpoints.sign_the_end().await;
+            checkpoints.targets().last_call().await;
         }
         Event::Stopped { unfinished }.emit(&self.metrics);
         unfinished
@@ -522,7 +537,7 @@ pub(crate) fn kept_ledger(
     let ledger = FileLedger::open_observed(place, &config.node, Arc::clone(metrics), kept_for)?;
     let index = subject_index(place, keys)?;
     let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
-    let checkpoints = checkpoints(config, policy, &ledger, metrics)?;
+    let checkpoints = Checkpoints::of(config, policy, &ledger, metrics)?;
     let retirement =
         policy.ledger.keep.zip(checkpoints.clone()).map(|(keep, checkpoints)| Retirement {
             ledger: Arc::clone(&ledger),
@@ -536,37 +551,6 @@ pub(crate) fn kept_ledger(
     Ok(KeptLedger { ledger, index, checkpoints, retirement })
 }
 
-/// What signs the ledger's checkpoints. Rules that promise them are not served without a key.
-fn checkpoints(
-    config: &Config,
-    policy: &Policy,
-    ledger: &Arc<FileLedger>,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<Arc<Checkpoints>>, StartError> {
-    let Some(key) = &config.checkpoint_key else {
-        // Nothing is removed that no signature covers.
-        return match (policy.checkpoint_every, policy.ledger.keep) {
-            (None, None) => Ok(None),
-            _ => Err(StartError::NoCheckpointKey),
-        };
-    };
-    let signer = NoteSigner::open(key)?;
-    let checkpoints = Checkpoints::new(
-        Arc::clone(ledger),
-        config.ledger.clone(),
-        signer,
-        period(policy),
-        Arc::clone(metrics),
-    );
-    Ok(Some(Arc::new(checkpoints)))
-}
-
-/// How often checkpoints are signed under these rules.
-pub(super) fn period(policy: &Policy) -> Duration {
-    let seconds = policy.checkpoint_every.and_then(respond::seconds);
-    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    seconds.map_or(USUAL_PERIOD, Duration::from_secs)
-}
 
 /// Enters in the ledger, once a second, what commands changed in the registers.
 async fn enter_register_changes(drain: Arc<ChangeDrain>) {

@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
+use zeroize::Zeroizing;
 
 use super::entries::{self, Entries, Entry, key_id};
+use super::place::KeyRingPlace;
 use super::{KeyRing, KeyRingError, ring};
 
 /// What is told of one version.
@@ -47,15 +49,40 @@ impl KeyRing {
     /// # Errors
     /// `Exists`, `Unwritable`, `NoRandomness`.
     pub fn generate(path: &Path) -> Result<Self, KeyRingError> {
-        if path.exists() {
-            return Err(KeyRingError::Exists(path.to_owned()));
-        }
+        Self::generate_at(&KeyRingPlace::plain(path))
+    }
+
+    /// The same at a place that may be sealed.
+    ///
+    /// # Errors
+    /// Those of [`generate`](Self::generate); `Wrap`.
+    pub fn generate_at(place: &KeyRingPlace) -> Result<Self, KeyRingError> {
         let text = entries::write(&fresh()?);
-        write_new(path, text.as_bytes()).map_err(|fault| match fault.kind() {
-            io::ErrorKind::AlreadyExists => KeyRingError::Exists(path.to_owned()),
-            _ => KeyRingError::Unwritable(path.to_owned(), fault),
-        })?;
-        Self::parse(&path.display().to_string(), &text)
+        let ring = Self::parse(&place.file.display().to_string(), &text)?;
+        put_new(place, text)?;
+        Ok(ring)
+    }
+
+    /// Seals a ring that lies in clear: what `plain` holds is written to `place`, never in the place of
+    /// another file. `plain` stays.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load) and [`generate_at`](Self::generate_at).
+    pub fn wrap(plain: &Path, place: &KeyRingPlace) -> Result<(), KeyRingError> {
+        let text = KeyRingPlace::plain(plain).read()?;
+        Self::parse(&plain.display().to_string(), &text)?;
+        put_new(place, text)
+    }
+
+    /// Writes a sealed ring in clear to a new file, its owner's alone: for a backup, or to do without the
+    /// service that unwraps it.
+    ///
+    /// # Errors
+    /// Those of [`open_at`](Self::open_at); `Exists`, `Unwritable`.
+    pub fn unwrap(place: &KeyRingPlace, plain: &Path) -> Result<(), KeyRingError> {
+        let text = place.read()?;
+        Self::parse(&place.file.display().to_string(), &text)?;
+        put_new(&KeyRingPlace::plain(plain), text)
     }
 
     /// A key ring that lives as long as this value: its pseudonyms mean nothing to any other run.
@@ -72,7 +99,15 @@ impl KeyRing {
     /// # Errors
     /// Those of [`load`](Self::load); `Unwritable`, `NoRandomness`.
     pub fn rotate(path: &Path) -> Result<NonZeroU32, KeyRingError> {
-        change(path, |entries| {
+        Self::rotate_at(&KeyRingPlace::plain(path))
+    }
+
+    /// The same at a place that may be sealed.
+    ///
+    /// # Errors
+    /// Those of [`rotate`](Self::rotate) and [`open_at`](Self::open_at).
+    pub fn rotate_at(place: &KeyRingPlace) -> Result<NonZeroU32, KeyRingError> {
+        change(place, |entries| {
             let last = entries.last_key_value().map(|(version, _)| *version);
             let next = last.map_or(Some(NonZeroU32::MIN), |last| last.checked_add(1));
             let next = next.ok_or(KeyRingError::NoVersionLeft)?;
@@ -87,7 +122,15 @@ impl KeyRing {
     /// # Errors
     /// Those of [`load`](Self::load); `NoSuchVersion`, `StillNewest`, `Unwritable`.
     pub fn retire(path: &Path, version: NonZeroU32) -> Result<(), KeyRingError> {
-        change(path, |entries| {
+        Self::retire_at(&KeyRingPlace::plain(path), version)
+    }
+
+    /// The same at a place that may be sealed.
+    ///
+    /// # Errors
+    /// Those of [`retire`](Self::retire) and [`open_at`](Self::open_at).
+    pub fn retire_at(place: &KeyRingPlace, version: NonZeroU32) -> Result<(), KeyRingError> {
+        change(place, |entries| {
             if newest(entries) == Some(version) {
                 return Err(KeyRingError::StillNewest(version));
             }
@@ -106,7 +149,15 @@ impl KeyRing {
     /// # Errors
     /// Those of [`load`](Self::load).
     pub fn status(path: &Path) -> Result<Vec<VersionStatus>, KeyRingError> {
-        let entries = entries::read(&path.display().to_string(), &ring::read_file(path)?)?;
+        Self::status_at(&KeyRingPlace::plain(path))
+    }
+
+    /// The same of a place that may be sealed.
+    ///
+    /// # Errors
+    /// Those of [`open_at`](Self::open_at).
+    pub fn status_at(place: &KeyRingPlace) -> Result<Vec<VersionStatus>, KeyRingError> {
+        let entries = entries::read(&place.file.display().to_string(), &place.read()?)?;
         let newest = newest(&entries);
         let status = |(version, entry): (&NonZeroU32, &Entry)| match entry {
             Entry::Key { bytes, made } => VersionStatus {
@@ -139,20 +190,35 @@ fn today() -> Date {
     Offset::UTC.to_datetime(Timestamp::now()).date()
 }
 
+/// Writes a ring to a file that is not there yet.
+fn put_new(place: &KeyRingPlace, text: Zeroizing<String>) -> Result<(), KeyRingError> {
+    let path = &place.file;
+    if path.exists() {
+        return Err(KeyRingError::Exists(path.clone()));
+    }
+    write_new(path, place.closed(text)?.as_bytes()).map_err(|fault| match fault.kind() {
+        io::ErrorKind::AlreadyExists => KeyRingError::Exists(path.clone()),
+        _ => KeyRingError::Unwritable(path.clone(), fault),
+    })
+}
+
 /// Changes a file that is there.
 fn change<T>(
-    path: &Path,
+    place: &KeyRingPlace,
     change: impl FnOnce(&mut Entries) -> Result<T, KeyRingError>,
 ) -> Result<T, KeyRingError> {
-    let unreadable = |fault| KeyRingError::Unreadable(path.to_owned(), fault);
-    let unwritable = |fault| KeyRingError::Unwritable(path.to_owned(), fault);
+    let path = &place.file;
+    let unreadable = |fault| KeyRingError::Unreadable(path.clone(), fault);
+    let unwritable = |fault| KeyRingError::Unwritable(path.clone(), fault);
     // What a link leads to is replaced, not the link.
     let real = fs::canonicalize(path).map_err(unreadable)?;
     let lock = File::open(folder(&real)).map_err(unwritable)?;
     lock.lock().map_err(unwritable)?;
-    let mut entries = entries::read(&path.display().to_string(), &ring::read_file(&real)?)?;
+    let text = place.opened(ring::read_file(&real)?)?;
+    let mut entries = entries::read(&path.display().to_string(), &text)?;
     let done = change(&mut entries)?;
-    replace(&real, entries::write(&entries).as_bytes()).map_err(unwritable)?;
+    let held = place.closed(entries::write(&entries))?;
+    replace(&real, held.as_bytes()).map_err(unwritable)?;
     Ok(done)
 }
 

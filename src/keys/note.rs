@@ -159,42 +159,85 @@ impl NoteKey {
     }
 
     fn text_of<'a>(&self, note: &'a str) -> Option<&'a str> {
-        let is_control = |byte: u8| byte < b' ' && byte != b'\n';
-        if note.len() > NOTE_BYTES || note.bytes().any(is_control) {
-            return None;
-        }
-        let end = note.rfind("\n\n")? + 1;
-        let (text, signatures) = (&note[..end], note[end + 1..].strip_suffix('\n')?);
+        let (text, lines) = parts(note)?;
         let public = UnparsedPublicKey::new(&ED25519, self.public);
         let mut is_signed = false;
-        for line in signatures.split('\n') {
-            let (name, encoded) = line.strip_prefix(SIGNED)?.split_once(' ')?;
-            let bytes = BASE64_STANDARD.decode(encoded).ok()?;
-            let (id, signature) = bytes.split_first_chunk::<4>()?;
-            if name == self.name && *id == self.id() {
-                public.verify(text.as_bytes(), signature).ok()?;
+        for line in lines {
+            let line = Signature::read(line)?;
+            if line.name == self.name && line.id == self.id() {
+                public.verify(text.as_bytes(), &line.bytes).ok()?;
                 is_signed = true;
             }
         }
         is_signed.then_some(text)
     }
 
-    /// Tells keys of one name apart; not a fingerprint to rely on.
     fn id(&self) -> [u8; 4] {
-        let mut hasher = sha2::Sha256::new();
-        hasher.update(self.name.as_bytes());
-        hasher.update([b'\n', TYPE]);
-        hasher.update(self.public);
-        let [first, second, third, fourth, ..] = <[u8; 32]>::from(hasher.finalize());
-        [first, second, third, fourth]
+        key_id(&self.name, TYPE, &self.public)
     }
+}
+
+/// Tells keys of one name apart; not a fingerprint to rely on.
+pub(super) fn key_id(name: &str, kind: u8, public: &[u8; 32]) -> [u8; 4] {
+    let mut hasher = sha2::Sha256::new();
+    hasher.update(name.as_bytes());
+    hasher.update([b'\n', kind]);
+    hasher.update(public);
+    let [first, second, third, fourth, ..] = <[u8; 32]>::from(hasher.finalize());
+    [first, second, third, fourth]
+}
+
+/// A key's name and the 32 bytes of it, of this type of signature, as `name+5f00c3a1+base64`.
+pub(super) fn read_key(text: &str, kind: u8) -> Option<(String, [u8; 32])> {
+    let mut parts = text.splitn(3, '+');
+    let (name, id) = (parts.next()?, parts.next()?);
+    let typed = BASE64_STANDARD.decode(parts.next()?).ok()?;
+    let (found, public) = typed.split_first()?;
+    let public: [u8; 32] = public.try_into().ok()?;
+    let is_whole = *found == kind && is_name(name) && hex(&key_id(name, kind, &public)) == id;
+    is_whole.then(|| (name.to_owned(), public))
+}
+
+/// The other way round.
+pub(super) fn write_key(
+    f: &mut fmt::Formatter<'_>,
+    (name, public): (&str, &[u8; 32]),
+    kind: u8,
+) -> fmt::Result {
+    let mut typed = [kind; 33];
+    typed[1..].copy_from_slice(public);
+    write!(f, "{name}+{}+{}", hex(&key_id(name, kind, public)), BASE64_STANDARD.encode(typed))
+}
+
+/// One line below a note.
+pub(super) struct Signature<'a> {
+    pub(super) name: &'a str,
+    pub(super) id: [u8; 4],
+    pub(super) bytes: Vec<u8>,
+}
+
+impl<'a> Signature<'a> {
+    pub(super) fn read(line: &'a str) -> Option<Self> {
+        let (name, encoded) = line.strip_prefix(SIGNED)?.split_once(' ')?;
+        let bytes = BASE64_STANDARD.decode(encoded).ok()?;
+        let (id, bytes) = bytes.split_first_chunk::<4>()?;
+        Some(Self { name, id: *id, bytes: bytes.to_vec() })
+    }
+}
+
+/// The text of a note, and the lines below it.
+pub(super) fn parts(note: &str) -> Option<(&str, std::str::Split<'_, char>)> {
+    let is_control = |byte: u8| byte < b' ' && byte != b'\n';
+    if note.len() > NOTE_BYTES || note.bytes().any(is_control) {
+        return None;
+    }
+    let end = note.rfind("\n\n")? + 1;
+    Some((&note[..end], note[end + 1..].strip_suffix('\n')?.split('\n')))
 }
 
 impl fmt::Display for NoteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut typed = [TYPE; 33];
-        typed[1..].copy_from_slice(&self.public);
-        write!(f, "{}+{}+{}", self.name, hex(&self.id()), BASE64_STANDARD.encode(typed))
+        write_key(f, (&self.name, &self.public), TYPE)
     }
 }
 
@@ -202,15 +245,8 @@ impl FromStr for NoteKey {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let read = || {
-            let mut parts = text.splitn(3, '+');
-            let (name, id) = (parts.next()?, parts.next()?);
-            let typed = BASE64_STANDARD.decode(parts.next()?).ok()?;
-            let (kind, public) = typed.split_first()?;
-            let key = Self { name: name.to_owned(), public: public.try_into().ok()? };
-            (*kind == TYPE && is_name(name) && hex(&key.id()) == id).then_some(key)
-        };
-        read().ok_or("a key for notes is its name, 8 hexadecimal digits and base64, between `+`")
+        let key = read_key(text, TYPE).map(|(name, public)| Self { name, public });
+        key.ok_or("a key for notes is its name, 8 hexadecimal digits and base64, between `+`")
     }
 }
 

@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 
 use super::derived::DerivedKeys;
 use super::entries::{self, Entry};
+use super::place::KeyRingPlace;
+use super::vault::WrapError;
 use crate::action::pseudonym::{Domain, DomainKey, RootKey};
 
 /// The environment variable that holds a key ring in place of a file.
@@ -52,6 +54,18 @@ pub enum KeyRingError {
     /// It is no regular file, or far too large for a key ring.
     #[error("{} is not a key ring", .0.display())]
     NotAKeyRing(PathBuf),
+    /// The file is sealed, and nobody is named who unwraps its key.
+    #[error("{} is sealed; name who unwraps its key, in the settings: --config", .0.display())]
+    Sealed(PathBuf),
+    /// The file is to be sealed, and lies there in clear.
+    #[error("{} is not sealed; seal it: tamis keys wrap", .0.display())]
+    NotSealed(PathBuf),
+    /// The sealed file was changed or cut, or is of another key.
+    #[error("{} does not open with its key: it was changed or cut", .0.display())]
+    Spoilt(PathBuf),
+    /// The service outside does not wrap or unwrap the key of a sealed file.
+    #[error("the key of the sealed key ring cannot be had")]
+    Wrap(#[from] WrapError),
     /// A line is not `version: 64 hexadecimal digits`.
     #[error("{source_name}, line {line}: {what}")]
     Malformed {
@@ -89,12 +103,12 @@ pub enum KeyRingError {
 }
 
 impl KeyRing {
-    /// The key ring of [`ENVIRONMENT`] if it is set, else of the file.
+    /// The key ring of [`ENVIRONMENT`] if it is set, else of a file in clear.
     ///
     /// # Errors
     /// See [`KeyRing::load`] and [`KeyRing::parse`].
     pub fn open(path: &Path) -> Result<Self, KeyRingError> {
-        Self::from_environment()?.map_or_else(|| Self::load(path), Ok)
+        Self::open_at(&KeyRingPlace::plain(path))
     }
 
     /// The key ring of [`ENVIRONMENT`], if it is set.
@@ -119,7 +133,7 @@ impl KeyRing {
     /// `Unreadable`, `NotAKeyRing`, `Exposed` if anyone but its owner may read or write it, `Malformed`,
     /// `Empty`.
     pub fn load(path: &Path) -> Result<Self, KeyRingError> {
-        Self::parse(&path.display().to_string(), &read_file(path)?)
+        Self::parse(&path.display().to_string(), &KeyRingPlace::plain(path).read()?)
     }
 
     /// Reads the text of a key ring; its form: docs/OPERATIONS.md, "The key ring". `source_name` is

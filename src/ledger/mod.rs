@@ -9,6 +9,7 @@ mod checkpoint;
 mod entry;
 mod file;
 mod last_account;
+mod outbox;
 mod people;
 mod prove;
 mod record;
@@ -36,8 +37,9 @@ pub use checkpoint::{Checkpoint, Notes, RecordProof, keep_note, kept_notes, note
 pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused};
 pub use file::FileLedger;
 pub use last_account::{LastAccount, LastTold, by_recipient};
+pub use outbox::{MOST_WAITING, Outbox, Taken};
 pub use people::{Count, Counted, People};
-pub use prove::{ProveError, prove};
+pub use prove::{ProveError, prove, prove_consistency};
 pub use report::{COMPLETENESS, subject_report};
 pub use retire::{Cut, Retirable, retirable};
 pub use scan::{Disclosed, Ended, Entry, Part, PolicyOf, RefusedEntry, Window, scan};

@@ -1,10 +1,12 @@
 //! Takes one record out of a ledger together with what shows that it is in it.
 
+use std::io;
 use std::path::Path;
 
 use super::checkpoint::{Checkpoint, RecordProof};
 use super::segment::{leaves, noted_tree, numbers, path_of};
 use super::tree::{Frontier, Prover};
+use crate::terms::Digest;
 
 /// Why a record cannot be proven.
 #[derive(Debug, thiserror::Error)]
@@ -36,17 +38,11 @@ pub fn prove(
 ) -> Result<RecordProof, ProveError> {
     let not_covered = || ProveError::NotCovered(sequence);
     let index = sequence.checked_sub(1).ok_or_else(not_covered)?;
-    let segments = numbers(directory)?;
-    let (first, before) = segments
-        .iter()
-        .rev()
-        .filter_map(|segment| Some((*segment, noted_tree(directory, *segment)?)))
-        .find(|(_, tree)| tree.size() <= index)
-        .or_else(|| segments.first().filter(|first| **first == 1).map(|_| (1, Frontier::default())))
-        .ok_or(ProveError::Retired(sequence))?;
+    let (segments, before) =
+        segments_from(directory, index)?.ok_or(ProveError::Retired(sequence))?;
     let mut prover = Prover::new(index, checkpoint.size, &before).ok_or_else(not_covered)?;
     let (mut seen, mut record) = (before.size(), None);
-    for segment in segments.into_iter().filter(|segment| *segment >= first) {
+    for segment in segments {
         leaves(&path_of(directory, segment), &mut |leaf, line| {
             if seen < checkpoint.size {
                 prover.push(leaf);
@@ -61,4 +57,46 @@ pub fn prove(
     let hashes = prover.finish().ok_or(ProveError::NotAsSigned)?;
     let proof = RecordProof { record, index, hashes, note: note.to_owned() };
     if proof.leads_to(checkpoint) { Ok(proof) } else { Err(ProveError::NotAsSigned) }
+}
+
+/// What shows that the first `size` records of a ledger continue its first `old`. Reads the ledger from the
+/// segment on in which the old ones end. Source: RFC 9162 §2.1.4.
+///
+/// # Errors
+/// `Io`; `NotCovered` where there are not so many records; `Retired` where too many of the old ones are gone.
+pub fn prove_consistency(directory: &Path, old: u64, size: u64) -> Result<Vec<Digest>, ProveError> {
+    if old == 0 {
+        return Ok(Vec::new());
+    }
+    let (segments, before) = segments_from(directory, old)?.ok_or(ProveError::Retired(old))?;
+    let not_covered = || ProveError::NotCovered(old.max(size));
+    let mut prover = Prover::consistency(old, size, &before).ok_or_else(not_covered)?;
+    let mut seen = before.size();
+    for segment in segments {
+        leaves(&path_of(directory, segment), &mut |leaf, _| {
+            if seen < size {
+                prover.push(leaf);
+            }
+            seen += 1;
+        })?;
+    }
+    prover.finish().ok_or_else(not_covered)
+}
+
+/// The segments to read from the last that begins with at most so many records before it, and the tree of
+/// those; `None`: they are gone.
+fn segments_from(directory: &Path, most: u64) -> io::Result<Option<(Vec<u32>, Frontier)>> {
+    let mut segments = numbers(directory)?;
+    let found = segments
+        .iter()
+        .rev()
+        .filter_map(|segment| Some((*segment, noted_tree(directory, *segment)?)))
+        .find(|(_, tree)| tree.size() <= most)
+        .or_else(|| {
+            segments.first().filter(|first| **first == 1).map(|_| (1, Frontier::default()))
+        });
+    Ok(found.map(|(first, before)| {
+        segments.retain(|segment| *segment >= first);
+        (segments, before)
+    }))
 }

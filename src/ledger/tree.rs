@@ -96,7 +96,8 @@ fn hash(parts: &[&[u8]]) -> Digest {
     Digest::from_bytes(hasher.finalize().into())
 }
 
-/// Collects the proof that a leaf is in a tree while the leaves pass by in their order. Memory grows
+/// Collects the proof that a leaf is in a tree, or that a tree continues another, while the leaves pass by
+/// in their order. Memory grows
 /// with the logarithm of the tree. Source: RFC 9162 §2.1.3.1.
 #[derive(Debug)]
 pub(super) struct Prover {
@@ -127,9 +128,7 @@ impl Prover {
         let mut siblings = Vec::new();
         let mut tree = 0..size;
         while tree.end - tree.start > 1 {
-            let leaves = tree.end - tree.start;
-            // The largest power of two that is smaller than the number of leaves.
-            let middle = tree.start + (1_u64 << (u64::BITS - 1 - (leaves - 1).leading_zeros()));
+            let middle = middle(&tree);
             let (inside, beside) = if index < middle {
                 (tree.start..middle, middle..tree.end)
             } else {
@@ -138,18 +137,50 @@ impl Prover {
             siblings.push(beside);
             tree = inside;
         }
-        let deepest = siblings.len();
-        let mut siblings: Vec<Sibling> = siblings
+        // The deepest is beside the leaf itself, and first in the proof.
+        siblings.reverse();
+        Some(Self::of(siblings, size, before))
+    }
+
+    /// For a tree of `size` leaves as the continuation of one of `old`, of which the leaves in `before` have
+    /// passed already; `None` where it is none, or where more than the old ones have passed.
+    /// Source: RFC 9162 §2.1.4.1.
+    #[must_use]
+    pub(super) fn consistency(old: u64, size: u64, before: &Frontier) -> Option<Self> {
+        if old == 0 || old > size || old < before.size {
+            return None;
+        }
+        let (mut ranges, mut tree) = (Vec::new(), 0..size);
+        // Whoever checks the proof knows the root of the old tree, and needs it only where it is no
+        // subtree of the new one.
+        let mut is_known = true;
+        while old < tree.end {
+            let middle = middle(&tree);
+            if old <= middle {
+                ranges.push(middle..tree.end);
+                tree = tree.start..middle;
+            } else {
+                ranges.push(tree.start..middle);
+                tree = middle..tree.end;
+                is_known = false;
+            }
+        }
+        if !is_known {
+            ranges.push(tree);
+        }
+        ranges.reverse();
+        Some(Self::of(ranges, size, before))
+    }
+
+    /// Collects the roots of these ranges, in this order.
+    fn of(ranges: Vec<std::ops::Range<u64>>, size: u64, before: &Frontier) -> Self {
+        let mut siblings: Vec<Sibling> = ranges
             .into_iter()
             .enumerate()
-            .map(|(depth, range)| Sibling {
-                height: deepest - 1 - depth,
-                tree: before.within(&range),
-                range,
-            })
+            .map(|(height, range)| Sibling { height, tree: before.within(&range), range })
             .collect();
         siblings.sort_by_key(|sibling| sibling.range.start);
-        Some(Self { size, seen: before.size, siblings, at: 0 })
+        Self { size, seen: before.size, siblings, at: 0 }
     }
 
     /// The next leaf's hash.
@@ -165,7 +196,7 @@ impl Prover {
         self.seen += 1;
     }
 
-    /// The hashes beside the leaf's way, from the leaf up; `None` where leaves are missing.
+    /// The hashes of the proof; beside a leaf's way they are those from the leaf up; `None` where leaves are missing.
     #[must_use]
     pub(super) fn finish(mut self) -> Option<Vec<Digest>> {
         if self.seen < self.size {
@@ -176,6 +207,13 @@ impl Prover {
             |sibling: &Sibling| sibling.tree.size == sibling.range.end - sibling.range.start;
         self.siblings.iter().map(|sibling| whole(sibling).then(|| sibling.tree.root())).collect()
     }
+}
+
+/// Where a tree of two leaves or more falls into two: after the largest power of two that is smaller than
+/// the number of its leaves.
+fn middle(tree: &std::ops::Range<u64>) -> u64 {
+    let leaves = tree.end - tree.start;
+    tree.start + (1_u64 << (u64::BITS - 1 - (leaves - 1).leading_zeros()))
 }
 
 /// The root that a leaf and its proof lead to; `None` where the proof has not the length that such a
@@ -315,6 +353,69 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// RFC 9162 §2.1.4.2, written from its words: whether `proof` leads from one root to the other.
+    fn continues(old: (u64, Digest), new: (u64, Digest), proof: &[Digest]) -> bool {
+        let mut path = proof.to_vec();
+        if old.0.is_power_of_two() {
+            path.insert(0, old.1);
+        }
+        let (mut first, mut last) = (old.0 - 1, new.0 - 1);
+        while first & 1 == 1 {
+            (first, last) = (first >> 1, last >> 1);
+        }
+        let mut path = path.into_iter();
+        let Some(start) = path.next() else { return false };
+        let (mut from, mut to) = (start, start);
+        for beside in path {
+            if last == 0 {
+                return false;
+            }
+            if first & 1 == 1 || first == last {
+                (from, to) = (node(&beside, &from), node(&beside, &to));
+                while first & 1 == 0 && first != 0 {
+                    (first, last) = (first >> 1, last >> 1);
+                }
+            } else {
+                to = node(&to, &beside);
+            }
+            (first, last) = (first >> 1, last >> 1);
+        }
+        (from, to, last) == (old.1, new.1, 0)
+    }
+
+    /// Every pair of trees up to 40, and with every part of the old leaves known as a frontier only.
+    #[test]
+    fn every_tree_is_shown_to_continue_those_before_it_and_no_other() {
+        let all = leaves(40);
+        let root = |size: usize| frontier(&all[..size]).root();
+        for size in 1..=40 {
+            for old in 1..=size {
+                for before in 0..=old {
+                    let known = frontier(&all[..before]);
+                    let mut prover = Prover::consistency(old as u64, size as u64, &known)
+                        .expect("they are to come");
+                    for leaf in &all[before..size] {
+                        prover.push(*leaf);
+                    }
+                    let proof = prover.finish().expect("all have passed");
+                    if old == size {
+                        assert!(proof.is_empty());
+                        continue;
+                    }
+                    let new = (size as u64, root(size));
+                    let at = format!("{old} of {size}, {before} known");
+                    assert!(continues((old as u64, root(old)), new, &proof), "{at}");
+                    let other = frontier(&[&all[..old - 1], &[leaf(b"another")]].concat()).root();
+                    assert!(!continues((old as u64, other), new, &proof), "{at}: another tree");
+                    assert!(proof.len() <= 63);
+                }
+            }
+        }
+        assert!(Prover::consistency(0, 5, &Frontier::default()).is_none());
+        assert!(Prover::consistency(6, 5, &Frontier::default()).is_none());
+        assert!(Prover::consistency(2, 5, &frontier(&all[..3])).is_none(), "they have passed");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::checkpoint::CheckpointMetrics;
 use super::upstream::UpstreamMetrics;
 use crate::terms::RefusalReason;
 
@@ -59,6 +60,7 @@ pub struct Metrics {
     pub(super) ledger_refusals: IntCounter,
     pub(super) ledger_signed: IntGauge,
     pub(super) checkpoint_errors: IntCounter,
+    pub(super) checkpoints: CheckpointMetrics,
     pub(super) ledger_retired: IntGauge,
     pub(super) retire_errors: IntCounter,
     pub(super) register_errors: IntCounter,
@@ -223,6 +225,7 @@ impl Metrics {
                 "tamis_ledger_checkpoint_errors_total",
                 "Checkpoints of the ledger that could not be kept",
             ),
+            checkpoints: CheckpointMetrics::new(&maker),
             ledger_retired: maker.add(IntGauge::new(
                 "tamis_ledger_retired_records",
                 "Records that are gone, as of the last cut since the start",

@@ -6,6 +6,7 @@
 
 mod access_log;
 mod agent;
+mod checkpoint;
 mod cold;
 mod event;
 mod log;
@@ -16,6 +17,7 @@ mod upstream;
 mod visitor;
 
 pub use access_log::{AccessDecision, AccessLine, TlsVersion};
+pub use checkpoint::{CheckpointEvent, CheckpointHappening};
 pub(crate) use cold::coarser;
 pub use event::Event;
 pub use log::{FILTER_VARIABLE, LogFormat, init_tracing};

@@ -7,8 +7,7 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery};
 use rustls_pki_types::ServerName;
 
-use super::super::CertificateFiles;
-use super::super::file::optional_path;
+use super::super::file::{client_certificate, optional_path};
 use super::super::node::{Node, Value};
 use super::super::read::{Code, Findings, Section};
 use super::{
@@ -197,13 +196,7 @@ fn tls(
             }
         }
     }
-    let pair = certificate.and_then(|node| {
-        let mut section = Section::new(&format!("{name}.certificate"), node, findings);
-        let chain = section.required("chain", findings).and_then(|node| findings.path(node));
-        let key = section.required("key", findings).and_then(|node| findings.path(node));
-        section.close(findings);
-        Some(CertificateFiles { chain: chain?, key: key? })
-    });
+    let pair = certificate.and_then(|node| client_certificate(name, node, findings));
     let server_name = server_name.and_then(|node| {
         let text = findings.text(node)?;
         if ServerName::try_from(text.as_str()).is_err() {

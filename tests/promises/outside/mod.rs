@@ -1,0 +1,5 @@
+//! What is said to and asked of services outside.
+
+mod client;
+pub(crate) mod service;
+pub(crate) mod witness;
