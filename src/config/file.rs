@@ -9,6 +9,7 @@ use http::Uri;
 
 use super::callers::admin;
 use super::forwarding::forwarding;
+use super::ledger;
 use super::limits::limits;
 use super::node::Node;
 use super::read::{Address, Code, Findings, Section};
@@ -72,7 +73,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let webhooks = webhooks(top.optional("webhooks"), findings);
     let key_ring = top.required("key_ring", findings).and_then(|node| findings.path(node));
     let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
-    let ledger = path_or(top.optional("ledger"), "ledger", findings);
+    let ledger = ledger::place(top.optional("ledger"), node.as_deref(), findings);
     let checkpoint_key = optional_path(top.optional("checkpoint_key"), findings);
     let access_log = match top.optional("access_log") {
         None => Some(LogTarget::Stdout),
@@ -235,11 +236,4 @@ fn named<T>(
 
 pub(super) fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {
     node.and_then(|node| findings.path(node))
-}
-
-fn path_or(node: Option<&Node>, default: &str, findings: &mut Findings) -> Option<PathBuf> {
-    match node {
-        Some(node) => findings.path(node),
-        None => Some(findings.beside(default)),
-    }
 }

@@ -3,6 +3,7 @@
 mod callers;
 mod file;
 mod forwarding;
+mod ledger;
 mod limits;
 mod node;
 mod read;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::ledger::LedgerPlace;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::registers::RegisterPlace;
@@ -63,8 +65,8 @@ pub struct Config {
     pub key_ring: PathBuf,
     /// Where the registers are.
     pub registers: RegisterPlace,
-    /// The ledger's directory.
-    pub ledger: PathBuf,
+    /// Where the ledger is.
+    pub ledger: LedgerPlace,
     /// The key that signs the ledger's checkpoints; `None`: none are signed.
     pub checkpoint_key: Option<PathBuf>,
     /// Where access-log lines go.

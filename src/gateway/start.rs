@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,10 +14,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::checkpoints::{Checkpoints, USUAL_PERIOD};
+use super::checkpoints::Checkpoints;
 use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
 use super::files::Seen;
+use super::ledgers::{KeptLedger, kept_ledger};
 use super::listener::Door;
 use super::listeners::{clients, plaintext, routed};
 use super::loaded::{self, Loaded};
@@ -25,7 +26,6 @@ use super::notices::Notifier;
 use super::pace::Pace;
 use super::redirect::Redirect;
 use super::reload::{Fed, Fetching, Reloaded, Reloader};
-use super::respond;
 use super::retire::Retirement;
 use super::rights::REPORTS;
 use super::sockets::Sockets;
@@ -37,8 +37,8 @@ use crate::admin::{
 };
 use crate::config::{Config, Limits, Listen, LogTarget};
 use crate::identity::IssuerError;
-use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner, WebhookSecretError};
-use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
+use crate::keys::{KeyRingError, NoteError, WebhookSecretError};
+use crate::ledger::{Ledger, LedgerUnavailable, Note, Place, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{
@@ -155,27 +155,11 @@ pub struct Running {
 struct Embedded {
     registers: Arc<RegisterStore>,
     feed: Option<Arc<Feed>>,
+    place: Place,
     index: Arc<SubjectIndex>,
     reports: Arc<Reporting>,
     checkpoints: Option<Arc<Checkpoints>>,
     retirement: Option<Arc<Retirement>>,
-}
-
-/// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
-/// whoever is erased is to be forgotten by it all the same.
-///
-/// # Errors
-/// The file cannot be used.
-pub(crate) fn subject_index(
-    ledger: &Path,
-    keys: &KeyRing,
-) -> Result<Arc<SubjectIndex>, LedgerUnavailable> {
-    SubjectIndex::open(ledger, rekeyed(keys)).map(Arc::new)
-}
-
-/// The keys of an index under this ring.
-pub(super) fn rekeyed(keys: &KeyRing) -> Vec<IndexKey> {
-    keys.index_keys().into_iter().map(|(rows, secrets)| IndexKey { rows, secrets }).collect()
 }
 
 /// Stores that an embedder or a test brings along.
@@ -220,11 +204,12 @@ impl Gateway {
                 Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
             }
         };
-        let stores = Stores { registers: answering, ledger };
         let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
-        let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
+        let reports = Reporting::new(ledger.place().clone(), Arc::clone(&index), key);
         let reports = Arc::new(reports);
-        let embedded = Embedded { registers, feed, index, reports, checkpoints, retirement };
+        let place = ledger.place().clone();
+        let stores = Stores { registers: answering, ledger };
+        let embedded = Embedded { registers, feed, place, index, reports, checkpoints, retirement };
         Self::start_on(loaded, seen, stores, Some(embedded), metrics).await
     }
 
@@ -330,13 +315,16 @@ impl Gateway {
         let standing = Arc::new(Standing::since(now, backends));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
-            let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =
-                embedded;
-            upkeep.spawn(keep_settling(
-                Arc::clone(&registers),
-                config.ledger.clone(),
-                Arc::clone(&index),
-            ));
+            let Embedded {
+                registers,
+                feed,
+                place,
+                index,
+                reports,
+                checkpoints: signing,
+                retirement,
+            } = embedded;
+            upkeep.spawn(keep_settling(Arc::clone(&registers), place, Arc::clone(&index)));
             let notifier = Notifier::new(Arc::clone(&registers), Arc::clone(&in_force));
             upkeep.spawn(notifier.keep_telling());
             let feed = Arc::new(ArcSwapOption::new(feed));
@@ -465,74 +453,6 @@ pub(super) fn loosened(policy: &Policy, metrics: &Metrics) {
         let key = format!("webhook of {recipient}: people are named across a network in plaintext");
         Event::Dangerous { key: &key }.emit(metrics);
     }
-}
-
-/// A ledger with all that is done about it.
-pub(crate) struct KeptLedger {
-    ledger: Arc<FileLedger>,
-    index: Arc<SubjectIndex>,
-    checkpoints: Option<Arc<Checkpoints>>,
-    /// Where the rules keep it for a time.
-    pub(crate) retirement: Option<Retirement>,
-}
-
-/// Opens the ledger that `config` names, to write it.
-pub(crate) fn kept_ledger(
-    config: &Config,
-    policy: &Policy,
-    keys: &KeyRing,
-    metrics: &Arc<Metrics>,
-) -> Result<KeptLedger, StartError> {
-    let seconds = policy.ledger.keep.and_then(respond::seconds);
-    let kept_for = seconds.map(jiff::SignedDuration::from_secs);
-    let place = &config.ledger;
-    let ledger = FileLedger::open_observed(place, &config.node, Arc::clone(metrics), kept_for)?;
-    let index = subject_index(place, keys)?;
-    let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
-    let checkpoints = checkpoints(config, policy, &ledger, metrics)?;
-    let retirement =
-        policy.ledger.keep.zip(checkpoints.clone()).map(|(keep, checkpoints)| Retirement {
-            ledger: Arc::clone(&ledger),
-            directory: place.clone(),
-            index: Arc::clone(&index),
-            checkpoints,
-            keep,
-            policy: ArcSwap::from_pointee(policy.digest),
-            metrics: Arc::clone(metrics),
-        });
-    Ok(KeptLedger { ledger, index, checkpoints, retirement })
-}
-
-/// What signs the ledger's checkpoints. Rules that promise them are not served without a key.
-fn checkpoints(
-    config: &Config,
-    policy: &Policy,
-    ledger: &Arc<FileLedger>,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<Arc<Checkpoints>>, StartError> {
-    let Some(key) = &config.checkpoint_key else {
-        // Nothing is removed that no signature covers.
-        return match (policy.checkpoint_every, policy.ledger.keep) {
-            (None, None) => Ok(None),
-            _ => Err(StartError::NoCheckpointKey),
-        };
-    };
-    let signer = NoteSigner::open(key)?;
-    let checkpoints = Checkpoints::new(
-        Arc::clone(ledger),
-        config.ledger.clone(),
-        signer,
-        period(policy),
-        Arc::clone(metrics),
-    );
-    Ok(Some(Arc::new(checkpoints)))
-}
-
-/// How often checkpoints are signed under these rules.
-pub(super) fn period(policy: &Policy) -> Duration {
-    let seconds = policy.checkpoint_every.and_then(respond::seconds);
-    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    seconds.map_or(USUAL_PERIOD, Duration::from_secs)
 }
 
 /// The limits, with no more connections than the process has descriptors for: each may need one more

@@ -1,9 +1,8 @@
 //! Takes one record out of a ledger together with what shows that it is in it.
 
-use std::path::Path;
-
+use super::Place;
 use super::checkpoint::{Checkpoint, RecordProof};
-use super::segment::{leaves, noted_tree, numbers, path_of};
+use super::segment::leaves;
 use super::tree::{Frontier, Prover};
 
 /// Why a record cannot be proven.
@@ -29,25 +28,29 @@ pub enum ProveError {
 /// # Errors
 /// See [`ProveError`].
 pub fn prove(
-    directory: &Path,
+    place: impl Into<Place>,
     sequence: u64,
     note: &str,
     checkpoint: &Checkpoint,
 ) -> Result<RecordProof, ProveError> {
     let not_covered = || ProveError::NotCovered(sequence);
     let index = sequence.checked_sub(1).ok_or_else(not_covered)?;
-    let segments = numbers(directory)?;
-    let (first, before) = segments
-        .iter()
-        .rev()
-        .filter_map(|segment| Some((*segment, noted_tree(directory, *segment)?)))
-        .find(|(_, tree)| tree.size() <= index)
+    let place = place.into();
+    let segments = place.numbers()?;
+    let mut noted = None;
+    for segment in segments.iter().rev() {
+        if let Some(tree) = place.noted_tree(*segment)?.filter(|tree| tree.size() <= index) {
+            noted = Some((*segment, tree));
+            break;
+        }
+    }
+    let (first, before) = noted
         .or_else(|| segments.first().filter(|first| **first == 1).map(|_| (1, Frontier::default())))
         .ok_or(ProveError::Retired(sequence))?;
     let mut prover = Prover::new(index, checkpoint.size, &before).ok_or_else(not_covered)?;
     let (mut seen, mut record) = (before.size(), None);
     for segment in segments.into_iter().filter(|segment| *segment >= first) {
-        leaves(&path_of(directory, segment), &mut |leaf, line| {
+        leaves(place.open(segment)?, &mut |leaf, line| {
             if seen < checkpoint.size {
                 prover.push(leaf);
             }

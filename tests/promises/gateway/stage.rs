@@ -21,7 +21,7 @@ use tamis::gateway::{Gateway, Running, StartError, Stores};
 use tamis::identity::development::{Authority, Issued, TokenClaims, TokenSigner};
 use tamis::keys::KeyRing;
 use tamis::ledger::{
-    Disclosure, FileLedger, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
+    Disclosure, FileLedger, Ledger, LedgerPlace, LedgerUnavailable, Note, Outcome, Receipt, Refused,
 };
 use tamis::registers::{Record, RegisterPlace, RegisterStore, Registers, RegistersUnavailable};
 use tamis::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
@@ -194,7 +194,8 @@ impl Stage {
 
     async fn begun(prepared: Prepared) -> Self {
         let Prepared { directory, authority, backend, config, signer } = prepared;
-        let (switches, stores) = Self::stores(&config.registers, &config.ledger);
+        let LedgerPlace::Directory(ledger) = &config.ledger else { panic!("a directory") };
+        let (switches, stores) = Self::stores(&config.registers, ledger);
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
         let ledger = Arc::<Switched>::clone(&stores);
         let running = Gateway::start_with(config, Stores { registers, ledger })
