@@ -35,6 +35,7 @@ mod retention;
 mod rights;
 mod running;
 mod scopes;
+mod shared_ledger;
 mod shared_registers;
 mod spellings;
 mod status;
