@@ -2,6 +2,8 @@
 //! codes: 0 it holds, 1 a record is wrong, 2 records are missing, 3 a signature is wrong, 4 it cannot
 //! be read, 64 the configuration is rejected.
 
+mod server;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,8 +18,9 @@ use crate::gateway::kept_ledger;
 use crate::gateway::retire::before;
 use crate::keys::{KeyRing, NoteError, NoteKey, NoteSigner, WitnessKey};
 use crate::ledger::{
-    Anchor, Checkpoint, Notes, ProveError, RecordProof, Retired, Verification, VerifyError,
-    kept_notes, notes_in, prove, retirable, verify, verify_signed,
+    self, Anchor, Checkpoint, LedgerPlace, LedgerServer, LedgerUnavailable, Notes, ProveError,
+    RecordProof, Retired, Verification, VerifyError, kept_notes, notes_in, prove, retirable,
+    verify, verify_signed,
 };
 use crate::observe::Metrics;
 use crate::policy::Policy;
@@ -46,6 +49,10 @@ enum What {
     CheckProof(CheckProof),
     /// Remove segments that are older than the rules keep the ledger. A gateway does it itself.
     Prune(Prune),
+    /// Make the tables of ledgers on a server, or bring them to the version of this program.
+    Migrate(server::Migrate),
+    /// Write the chain of a gateway from a server into a directory, line by line as it is.
+    Export(server::Export),
     /// Make the key that signs checkpoints, and print the key that others check them with.
     NewKey(NewKey),
     /// Print the key that others check this ledger's checkpoints with.
@@ -58,9 +65,12 @@ struct Place {
     /// The ledger's directory.
     #[arg(value_name = "DIR", required_unless_present = "config", conflicts_with = "config")]
     directory: Option<PathBuf>,
-    /// Take the directory from this configuration.
+    /// Take the directory, or the server, from this configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// On a server, the chain of this gateway; without it, that of the configuration's own.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    node: Option<String>,
 }
 
 /// Arguments of `tamis ledger verify`.
@@ -171,6 +181,8 @@ impl Ledger {
             What::Prove(arguments) => prove_record(&arguments),
             What::CheckProof(arguments) => check_proof(&arguments),
             What::Prune(arguments) => prune(&arguments),
+            What::Migrate(arguments) => server::migrate(&arguments),
+            What::Export(arguments) => server::export(&arguments),
             What::NewKey(arguments) => shown(NoteSigner::generate(&arguments.out, &arguments.name)),
             What::ShowKey(arguments) => shown(NoteSigner::open(&arguments.key)),
         };
@@ -188,25 +200,26 @@ impl Ledger {
 }
 
 impl Place {
-    fn directory(&self) -> Result<PathBuf, Ended> {
-        match (&self.directory, &self.config) {
-            (Some(directory), _) => Ok(directory.clone()),
-            (None, Some(config)) => match Config::load(config) {
-                Ok(config) => Ok(config.ledger),
-                Err(error) => Err(Ended(REJECTED, registers_file::config_error(&error))),
-            },
-            (None, None) => Err(Ended(UNREADABLE, "no ledger was named".into())),
-        }
+    fn find(&self) -> Result<ledger::Place, Ended> {
+        let config = match (&self.directory, &self.config) {
+            (Some(directory), _) => return Ok(directory.into()),
+            (None, Some(config)) => {
+                Config::load(config).map_err(|error| rejected_config(&error))?
+            }
+            (None, None) => return Err(Ended(UNREADABLE, "no ledger was named".into())),
+        };
+        let named = named(config.ledger, self.node.as_deref());
+        named.map_err(|error| Ended(UNREADABLE, error.to_string()))
     }
 }
 
 fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
-    let directory = arguments.place.directory()?;
+    let place = arguments.place.find()?;
     let (mut checkpoints, mut spoilt, mut witnessed) = (Vec::new(), 0, Vec::new());
     if let Some(key) = &arguments.key {
         let Notes { notes, unreadable: count } = match &arguments.checkpoints {
             Some(file) => notes_in(&read(file)?),
-            None => kept_notes(&directory).map_err(|error| unreadable(&error))?,
+            None => kept_notes(&place).map_err(|error| unreadable(&error))?,
         };
         spoilt = count;
         checkpoints = notes.iter().map(|note| signed(key, note)).collect::<Result<Vec<_>, _>>()?;
@@ -215,8 +228,8 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
         }
     }
     let verified = match &arguments.key {
-        Some(_) => verify_signed(&directory, arguments.anchor, &checkpoints),
-        None => verify(&directory, arguments.anchor),
+        Some(_) => verify_signed(&place, arguments.anchor, &checkpoints),
+        None => verify(&place, arguments.anchor),
     };
     let found = verified.map_err(|error| {
         let code = match &error {
@@ -224,7 +237,10 @@ fn verify_ledger(arguments: &Verify) -> Result<String, Ended> {
             missing if missing.is_gap() => 2,
             _ => 1,
         };
-        Ended(code, error.to_string())
+        match &error {
+            VerifyError::Io(cause) => Ended(code, format!("{error}: {}", cause.kind())),
+            _ => Ended(code, error.to_string()),
+        }
     })?;
     let Verification { records, head, retired, unfinished_bytes, .. } = found;
     let mut lines = vec![format!("{records} records, head {head}")];
@@ -276,13 +292,13 @@ fn cosigned_by(
 }
 
 fn prove_record(arguments: &Prove) -> Result<String, Ended> {
-    let directory = arguments.place.directory()?;
-    let notes = kept_notes(&directory).map_err(|error| unreadable(&error))?;
+    let place = arguments.place.find()?;
+    let notes = kept_notes(&place).map_err(|error| unreadable(&error))?;
     // The oldest that covers the record: it has been with witnesses for longest.
     for note in &notes.notes {
         let checkpoint = signed(&arguments.key, note)?;
         if checkpoint.size >= arguments.record {
-            let proof = prove(&directory, arguments.record, note, &checkpoint);
+            let proof = prove(&place, arguments.record, note, &checkpoint);
             return proof.map(|proof| proof.to_string()).map_err(|error| {
                 let code = if matches!(error, ProveError::Io(_)) { UNREADABLE } else { 1 };
                 Ended(code, error.to_string())
@@ -319,7 +335,8 @@ fn prune(arguments: &Prune) -> Result<String, Ended> {
     let now = Timestamp::now();
     if arguments.dry_run {
         let before = before(now, keep).unwrap_or(Timestamp::MIN);
-        let found = retirable(&config.ledger, before).map_err(|error| unusable(&error))?;
+        let place = named(config.ledger, None).map_err(|error| unusable(&error))?;
+        let found = retirable(&place, before).map_err(|error| unusable(&error))?;
         return Ok(found.map_or_else(
             || "nothing is old enough\n".to_owned(),
             |found| {
@@ -341,6 +358,24 @@ fn prune(arguments: &Prune) -> Result<String, Ended> {
         0 => "nothing is old enough\n".to_owned(),
         records => format!("records up to {records} are gone\n"),
     })
+}
+
+/// The chain of `node` there, or of the configuration's own gateway.
+fn named(ledger: LedgerPlace, node: Option<&str>) -> Result<ledger::Place, LedgerUnavailable> {
+    match (ledger, node) {
+        (LedgerPlace::Directory(directory), None) => Ok((&directory).into()),
+        (LedgerPlace::Directory(_), Some(_)) => {
+            Err(LedgerUnavailable("a directory has one chain: leave out --node".into()))
+        }
+        (LedgerPlace::Postgres(settings), node) => {
+            let node = node.unwrap_or(&settings.node);
+            Ok(ledger::Place::Server(LedgerServer::open(&settings)?.chain(node)))
+        }
+    }
+}
+
+fn rejected_config(error: &config::ConfigError) -> Ended {
+    Ended(REJECTED, registers_file::config_error(error))
 }
 
 /// The public part of a key, for whoever audits.

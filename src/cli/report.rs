@@ -11,11 +11,13 @@ use jiff::Timestamp;
 
 use super::REJECTED;
 use super::registers_file::{Failure, complain, configuration, failed, policy, subject};
-use crate::gateway::subject_index;
-use crate::keys::{KeyRing, NoteKey, NoteSigner};
-use crate::ledger::Window;
+use crate::gateway::read_ledger;
+use crate::keys::{KeyRing, KeyRingPlace, NoteKey, NoteSigner};
+use crate::ledger::{LedgerPlace, Window};
 use crate::registers::RegisterStore;
-use crate::reports::{self, Chain, Document, Form, Name, Query, ReportError, Sources, window};
+use crate::reports::{
+    self, Chain, Document, Form, Name, Query, ReportError, Source, Sources, window,
+};
 use crate::terms::{DataSubject, Personal};
 
 /// There is no report.
@@ -63,10 +65,13 @@ struct Common {
     /// The gateway's configuration, which names ledger, registers, rules and key ring.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Read this ledger instead of the configuration's; several are read as one, by time.
+    #[arg(long, value_name = "DIR")]
+    ledger: Vec<PathBuf>,
     /// The key that checkpoints are checked with, as `tamis ledger new-key` printed it; without it,
-    /// that of the configuration.
+    /// that of the configuration. Of several ledgers each has its own.
     #[arg(long, value_name = "KEY")]
-    key: Option<NoteKey>,
+    key: Vec<NoteKey>,
 }
 
 /// For whom it is printed.
@@ -182,13 +187,13 @@ impl Report {
         });
         match printed {
             Ok(Document { basis, .. }) => {
-                let code = match &basis.chain {
+                let code = match basis.broken().map_or(&Chain::Holds, |chain| &chain.state) {
                     Chain::Holds => return ExitCode::SUCCESS,
                     Chain::Broken(error) if error.is_gap() => 2,
                     Chain::Broken(_) => 1,
                     Chain::NotSigned | Chain::Unread(_) => 3,
                 };
-                complain(&format!("not to be relied on: {}", basis.chain));
+                complain(&format!("not to be relied on: {}", basis.state()));
                 ExitCode::from(code)
             }
             Err(Failure::Rejected(text)) => {
@@ -251,23 +256,43 @@ impl Task {
     fn report(&self) -> Result<Document, Failure> {
         let config = configuration(&self.common.config)?;
         let policy = policy(&config.rules)?;
-        let key = match (&self.common.key, &config.checkpoint_key) {
-            (Some(key), _) => Some(key.clone()),
-            (None, Some(path)) => Some(NoteSigner::open(path).map_err(failed)?.key()),
-            (None, None) => None,
+        let keys = match &config.checkpoint_key {
+            Some(path) if self.common.key.is_empty() => {
+                vec![NoteSigner::open(path).map_err(failed)?.key()]
+            }
+            _ => self.common.key.clone(),
         };
-        let keys = KeyRing::open_at(&config.key_ring).map_err(failed)?;
-        let index = subject_index(&config.ledger, &keys).map_err(failed)?;
+        let ledgers = self.ledgers(config.ledger, &config.key_ring)?;
         let registers = RegisterStore::open(&config.registers).map_err(failed)?;
-        let sources = Sources {
-            policy: &policy,
-            ledger: &config.ledger,
-            index: &index,
-            registers: &registers,
-            key: key.as_ref(),
-        };
+        let sources =
+            Sources { policy: &policy, ledgers: &ledgers, registers: &registers, keys: &keys };
         reports::report(self.name, &self.query, &sources, Timestamp::now())
             .map_err(|error| caused(&error))
+    }
+
+    /// The ledgers that were named, or that of the configuration; all under one key ring.
+    fn ledgers(
+        &self,
+        configured: LedgerPlace,
+        ring: &KeyRingPlace,
+    ) -> Result<Vec<Source>, Failure> {
+        let ring = KeyRing::open_at(ring).map_err(failed)?;
+        let mut named: Vec<LedgerPlace> = Vec::new();
+        for directory in &self.common.ledger {
+            // An index would be made there, and with it a directory.
+            if !directory.is_dir() {
+                return Err(caused(&ReportError::NoLedger(directory.display().to_string())));
+            }
+            named.push(LedgerPlace::Directory(directory.clone()));
+        }
+        if named.is_empty() {
+            named.push(configured);
+        }
+        let source = |place: &LedgerPlace| {
+            let (place, index) = read_ledger(place, &ring).map_err(failed)?;
+            Ok(Source { place, index })
+        };
+        named.iter().map(source).collect()
     }
 }
 

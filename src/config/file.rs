@@ -9,6 +9,7 @@ use http::Uri;
 use super::callers::admin;
 use super::forwarding::forwarding;
 use super::key_ring::key_ring;
+use super::ledger;
 use super::limits::limits;
 use super::listen::listen;
 use super::node::Node;
@@ -76,7 +77,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let webhooks = webhooks(top.optional("webhooks"), findings);
     let key_ring = top.required("key_ring", findings).and_then(|node| key_ring(node, findings));
     let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
-    let ledger = path_or(top.optional("ledger"), "ledger", findings);
+    let ledger = ledger::place(top.optional("ledger"), node.as_deref(), findings);
     let checkpoint_key = optional_path(top.optional("checkpoint_key"), findings);
     let targets_node = top.optional("checkpoint_targets");
     let checkpoint_targets = targets(targets_node, findings);
@@ -233,11 +234,4 @@ pub(super) fn client_certificate(
 
 pub(super) fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {
     node.and_then(|node| findings.path(node))
-}
-
-fn path_or(node: Option<&Node>, default: &str, findings: &mut Findings) -> Option<PathBuf> {
-    match node {
-        Some(node) => findings.path(node),
-        None => Some(findings.beside(default)),
-    }
 }

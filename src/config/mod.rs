@@ -5,6 +5,7 @@ mod encoding;
 mod file;
 mod forwarding;
 mod key_ring;
+mod ledger;
 mod limits;
 mod listen;
 mod node;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::keys::KeyRingPlace;
+use crate::ledger::LedgerPlace;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
 use crate::registers::RegisterPlace;
@@ -71,8 +73,8 @@ pub struct Config {
     pub key_ring: KeyRingPlace,
     /// Where the registers are.
     pub registers: RegisterPlace,
-    /// The ledger's directory.
-    pub ledger: PathBuf,
+    /// Where the ledger is.
+    pub ledger: LedgerPlace,
     /// The key that signs the ledger's checkpoints; `None`: none are signed.
     pub checkpoint_key: Option<PathBuf>,
     /// Where signed checkpoints are sent, by name.

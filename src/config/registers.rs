@@ -1,5 +1,6 @@
 //! `registers:`, a file or a server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::optional_path;
@@ -24,12 +25,38 @@ pub(super) fn place(
         return findings.path(node).map(RegisterPlace::File);
     }
     let mut section = Section::new("registers", node, findings);
+    let help = "write `registers: FILE`, or `store: postgres`";
+    let server = server(&mut section, node, help, "registers.mark", findings);
+    let max_staleness = match section.optional("max_staleness") {
+        Some(node) => findings.duration(node),
+        None => Some(USUAL_STALENESS),
+    };
+    section.close(findings);
+    let ServerWords { url_file, ca, mark } = server?;
+    let (node, max_staleness) = (name?.to_owned(), max_staleness?);
+    Some(RegisterPlace::Postgres(PostgresSettings { url_file, ca, node, mark, max_staleness }))
+}
+
+/// What is said of a server, whatever is kept there.
+pub(super) struct ServerWords {
+    pub(super) url_file: PathBuf,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) mark: PathBuf,
+}
+
+/// Reads `store`, `url_file`, `ca` and `mark`.
+pub(super) fn server(
+    section: &mut Section<'_>,
+    node: &Node,
+    help: &str,
+    usual_mark: &str,
+    findings: &mut Findings,
+) -> Option<ServerWords> {
     let store = section.required("store", findings);
     let is_postgres = match store.and_then(|node| findings.text(node)).as_deref() {
         Some("postgres") => true,
         Some(_) => {
-            let help = Some("write `registers: FILE`, or `store: postgres`".into());
-            findings.note(Code::Value, node.location, "not a store".into(), help);
+            findings.note(Code::Value, node.location, "not a store".into(), Some(help.into()));
             false
         }
         None => false,
@@ -38,19 +65,8 @@ pub(super) fn place(
     let ca = optional_path(section.optional("ca"), findings);
     let mark = match section.optional("mark") {
         Some(node) => findings.path(node),
-        None => Some(findings.beside("registers.mark")),
+        None => Some(findings.beside(usual_mark)),
     };
-    let max_staleness = match section.optional("max_staleness") {
-        Some(node) => findings.duration(node),
-        None => Some(USUAL_STALENESS),
-    };
-    section.close(findings);
-    let settings = PostgresSettings {
-        url_file: url_file?,
-        ca,
-        node: name?.to_owned(),
-        mark: mark?,
-        max_staleness: max_staleness?,
-    };
-    is_postgres.then_some(RegisterPlace::Postgres(settings))
+    let words = ServerWords { url_file: url_file?, ca, mark: mark? };
+    is_postgres.then_some(words)
 }

@@ -329,6 +329,39 @@ fn rules_that_release_more_need_a_word_in_the_settings() {
 }
 
 #[test]
+fn the_ledger_is_a_directory_or_a_server() {
+    use crate::ledger::LedgerPlace;
+
+    let place = |written: &str| parse(&format!("{MINIMAL}{written}"));
+    let is_directory = |written: &str, at: &str| match place(written).expect("a directory").ledger {
+        LedgerPlace::Directory(path) => assert_eq!(path, Path::new(at)),
+        LedgerPlace::Postgres(_) => panic!("a directory"),
+    };
+    is_directory("", "/etc/tamis/ledger");
+    is_directory("ledger: there\n", "/etc/tamis/there");
+    let server = "node: gw-7\nledger: {store: postgres, url_file: secret.url, ca: ca.pem}\n";
+    match place(server).expect("a server").ledger {
+        LedgerPlace::Postgres(settings) => {
+            assert_eq!(settings.url_file, Path::new("/etc/tamis/secret.url"));
+            assert_eq!(settings.ca.as_deref(), Some(Path::new("/etc/tamis/ca.pem")));
+            assert_eq!(settings.mark, Path::new("/etc/tamis/ledger.mark"));
+            assert_eq!(settings.node, "gw-7");
+        }
+        LedgerPlace::Directory(_) => panic!("a server"),
+    }
+    for wrong in [
+        "{store: postgres}",
+        "{url_file: secret.url}",
+        "{store: mysql, url_file: secret.url}",
+        "{store: postgres, url_file: secret.url, max_staleness: 5s}",
+        "{store: postgres, url_file: secret.url, marc: m}",
+        "7",
+    ] {
+        assert!(place(&format!("ledger: {wrong}\n")).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn registers_are_a_file_or_a_server() {
     use crate::registers::RegisterPlace;
 

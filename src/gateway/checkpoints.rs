@@ -4,7 +4,6 @@
 //! is a copy that this gateway cannot rewrite. Targets of the settings are sent it as well.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::start::StartError;
 use super::targets::{Signed, Targets};
 use crate::config::Config;
 use crate::keys::{NoteKey, NoteSigner};
-use crate::ledger::{Checkpoint, FileLedger, Frontier, keep_note};
+use crate::ledger::{ChainLedger, Checkpoint, Frontier, keep_note};
 use crate::observe::{Event, Metrics};
 use crate::policy::Policy;
 
@@ -27,8 +26,7 @@ const USUAL_PERIOD: Duration = Duration::from_mins(5);
 
 /// Signs the state of one ledger.
 pub(crate) struct Checkpoints {
-    ledger: Arc<FileLedger>,
-    directory: PathBuf,
+    ledger: Arc<ChainLedger>,
     signer: NoteSigner,
     targets: Arc<Targets>,
     period: watch::Sender<Duration>,
@@ -43,7 +41,7 @@ impl Checkpoints {
     pub(super) fn of(
         config: &Config,
         policy: &Policy,
-        ledger: &Arc<FileLedger>,
+        ledger: &Arc<ChainLedger>,
         metrics: &Arc<Metrics>,
     ) -> Result<Option<Arc<Self>>, StartError> {
         let Some(key) = &config.checkpoint_key else {
@@ -53,23 +51,21 @@ impl Checkpoints {
                 _ => Err(StartError::NoCheckpointKey),
             };
         };
-        let signing = (NoteSigner::open(key)?, Targets::open(config, metrics)?);
-        let (ledger, directory) = (Arc::clone(ledger), config.ledger.clone());
-        let checkpoints =
-            Self::new(ledger, directory, signing, period(policy), Arc::clone(metrics));
+        let signing = (NoteSigner::open(key)?, Targets::open(config, ledger.place(), metrics)?);
+        let ledger = Arc::clone(ledger);
+        let checkpoints = Self::new(ledger, signing, period(policy), Arc::clone(metrics));
         Ok(Some(Arc::new(checkpoints)))
     }
 
     pub(crate) fn new(
-        ledger: Arc<FileLedger>,
-        directory: PathBuf,
+        ledger: Arc<ChainLedger>,
         (signer, targets): (NoteSigner, Targets),
         period: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
         let period = watch::Sender::new(period);
         let (targets, covered) = (Arc::new(targets), AtomicU64::new(0));
-        Self { ledger, directory, signer, targets, period, metrics, covered }
+        Self { ledger, signer, targets, period, metrics, covered }
     }
 
     /// What others check its notes with.
@@ -87,7 +83,7 @@ impl Checkpoints {
         let mut periods = self.period.subscribe();
         loop {
             // The next period tries again; the log line says so meanwhile.
-            let _ = self.sign();
+            let _ = self.sign().await;
             let period = *periods.borrow_and_update();
             // Whatever comes first: the period is over, or it is another one.
             let _ = timeout(period, periods.changed()).await;
@@ -105,24 +101,24 @@ impl Checkpoints {
     /// The checkpoint cannot be kept.
     pub(crate) async fn sign_the_end(&self) -> io::Result<()> {
         self.ledger.settle().await;
-        self.sign()
+        self.sign().await
     }
 
     /// Signs a tree that was before: where the ledger is about to be cut.
-    pub(crate) fn sign_tree(&self, tree: &Frontier) -> io::Result<()> {
+    pub(crate) async fn sign_tree(&self, tree: &Frontier) -> io::Result<()> {
         let note = self.signer.sign(&Checkpoint::of(self.signer.name(), tree).text());
-        self.keep(Signed::Part, tree.size(), &note)?;
+        self.keep(Signed::Part, tree.size(), &note).await?;
         Event::CheckpointOfCut { records: tree.size(), note: &note }.emit(&self.metrics);
         Ok(())
     }
 
-    fn sign(&self) -> io::Result<()> {
+    async fn sign(&self) -> io::Result<()> {
         let tree = self.ledger.tree();
         if tree.size() == self.covered.load(Ordering::Relaxed) {
             return Ok(());
         }
         let note = self.signer.sign(&Checkpoint::of(self.signer.name(), &tree).text());
-        let kept = self.keep(Signed::Whole, tree.size(), &note);
+        let kept = self.keep(Signed::Whole, tree.size(), &note).await;
         match &kept {
             Ok(()) => {
                 self.covered.store(tree.size(), Ordering::Relaxed);
@@ -136,10 +132,16 @@ impl Checkpoints {
         kept
     }
 
-    /// Beside the ledger and for each target. What could not be kept for one of them is signed again.
-    fn keep(&self, of: Signed, records: u64, note: &str) -> io::Result<()> {
-        self.targets.put(of, records, note)?;
-        keep_note(&self.directory, &Timestamp::now().to_string(), note)
+    /// Beside the ledger and for each target, aside, since disk or server may take their time. What could
+    /// not be kept for one of them is signed again.
+    async fn keep(&self, of: Signed, records: u64, note: &str) -> io::Result<()> {
+        let (place, note) = (self.ledger.place().clone(), note.to_owned());
+        let targets = Arc::clone(&self.targets);
+        let kept = tokio::task::spawn_blocking(move || {
+            targets.put(of, records, &note)?;
+            keep_note(&place, &Timestamp::now().to_string(), &note)
+        });
+        kept.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
     }
 }
 

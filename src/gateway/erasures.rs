@@ -1,13 +1,12 @@
 //! What follows from an erasure outside the registers: the ledger forgets whose records are whose.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ledger::{LastAccount, LedgerUnavailable, SubjectIndex, about_each};
+use crate::ledger::{LastAccount, LedgerUnavailable, Place, SubjectIndex, about_each};
 use crate::registers::{RecordError, RegisterStore, RegistersUnavailable};
 use crate::terms::DataSubject;
 
@@ -43,7 +42,7 @@ pub(super) struct Round {
 /// Nobody can say which erasures there are.
 pub(super) fn settle(
     registers: &RegisterStore,
-    ledger: &Path,
+    ledger: &Place,
     index: &SubjectIndex,
     now: Timestamp,
 ) -> Result<Round, Unsettled> {
@@ -88,7 +87,7 @@ pub(super) fn settle(
 /// Looks for erasures once a second: commands enter them beside the gateway.
 pub(super) async fn keep_settling(
     registers: Arc<RegisterStore>,
-    ledger: PathBuf,
+    ledger: Place,
     index: Arc<SubjectIndex>,
 ) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -118,6 +117,8 @@ pub(super) async fn keep_settling(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use tempfile::tempdir;
 
     use super::*;
@@ -164,7 +165,8 @@ mod tests {
         erase("CANARY-1", "2026-01-01T00:00:00Z");
         erase("CANARY-2", "2090-01-01T00:00:00Z");
         let settled = || {
-            let round = settle(&registers, &directory, &index, Timestamp::now()).expect("asked");
+            let round = settle(&registers, &Place::from(&directory), &index, Timestamp::now())
+                .expect("asked");
             assert!(round.unsettled.is_empty(), "{round:?}");
             round.settled
         };
@@ -225,7 +227,9 @@ mod tests {
         let spoilt = whole.replacen("{\"contact.number2\"", "{contact.number2\"", 1);
         assert_ne!(spoilt, whole);
         std::fs::write(&segment, spoilt).expect("ours");
-        let round = || settle(&registers, &directory, &index, Timestamp::now()).expect("asked");
+        let round = || {
+            settle(&registers, &Place::from(&directory), &index, Timestamp::now()).expect("asked")
+        };
         let first = round();
         assert_eq!((first.settled, first.unsettled.len()), (8, 1), "{first:?}");
         let left = registers.unsettled_erasures(Timestamp::now()).expect("readable");

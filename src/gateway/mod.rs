@@ -50,6 +50,7 @@ mod consents;
 mod erasures;
 mod files;
 mod flow;
+mod ledgers;
 mod listener;
 mod listeners;
 mod loaded;
@@ -72,10 +73,12 @@ mod webhook;
 mod within;
 mod witness;
 
+#[cfg(test)]
+pub(crate) use ledgers::subject_index;
+pub(crate) use ledgers::{kept_ledger, read_ledger};
 pub(crate) use notices::names_told;
 pub use reload::Reloaded;
 pub use sockets::{HandedError, HandedSockets};
 pub use start::{Addresses, Running, StartError, Stores};
-pub(crate) use start::{kept_ledger, subject_index};
 pub use state::Gateway;
 pub use tls::TlsError;

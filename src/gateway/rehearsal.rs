@@ -473,7 +473,7 @@ fn would_be_given(
         | Serve::Objection
         | Serve::PolicyDocument
         | Serve::ControllerContact => {
-            let nothing = ToldToOthers { disclosures: Vec::new(), up_to: None };
+            let nothing = ToldToOthers { disclosures: Vec::new(), up_to: Vec::new() };
             subject_report(policy, &nothing, now)
         }
     })

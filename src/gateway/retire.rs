@@ -1,7 +1,6 @@
 //! Removes what the rules do not keep any longer: whole segments of the ledger, and with them the
 //! secrets of people of whom nothing is left in it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use jiff::{Span, Timestamp};
 
 use super::checkpoints::Checkpoints;
 use crate::ledger::{
-    FileLedger, Ledger as _, LedgerUnavailable, Note, Retirable, SubjectIndex, VerifyError,
+    ChainLedger, Ledger as _, LedgerUnavailable, Note, Retirable, SubjectIndex, VerifyError,
     retirable,
 };
 use crate::observe::{Event, Metrics};
@@ -39,8 +38,7 @@ pub(crate) enum NotRetired {
 
 /// Keeps one ledger no longer than the rules say.
 pub(crate) struct Retirement {
-    pub(crate) ledger: Arc<FileLedger>,
-    pub(crate) directory: PathBuf,
+    pub(crate) ledger: Arc<ChainLedger>,
     pub(crate) index: Arc<SubjectIndex>,
     pub(crate) checkpoints: Arc<Checkpoints>,
     /// How long records are kept.
@@ -67,22 +65,22 @@ impl Retirement {
     /// Removes what is too old at `now`; how many records went.
     pub(crate) async fn retire(&self, now: Timestamp) -> Result<u64, NotRetired> {
         let before = before(now, self.keep).ok_or(NotRetired::Period)?;
-        let directory = self.directory.clone();
-        let found = aside(move || Ok(retirable(&directory, before)?)).await?;
+        let place = self.ledger.place().clone();
+        let found = aside(move || Ok(retirable(&place, before)?)).await?;
         // Whoever has nothing left that is kept is forgotten, also where a younger record keeps a segment.
         let index = Arc::clone(&self.index);
         aside(move || Ok(index.shred_unused(before)?)).await?;
         let Some(Retirable { segments, cut, tree }) = found else { return Ok(0) };
         // Signed first, so that the log holds where the cut is before anything is gone.
-        self.checkpoints.sign_tree(&tree)?;
+        self.checkpoints.sign_tree(&tree).await?;
         let note = Note::Retired { cut: cut.clone(), before, policy: *self.policy.load_full() };
         self.ledger.note(&note).await?;
         // And the entry of the cut, without which the cut is nobody's word.
         self.checkpoints.sign_the_end().await?;
         let records = cut.records;
-        let directory = self.directory.clone();
+        let place = self.ledger.place().clone();
         let count = segments.len() as u64;
-        aside(move || Ok(Retirable { segments, cut, tree }.remove(&directory, now)?)).await?;
+        aside(move || Ok(Retirable { segments, cut, tree }.remove(&place, now)?)).await?;
         Event::LedgerRetired { records, segments: count }.emit(&self.metrics);
         Ok(records)
     }
@@ -111,8 +109,8 @@ mod tests {
     use crate::gateway::targets::Targets;
     use crate::keys::{KeyRing, NoteKey, NoteSigner};
     use crate::ledger::{
-        Checkpoint, GENESIS, ProveError, RecordProof, Retired, kept_notes, prove, verify,
-        verify_signed,
+        Checkpoint, FileLedger, GENESIS, ProveError, RecordProof, Retired, kept_notes, prove,
+        verify, verify_signed,
     };
 
     /// A ledger of many small segments, signed now and then.
@@ -130,13 +128,12 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let checkpoints = Arc::new(Checkpoints::new(
             Arc::clone(&ledger),
-            directory.clone(),
             (signer, Targets::default()),
             Duration::from_mins(5),
             Arc::clone(&metrics),
         ));
         let (keep, policy) = (Span::new().years(6), ArcSwap::from_pointee(GENESIS));
-        Retirement { ledger, directory, index, checkpoints, keep, policy, metrics }
+        Retirement { ledger, index, checkpoints, keep, policy, metrics }
     }
 
     impl Kept {
@@ -161,8 +158,12 @@ mod tests {
             }
         }
 
+        fn directory(&self) -> std::path::PathBuf {
+            self.folder.path().join("ledger")
+        }
+
         fn checkpoints(&self) -> Vec<(String, Checkpoint)> {
-            let notes = kept_notes(&self.retirement.directory).expect("readable");
+            let notes = kept_notes(&self.directory()).expect("readable");
             let read = |note: String| {
                 let text = self.key.open(&note).expect("signed");
                 let checkpoint = Checkpoint::parse(text).expect("a checkpoint");
@@ -173,14 +174,14 @@ mod tests {
 
         fn verified(&self) -> Result<crate::ledger::Verification, VerifyError> {
             let all: Vec<Checkpoint> = self.checkpoints().into_iter().map(|(_, one)| one).collect();
-            verify_signed(&self.retirement.directory, None, &all)
+            verify_signed(&self.directory(), None, &all)
         }
     }
 
     fn by_the_second_verifier(kept: &Kept) -> bool {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify_ledger.py");
         let mut python = std::process::Command::new("python3");
-        python.arg(script).arg(&kept.retirement.directory).arg(kept.key.to_string());
+        python.arg(script).arg(kept.directory()).arg(kept.key.to_string());
         python.output().expect("python3 is installed").status.success()
     }
 
@@ -192,7 +193,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_too_old_goes_and_the_rest_verifies_from_the_cut_on() {
         let kept = Kept::new().await;
-        let directory = &kept.retirement.directory;
+        let directory = kept.directory();
+        let directory = directory.as_path();
         let whole = kept.verified().expect("whole");
         assert_eq!(kept.retirement.retire(Timestamp::now()).await.expect("looked"), 0);
         assert_eq!(kept.verified().expect("whole"), whole, "what is young stays");
@@ -231,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn segments_that_somebody_removed_are_missing_and_not_retired() {
         let kept = Kept::new().await;
-        let directory = kept.retirement.directory.clone();
+        let directory = kept.directory();
         std::fs::remove_file(directory.join("000001.jsonl")).expect("ours");
         let found = kept.verified().expect_err("nothing says that it was to go");
         assert!(matches!(found, VerifyError::NotRetired { .. }) && found.is_gap(), "{found}");
@@ -241,7 +243,8 @@ mod tests {
 
         // One more than was retired.
         let kept = Kept::new().await;
-        let directory = &kept.retirement.directory;
+        let directory = kept.directory();
+        let directory = directory.as_path();
         kept.retirement.retire(much_later()).await.expect("retired");
         kept.enter(10).await;
         let mut left: Vec<_> = std::fs::read_dir(directory)
@@ -259,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn a_cut_that_nobody_signed_is_records_that_are_missing() {
         let kept = Kept::new().await;
-        let directory = kept.retirement.directory.clone();
+        let directory = kept.directory();
         kept.retirement.checkpoints.sign_the_end().await.expect("kept");
         let found = retirable(&directory, much_later()).expect("whole").expect("old enough");
         let policy = *kept.retirement.policy.load_full();
@@ -284,22 +287,22 @@ mod tests {
     #[tokio::test]
     async fn nothing_goes_while_no_checkpoint_can_be_kept() {
         let kept = Kept::new().await;
-        let notes = kept.retirement.directory.join("checkpoints.jsonl");
+        let notes = kept.directory().join("checkpoints.jsonl");
         std::fs::remove_file(&notes).expect("ours");
         std::fs::create_dir(&notes).expect("ours");
         assert!(kept.retirement.checkpoints.sign_the_end().await.is_err());
         assert!(kept.retirement.retire(much_later()).await.is_err());
-        assert!(kept.retirement.directory.join("000001.jsonl").exists());
+        assert!(kept.directory().join("000001.jsonl").exists());
     }
 
     #[tokio::test]
     async fn what_does_not_verify_stays() {
         let kept = Kept::new().await;
-        let first = kept.retirement.directory.join("000001.jsonl");
+        let first = kept.directory().join("000001.jsonl");
         let text = std::fs::read_to_string(&first).expect("ours");
         std::fs::write(&first, text.replacen("\"p\"", "\"q\"", 1)).expect("ours");
         assert!(kept.retirement.retire(much_later()).await.is_err());
         assert!(first.exists(), "it is evidence");
-        assert!(verify(&kept.retirement.directory, None).is_err());
+        assert!(verify(&kept.directory(), None).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::checkpoints::Checkpoints;
 use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
 use super::files::Seen;
+use super::ledgers::KeptLedger;
 use super::listener::Door;
 use super::listeners::{clients, plaintext, routed};
 use super::loaded::{self, Loaded};
@@ -25,7 +26,6 @@ use super::notices::Notifier;
 use super::pace::Pace;
 use super::redirect::Redirect;
 use super::reload::{Fed, Fetching, Reloaded, Reloader};
-use super::respond;
 use super::retire::Retirement;
 use super::rights::REPORTS;
 use super::sockets::{HandedError, HandedSockets, Sockets};
@@ -40,8 +40,8 @@ use crate::admin::{
 use crate::config::{Config, Listen, LogTarget};
 use crate::https::TrustError;
 use crate::identity::IssuerError;
-use crate::keys::{KeyRing, KeyRingError, NoteError, ServiceTokenError, WebhookSecretError};
-use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
+use crate::keys::{KeyRingError, NoteError, ServiceTokenError, WebhookSecretError};
+use crate::ledger::{Ledger, LedgerUnavailable, Note, Place, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{
@@ -189,27 +189,11 @@ impl Checked {
 struct Embedded {
     registers: Arc<RegisterStore>,
     feed: Option<Arc<Feed>>,
+    place: Place,
     index: Arc<SubjectIndex>,
     reports: Arc<Reporting>,
     checkpoints: Option<Arc<Checkpoints>>,
     retirement: Option<Arc<Retirement>>,
-}
-
-/// Opens the index of data subjects of a ledger. It is there whether or not the rules in force fill it:
-/// whoever is erased is to be forgotten by it all the same.
-///
-/// # Errors
-/// The file cannot be used.
-pub(crate) fn subject_index(
-    ledger: &Path,
-    keys: &KeyRing,
-) -> Result<Arc<SubjectIndex>, LedgerUnavailable> {
-    SubjectIndex::open(ledger, rekeyed(keys)).map(Arc::new)
-}
-
-/// The keys of an index under this ring.
-pub(super) fn rekeyed(keys: &KeyRing) -> Vec<IndexKey> {
-    keys.index_keys().into_iter().map(|(rows, secrets)| IndexKey { rows, secrets }).collect()
 }
 
 /// Stores that an embedder or a test brings along.
@@ -270,11 +254,12 @@ impl Gateway {
                 Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
             }
         };
-        let stores = Stores { registers: answering, ledger };
         let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
-        let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
+        let reports = Reporting::new(ledger.place().clone(), Arc::clone(&index), key);
         let reports = Arc::new(reports);
-        let embedded = Embedded { registers, feed, index, reports, checkpoints, retirement };
+        let place = ledger.place().clone();
+        let stores = Stores { registers: answering, ledger };
+        let embedded = Embedded { registers, feed, place, index, reports, checkpoints, retirement };
         Self::start_on(checked, stores, Some(embedded), sockets).await
     }
 
@@ -376,13 +361,16 @@ impl Gateway {
         let standing = Arc::new(Standing::since(now, backends).sending(targets));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
-            let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =
-                embedded;
-            upkeep.spawn(keep_settling(
-                Arc::clone(&registers),
-                config.ledger.clone(),
-                Arc::clone(&index),
-            ));
+            let Embedded {
+                registers,
+                feed,
+                place,
+                index,
+                reports,
+                checkpoints: signing,
+                retirement,
+            } = embedded;
+            upkeep.spawn(keep_settling(Arc::clone(&registers), place, Arc::clone(&index)));
             let notifier = Notifier::new(Arc::clone(&registers), Arc::clone(&in_force));
             upkeep.spawn(notifier.keep_telling());
             let feed = Arc::new(ArcSwapOption::new(feed));
@@ -514,43 +502,6 @@ pub(super) fn loosened(policy: &Policy, metrics: &Metrics) {
         Event::Dangerous { key: &key }.emit(metrics);
     }
 }
-
-/// A ledger with all that is done about it.
-pub(crate) struct KeptLedger {
-    ledger: Arc<FileLedger>,
-    index: Arc<SubjectIndex>,
-    checkpoints: Option<Arc<Checkpoints>>,
-    /// Where the rules keep it for a time.
-    pub(crate) retirement: Option<Retirement>,
-}
-
-/// Opens the ledger that `config` names, to write it.
-pub(crate) fn kept_ledger(
-    config: &Config,
-    policy: &Policy,
-    keys: &KeyRing,
-    metrics: &Arc<Metrics>,
-) -> Result<KeptLedger, StartError> {
-    let seconds = policy.ledger.keep.and_then(respond::seconds);
-    let kept_for = seconds.map(jiff::SignedDuration::from_secs);
-    let place = &config.ledger;
-    let ledger = FileLedger::open_observed(place, &config.node, Arc::clone(metrics), kept_for)?;
-    let index = subject_index(place, keys)?;
-    let ledger = Arc::new(ledger.with_index(Arc::clone(&index)));
-    let checkpoints = Checkpoints::of(config, policy, &ledger, metrics)?;
-    let retirement =
-        policy.ledger.keep.zip(checkpoints.clone()).map(|(keep, checkpoints)| Retirement {
-            ledger: Arc::clone(&ledger),
-            directory: place.clone(),
-            index: Arc::clone(&index),
-            checkpoints,
-            keep,
-            policy: ArcSwap::from_pointee(policy.digest),
-            metrics: Arc::clone(metrics),
-        });
-    Ok(KeptLedger { ledger, index, checkpoints, retirement })
-}
-
 
 /// Enters in the ledger, once a second, what commands changed in the registers.
 async fn enter_register_changes(drain: Arc<ChangeDrain>) {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::start::{self, KeptLedger, StartError};
+use super::ledgers::{self, KeptLedger};
+use super::start::StartError;
 use crate::config::Config;
 use crate::keys::KeyRing;
-use crate::ledger;
+use crate::ledger::{LedgerPlace, Place};
 use crate::observe::{Event, Metrics};
 use crate::policy::Policy;
 
@@ -32,8 +33,12 @@ pub(super) async fn kept_ledger(
     let until = Instant::now() + config.limits.drain_timeout + TAKING_OVER;
     let mut has_told = false;
     loop {
-        let was_held = ledger::is_written_now(&config.ledger);
-        let kept = start::kept_ledger(config, policy, keys, metrics);
+        // Who has the chain on a server is seen only when it is asked for.
+        let was_held = match &config.ledger {
+            LedgerPlace::Directory(directory) => Place::from(directory).is_written_now(),
+            LedgerPlace::Postgres(_) => true,
+        };
+        let kept = ledgers::kept_ledger(config, policy, keys, metrics);
         let waits = takes_over && was_held && matches!(kept, Err(StartError::Ledger(_)));
         if !waits || Instant::now() >= until {
             return kept;

@@ -5,7 +5,6 @@
 //! bytes, its `Idempotency-Key` or its number of records that it has it. A witness takes the newest alone.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use super::witness::{self, NotWitnessed};
 use crate::config::{CheckpointTarget, Config, DeliveryMethod};
 use crate::https::{Bounds, CallFault, HttpsClient, Schemes, TrustError};
 use crate::keys::{ServiceToken, ServiceTokenError, WitnessKey};
-use crate::ledger::{Outbox, Taken, keep_note};
+use crate::ledger::{Outbox, Place, Taken, keep_note};
 use crate::observe::{CheckpointEvent, CheckpointHappening, Metrics};
 use crate::terms::Digest;
 
@@ -106,8 +105,8 @@ struct Target {
     name: String,
     config: CheckpointTarget,
     outbox: Outbox,
-    /// The ledger's directory.
-    ledger: PathBuf,
+    /// Whose checkpoints they are.
+    ledger: Place,
     /// There is something to hand over.
     wake: Notify,
     /// Why the last attempt failed, if it did.
@@ -117,16 +116,20 @@ struct Target {
 
 impl Targets {
     /// Opens the outbox of each target, and sees to it that what it is reached with can be read.
-    pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, StartError> {
+    pub(crate) fn open(
+        config: &Config,
+        ledger: &Place,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, StartError> {
         let mut targets = Vec::new();
         for (name, target) in &config.checkpoint_targets {
-            let outbox = Outbox::open(&config.ledger, name)
+            let outbox = Outbox::open(config.ledger.beside(), name)
                 .map_err(|error| StartError::Outbox(name.clone(), error))?;
             let target = Target {
                 name: name.clone(),
                 config: target.clone(),
                 outbox,
-                ledger: config.ledger.clone(),
+                ledger: ledger.clone(),
                 wake: Notify::new(),
                 fault: Mutex::new(None),
                 metrics: Arc::clone(metrics),
@@ -288,7 +291,10 @@ impl Target {
         let note = witness::cosigned(witness, &note, answer)?;
         // With its cosignatures, for who verifies the ledger or proves a record.
         let now = Timestamp::now();
-        keep_note(&self.ledger, &now.to_string(), &note)?;
+        let (ledger, kept) = (self.ledger.clone(), note.clone());
+        let keeping =
+            tokio::task::spawn_blocking(move || keep_note(&ledger, &now.to_string(), &kept));
+        keeping.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
         self.outbox.take(&Taken { records, at: now, note })?;
         for covered in self.outbox.waiting()?.into_iter().filter(|covered| *covered < records) {
             self.outbox.pass_over(covered)?;

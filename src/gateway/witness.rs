@@ -4,14 +4,12 @@
 //!
 //! Source: C2SP tlog-witness, `add-checkpoint`.
 
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::https::{Answer, CallFault};
 use crate::keys::WitnessKey;
-use crate::ledger::{ProveError, prove_consistency};
+use crate::ledger::{Place, ProveError, prove_consistency};
 
 /// Why a witness did not cosign.
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +89,12 @@ pub(super) fn cosigned(
 /// The body of a request for the note over the first `records` of the ledger, shown to continue its first
 /// `old`.
 pub(super) async fn asked(
-    ledger: &Path,
+    ledger: &Place,
     old: u64,
     records: u64,
     note: &str,
 ) -> Result<String, NotWitnessed> {
-    let ledger = ledger.to_owned();
+    let ledger = ledger.clone();
     let proof = tokio::task::spawn_blocking(move || {
         if old == records { Ok(Vec::new()) } else { prove_consistency(&ledger, old, records) }
     });

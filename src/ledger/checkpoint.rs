@@ -12,6 +12,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::Place;
 use super::tree::{Frontier, leaf, root_by_proof};
 use crate::terms::Digest;
 
@@ -34,8 +35,15 @@ pub struct Notes {
 /// worth more.
 ///
 /// # Errors
-/// The file cannot be written.
-pub fn keep_note(directory: &Path, at: &str, note: &str) -> io::Result<()> {
+/// It cannot be written.
+pub fn keep_note(place: impl Into<Place>, at: &str, note: &str) -> io::Result<()> {
+    match place.into() {
+        Place::Directory(directory) => keep_in_file(&directory, at, note),
+        Place::Server(chain) => chain.keep_note(at, note),
+    }
+}
+
+pub(super) fn keep_in_file(directory: &Path, at: &str, note: &str) -> io::Result<()> {
     let path = directory.join(KEPT);
     let mut file =
         OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
@@ -83,8 +91,12 @@ pub fn notes_in(text: &str) -> Notes {
 /// The signed checkpoints kept beside the ledger.
 ///
 /// # Errors
-/// The file is there and cannot be read.
-pub fn kept_notes(directory: &Path) -> io::Result<Notes> {
+/// They are there and cannot be read.
+pub fn kept_notes(place: impl Into<Place>) -> io::Result<Notes> {
+    let directory = match place.into() {
+        Place::Directory(directory) => directory,
+        Place::Server(chain) => return chain.notes(),
+    };
     match fs::read_to_string(directory.join(KEPT)) {
         // Made, and not written yet.
         Ok(text) if text.is_empty() => Ok(Notes::default()),

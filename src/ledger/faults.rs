@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::file::plain;
+use super::chained::{End as _, plain};
 use super::record::omission;
 use super::tail::{Medium, Mount, SEGMENT_BYTES, Segmenting, Tail};
 use super::{FileLedger, Ledger as _, verify};
@@ -168,9 +168,12 @@ fn a_file_that_is_removed_replaced_or_cut_stops_entries_until_it_is_back() {
 fn what_nobody_waits_for_survives_a_disk_that_is_away() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let (mount, plan) = failing(1..usize::MAX, Fault::Write(7));
-    let ledger =
-        FileLedger::start(directory.path(), open(directory.path(), SEGMENT_BYTES, mount), None)
-            .expect("threads can be started");
+    let ledger = FileLedger::start(
+        directory.path().into(),
+        Box::new(open(directory.path(), SEGMENT_BYTES, mount)),
+        None,
+    )
+    .expect("threads can be started");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
     let note =
         super::Note::Policy { id: "demo".into(), revision: "1".into(), digest: super::GENESIS };

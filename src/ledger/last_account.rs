@@ -9,13 +9,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Span, Timestamp};
-use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::subject_rows::IndexError;
 use super::subjects::IndexKey;
 use super::{Told, ToldToOthers};
 use crate::action::pseudonym::Canonical;
+use crate::database::sql::{Tables, data};
 use crate::terms::{DataSubject, hex, read_hex};
 
 /// Where they stand.
@@ -93,7 +93,7 @@ pub fn by_recipient(told: &[Told]) -> Vec<LastTold> {
 }
 
 pub(super) fn keep(
-    transaction: &Transaction<'_>,
+    tables: &dyn Tables,
     key: &IndexKey,
     person: &DataSubject,
     last: &LastAccount,
@@ -103,13 +103,14 @@ pub(super) fn keep(
     let sealed =
         key.secrets.token(Canonical::Text, &hex(text.as_bytes())).ok_or(IndexError::Garbage)?;
     let row = row(key, person).ok_or(IndexError::Garbage)?;
-    let insert = "INSERT OR REPLACE INTO last_accounts VALUES (?1, ?2, ?3)";
-    transaction.execute(insert, params![row, last.until.to_string(), sealed])?;
+    let insert = "INSERT INTO last_accounts VALUES (?1, ?2, ?3)
+      ON CONFLICT (row, until) DO UPDATE SET sealed = excluded.sealed";
+    tables.execute(insert, data![row, last.until, sealed])?;
     Ok(())
 }
 
 pub(super) fn find(
-    connection: &Connection,
+    tables: &dyn Tables,
     keys: &[IndexKey],
     person: &DataSubject,
     now: Timestamp,
@@ -118,23 +119,21 @@ pub(super) fn find(
     for key in keys {
         let row = row(key, person).ok_or(IndexError::Garbage)?;
         let query = "SELECT sealed FROM last_accounts WHERE row = ?1 ORDER BY until";
-        let mut statement = connection.prepare_cached(query)?;
-        for sealed in statement.query_map([row], |row| row.get::<_, String>(0))? {
-            found.push(opened(key, &sealed?).ok_or(IndexError::Garbage)?);
+        for sealed in tables.rows(query, data![row])? {
+            found.push(opened(key, &sealed.text(0)?).ok_or(IndexError::Garbage)?);
         }
     }
     found.retain(|last: &LastAccount| now < last.until);
     Ok(found)
 }
 
-pub(super) fn forget(connection: &Connection, now: Timestamp) -> Result<usize, IndexError> {
-    let mut statement = connection.prepare_cached("SELECT DISTINCT until FROM last_accounts")?;
-    let all = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let all: Vec<String> = all.collect::<Result<_, _>>()?;
+pub(super) fn forget(tables: &dyn Tables, now: Timestamp) -> Result<usize, IndexError> {
+    let all = tables.rows("SELECT DISTINCT until FROM last_accounts", data![])?;
+    let all: Vec<String> = all.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
     let mut count = 0;
     // A time that cannot be read is over.
     for until in all.iter().filter(|text| text.parse().map_or(true, |end: Timestamp| end <= now)) {
-        count += connection.execute("DELETE FROM last_accounts WHERE until = ?1", [until])?;
+        count += tables.execute("DELETE FROM last_accounts WHERE until = ?1", data![until])?;
     }
     Ok(count)
 }

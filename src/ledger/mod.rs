@@ -5,18 +5,24 @@
 //! directory can compute a new chain, so keep the last hash somewhere else (docs/OPERATIONS.md).
 
 mod chain;
+mod chained;
 mod checkpoint;
 mod entry;
-mod file;
+mod export;
 mod last_account;
 mod outbox;
 mod people;
+mod place;
 mod prove;
 mod record;
 mod report;
 mod retire;
 mod scan;
 mod segment;
+mod server;
+mod server_mark;
+mod server_tables;
+mod server_tail;
 mod subject_rows;
 mod subjects;
 mod tail;
@@ -33,20 +39,22 @@ use std::pin::Pin;
 use crate::terms::DataSubject;
 
 pub use chain::{GENESIS, link};
+pub use chained::{ChainLedger, FileLedger};
 pub use checkpoint::{Checkpoint, Notes, RecordProof, keep_note, kept_notes, notes_in};
 pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused};
-pub use file::FileLedger;
+pub use export::export;
 pub use last_account::{LastAccount, LastTold, by_recipient};
 pub use outbox::{MOST_WAITING, Outbox, Taken};
 pub use people::{Count, Counted, People};
+pub use place::Place;
 pub use prove::{ProveError, prove, prove_consistency};
 pub use report::{COMPLETENESS, subject_report};
 pub use retire::{Cut, Retirable, retirable};
 pub use scan::{Disclosed, Ended, Entry, Part, PolicyOf, RefusedEntry, Window, scan};
+pub use server::{LedgerPlace, LedgerServer, ServerChain, ServerSettings};
 pub use subjects::{IndexKey, SubjectIndex};
 pub use told::{Told, ToldToOthers, about, about_each};
 pub use tree::{Frontier, leaf};
-pub(crate) use verify::is_written_now;
 pub use verify::{Anchor, Retired, Verification, VerifyError, verify, verify_signed};
 
 /// In the ledger's directory; locked by the gateway that writes.

@@ -171,6 +171,17 @@ impl People {
 }
 
 impl Counted {
+    /// With those of another ledger, whose index tells nothing of this one's people: the same may be in
+    /// both, or others.
+    #[must_use]
+    pub fn beside(mut self, other: Self) -> Self {
+        self.all.or_the_same(other.all);
+        for (name, count) in other.by_category {
+            self.by_category.entry(name).or_default().or_the_same(count);
+        }
+        self
+    }
+
     fn add_one(&mut self, categories: &[String]) {
         self.all.plus(Count { at_least: 1, at_most: 1 });
         for name in categories {
@@ -183,8 +194,12 @@ impl Counted {
 impl Count {
     /// The same people may be in each month, or others.
     fn another_month(&mut self, people: u64) {
-        self.at_least = self.at_least.max(people);
-        self.at_most += people;
+        self.or_the_same(Self { at_least: people, at_most: people });
+    }
+
+    fn or_the_same(&mut self, other: Self) {
+        self.at_least = self.at_least.max(other.at_least);
+        self.at_most += other.at_most;
     }
 
     fn plus(&mut self, other: Self) {

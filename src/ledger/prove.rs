@@ -1,10 +1,10 @@
 //! Takes one record out of a ledger together with what shows that it is in it.
 
 use std::io;
-use std::path::Path;
 
+use super::Place;
 use super::checkpoint::{Checkpoint, RecordProof};
-use super::segment::{leaves, noted_tree, numbers, path_of};
+use super::segment::leaves;
 use super::tree::{Frontier, Prover};
 use crate::terms::Digest;
 
@@ -31,19 +31,19 @@ pub enum ProveError {
 /// # Errors
 /// See [`ProveError`].
 pub fn prove(
-    directory: &Path,
+    place: impl Into<Place>,
     sequence: u64,
     note: &str,
     checkpoint: &Checkpoint,
 ) -> Result<RecordProof, ProveError> {
     let not_covered = || ProveError::NotCovered(sequence);
     let index = sequence.checked_sub(1).ok_or_else(not_covered)?;
-    let (segments, before) =
-        segments_from(directory, index)?.ok_or(ProveError::Retired(sequence))?;
+    let place = place.into();
+    let (segments, before) = segments_from(&place, index)?.ok_or(ProveError::Retired(sequence))?;
     let mut prover = Prover::new(index, checkpoint.size, &before).ok_or_else(not_covered)?;
     let (mut seen, mut record) = (before.size(), None);
     for segment in segments {
-        leaves(&path_of(directory, segment), &mut |leaf, line| {
+        leaves(place.open(segment)?, &mut |leaf, line| {
             if seen < checkpoint.size {
                 prover.push(leaf);
             }
@@ -64,16 +64,21 @@ pub fn prove(
 ///
 /// # Errors
 /// `Io`; `NotCovered` where there are not so many records; `Retired` where too many of the old ones are gone.
-pub fn prove_consistency(directory: &Path, old: u64, size: u64) -> Result<Vec<Digest>, ProveError> {
+pub fn prove_consistency(
+    place: impl Into<Place>,
+    old: u64,
+    size: u64,
+) -> Result<Vec<Digest>, ProveError> {
     if old == 0 {
         return Ok(Vec::new());
     }
-    let (segments, before) = segments_from(directory, old)?.ok_or(ProveError::Retired(old))?;
+    let place = place.into();
+    let (segments, before) = segments_from(&place, old)?.ok_or(ProveError::Retired(old))?;
     let not_covered = || ProveError::NotCovered(old.max(size));
     let mut prover = Prover::consistency(old, size, &before).ok_or_else(not_covered)?;
     let mut seen = before.size();
     for segment in segments {
-        leaves(&path_of(directory, segment), &mut |leaf, _| {
+        leaves(place.open(segment)?, &mut |leaf, _| {
             if seen < size {
                 prover.push(leaf);
             }
@@ -85,16 +90,15 @@ pub fn prove_consistency(directory: &Path, old: u64, size: u64) -> Result<Vec<Di
 
 /// The segments to read from the last that begins with at most so many records before it, and the tree of
 /// those; `None`: they are gone.
-fn segments_from(directory: &Path, most: u64) -> io::Result<Option<(Vec<u32>, Frontier)>> {
-    let mut segments = numbers(directory)?;
-    let found = segments
-        .iter()
-        .rev()
-        .filter_map(|segment| Some((*segment, noted_tree(directory, *segment)?)))
-        .find(|(_, tree)| tree.size() <= most)
-        .or_else(|| {
-            segments.first().filter(|first| **first == 1).map(|_| (1, Frontier::default()))
-        });
+fn segments_from(place: &Place, most: u64) -> io::Result<Option<(Vec<u32>, Frontier)>> {
+    let mut segments = place.numbers()?;
+    let mut found = segments.first().filter(|first| **first == 1).map(|_| (1, Frontier::default()));
+    for segment in segments.iter().rev() {
+        if let Some(tree) = place.noted_tree(*segment)?.filter(|tree| tree.size() <= most) {
+            found = Some((*segment, tree));
+            break;
+        }
+    }
     Ok(found.map(|(first, before)| {
         segments.retain(|segment| *segment >= first);
         (segments, before)

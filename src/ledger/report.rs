@@ -52,7 +52,7 @@ pub fn subject_report(
     document.insert("purposes".into(), purposes(policy, &others));
     document.insert(
         "disclosures".into(),
-        others.iter().map(|told| disclosure(told)).collect::<Vec<_>>().into(),
+        others.iter().map(|told| disclosure(told, account.up_to.len() > 1)).collect(),
     );
     document.insert("own_accesses".into(), json!(own.len()));
     let periods: Vec<Value> = policy
@@ -66,7 +66,16 @@ pub fn subject_report(
     let automated = said(policy.about.automated_decisions.as_deref());
     document.insert("automated_decisions".into(), automated);
     document.insert("rights".into(), json!(RIGHTS));
-    document.insert("ledger".into(), json!(account.up_to.map(|anchor| anchor.to_string())));
+    document.insert(
+        "ledger".into(),
+        match account.up_to.as_slice() {
+            [] => Value::Null,
+            [(_, anchor)] => json!(anchor.to_string()),
+            several => {
+                several.iter().map(|(node, anchor)| json!(format!("{node} {anchor}"))).collect()
+            }
+        },
+    );
     document
 }
 
@@ -115,8 +124,9 @@ fn purposes(policy: &Policy, told: &[&Told]) -> Value {
     purposes.collect::<Vec<_>>().into()
 }
 
-fn disclosure(told: &Told) -> Value {
-    json!({
+/// The number of a record is one of its gateway; which that is, is said where there are several.
+fn disclosure(told: &Told, is_one_of_several: bool) -> Value {
+    let mut disclosure = json!({
         "at": told.at,
         "recipient": told.recipient,
         "category_of_recipient": told.category_of_recipient,
@@ -127,5 +137,9 @@ fn disclosure(told: &Told) -> Value {
         "by_order": told.ordered,
         "policy": told.policy,
         "record": told.sequence,
-    })
+    });
+    if is_one_of_several {
+        disclosure["node"] = json!(told.node);
+    }
+    disclosure
 }

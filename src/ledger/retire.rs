@@ -12,8 +12,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::Place;
 use super::record::Head;
-use super::segment::{first_line, last_line, noted_tree, numbers, path_of, tree_path_of, walk};
+use super::segment::{path_of, tree_path_of, walk};
 use super::tree::{Frontier, leaf};
 use super::verify::VerifyError;
 use crate::terms::Digest;
@@ -52,22 +53,25 @@ pub struct Retirable {
 ///
 /// # Errors
 /// It cannot be read, or what would go does not verify: evidence of that must not go.
-pub fn retirable(directory: &Path, before: Timestamp) -> Result<Option<Retirable>, VerifyError> {
-    let all = numbers(directory)?;
+pub fn retirable(
+    place: impl Into<Place>,
+    before: Timestamp,
+) -> Result<Option<Retirable>, VerifyError> {
+    let place = place.into();
+    let all = place.numbers()?;
     let (first, end) = match (all.first(), all.len().checked_sub(STAY)) {
         (Some(first), Some(end)) => (*first, end),
         _ => return Ok(None),
     };
-    let (mut head, mut tree) = beginning(directory, first)?;
+    let (mut head, mut tree) = beginning(&place, first)?;
     let mut found: Option<Retirable> = None;
     for (expected, segment) in (first..).zip(all.into_iter().take(end)) {
-        let path = path_of(directory, segment);
-        let newest = last_line(&path)?.and_then(|line| time_of(&line));
+        let newest = place.last_line(segment)?.and_then(|line| time_of(&line));
         if expected != segment || newest.is_none_or(|newest| newest >= before) {
             break;
         }
         let mut is_old = true;
-        let (reached, _, fault) = walk(&path, head, &mut |_, line| {
+        let (reached, _, fault) = walk(place.open(segment)?, head, &mut |_, line| {
             tree.push(leaf(line));
             is_old &= time_of(line).is_some_and(|at| at < before);
         })?;
@@ -97,8 +101,15 @@ impl Retirable {
     ///
     /// # Errors
     /// A file cannot be removed; what is left can be verified all the same.
-    pub fn remove(&self, directory: &Path, now: Timestamp) -> io::Result<()> {
-        note_cut(directory, &self.cut, now)?;
+    pub fn remove(&self, place: impl Into<Place>, now: Timestamp) -> io::Result<()> {
+        match place.into() {
+            Place::Directory(directory) => self.remove_files(&directory, now),
+            Place::Server(chain) => chain.remove(&self.segments, &self.cut, now),
+        }
+    }
+
+    fn remove_files(&self, directory: &Path, now: Timestamp) -> io::Result<()> {
+        note_cut(directory, &self.cut, &now.to_string())?;
         for segment in &self.segments {
             fs::remove_file(path_of(directory, *segment))?;
             remove_if_there(&tree_path_of(directory, *segment))?;
@@ -116,13 +127,13 @@ impl Retirable {
 
 /// The head and tree that a ledger begins with whose first segment is `first`. Where earlier ones are
 /// gone, both are claims, which a checkpoint or the entry of the cut must bear out.
-pub(super) fn beginning(directory: &Path, first: u32) -> Result<(Head, Frontier), VerifyError> {
+pub(super) fn beginning(place: &Place, first: u32) -> Result<(Head, Frontier), VerifyError> {
     if first == 1 {
         return Ok((Head::START, Frontier::default()));
     }
     let missing = || VerifyError::SegmentMissing { sequence: 1, segment: 1 };
-    let tree = noted_tree(directory, first).filter(|tree| tree.size() > 0).ok_or_else(missing)?;
-    let line = first_line(&path_of(directory, first))?.ok_or_else(missing)?;
+    let tree = place.noted_tree(first)?.filter(|tree| tree.size() > 0).ok_or_else(missing)?;
+    let line = place.first_line(first)?.ok_or_else(missing)?;
     let record: Value = serde_json::from_slice(&line).map_err(|_| missing())?;
     let hash = record["prev"].as_str().and_then(Digest::parse).ok_or_else(missing)?;
     Ok((Head { sequence: tree.size(), hash }, tree))
@@ -156,11 +167,11 @@ fn read_cut(value: &Value) -> Option<Cut> {
     })
 }
 
-fn note_cut(directory: &Path, cut: &Cut, now: Timestamp) -> io::Result<()> {
+pub(super) fn note_cut(directory: &Path, cut: &Cut, at: &str) -> io::Result<()> {
     let path = directory.join(CUTS);
     let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     let line = json!({
-        "at": now.to_string(),
+        "at": at,
         "records": cut.records,
         "cut_hash": cut.hash.hex(),
         "cut_root": cut.root.hex(),

@@ -8,15 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 use memchr::memmem;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::LedgerUnavailable;
-use super::segment::{lines, numbers, path_of};
+use super::segment::lines;
+use super::{LedgerUnavailable, Place};
 
 /// From when until when; the end is not part of it. Without bounds: everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +54,9 @@ pub struct Disclosed {
     pub seq: u64,
     /// When, RFC 3339, UTC.
     pub at: String,
+    /// The gateway that entered it.
+    #[serde(default)]
+    pub node: String,
     /// The rules by which it was decided.
     pub policy: PolicyOf,
     /// The route.
@@ -78,6 +80,9 @@ pub struct Disclosed {
     /// Whom it named, with those of later records; empty without an index of data subjects.
     #[serde(default)]
     pub subjects: Vec<Part>,
+    /// From which of several ledgers that are read together it is, by their order.
+    #[serde(skip)]
+    pub ledger: usize,
     /// How it ended; `None`: nobody knows, so it counts as having left.
     #[serde(skip)]
     pub outcome: Option<Ended>,
@@ -169,7 +174,7 @@ struct Numbered {
 /// # Errors
 /// The ledger cannot be read.
 pub fn scan(
-    directory: &Path,
+    place: impl Into<Place>,
     up_to: u64,
     window: &Window,
     now: Timestamp,
@@ -178,8 +183,9 @@ pub fn scan(
     let unreadable = |error: io::Error| LedgerUnavailable(format!("ledger: {}", error.kind()));
     let mut open: BTreeMap<u64, Box<Disclosed>> = BTreeMap::new();
     let mut spoilt = 0;
-    for segment in numbers(directory).map_err(unreadable)? {
-        lines(&path_of(directory, segment), unreadable, &mut |line| {
+    let place = place.into();
+    for segment in place.numbers().map_err(unreadable)? {
+        lines(place.open(segment).map_err(unreadable)?, unreadable, &mut |line| {
             match read(line) {
                 Some((number, _)) if number > up_to => {}
                 Some((_, Record::Opening(opening))) => {

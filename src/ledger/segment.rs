@@ -30,9 +30,17 @@ pub(super) fn noted_tree(directory: &Path, number: u32) -> Option<Frontier> {
     Frontier::parse(fs::read_to_string(tree_path_of(directory, number)).ok()?.trim_end())
 }
 
+/// The file of a segment, to be read from its beginning.
+pub(super) fn opened(path: &Path) -> io::Result<BufReader<File>> {
+    Ok(BufReader::with_capacity(1 << 16, File::open(path)?))
+}
+
 /// The leaves of a segment in their order, with their lines; nothing is checked.
-pub(super) fn leaves(path: &Path, passed: &mut dyn FnMut(Digest, &[u8])) -> io::Result<()> {
-    lines(path, |error| error, &mut |record| {
+pub(super) fn leaves(
+    segment: impl BufRead,
+    passed: &mut dyn FnMut(Digest, &[u8]),
+) -> io::Result<()> {
+    lines(segment, |error| error, &mut |record| {
         passed(leaf(record), record);
         Ok(())
     })
@@ -42,15 +50,14 @@ pub(super) fn leaves(path: &Path, passed: &mut dyn FnMut(Digest, &[u8])) -> io::
 /// is not a record yet: the gateway may be writing it. `unreadable` says what an error means to the
 /// caller; a line longer than any record is `InvalidData`.
 pub(super) fn lines<E>(
-    path: &Path,
+    mut segment: impl BufRead,
     unreadable: impl Fn(io::Error) -> E,
     look: &mut dyn FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(&unreadable)?);
     let mut line = Vec::new();
     loop {
         line.clear();
-        let mut bounded = reader.by_ref().take(LONGEST_LINE);
+        let mut bounded = segment.by_ref().take(LONGEST_LINE);
         bounded.read_until(b'\n', &mut line).map_err(&unreadable)?;
         match line.strip_suffix(b"\n") {
             Some(text) => look(text)?,
@@ -147,15 +154,14 @@ fn read(line: &[u8]) -> Result<Sound, Fault> {
 /// Follows the chain from `head` to the segment's end or to the first break, and tells `passed` of
 /// every record and its line, without the line feed. Gives the head at that place, the bytes up to it, and the break.
 pub(super) fn walk(
-    path: &Path,
+    mut segment: impl BufRead,
     mut head: Head,
     passed: &mut dyn FnMut(Head, &[u8]),
 ) -> io::Result<(Head, u64, Option<Break>)> {
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
     let (mut offset, mut number, mut line) = (0, 1, Vec::new());
     loop {
         line.clear();
-        let length = reader.read_until(b'\n', &mut line)?;
+        let length = segment.read_until(b'\n', &mut line)?;
         if length == 0 {
             return Ok((head, offset, None));
         }
@@ -181,14 +187,12 @@ fn follow(line: &[u8], head: Head) -> Result<Head, Fault> {
 }
 
 /// The numbers of all records from `offset` on that are sound in themselves.
-pub(super) fn sound_after(path: &Path, offset: u64) -> io::Result<Vec<u64>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+pub(super) fn sound_after(mut segment: impl BufRead, offset: u64) -> io::Result<Vec<u64>> {
+    io::copy(&mut segment.by_ref().take(offset), &mut io::sink())?;
     let (mut found, mut line) = (Vec::new(), Vec::new());
     loop {
         line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
+        if segment.read_until(b'\n', &mut line)? == 0 {
             return Ok(found);
         }
         found.extend(read(&line).ok().map(|sound| sound.sequence));
@@ -197,9 +201,13 @@ pub(super) fn sound_after(path: &Path, offset: u64) -> io::Result<Vec<u64>> {
 
 /// The head that a finished segment ends with; `None` where its last line is no sound record.
 pub(super) fn last(path: &Path) -> io::Result<Option<Head>> {
-    let Some(mut line) = last_line(path)? else { return Ok(None) };
+    Ok(last_line(path)?.and_then(head_of))
+}
+
+/// The head that a chain has after this line; `None` where it is no sound record.
+pub(super) fn head_of(mut line: Vec<u8>) -> Option<Head> {
     line.push(b'\n');
-    Ok(read(&line).ok().map(|sound| Head { sequence: sound.sequence, hash: sound.hash }))
+    read(&line).ok().map(|sound| Head { sequence: sound.sequence, hash: sound.hash })
 }
 
 /// The last line of a finished segment, without its line feed; nothing of it is checked.

@@ -9,22 +9,23 @@
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, TransactionBehavior};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::LedgerUnavailable;
 use super::last_account::{self, LastAccount};
 use super::people::Tag;
-use super::subject_rows::{IndexError, connect, find, keep, row, rows_after, unwrap};
+use super::subject_rows::{IndexError, IndexPlace, find, keep, row, unwrap};
+use super::{LedgerServer, LedgerUnavailable};
 use crate::action::pseudonym::DomainKey;
+use crate::database::sql::{Tables, data};
 use crate::terms::{DataSubject, hex};
 
 /// In the ledger's directory.
@@ -49,9 +50,10 @@ pub struct IndexKey {
 
 /// The index of one ledger.
 pub struct SubjectIndex {
-    path: PathBuf,
     /// Newest first.
     keys: ArcSwap<Vec<IndexKey>>,
+    /// Whether the rows are known to be under these keys.
+    is_recognised: AtomicBool,
     store: Mutex<Store>,
 }
 
@@ -59,8 +61,8 @@ pub struct SubjectIndex {
 type LookAtRow<'a> = dyn FnMut(Option<&IndexKey>, &str) -> Result<(), IndexError> + 'a;
 
 struct Store {
-    connection: Connection,
-    /// Changes whenever another connection has committed: it may have shredded.
+    place: IndexPlace,
+    /// Changes whenever another has committed: it may have shredded.
     version: i64,
     /// The month of which the cached secrets are noted as used.
     month: String,
@@ -95,9 +97,6 @@ impl SubjectIndex {
     /// # Errors
     /// The file cannot be used, is another program's, or others may read it.
     pub fn open(directory: &Path, keys: Vec<IndexKey>) -> Result<Self, LedgerUnavailable> {
-        if keys.is_empty() {
-            return Err(LedgerUnavailable("the index of subjects has no key".into()));
-        }
         std::fs::DirBuilder::new().recursive(true).create(directory).map_err(unusable)?;
         let path = directory.join(FILE);
         let file = OpenOptions::new()
@@ -112,15 +111,37 @@ impl SubjectIndex {
             return Err(LedgerUnavailable("the index of subjects is open to others".into()));
         }
         drop(file);
-        let connection = connect(&path).map_err(unusable)?;
-        let store = Store { connection, version: -1, month: String::new(), cache: HashMap::new() };
-        Ok(Self { path, keys: ArcSwap::from_pointee(keys), store: Mutex::new(store) })
+        Self::on(IndexPlace::file(path).map_err(unusable)?, keys)
+    }
+
+    /// The index on `server`, which all nodes share whose chains are there. `keys`: newest first, at
+    /// least one.
+    ///
+    /// # Errors
+    /// The server does not answer, or its index is under another key ring.
+    pub fn on_server(
+        server: &Arc<LedgerServer>,
+        keys: Vec<IndexKey>,
+    ) -> Result<Self, LedgerUnavailable> {
+        Self::on(IndexPlace::Server(Arc::clone(server)), keys)
+    }
+
+    fn on(place: IndexPlace, keys: Vec<IndexKey>) -> Result<Self, LedgerUnavailable> {
+        if keys.is_empty() {
+            return Err(LedgerUnavailable("the index of subjects has no key".into()));
+        }
+        let store = Store { place, version: -1, month: String::new(), cache: HashMap::new() };
+        let (keys, store) = (ArcSwap::from_pointee(keys), Mutex::new(store));
+        let index = Self { keys, is_recognised: AtomicBool::new(false), store };
+        drop(index.store()?);
+        Ok(index)
     }
 
     /// Goes on with these keys: newest first. Without any it stays as it is.
     pub fn follow(&self, keys: Vec<IndexKey>) {
         if !keys.is_empty() {
             self.keys.store(Arc::new(keys));
+            self.is_recognised.store(false, Ordering::Release);
         }
     }
 
@@ -131,7 +152,7 @@ impl SubjectIndex {
         people: &[DataSubject],
         month: &str,
     ) -> Result<Vec<String>, LedgerUnavailable> {
-        let mut store = self.store();
+        let mut store = self.store()?;
         store.refresh().map_err(unusable)?;
         if store.month != month {
             store.cache.clear();
@@ -140,7 +161,7 @@ impl SubjectIndex {
         let unknown: Vec<&DataSubject> =
             people.iter().filter(|person| !store.cache.contains_key(*person)).collect();
         if !unknown.is_empty() {
-            let made = self.find_or_make(&mut store.connection, &unknown, month);
+            let made = self.find_or_make(&mut store.place, &unknown, month);
             let made = made.map_err(unusable)?;
             if store.cache.len() + made.len() > CACHED {
                 // Only what is not asked for now: the tags are made from the cache.
@@ -166,11 +187,9 @@ impl SubjectIndex {
 
     /// The person's secret; `None` for somebody of whom nothing is in the ledger any more, or ever was.
     pub(super) fn secret(&self, person: &DataSubject) -> Result<Option<Secret>, LedgerUnavailable> {
-        let mut store = self.store();
-        let transaction = store.connection.transaction().map_err(unusable)?;
-        Ok(find(&self.keys.load(), &transaction, person)
-            .map_err(unusable)?
-            .map(|(secret, _)| secret))
+        let keys = self.keys.load();
+        let found = self.store()?.place.read(|tables| find(&keys, tables, person));
+        Ok(found.map_err(unusable)?.map(|(secret, _)| secret))
     }
 
     /// How many secrets no key of the ring opens: theirs were retired. What was entered of these people
@@ -204,11 +223,11 @@ impl SubjectIndex {
     /// Tells `look` what is wrapped in each row, with the key of the ring that did it; `None`: it is
     /// retired.
     fn each_row(&self, look: &mut LookAtRow<'_>) -> Result<(), LedgerUnavailable> {
-        let connection = connect(&self.path).map_err(unusable)?;
+        let pages = self.store()?.place.pages().map_err(unusable)?;
         let keys = self.keys.load();
         let mut reached = String::new();
         loop {
-            let rows = rows_after(&connection, &reached).map_err(unusable)?;
+            let rows = pages.after(&reached).map_err(unusable)?;
             let Some((last, _)) = rows.last() else { return Ok(()) };
             reached.clone_from(last);
             for (_, wrapped) in &rows {
@@ -229,26 +248,24 @@ impl SubjectIndex {
         person: &DataSubject,
         last: Option<&LastAccount>,
     ) -> Result<bool, LedgerUnavailable> {
-        let mut store = self.store();
+        let mut store = self.store()?;
         store.cache.remove(person);
-        let shred = |connection: &mut Connection| -> Result<bool, IndexError> {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let keys = self.keys.load();
+        let shredded = store.place.shred(|tables| {
             let mut count = 0;
-            let keys = self.keys.load();
             for key in keys.iter() {
                 if let Some(row) = row(key, person) {
-                    count += transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
+                    count += tables.execute("DELETE FROM secrets WHERE row = ?1", data![row])?;
                 }
             }
-            if let Some(last) = last {
+            // Without a secret there was nothing to tell; or another gateway has just kept the same.
+            if let Some(last) = last.filter(|_| count > 0) {
                 let key = keys.first().ok_or(IndexError::Garbage)?;
-                last_account::keep(&transaction, key, person, last)?;
+                last_account::keep(tables, key, person, last)?;
             }
-            transaction.commit()?;
             Ok(count > 0)
-        };
-        shred(&mut store.connection).map_err(unusable)
+        });
+        shredded.map_err(unusable)
     }
 
     /// What was kept of the person when they were erased, as far as its end has not come at `now`.
@@ -260,8 +277,10 @@ impl SubjectIndex {
         person: &DataSubject,
         now: Timestamp,
     ) -> Result<Vec<LastAccount>, LedgerUnavailable> {
-        last_account::find(&self.store().connection, &self.keys.load(), person, now)
-            .map_err(unusable)
+        let keys = self.keys.load();
+        let found =
+            self.store()?.place.read(|tables| last_account::find(tables, &keys, person, now));
+        found.map_err(unusable)
     }
 
     /// Removes what was kept of people who were erased and has come to its end. How many there were.
@@ -269,7 +288,7 @@ impl SubjectIndex {
     /// # Errors
     /// The file cannot be written.
     pub fn forget_last_accounts(&self, now: Timestamp) -> Result<usize, LedgerUnavailable> {
-        last_account::forget(&self.store().connection, now).map_err(unusable)
+        self.store()?.place.write(|tables| last_account::forget(tables, now)).map_err(unusable)
     }
 
     /// Shreds the secrets of people of whom nothing was entered since the month of `before`. How many
@@ -279,78 +298,96 @@ impl SubjectIndex {
     /// The file cannot be written.
     pub fn shred_unused(&self, before: Timestamp) -> Result<usize, LedgerUnavailable> {
         let month = before.to_zoned_datetime(TimeZone::UTC).strftime("%Y-%m").to_string();
-        let mut store = self.store();
+        let mut store = self.store()?;
         let count = "SELECT count(*) FROM secrets WHERE month < ?1";
-        let unused = store.connection.query_row(count, [&month], |row| row.get::<_, i64>(0));
+        let unused = store.place.read(|tables| {
+            Ok(tables.row(count, data![&month])?.ok_or(IndexError::Garbage)?.number(0)?)
+        });
         if unused.map_err(unusable)? == 0 {
             return Ok(0);
         }
         store.cache.clear();
-        let shred = |connection: &mut Connection| -> Result<usize, rusqlite::Error> {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let count = transaction.execute("DELETE FROM secrets WHERE month < ?1", [&month])?;
-            transaction.commit()?;
-            Ok(count)
-        };
-        shred(&mut store.connection).map_err(unusable)
+        let shred = "DELETE FROM secrets WHERE month < ?1";
+        let shredded = store.place.shred(|tables| Ok(tables.execute(shred, data![&month])?));
+        shredded.map_err(unusable)
     }
 
     fn find_or_make(
         &self,
-        connection: &mut Connection,
+        place: &mut IndexPlace,
         people: &[&DataSubject],
         month: &str,
     ) -> Result<Vec<Secret>, IndexError> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let keys = self.keys.load();
-        let newest = keys.first().ok_or(IndexError::Garbage)?;
-        let mut secrets = Vec::with_capacity(people.len());
-        for person in people {
-            let secret = match find(&keys, &transaction, person)? {
-                Some((known, 0)) => {
-                    let row = row(newest, person).ok_or(IndexError::Garbage)?;
-                    let later = "UPDATE secrets SET month = ?2 WHERE row = ?1 AND month < ?2";
-                    transaction.execute(later, [row.as_str(), month])?;
-                    known
-                }
-                // Wrapped anew, so that an old key is needed no longer than the person stays away.
-                Some((known, older)) => {
-                    let row = row(&keys[older], person).ok_or(IndexError::Garbage)?;
-                    transaction.execute("DELETE FROM secrets WHERE row = ?1", [row])?;
-                    keep(&transaction, newest, person, &known, month)?;
-                    known
-                }
-                None => {
-                    let mut bytes = Zeroizing::new([0; 32]);
-                    getrandom::fill(bytes.as_mut_slice()).map_err(|_| IndexError::NoRandomness)?;
-                    let made = Secret(bytes);
-                    keep(&transaction, newest, person, &made, month)?;
-                    made
-                }
-            };
-            secrets.push(secret);
-        }
-        transaction.commit()?;
-        Ok(secrets)
+        // In one order everywhere, so that two gateways never wait for each other.
+        let mut order: Vec<usize> = (0..people.len()).collect();
+        order.sort_by_key(|at| people[*at].expose());
+        place.write(|tables| {
+            let mut secrets = vec![None; people.len()];
+            for at in order {
+                secrets[at] = Some(found_or_made(tables, &keys, people[at], month)?);
+            }
+            secrets.into_iter().collect::<Option<_>>().ok_or(IndexError::Garbage)
+        })
     }
-    fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+
+    fn store(&self) -> Result<MutexGuard<'_, Store>, LedgerUnavailable> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        // Keys that come meanwhile are looked at the next time.
+        if !self.is_recognised.swap(true, Ordering::AcqRel)
+            && let Err(error) = store.place.recognise(&self.keys.load())
+        {
+            self.is_recognised.store(false, Ordering::Release);
+            return Err(unusable(error));
+        }
+        Ok(store)
     }
 }
 
 impl Store {
     /// Forgets what is cached once another process has written.
-    fn refresh(&mut self) -> Result<(), rusqlite::Error> {
-        let version = self
-            .connection
-            .prepare_cached("PRAGMA data_version")?
-            .query_row([], |row| row.get::<_, i64>(0))?;
+    fn refresh(&mut self) -> Result<(), IndexError> {
+        let version = self.place.version()?;
         if version != self.version {
             self.cache.clear();
             self.version = version;
         }
         Ok(())
+    }
+}
+
+/// The person's secret, and a new one for somebody who has none.
+fn found_or_made(
+    tables: &dyn Tables,
+    keys: &[IndexKey],
+    person: &DataSubject,
+    month: &str,
+) -> Result<Secret, IndexError> {
+    let newest = keys.first().ok_or(IndexError::Garbage)?;
+    match find(keys, tables, person)? {
+        Some((known, 0)) => {
+            let row = row(newest, person).ok_or(IndexError::Garbage)?;
+            let later = "UPDATE secrets SET month = ?2 WHERE row = ?1 AND month < ?2";
+            tables.execute(later, data![row, month])?;
+            Ok(known)
+        }
+        // Wrapped anew, so that an old key is needed no longer than the person stays away.
+        Some((known, older)) => {
+            let row = row(&keys[older], person).ok_or(IndexError::Garbage)?;
+            tables.execute("DELETE FROM secrets WHERE row = ?1", data![row])?;
+            keep(tables, newest, person, &known, month)?;
+            Ok(known)
+        }
+        None => {
+            let mut bytes = Zeroizing::new([0; 32]);
+            getrandom::fill(bytes.as_mut_slice()).map_err(|_| IndexError::NoRandomness)?;
+            let made = Secret(bytes);
+            if keep(tables, newest, person, &made, month)? {
+                return Ok(made);
+            }
+            // Another gateway was first.
+            find(keys, tables, person)?.map(|(known, _)| known).ok_or(IndexError::Garbage)
+        }
     }
 }
 
@@ -360,6 +397,8 @@ fn unusable(error: impl std::fmt::Display) -> LedgerUnavailable {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
     use crate::terms::Personal;
 

@@ -9,14 +9,17 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::LedgerUnavailable;
+use super::chained::End;
 use super::record::{Body, Head, recovery};
 use super::retire::{is_noted, time_of};
 use super::segment::{
-    Fault, first_line, last, leaves, noted_tree, numbers, path_of, sound_after, tree_path_of, walk,
+    Fault, first_line, last, leaves, noted_tree, numbers, opened, path_of, sound_after,
+    tree_path_of, walk,
 };
 use super::tree::{Frontier, leaf};
 
@@ -174,69 +177,6 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Where the tail is now.
-    pub(super) fn position(&self) -> &Position {
-        &self.position
-    }
-
-    /// The tree over all records that are durable.
-    pub(super) fn tree(&self) -> &Frontier {
-        &self.tree
-    }
-
-    /// Enters `bodies` and returns the number of the first, once all are durable.
-    pub(super) fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
-        self.revive()?;
-        let is_old = self
-            .begun
-            .is_some_and(|begun| Timestamp::now().duration_since(begun) >= self.segmenting.age);
-        let is_begun = self.position.durable > 0;
-        if is_begun && (is_old || self.position.durable >= self.segmenting.bytes) {
-            self.rotate()?;
-        }
-        let first = self.head.sequence + 1;
-        self.write(bodies)?;
-        Ok(first)
-    }
-
-    /// Makes sure of a live handle on the file at its path.
-    pub(super) fn revive(&mut self) -> Result<(), LedgerUnavailable> {
-        match self.position.in_place() {
-            Ok(length) if length == self.position.durable => {}
-            // Somebody else wrote behind the last record, or a write of ours failed half-way.
-            Ok(_) => self.medium = None,
-            Err(trouble) => {
-                self.medium = None;
-                return Err(trouble);
-            }
-        }
-        if self.medium.is_some() {
-            return Ok(());
-        }
-        let path = self.position.path.clone();
-        let mut reopen = || -> io::Result<File> {
-            let file = append_to(&path)?;
-            let length = file.metadata()?.len();
-            if length > self.position.durable {
-                file.set_len(self.position.durable)?;
-                self.cut += length - self.position.durable;
-            }
-            file.sync_all()?;
-            Ok(file)
-        };
-        let file = reopen().map_err(|error| LedgerUnavailable(error.kind().to_string()))?;
-        let expected = match (self.position.durable, self.number) {
-            (0, 1) => Some(Head::START),
-            (0, number) => last(&path_of(&self.directory, number - 1)).ok().flatten(),
-            _ => last(&path).ok().flatten(),
-        };
-        if expected != Some(self.head) {
-            return Err(broken(self.number));
-        }
-        self.medium = Some((self.mount)(file));
-        self.enter_recovery()
-    }
-
     fn enter_recovery(&mut self) -> Result<(), LedgerUnavailable> {
         if self.cut > 0 {
             self.write(vec![recovery(self.cut)])?;
@@ -283,6 +223,72 @@ impl Tail {
         self.begun = None;
         self.number += 1;
         Ok(())
+    }
+}
+
+impl End for Tail {
+    fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
+        self.revive()?;
+        let is_old = self
+            .begun
+            .is_some_and(|begun| Timestamp::now().duration_since(begun) >= self.segmenting.age);
+        let is_begun = self.position.durable > 0;
+        if is_begun && (is_old || self.position.durable >= self.segmenting.bytes) {
+            self.rotate()?;
+        }
+        let first = self.head.sequence + 1;
+        self.write(bodies)?;
+        Ok(first)
+    }
+
+    /// Makes sure of a live handle on the file at its path.
+    fn revive(&mut self) -> Result<(), LedgerUnavailable> {
+        match self.position.in_place() {
+            Ok(length) if length == self.position.durable => {}
+            // Somebody else wrote behind the last record, or a write of ours failed half-way.
+            Ok(_) => self.medium = None,
+            Err(trouble) => {
+                self.medium = None;
+                return Err(trouble);
+            }
+        }
+        if self.medium.is_some() {
+            return Ok(());
+        }
+        let path = self.position.path.clone();
+        let mut reopen = || -> io::Result<File> {
+            let file = append_to(&path)?;
+            let length = file.metadata()?.len();
+            if length > self.position.durable {
+                file.set_len(self.position.durable)?;
+                self.cut += length - self.position.durable;
+            }
+            file.sync_all()?;
+            Ok(file)
+        };
+        let file = reopen().map_err(|error| LedgerUnavailable(error.kind().to_string()))?;
+        let expected = match (self.position.durable, self.number) {
+            (0, 1) => Some(Head::START),
+            (0, number) => last(&path_of(&self.directory, number - 1)).ok().flatten(),
+            _ => last(&path).ok().flatten(),
+        };
+        if expected != Some(self.head) {
+            return Err(broken(self.number));
+        }
+        self.medium = Some((self.mount)(file));
+        self.enter_recovery()
+    }
+
+    fn tree(&self) -> &Frontier {
+        &self.tree
+    }
+
+    fn position(&self) -> Option<&Position> {
+        Some(&self.position)
+    }
+
+    fn beat(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -350,7 +356,7 @@ fn tree_before(directory: &Path, number: u32, start: Head) -> io::Result<Frontie
         later => noted_tree(directory, later).ok_or(io::ErrorKind::NotFound)?,
     };
     for earlier in first..number {
-        leaves(&path_of(directory, earlier), &mut |leaf, _| tree.push(leaf))?;
+        leaves(opened(&path_of(directory, earlier))?, &mut |leaf, _| tree.push(leaf))?;
     }
     Ok(tree)
 }
@@ -402,11 +408,13 @@ fn sound_length(
     tree: &mut Frontier,
 ) -> Result<(Head, u64, u64), LedgerUnavailable> {
     let io = |error: io::Error| LedgerUnavailable(format!("segment: {}", error.kind()));
-    let (head, valid, end) = walk(path, start, &mut |_, line| tree.push(leaf(line))).map_err(io)?;
+    let segment = opened(path).map_err(io)?;
+    let (head, valid, end) =
+        walk(segment, start, &mut |_, line| tree.push(leaf(line))).map_err(io)?;
     let Some(end) = end else { return Ok((head, valid, 0)) };
     // Only a write that was cut off leaves no record at all at the end, and nothing sound after it.
-    let torn =
-        end.fault == Fault::NotARecord && sound_after(path, end.offset).map_err(io)?.is_empty();
+    let torn = end.fault == Fault::NotARecord
+        && opened(path).and_then(|it| sound_after(it, end.offset)).map_err(io)?.is_empty();
     if !torn {
         return Err(LedgerUnavailable(format!(
             "the chain is broken after record {}; see `tamis ledger verify`",

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::path::Path;
 use std::slice;
 
 use jiff::Timestamp;
@@ -14,9 +13,9 @@ use memchr::memmem;
 use serde_json::Value;
 
 use super::scan::is_gagged;
-use super::segment::{lines, numbers, path_of};
+use super::segment::lines;
 use super::subjects::{Secret, TAG_LETTERS};
-use super::{Anchor, LedgerUnavailable, SubjectIndex};
+use super::{Anchor, LedgerUnavailable, Place, SubjectIndex};
 use crate::terms::{DataSubject, Digest};
 
 /// One disclosure, as far as it concerns one person.
@@ -26,6 +25,8 @@ pub struct Told {
     pub sequence: u64,
     /// When, RFC 3339.
     pub at: String,
+    /// The gateway that entered it.
+    pub node: String,
     /// To whom.
     pub recipient: String,
     /// What they are to the controller.
@@ -49,23 +50,42 @@ pub struct Told {
 /// All of one person, and up to which record the ledger was read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ToldToOthers {
-    /// In the order of the ledger.
+    /// By time; of one moment by gateway, and in the order of its ledger.
     pub disclosures: Vec<Told>,
-    /// The last record that was read; `None` for an empty ledger.
-    pub up_to: Option<Anchor>,
+    /// The last record of each gateway that was read; nothing for an empty ledger.
+    pub up_to: Vec<(String, Anchor)>,
 }
 
-/// Reads what the ledger in `directory` says about `person`, as of `now`.
+impl ToldToOthers {
+    /// What several ledgers say of one person, together.
+    #[must_use]
+    pub fn merged(accounts: impl IntoIterator<Item = Self>) -> Self {
+        let mut merged = Self { disclosures: Vec::new(), up_to: Vec::new() };
+        for account in accounts {
+            merged.disclosures.extend(account.disclosures);
+            merged.up_to.extend(account.up_to);
+        }
+        // The times of records have one form, in which text sorts as time.
+        let by = |one: &Told| (one.at.clone(), one.node.clone(), one.sequence);
+        if merged.up_to.len() > 1 {
+            merged.disclosures.sort_by_cached_key(by);
+        }
+        merged
+    }
+}
+
+/// Reads what the ledger at `place` says about `person`, as of `now`; on a server, those of all gateways
+/// that share its index.
 ///
 /// # Errors
 /// The ledger or its index cannot be read.
 pub fn about(
-    directory: &Path,
+    place: impl Into<Place>,
     index: &SubjectIndex,
     person: &DataSubject,
     now: Timestamp,
 ) -> Result<ToldToOthers, LedgerUnavailable> {
-    let told = about_each(directory, index, slice::from_ref(person), now)?.pop();
+    let told = about_each(place, index, slice::from_ref(person), now)?.pop();
     told.unwrap_or_else(|| Err(broken()))
 }
 
@@ -76,26 +96,45 @@ pub fn about(
 /// # Errors
 /// The ledger cannot be read at all.
 pub fn about_each(
-    directory: &Path,
+    place: impl Into<Place>,
+    index: &SubjectIndex,
+    people: &[DataSubject],
+    now: Timestamp,
+) -> Result<Vec<Result<ToldToOthers, LedgerUnavailable>>, LedgerUnavailable> {
+    let mut all: Vec<Vec<Result<ToldToOthers, LedgerUnavailable>>> = Vec::new();
+    for chain in place.into().sharing_index()? {
+        all.push(in_chain(&chain, index, people, now)?);
+    }
+    let mut all: Vec<_> = all.into_iter().map(Vec::into_iter).collect();
+    let each = people.iter().map(|_| {
+        let accounts = all.iter_mut().filter_map(Iterator::next);
+        accounts.collect::<Result<Vec<_>, _>>().map(ToldToOthers::merged)
+    });
+    Ok(each.collect())
+}
+
+/// The same of one chain.
+fn in_chain(
+    place: &Place,
     index: &SubjectIndex,
     people: &[DataSubject],
     now: Timestamp,
 ) -> Result<Vec<Result<ToldToOthers, LedgerUnavailable>>, LedgerUnavailable> {
     let mut sought = Sought::new(index, people);
     let mut last: Option<Vec<u8>> = None;
-    walk(directory, &mut |line| {
+    walk(place, &mut |line| {
         line.clone_into(last.get_or_insert_default());
         sought.meet(line);
         Ok(())
     })?;
     if !sought.openings.is_empty() {
-        walk(directory, &mut |line| {
+        walk(place, &mut |line| {
             sought.tell(line, now);
             Ok(())
         })?;
     }
     let up_to = last.as_deref().map(anchor).transpose()?;
-    Ok(sought.told(up_to))
+    Ok(sought.told(up_to.as_ref()))
 }
 
 /// What is known so far of people who are sought together; each by their place.
@@ -202,11 +241,15 @@ impl Sought {
         }
     }
 
-    fn told(self, up_to: Option<Anchor>) -> Vec<Result<ToldToOthers, LedgerUnavailable>> {
+    fn told(
+        self,
+        up_to: Option<&(String, Anchor)>,
+    ) -> Vec<Result<ToldToOthers, LedgerUnavailable>> {
         let nothing_left = self.nothing_left;
         let of = |found: Found| {
             let left =
                 found.told.into_iter().filter(|(opening, _)| !nothing_left.contains(opening));
+            let up_to = up_to.into_iter().cloned().collect();
             ToldToOthers { disclosures: left.map(|(_, told)| told).collect(), up_to }
         };
         self.people.into_iter().map(|found| found.map(of)).collect()
@@ -227,6 +270,7 @@ fn told(record: &Value, sequence: u64, categories: BTreeMap<String, String>) -> 
     Told {
         sequence,
         at: text("at").unwrap_or_default(),
+        node: text("node").unwrap_or_default(),
         recipient: text("recipient").unwrap_or_default(),
         role: text("role").unwrap_or_default(),
         category_of_recipient: text("category_of_recipient"),
@@ -246,11 +290,12 @@ fn pairs(object: &Value) -> impl Iterator<Item = (String, String)> {
 
 /// Every whole line of every segment. What the gateway is writing just now is left out.
 fn walk(
-    directory: &Path,
+    place: &Place,
     look: &mut dyn FnMut(&[u8]) -> Result<(), LedgerUnavailable>,
 ) -> Result<(), LedgerUnavailable> {
-    for segment in numbers(directory).map_err(|error| unreadable(&error))? {
-        lines(&path_of(directory, segment), |error| unreadable(&error), look)?;
+    for segment in place.numbers().map_err(|error| unreadable(&error))? {
+        let segment = place.open(segment).map_err(|error| unreadable(&error))?;
+        lines(segment, |error| unreadable(&error), look)?;
     }
     Ok(())
 }
@@ -262,11 +307,12 @@ fn unreadable(error: &io::Error) -> LedgerUnavailable {
     }
 }
 
-fn anchor(line: &[u8]) -> Result<Anchor, LedgerUnavailable> {
+fn anchor(line: &[u8]) -> Result<(String, Anchor), LedgerUnavailable> {
     let record = parse(line)?;
     let hash = record["hash"].as_str().and_then(Digest::parse);
     let (Some(sequence), Some(hash)) = (record["seq"].as_u64(), hash) else { return Err(broken()) };
-    Ok(Anchor { sequence, hash })
+    let node = record["node"].as_str().unwrap_or_default().to_owned();
+    Ok((node, Anchor { sequence, hash }))
 }
 
 /// `2026-11` of a record's `at`. Records are canonical, so that no blank stands in between.

@@ -4,14 +4,13 @@
 //! computed anew. For that, compare with an [`Anchor`] that was kept elsewhere.
 
 use std::fmt;
-use std::fs::File;
-use std::path::Path;
 use std::str::FromStr;
 
+use super::Place;
 use super::checkpoint::Checkpoint;
 use super::record::Head;
 use super::retire::{Cut, beginning, cut_of};
-use super::segment::{Break, Fault, noted_tree, numbers, path_of, sound_after, walk};
+use super::segment::{Break, Fault, sound_after, walk};
 use super::tree::{Frontier, leaf};
 use crate::terms::Digest;
 
@@ -242,13 +241,16 @@ impl VerifyError {
     }
 }
 
-/// Verifies the ledger in `directory`, and that it holds `anchor`. Reads line by line; memory does
+/// Verifies the ledger at `place`, and that it holds `anchor`. Reads line by line; memory does
 /// not grow with the ledger. May run while a gateway writes.
 ///
 /// # Errors
 /// The first record that is wrong.
-pub fn verify(directory: &Path, anchor: Option<Anchor>) -> Result<Verification, VerifyError> {
-    check(directory, anchor, None)
+pub fn verify(
+    place: impl Into<Place>,
+    anchor: Option<Anchor>,
+) -> Result<Verification, VerifyError> {
+    check(&place.into(), anchor, None)
 }
 
 /// As [`verify`], and that the records are those of each of the `checkpoints`, whose signatures were
@@ -257,24 +259,24 @@ pub fn verify(directory: &Path, anchor: Option<Anchor>) -> Result<Verification, 
 /// # Errors
 /// As [`verify`].
 pub fn verify_signed(
-    directory: &Path,
+    place: impl Into<Place>,
     anchor: Option<Anchor>,
     checkpoints: &[Checkpoint],
 ) -> Result<Verification, VerifyError> {
-    check(directory, anchor, Some(checkpoints))
+    check(&place.into(), anchor, Some(checkpoints))
 }
 
 /// `signed`: the checkpoints; `None` where nobody has a key to check any with.
 fn check(
-    directory: &Path,
+    place: &Place,
     anchor: Option<Anchor>,
     signed: Option<&[Checkpoint]>,
 ) -> Result<Verification, VerifyError> {
-    let segments = numbers(directory)?;
+    let segments = place.numbers()?;
     let last = *segments.last().ok_or(VerifyError::Empty)?;
-    let live = is_written_now(directory);
+    let live = place.is_written_now();
     let first = segments.first().copied().unwrap_or(1);
-    let (mut head, tree) = beginning(directory, first)?;
+    let (mut head, tree) = beginning(place, first)?;
     let start = head.sequence;
     let mut kept = Kept::new(anchor, signed.unwrap_or_default(), tree);
     kept.begin(start)?;
@@ -287,15 +289,14 @@ fn check(
             let sequence = head.sequence + 1;
             return Err(VerifyError::SegmentMissing { sequence, segment: expected });
         }
-        if noted_tree(directory, segment).is_some_and(|noted| noted != kept.tree) {
+        if place.noted_tree(segment)?.is_some_and(|noted| noted != kept.tree) {
             return Err(VerifyError::TreeNote { sequence: head.sequence, segment });
         }
-        let path = path_of(directory, segment);
         if first > 1 {
             borders.push((head, kept.tree.root()));
         }
         let mut differs = Ok(());
-        let (reached, valid, end) = walk(&path, head, &mut |passed, line| {
+        let (reached, valid, end) = walk(place.open(segment)?, head, &mut |passed, line| {
             kept.tree.push(leaf(line));
             if first > 1 {
                 cuts.extend(cut_of(line).map(|(cut, at)| (cut, at, passed.sequence)));
@@ -307,11 +308,13 @@ fn check(
         differs?;
         head = reached;
         let Some(end) = end else { continue };
-        let later = sound_after(&path, end.offset)?;
-        if segment != last || end.fault != Fault::NotARecord || !later.is_empty() {
+        let later = sound_after(place.open(segment)?, end.offset)?;
+        // Only a file's last line can be in the making, or have been cut off in it.
+        let length = place.length(segment)?.filter(|_| segment == last && later.is_empty());
+        let Some(length) = length.filter(|_| end.fault == Fault::NotARecord) else {
             return Err(explain(head, segment, end, &later));
-        }
-        unfinished_bytes = std::fs::metadata(&path)?.len().saturating_sub(valid);
+        };
+        unfinished_bytes = length.saturating_sub(valid);
         if !live {
             let sequence = head.sequence + 1;
             return Err(VerifyError::TornTail { sequence, segment, bytes: unfinished_bytes });
@@ -398,12 +401,6 @@ impl<'a> Kept<'a> {
         let signed = self.checkpoints.get(self.at).map(|checkpoint| checkpoint.size);
         anchored.into_iter().chain(signed).min()
     }
-}
-
-/// Whether a gateway holds the lock, so that the last line may be in the making.
-pub(crate) fn is_written_now(directory: &Path) -> bool {
-    let Ok(lock) = File::open(directory.join(super::LOCK_FILE)) else { return false };
-    matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
 }
 
 /// The error for a break after `head`; `later` are the sound records from the break on.

@@ -11,7 +11,6 @@ mod change;
 mod dispute;
 mod embedded;
 mod export;
-mod fault;
 mod feed;
 mod fields;
 mod file_rows;
@@ -25,13 +24,13 @@ mod record;
 mod request;
 mod schema;
 mod show;
-mod sql;
 mod store;
 mod withdrawal;
 mod write;
 
 use std::sync::Arc;
 
+use crate::database::{fault, sql};
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
 pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};

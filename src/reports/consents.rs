@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::persons::Persons;
 use super::recipient::COUNTING;
 use super::tally::Tally;
 use super::{Basis, Document, Member, Query, ReportError, Sources, Table};
-use crate::ledger::People;
 use crate::terms::PurposeId;
 
 #[derive(Default)]
 struct Relied {
     basis: String,
     tally: Tally,
-    people: People,
+    people: Persons,
 }
 
 /// Disclosures whose basis was consent, by purpose and recipient.
@@ -24,7 +24,7 @@ pub(super) fn consents(
     mut basis: Basis,
 ) -> Result<Document, ReportError> {
     let mut found: BTreeMap<(String, String), Relied> = BTreeMap::new();
-    basis.disclosures(sources, &mut |one| {
+    basis.disclosures(&mut |one| {
         for (purpose, why) in one.purposes.iter().zip(&one.basis) {
             if why != "consent" && why != "explicit-consent" {
                 continue;
@@ -33,9 +33,7 @@ pub(super) fn consents(
             let relied = found.entry(key).or_default();
             relied.basis.clone_from(why);
             relied.tally.add(one);
-            for part in &one.subjects {
-                relied.people.add(&one.at, part);
-            }
+            relied.people.add(one);
         }
     })?;
     let mut table = Table::new(&[
@@ -50,10 +48,10 @@ pub(super) fn consents(
         "first",
         "last",
     ]);
-    let people: Vec<People> =
+    let people: Vec<Persons> =
         found.values_mut().map(|relied| std::mem::take(&mut relied.people)).collect();
     let is_named: Vec<bool> = people.iter().map(|people| !people.is_empty()).collect();
-    let counted = People::count_each(people, Some(sources.index))?.into_iter().zip(is_named);
+    let counted = Persons::count_each(people, sources)?.into_iter().zip(is_named);
     for (((purpose, recipient), Relied { basis, tally, .. }), (counted, is_named)) in
         found.into_iter().zip(counted)
     {

@@ -110,22 +110,29 @@ pub(super) fn words(key: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::ledger::{Anchor, Checkpoint, GENESIS, PolicyOf, Window};
-    use crate::reports::Chain;
+    use crate::reports::{Chain, ChainBasis};
 
     /// A report with everything that is awkward to print.
     pub(in crate::reports) fn sample() -> Document {
         let basis = Basis {
             as_of: jiff::Timestamp::UNIX_EPOCH,
             window: Window { from: Some(jiff::Timestamp::UNIX_EPOCH), until: None },
-            chain: Chain::Holds,
-            head: Some((Anchor { sequence: 7, hash: GENESIS }, GENESIS)),
-            signed: Some(Checkpoint { origin: "gw.example/1".into(), size: 5, root: GENESIS }),
+            chains: vec![ChainBasis {
+                node: "gw-1".into(),
+                state: Chain::Holds,
+                head: Some((Anchor { sequence: 7, hash: GENESIS }, GENESIS)),
+                signed: Some(Checkpoint { origin: "gw.example/1".into(), size: 5, root: GENESIS }),
+                unchecked: 0,
+                checkpoints_unreadable: 0,
+                ledger: 0,
+                place: std::path::Path::new("ledger").into(),
+            }],
             policy: PolicyOf { id: "p".into(), rev: "1".into(), digest: "sha-256:0".into() },
             policy_title: "A <policy>".into(),
             controller: "Beispiel & Söhne".into(),
             lost: 2,
             unreadable: 0,
-            checkpoints_unreadable: 0,
+            decided_by: std::collections::BTreeSet::new(),
             unopened: 0,
         };
         let mut table = Table::new(&["recipient", "categories", "last"]);

@@ -44,8 +44,8 @@ pub fn html(document: &Document) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
     );
-    if !document.basis.chain.holds() {
-        let said = escaped(&document.basis.chain.to_string());
+    if document.basis.broken().is_some() {
+        let said = escaped(&document.basis.state());
         let _ = writeln!(page, "<p class=\"broken\">Not to be relied on: {said}</p>");
     }
     page.push_str("<table class=\"basis\">\n");
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_broken_chain_stands_above_everything() {
         let mut document = sample();
-        document.basis.chain =
+        document.basis.chains[0].state =
             Chain::Broken(VerifyError::Gap { sequence: 3, segment: 1, found: 5 });
         let page = html(&document);
         let said = page.find("Not to be relied on: broken: record 3").expect("it is said");

@@ -15,19 +15,20 @@ mod form;
 mod html;
 mod overdue;
 mod person;
+mod persons;
 mod processing;
 mod recipient;
 mod refusals;
 mod tally;
 mod transfers;
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
-pub use basis::{Basis, Chain};
+pub use basis::{Basis, Chain, ChainBasis};
 pub use csv::csv;
 pub use document::{Document, Member, Table};
 pub use dpv::json_ld;
@@ -36,7 +37,7 @@ pub use form::Form;
 pub use html::{escaped, html};
 
 use crate::keys::NoteKey;
-use crate::ledger::{LedgerUnavailable, SubjectIndex, Window};
+use crate::ledger::{LedgerUnavailable, Place, SubjectIndex, VerifyError, Window};
 use crate::policy::Policy;
 use crate::registers::{RegisterStore, RegistersUnavailable};
 use crate::terms::{DataSubject, RecipientId};
@@ -131,14 +132,21 @@ pub struct Query {
 pub struct Sources<'a> {
     /// The rules in force.
     pub policy: &'a Policy,
-    /// The ledger's directory.
-    pub ledger: &'a Path,
-    /// Its index of data subjects.
-    pub index: &'a SubjectIndex,
+    /// The ledgers, each with its index of data subjects.
+    pub ledgers: &'a [Source],
     /// What people have said.
     pub registers: &'a RegisterStore,
-    /// The key that checkpoints are checked with; `None`: none is configured.
-    pub key: Option<&'a NoteKey>,
+    /// The keys that checkpoints are checked with: of each ledger its own. None at all: nothing is.
+    pub keys: &'a [NoteKey],
+}
+
+/// One ledger.
+#[derive(Clone)]
+pub struct Source {
+    /// A directory; or the chain of one gateway on a server, with which go those of all others there.
+    pub place: Place,
+    /// Its index of data subjects.
+    pub index: Arc<SubjectIndex>,
 }
 
 /// Why there is no report.
@@ -166,8 +174,11 @@ pub enum ReportError {
     #[error("the ledger cannot be read")]
     Ledger(#[from] LedgerUnavailable),
     /// There is no ledger.
-    #[error("no ledger at {}", .0.display())]
-    NoLedger(PathBuf),
+    #[error("no ledger at {0}")]
+    NoLedger(String),
+    /// It is there and cannot be read.
+    #[error("{0} cannot be read")]
+    Unreadable(String, #[source] VerifyError),
     /// The registers cannot be read.
     #[error("the registers cannot be read")]
     Registers(#[from] RegistersUnavailable),

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Basis, Document, Member, Query, ReportError, Sources, Table};
-use crate::ledger::{about, by_recipient, subject_report};
+use crate::ledger::{ToldToOthers, about, by_recipient, subject_report};
 use crate::registers::Registers as _;
 use crate::terms::{DataSubject, RecipientId};
 
@@ -48,18 +48,36 @@ fn person(query: &Query) -> Result<&DataSubject, ReportError> {
     query.person.as_ref().ok_or(ReportError::NoPerson)
 }
 
+/// What all ledgers say of one person, by time.
+fn told(
+    sources: &Sources<'_>,
+    person: &DataSubject,
+    basis: &mut Basis,
+) -> Result<ToldToOthers, ReportError> {
+    let each = sources.ledgers.iter();
+    let accounts = each.map(|source| about(&source.place, &source.index, person, basis.as_of));
+    let told = ToldToOthers::merged(accounts.collect::<Result<Vec<_>, _>>()?);
+    basis.decided_by.extend(told.disclosures.iter().map(|one| one.policy.clone()));
+    Ok(told)
+}
+
 /// What the person gets from the gateway, with what it rests on.
 pub(super) fn subject(
     query: &Query,
     sources: &Sources<'_>,
     basis: Basis,
 ) -> Result<Document, ReportError> {
-    let told = about(sources.ledger, sources.index, person(query)?, basis.as_of)?;
+    let mut basis = basis;
+    let told = told(sources, person(query)?, &mut basis)?;
     let mut report = Value::Object(subject_report(sources.policy, &told, basis.as_of));
     let texts = TEXTS.iter().map(|key| Member::Said(key, report[*key].take()));
     let mut members: Vec<Member> = texts.collect();
     for (key, columns) in TABLES {
-        members.push(Member::Rows(key, Table::of(columns, &report[key])));
+        let mut columns = columns.to_vec();
+        if key == "disclosures" && basis.chains.len() > 1 {
+            columns.push("node");
+        }
+        members.push(Member::Rows(key, Table::of(&columns, &report[key])));
     }
     let title = format!("What {} disclosed about you", basis.controller);
     Ok(Document { name: "subject", title, basis, remarks: Vec::new(), members })
@@ -72,12 +90,16 @@ pub(super) fn notify(
     basis: Basis,
 ) -> Result<Document, ReportError> {
     let person = person(query)?;
-    let told = about(sources.ledger, sources.index, person, basis.as_of)?;
+    let mut basis = basis;
+    let told = told(sources, person, &mut basis)?;
     let columns = ["recipient", "role", "country", "contract", "categories", "disclosures", "last"];
     let (mut tell, mut inside, mut inquiries) =
         (Table::new(&columns), Table::new(&columns), Table::new(&columns));
     let mut all = by_recipient(&told.disclosures);
-    let last = sources.index.last_accounts(person, basis.as_of)?;
+    let mut last = Vec::new();
+    for source in sources.ledgers {
+        last.extend(source.index.last_accounts(person, basis.as_of)?);
+    }
     let kept_until: Vec<String> = last.iter().map(|one| format!("{:.0}", one.until)).collect();
     all.extend(last.into_iter().flat_map(|one| one.recipients));
     for got in all {

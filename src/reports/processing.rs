@@ -59,9 +59,9 @@ struct Observed {
 }
 
 impl Observed {
-    fn of(sources: &Sources<'_>, basis: &mut Basis) -> Result<Self, ReportError> {
+    fn of(basis: &mut Basis) -> Result<Self, ReportError> {
         let mut observed = Self::default();
-        basis.disclosures(sources, &mut |one| {
+        basis.disclosures(&mut |one| {
             for purpose in &one.purposes {
                 let key = (purpose.clone(), one.recipient.clone());
                 observed.by_purpose.entry(key).or_default().add(one);
@@ -86,7 +86,7 @@ pub(super) fn art30(
 ) -> Result<Document, ReportError> {
     let policy = sources.policy;
     let rules = Rules::of(policy);
-    let observed = Observed::of(sources, &mut basis)?;
+    let observed = Observed::of(&mut basis)?;
     let mut unused_routes = Table::new(&["route"]);
     for route in policy.routes.iter().filter(|route| route.serve.is_none()) {
         if !observed.routes.contains_key(route.id.as_str()) {

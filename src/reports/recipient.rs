@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::persons::Persons;
 use super::tally::Tally;
 use super::{Basis, Document, Member, Query, ReportError, Sources, Table};
-use crate::ledger::{Counted, Disclosed, Entry, People};
+use crate::ledger::{Counted, Disclosed, Entry};
 use crate::policy::Policy;
 use crate::terms::RecipientId;
 
 /// Said wherever people are counted.
 pub(super) const COUNTING: &str = "People are counted by their tags, which change every month. Over \
     several months the index of data subjects tells who is the same; of people who were erased since, \
-    who have no secret any more, and of those whose secret lies under a retired key, there is a lower \
-    and an upper bound.";
+    who have no secret any more, of those whose secret lies under a retired key, and of people in several \
+    ledgers that do not share an index, there is a lower and an upper bound.";
 
 /// What the ledger says about one recipient.
 #[derive(Default)]
@@ -25,7 +26,7 @@ struct Account {
     refusals: BTreeMap<String, u64>,
     /// Digest of rules → disclosures under them.
     rules: BTreeMap<String, u64>,
-    people: People,
+    people: Persons,
     /// Disclosures that named nobody.
     unnamed: u64,
     elements: u64,
@@ -39,7 +40,7 @@ impl Account {
         basis: &mut Basis,
     ) -> Result<Self, ReportError> {
         let mut account = Self::default();
-        basis.scan(sources, &mut |entry| match entry {
+        basis.scan(&mut |entry| match entry {
             Entry::Disclosure(one) if one.recipient == name.as_str() => account.add(&one),
             Entry::Refusal(refusal) if refusal.recipient.as_deref() == Some(name.as_str()) => {
                 *account.refusals.entry(refusal.reason).or_default() += 1;
@@ -60,9 +61,7 @@ impl Account {
             self.by_category.entry(category.clone()).or_default().add(one);
         }
         *self.rules.entry(one.policy.digest.clone()).or_default() += 1;
-        for part in &one.subjects {
-            self.people.add(&one.at, part);
-        }
+        self.people.add(one);
         self.unnamed += u64::from(one.subjects.iter().all(|part| part.tags.is_empty()));
         // Nobody knows how much left of an answer without an outcome: it is at least one.
         self.elements += one.outcome.as_ref().map_or(1, crate::ledger::Ended::elements);
@@ -179,11 +178,12 @@ impl<'a> Got<'a> {
         let mut account = Account::read(name, sources, basis)?;
         let mut concerned = Table::new(&["person"]);
         for candidate in &query.among {
-            if account.people.concerns(sources.index, candidate)? {
+            if account.people.concerns(sources, candidate)? {
                 concerned.rows.push(vec![json!(candidate.expose())]);
             }
         }
-        let counted = std::mem::take(&mut account.people).count(Some(sources.index))?;
+        let people = vec![std::mem::take(&mut account.people)];
+        let counted = Persons::count_each(people, sources)?.pop().unwrap_or_default();
         Ok(Self { name, account, counted, concerned })
     }
 

@@ -13,12 +13,12 @@ type Key = (String, Option<String>, Option<String>, String);
 /// Refusals by reason, recipient, route and purpose.
 pub(super) fn refusals(
     _query: &Query,
-    sources: &Sources<'_>,
+    _sources: &Sources<'_>,
     mut basis: Basis,
 ) -> Result<Document, ReportError> {
     let mut found: BTreeMap<Key, (u64, String, String)> = BTreeMap::new();
     let mut total: u64 = 0;
-    basis.scan(sources, &mut |entry| {
+    basis.scan(&mut |entry| {
         let Entry::Refusal(one) = entry else { return };
         total += 1;
         let key = (one.reason, one.recipient, one.route, one.purposes.join(", "));

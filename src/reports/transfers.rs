@@ -22,7 +22,7 @@ pub(super) fn transfers(
     let mut found: BTreeMap<(Option<String>, String), Tally> = BTreeMap::new();
     let mut under_other_rules: u64 = 0;
     let digest = basis.policy.digest.clone();
-    basis.disclosures(sources, &mut |one| {
+    basis.disclosures(&mut |one| {
         // A person who asks for their own is no recipient of a transfer.
         if one.role == "self" {
             return;

@@ -100,7 +100,7 @@ impl Admin {
                 serde_json::json!({})
             })),
             calls: Arc::new(Calls::default()),
-            reports: Arc::new(Reporting::new(place, index, None)),
+            reports: Arc::new(Reporting::new(&place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");

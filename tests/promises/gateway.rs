@@ -43,6 +43,7 @@ mod rotation;
 mod running;
 mod scopes;
 mod sealed_keys;
+mod shared_ledger;
 mod shared_registers;
 mod spellings;
 mod status;

@@ -2,6 +2,7 @@
 //! when the server is gone, stands still, or knows less than before.
 
 mod faults;
+mod ledger;
 pub(crate) mod proxy;
 pub(crate) mod server;
 

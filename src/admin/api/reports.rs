@@ -1,7 +1,6 @@
 //! Reports. What is about one person is asked for in a body, since URLs end up in logs; the rest by a
 //! plain `GET`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
@@ -17,8 +16,8 @@ use super::{Answer, Body, about, read, subject_of};
 use crate::admin::AdminState;
 use crate::admin::problem::Problem;
 use crate::keys::NoteKey;
-use crate::ledger::{LedgerUnavailable, SubjectIndex};
-use crate::reports::{self, Document, Form, Name, Query, ReportError, Sources, window};
+use crate::ledger::{LedgerUnavailable, Place, SubjectIndex};
+use crate::reports::{self, Document, Form, Name, Query, ReportError, Source, Sources, window};
 use crate::terms::DataSubject;
 
 /// Most reports made at a time: each reads the ledger from its beginning, twice.
@@ -30,12 +29,10 @@ const ASKED: usize = 16;
 
 /// What reports are made from, beside the registers and the rules in force.
 pub struct Reporting {
-    /// The ledger's directory.
-    pub ledger: PathBuf,
-    /// Its index of data subjects.
-    pub index: Arc<SubjectIndex>,
-    /// The key that its checkpoints are signed with.
-    pub key: Option<NoteKey>,
+    /// The ledger, with its index of data subjects.
+    pub source: Source,
+    /// The key that its checkpoints are signed with, if they are.
+    pub keys: Vec<NoteKey>,
     turns: Arc<Semaphore>,
     asked: Arc<Semaphore>,
 }
@@ -72,9 +69,10 @@ impl Asked {
 impl Reporting {
     /// From this ledger.
     #[must_use]
-    pub fn new(ledger: PathBuf, index: Arc<SubjectIndex>, key: Option<NoteKey>) -> Self {
+    pub fn new(place: impl Into<Place>, index: Arc<SubjectIndex>, key: Option<NoteKey>) -> Self {
         let [turns, asked] = [TURNS, ASKED].map(|most| Arc::new(Semaphore::new(most)));
-        Self { ledger, index, key, turns, asked }
+        let keys = key.into_iter().collect();
+        Self { source: Source { place: place.into(), index }, keys, turns, asked }
     }
 }
 
@@ -123,7 +121,7 @@ pub(super) async fn report_about(
     let people = query.person.iter().chain(&query.among).cloned().collect();
     let document = make(&state, name, query).await?;
     let answer = written(&document, form)?;
-    Ok(about(answer, known(Arc::clone(&state.reports.index), people).await?))
+    Ok(about(answer, known(Arc::clone(&state.reports.source.index), people).await?))
 }
 
 /// Whoever has a secret in the index, now that the report is made: who got one meanwhile may stand in
@@ -158,10 +156,9 @@ async fn make(state: &AdminState, name: Name, query: Query) -> Result<Document, 
         let _turns = (asked, turn);
         let sources = Sources {
             policy: &policy,
-            ledger: &place.ledger,
-            index: &place.index,
+            ledgers: std::slice::from_ref(&place.source),
             registers: &registers,
-            key: place.key.as_ref(),
+            keys: &place.keys,
         };
         reports::report(name, &query, &sources, Timestamp::now())
     });
@@ -169,7 +166,7 @@ async fn make(state: &AdminState, name: Name, query: Query) -> Result<Document, 
         Ok(document) => Ok(document),
         Err(ReportError::Registers(_)) => Err(Problem::Unavailable),
         Err(ReportError::Ledger(error)) => Err(not_made(&error)),
-        Err(ReportError::NoLedger(_)) => Err(Problem::NotEntered),
+        Err(ReportError::NoLedger(_) | ReportError::Unreadable(..)) => Err(Problem::NotEntered),
         Err(error) => Err(invalid(&error)),
     }
 }
@@ -253,7 +250,7 @@ mod tests {
                 metrics,
                 access: Arc::new(ArcSwap::from_pointee(access)),
                 calls: Arc::new(Calls::default()),
-                reports: Arc::new(Reporting::new(place, index, None)),
+                reports: Arc::new(Reporting::new(&place, index, None)),
                 standing: Arc::new(Standing::since(Timestamp::now(), || serde_json::json!({}))),
                 stopping: Arc::default(),
             };
@@ -336,7 +333,7 @@ mod tests {
         let file = Connection::open(office.folder.path().join("ledger/subjects.db"));
         let spoil = "UPDATE secrets SET secret = 'x'";
         assert_eq!(file.expect("ours").execute(spoil, []).ok(), Some(1));
-        let index = Arc::clone(&office.state.reports.index);
+        let index = Arc::clone(&office.state.reports.source.index);
         let people = vec![Personal::new("u1".into())];
         let found = office.runtime.block_on(known(index, people));
         assert!(matches!(found, Err(Problem::NotEntered)), "nobody can say who is known");

@@ -11,9 +11,7 @@ mod follow;
 mod history;
 mod mark;
 mod migrations;
-mod session;
 mod snapshot;
-mod tls;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use uuid::Uuid;
 
 use super::change::signed;
@@ -31,12 +29,13 @@ use super::request::{UnsettledErasure, in_force};
 use super::schema::StoreError;
 use super::sql::{Datum, Tables, data};
 use super::write::{Touched, WriteError, Writer};
+use crate::database::session;
 use crate::observe::Metrics;
 use crate::terms::{Case, DataSubject, LegalOrder, Statements};
 use follow::Follower;
 use history::{LastRead, recognise};
 use mark::MarkFile;
-use session::{Server, Session};
+use session::{Address, Server, Session};
 use snapshot::Snapshot;
 
 /// How long a question or a change waits for the server.
@@ -91,7 +90,7 @@ impl PostgresRegisters {
             .thread_name("registers")
             .enable_all()
             .build()?;
-        let server = Server::read(settings, runtime.handle().clone(), patience)?;
+        let server = server(settings, runtime.handle().clone(), patience)?;
         Ok(Self {
             server,
             node: settings.node.clone(),
@@ -119,7 +118,7 @@ impl PostgresRegisters {
         let file = MarkFile::open(&settings.mark)?;
         store.last_read = LastRead::new(file.written().cloned());
         let follower = Follower {
-            server: Server::read(settings, handle, patience)?,
+            server: server(settings, handle, patience)?,
             snapshot: Arc::clone(&snapshot),
             file,
             metrics,
@@ -341,6 +340,15 @@ impl Drop for PostgresRegisters {
             runtime.shutdown_background();
         }
     }
+}
+
+fn server(
+    settings: &PostgresSettings,
+    handle: Handle,
+    patience: Duration,
+) -> Result<Server, StoreError> {
+    let address = Address { url_file: &settings.url_file, ca: settings.ca.as_deref() };
+    Server::read(address, "tamis", handle, patience)
 }
 
 /// Moves the head of the history to `number` and says whom and what it touched.

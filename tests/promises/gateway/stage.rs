@@ -18,6 +18,7 @@ use tamis::config::Config;
 use tamis::gateway::{Gateway, Running, StartError, Stores};
 use tamis::identity::development::{Authority, Issued, TokenClaims, TokenSigner};
 use tamis::keys::KeyRing;
+use tamis::ledger::LedgerPlace;
 use tamis::registers::{Record, RegisterPlace, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -118,7 +119,8 @@ impl Stage {
 
     async fn begun(prepared: Prepared) -> Self {
         let Prepared { directory, authority, backend, config, signer } = prepared;
-        let (switches, stores) = Switched::open(&config.registers, &config.ledger);
+        let LedgerPlace::Directory(ledger) = &config.ledger else { panic!("a directory") };
+        let (switches, stores) = Switched::open(&config.registers, ledger);
         let registers: Arc<dyn Registers> = Arc::<Switched>::clone(&stores) as _;
         let ledger = Arc::<Switched>::clone(&stores);
         let running = Gateway::start_with(config, Stores { registers, ledger })

@@ -2,7 +2,7 @@
 
 /// What is wrong with a store. None of it says what stands in it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub(crate) enum StoreError {
     /// SQLite's own words, which name tables and columns.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -10,7 +10,7 @@ pub(super) enum StoreError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// Something stands in a column that this program never writes there.
-    #[error("the registers hold what they cannot hold: {0}")]
+    #[error("the store holds what it cannot hold: {0}")]
     Garbage(&'static str),
     /// The path leads to another file than the one that was opened.
     #[error("the file was replaced")]
@@ -65,7 +65,7 @@ impl From<tokio_postgres::Error> for StoreError {
 }
 
 /// An error with its causes, in one line.
-pub(super) fn chain(error: &StoreError) -> String {
+pub(crate) fn chain(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

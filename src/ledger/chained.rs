@@ -1,29 +1,31 @@
-//! The ledger in a directory of append-only files, written by one thread.
+//! The ledger as a chain that one thread writes, in a directory of append-only files or on a server.
 //!
-//! Openings queue up while the disk is busy and are made durable together: one write and one sync
-//! for whatever waits, at most [`BATCH_RECORDS`]. While the disk fails, openings are refused one by
-//! one; entries that nobody waits for are kept, up to a bound, and what is beyond it is counted and
-//! the count entered.
+//! Openings queue up while the disk or the server is busy and are made durable together: one write and
+//! one sync, or one transaction, for whatever waits, at most [`BATCH_RECORDS`]. While that fails,
+//! openings are refused; entries that nobody waits for are kept, up to a bound, and what is beyond it is
+//! counted and the count entered.
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::record::{self, Body};
+use super::server_tail::ServerTail;
 use super::tail::{Mount, Position, Segmenting, Tail};
 use super::told::about;
 use super::tree::Frontier;
 use super::{
-    Concerned, Disclosure, Ledger, LedgerUnavailable, Note, Outcome, Receipt, Refused,
-    SubjectIndex, ToldToOthers,
+    Concerned, Disclosure, Ledger, LedgerServer, LedgerUnavailable, Note, Outcome, Place, Receipt,
+    Refused, ServerSettings, SubjectIndex, ToldToOthers,
 };
 use crate::observe::Metrics;
 use crate::terms::DataSubject;
@@ -41,9 +43,31 @@ const LOOKED_UP: &str = "looked-up";
 /// Most tags in one record, some 40 KB.
 const TAGS: usize = 1024;
 
-/// A ledger of one gateway; a second process on the same directory is refused.
-pub struct FileLedger {
-    directory: PathBuf,
+/// How long an attempt may take before those who asked meanwhile are refused with it: each would have to
+/// wait as long in its turn.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The end of a chain, wherever it is kept: the only thing that writes there.
+pub(super) trait End: Send {
+    /// Enters `bodies` and returns the number of the first, once all are durable.
+    fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable>;
+
+    /// Makes sure that an entry would be taken now.
+    fn revive(&mut self) -> Result<(), LedgerUnavailable>;
+
+    /// The tree over all records that are durable.
+    fn tree(&self) -> &Frontier;
+
+    /// Where a file can be looked at without the writer; `None` where there is none.
+    fn position(&self) -> Option<&Position>;
+
+    /// How often it is to be revived while nothing is entered; `None`: never.
+    fn beat(&self) -> Option<Duration>;
+}
+
+/// A ledger of one gateway; a second process that writes the same chain is refused.
+pub struct ChainLedger {
+    place: Place,
     index: Option<Arc<SubjectIndex>>,
     queue: Option<mpsc::Sender<Job>>,
     shared: Arc<Shared>,
@@ -61,7 +85,7 @@ struct Shared {
 
 struct State {
     trouble: Option<LedgerUnavailable>,
-    position: Position,
+    position: Option<Position>,
     /// Over all records that are durable.
     tree: Frontier,
 }
@@ -71,13 +95,16 @@ enum Job {
     Awaited(Body, oneshot::Sender<Result<u64, LedgerUnavailable>>),
     /// Nobody waits for this one.
     Unawaited(Body),
-    /// See whether the disk is back.
+    /// See whether disk or server are back.
     Probe,
     /// Say when everything before this is entered, or could not be.
     Settle(oneshot::Sender<()>),
 }
 
-impl FileLedger {
+/// A ledger in a directory: the same type, opened by a path.
+pub type FileLedger = ChainLedger;
+
+impl ChainLedger {
     /// Opens or makes the ledger in `directory`, recovering a torn tail. `node` is this gateway's
     /// name in each record.
     ///
@@ -87,7 +114,8 @@ impl FileLedger {
     /// # Errors
     /// The directory cannot be used, is locked, or its chain is broken.
     pub fn open(directory: &Path, node: &str) -> Result<Self, LedgerUnavailable> {
-        Self::start(directory, Tail::open(directory, node, Segmenting::default(), plain())?, None)
+        let tail = Tail::open(directory, node, Segmenting::default(), plain())?;
+        Self::start(directory.into(), Box::new(tail), None)
     }
 
     /// As [`open`](Self::open), with the time of each commit in `metrics`, and with segments of which
@@ -102,7 +130,26 @@ impl FileLedger {
         kept_for: Option<SignedDuration>,
     ) -> Result<Self, LedgerUnavailable> {
         let segmenting = kept_for.map_or_else(Segmenting::default, Segmenting::for_keeping);
-        Self::start(directory, Tail::open(directory, node, segmenting, plain())?, Some(metrics))
+        let tail = Tail::open(directory, node, segmenting, plain())?;
+        Self::start(directory.into(), Box::new(tail), Some(metrics))
+    }
+
+    /// Opens or begins the chain of this node on `server`, as [`open_observed`](Self::open_observed) does
+    /// in a directory.
+    ///
+    /// # Errors
+    /// The server does not answer; another process writes the chain, or it is broken, or lacks what
+    /// this gateway has acknowledged.
+    pub fn open_on_server(
+        server: &Arc<LedgerServer>,
+        settings: &ServerSettings,
+        metrics: Arc<Metrics>,
+        kept_for: Option<SignedDuration>,
+    ) -> Result<Self, LedgerUnavailable> {
+        let segmenting = kept_for.map_or_else(Segmenting::default, Segmenting::for_keeping);
+        let segmenting = Segmenting { bytes: settings.segment_bytes, ..segmenting };
+        let tail = ServerTail::open(server, settings, segmenting)?;
+        Self::start(Place::Server(server.chain(&settings.node)), Box::new(tail), Some(metrics))
     }
 
     /// As [`open`](Self::open), with segments of this size.
@@ -112,38 +159,45 @@ impl FileLedger {
         bytes: u64,
     ) -> Result<Self, LedgerUnavailable> {
         let segmenting = Segmenting { bytes, ..Segmenting::default() };
-        Self::start(directory, Tail::open(directory, "gw-test", segmenting, plain())?, None)
+        let tail = Tail::open(directory, "gw-test", segmenting, plain())?;
+        Self::start(directory.into(), Box::new(tail), None)
     }
 
-    /// With an index of data subjects, which is opened in the same directory.
+    /// With the index of data subjects that is kept with it.
     #[must_use]
     pub fn with_index(mut self, index: Arc<SubjectIndex>) -> Self {
         self.index = Some(index);
         self
     }
 
+    /// Where it is kept.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub(super) fn start(
-        directory: &Path,
-        tail: Tail,
+        place: Place,
+        end: Box<dyn End>,
         metrics: Option<Arc<Metrics>>,
     ) -> Result<Self, LedgerUnavailable> {
         let (queue, jobs) = mpsc::channel();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 trouble: None,
-                position: tail.position().clone(),
-                tree: tail.tree().clone(),
+                position: end.position().cloned(),
+                tree: end.tree().clone(),
             }),
             waiting: AtomicUsize::new(0),
             omitted: AtomicU64::new(0),
         });
-        let writer = Writer { tail, shared: Arc::clone(&shared), kept: VecDeque::new(), metrics };
+        let writer = Writer { end, shared: Arc::clone(&shared), kept: VecDeque::new(), metrics };
         let writer = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || writer.run(&jobs))
             .map_err(|error| LedgerUnavailable(format!("thread: {}", error.kind())))?;
-        let (directory, index) = (directory.to_owned(), None);
-        Ok(Self { directory, index, queue: Some(queue), shared, writer: Some(writer) })
+        let index = None;
+        Ok(Self { place, index, queue: Some(queue), shared, writer: Some(writer) })
     }
 
     /// The tree over all records that are durable now.
@@ -210,7 +264,7 @@ impl FileLedger {
     }
 }
 
-impl Ledger for FileLedger {
+impl Ledger for ChainLedger {
     fn open<'a>(
         &'a self,
         disclosure: &'a Disclosure,
@@ -276,12 +330,11 @@ impl Ledger for FileLedger {
         &'a self,
         person: &'a DataSubject,
     ) -> Pin<Box<dyn Future<Output = Result<ToldToOthers, LedgerUnavailable>> + Send + 'a>> {
-        let (directory, index, person) =
-            (self.directory.clone(), self.index.clone(), person.clone());
+        let (place, index, person) = (self.place.clone(), self.index.clone(), person.clone());
         Box::pin(async move {
             let index = index.ok_or_else(|| LedgerUnavailable(super::NO_INDEX.into()))?;
             let read = tokio::task::spawn_blocking(move || {
-                about(&directory, &index, &person, Timestamp::now())
+                about(&place, &index, &person, Timestamp::now())
             });
             read.await.map_err(|_| LedgerUnavailable("the ledger was not read".into()))?
         })
@@ -291,7 +344,7 @@ impl Ledger for FileLedger {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match &state.trouble {
             Some(trouble) => Err(trouble.clone()),
-            None => state.position.in_place().map(|_| ()),
+            None => state.position.as_ref().map_or(Ok(()), |at| at.in_place().map(drop)),
         };
         drop(state);
         if self.writer.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -305,8 +358,8 @@ impl Ledger for FileLedger {
     }
 }
 
-impl Drop for FileLedger {
-    /// Ends the writer and waits for it: whatever was queued is durable, if the disk lets it.
+impl Drop for ChainLedger {
+    /// Ends the writer and waits for it: whatever was queued is durable, if disk or server let it.
     fn drop(&mut self) {
         self.queue = None;
         if let Some(writer) = self.writer.take() {
@@ -316,7 +369,7 @@ impl Drop for FileLedger {
 }
 
 struct Writer {
-    tail: Tail,
+    end: Box<dyn End>,
     shared: Arc<Shared>,
     /// Entries of failed batches that nobody waits for, oldest first.
     kept: VecDeque<Body>,
@@ -325,17 +378,49 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, jobs: &mpsc::Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
+        let beat = self.end.beat();
+        let mut is_well = true;
+        loop {
+            // What was kept does not wait for the next beat.
+            let is_behind = is_well && !self.kept.is_empty();
+            let next = match beat {
+                Some(_) if is_behind => jobs.recv_timeout(Duration::ZERO),
+                Some(beat) => jobs.recv_timeout(beat),
+                None => jobs.recv().map_err(RecvTimeoutError::from),
+            };
+            let first = match next {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             let more = jobs.try_iter().take(BATCH_RECORDS - 1);
-            let batch: Vec<Job> = std::iter::once(job).chain(more).collect();
-            self.enter(batch);
+            let batch: Vec<Job> = first.into_iter().chain(more).collect();
+            let began = Instant::now();
+            let entered = self.enter(batch);
+            is_well = entered.is_ok();
+            if let Err(trouble) = entered
+                && began.elapsed() >= SLOW
+            {
+                self.refuse_waiting(jobs, &trouble);
+            }
         }
-        if !self.kept.is_empty() {
-            self.enter(Vec::new());
+        // What cannot be entered now is lost with the process.
+        while !self.kept.is_empty() && self.enter(Vec::new()).is_ok() {}
+    }
+
+    /// Refuses whoever has asked meanwhile, and keeps what nobody waits for.
+    fn refuse_waiting(&mut self, jobs: &mpsc::Receiver<Job>, trouble: &LedgerUnavailable) {
+        for job in jobs.try_iter() {
+            match job {
+                Job::Awaited(_, answer) => drop(answer.send(Err(trouble.clone()))),
+                Job::Unawaited(body) => self.kept.push_back(body),
+                Job::Probe => {}
+                Job::Settle(done) => drop(done.send(())),
+            }
         }
     }
 
-    fn enter(&mut self, batch: Vec<Job>) {
+    fn enter(&mut self, batch: Vec<Job>) -> Result<(), LedgerUnavailable> {
         let mut bodies: Vec<Body> = Vec::with_capacity(batch.len() + self.kept.len() + 1);
         let omitted = self.shared.omitted.swap(0, Ordering::Relaxed);
         if omitted > 0 {
@@ -357,10 +442,11 @@ impl Writer {
         let before = bodies.len() as u64;
         let (opening, answers): (Vec<Body>, Vec<_>) = awaited.into_iter().unzip();
         bodies.extend(opening);
-        match self.commit(bodies) {
+        let committed = self.commit(bodies);
+        match &committed {
             Ok(first) => {
                 self.shared.waiting.fetch_sub(unawaited.len(), Ordering::Relaxed);
-                for (sequence, answer) in (first + before..).zip(answers) {
+                for (sequence, answer) in (*first + before..).zip(answers) {
                     // Whoever asked may be gone; the entry stands all the same.
                     let _ = answer.send(Ok(sequence));
                 }
@@ -378,22 +464,24 @@ impl Writer {
         for done in settled {
             let _ = done.send(());
         }
+        committed.map(drop)
     }
 
     fn commit(&mut self, bodies: Vec<Body>) -> Result<u64, LedgerUnavailable> {
         let started = Instant::now();
         let result = if bodies.is_empty() {
-            self.tail.revive().map(|()| 0)
+            self.end.revive().map(|()| 0)
         } else {
-            self.tail.commit(bodies)
+            let result = self.end.commit(bodies);
+            if let (Ok(_), Some(metrics)) = (&result, &self.metrics) {
+                metrics.ledger_commit(started.elapsed());
+            }
+            result
         };
-        if let (Ok(_), Some(metrics)) = (&result, &self.metrics) {
-            metrics.ledger_commit(started.elapsed());
-        }
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.trouble = result.as_ref().err().cloned();
-        state.position = self.tail.position().clone();
-        state.tree.clone_from(self.tail.tree());
+        state.position = self.end.position().cloned();
+        state.tree.clone_from(self.end.tree());
         result
     }
 }

@@ -1,18 +1,17 @@
 //! The little of SQL that both stores share: statements as text with `?1`, values in, rows out.
 //!
-//! What the registers mean is written once, in [`write`](super::write) and [`read`](super::read), in
-//! words that SQLite and PostgreSQL both know; a store only carries it out. Every statement runs inside
-//! a transaction that the store began.
+//! What registers and ledger mean is written once, in words that SQLite and PostgreSQL both know; a
+//! store only carries it out. Every statement runs inside a transaction that the store began.
 
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
-use super::schema::StoreError;
+use super::fault::StoreError;
 
 /// One value of a row or of a statement. Never printed: it may be a person's id.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Datum {
+pub(crate) enum Datum {
     Null,
     Text(String),
     Number(i64),
@@ -65,19 +64,19 @@ impl From<Timestamp> for Datum {
 
 /// The values of a statement, in the order of `?1`, `?2`, ….
 macro_rules! data {
-    ($($value:expr),* $(,)?) => { &[$($crate::registers::sql::Datum::from($value)),*][..] };
+    ($($value:expr),* $(,)?) => { &[$($crate::database::sql::Datum::from($value)),*][..] };
 }
-pub(super) use data;
+pub(crate) use data;
 
 /// One row that was found.
-pub(super) struct Row(pub(super) Vec<Datum>);
+pub(crate) struct Row(pub(crate) Vec<Datum>);
 
 impl Row {
-    pub(super) fn text(&self, column: usize) -> Result<String, StoreError> {
+    pub(crate) fn text(&self, column: usize) -> Result<String, StoreError> {
         self.maybe_text(column)?.ok_or(StoreError::Garbage("no text"))
     }
 
-    pub(super) fn maybe_text(&self, column: usize) -> Result<Option<String>, StoreError> {
+    pub(crate) fn maybe_text(&self, column: usize) -> Result<Option<String>, StoreError> {
         match self.0.get(column) {
             Some(Datum::Text(text)) => Ok(Some(text.clone())),
             Some(Datum::Null) => Ok(None),
@@ -87,7 +86,7 @@ impl Row {
         }
     }
 
-    pub(super) fn number(&self, column: usize) -> Result<i64, StoreError> {
+    pub(crate) fn number(&self, column: usize) -> Result<i64, StoreError> {
         match self.0.get(column) {
             Some(Datum::Number(number)) => Ok(*number),
             Some(Datum::Null | Datum::Text(_) | Datum::Flag(_) | Datum::Texts(_)) | None => {
@@ -97,7 +96,7 @@ impl Row {
     }
 
     /// SQLite has no truth values but 0 and 1.
-    pub(super) fn flag(&self, column: usize) -> Result<bool, StoreError> {
+    pub(crate) fn flag(&self, column: usize) -> Result<bool, StoreError> {
         match self.0.get(column) {
             Some(Datum::Flag(flag)) => Ok(*flag),
             Some(Datum::Number(0)) => Ok(false),
@@ -108,23 +107,23 @@ impl Row {
         }
     }
 
-    pub(super) fn time(&self, column: usize) -> Result<Timestamp, StoreError> {
+    pub(crate) fn time(&self, column: usize) -> Result<Timestamp, StoreError> {
         self.maybe_time(column)?.ok_or(StoreError::Garbage("no time"))
     }
 
-    pub(super) fn maybe_time(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) fn maybe_time(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
         let text = self.maybe_text(column)?;
         text.map(|text| text.parse().map_err(|_| StoreError::Garbage("time"))).transpose()
     }
 
     /// A list, which is kept as JSON text.
-    pub(super) fn list(&self, column: usize) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn list(&self, column: usize) -> Result<Vec<String>, StoreError> {
         serde_json::from_str(&self.text(column)?).map_err(|_| StoreError::Garbage("list"))
     }
 }
 
 /// The tables as one transaction sees them.
-pub(super) trait Tables {
+pub(crate) trait Tables {
     /// How many rows a statement changed.
     fn execute(&self, sql: &str, values: &[Datum]) -> Result<usize, StoreError>;
 

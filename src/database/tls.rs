@@ -19,11 +19,11 @@ use tokio_rustls::TlsConnector;
 
 /// Makes one handshake a connection.
 #[derive(Clone)]
-pub(super) struct Tls(TlsConnector);
+pub(crate) struct Tls(TlsConnector);
 
 impl Tls {
     /// Trusts the authorities in `file` and no other.
-    pub(super) fn trusting(file: &Path) -> io::Result<Self> {
+    pub(crate) fn trusting(file: &Path) -> io::Result<Self> {
         let invalid = |error: &dyn std::fmt::Display| {
             io::Error::new(io::ErrorKind::InvalidData, error.to_string())
         };
@@ -39,7 +39,7 @@ impl Tls {
     }
 
     /// Trusts nobody: for Unix sockets, where no handshake takes place.
-    pub(super) fn trusting_nobody() -> Result<Self, rustls::Error> {
+    pub(crate) fn trusting_nobody() -> Result<Self, rustls::Error> {
         Self::with(RootCertStore::empty())
     }
 
@@ -67,7 +67,7 @@ where
 }
 
 /// One handshake to come.
-pub(super) struct Handshake {
+pub(crate) struct Handshake {
     connector: TlsConnector,
     server: String,
 }
@@ -90,7 +90,7 @@ where
 }
 
 /// A stream after its handshake.
-pub(super) struct Secured<S>(tokio_rustls::client::TlsStream<S>);
+pub(crate) struct Secured<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Secured<S> {
     /// None: whoever could stand between needs a certificate of the named authorities, and then has a

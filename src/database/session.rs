@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::future::Future;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,33 +20,44 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{AsyncMessage, Client, Config, Statement};
 use zeroize::Zeroizing;
 
-use super::super::schema::StoreError;
-use super::super::sql::{Datum, Row, Tables};
-use super::PostgresSettings;
+use super::fault::StoreError;
+use super::sql::{Datum, Row, Tables};
 use super::tls::Tls;
 
 /// Where the server is, and how long it is waited for.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     config: Config,
     tls: Tls,
+    schema: &'static str,
     handle: Handle,
     patience: Duration,
 }
 
+/// Where a server is named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address<'a> {
+    /// A file, its owner's alone, that holds `postgresql://user:password@host:5432/database`.
+    pub(crate) url_file: &'a Path,
+    /// Authorities that the server's certificate must come from; not needed for a Unix socket.
+    pub(crate) ca: Option<&'a Path>,
+}
+
 impl Server {
-    /// Reads what `settings` name.
-    pub(super) fn read(
-        settings: &PostgresSettings,
+    /// Reads what `address` names. Tables are looked for in `schema`.
+    pub(crate) fn read(
+        address: Address<'_>,
+        schema: &'static str,
         handle: Handle,
         patience: Duration,
     ) -> Result<Self, StoreError> {
-        let mut config = address(&settings.url_file)?;
+        let Address { url_file, ca } = address;
+        let mut config = config(url_file)?;
         let is_socket = |host: &Host| matches!(host, Host::Unix(_));
         let sockets = config.get_hosts().iter().filter(|host| is_socket(host)).count();
         let tls = if sockets == 0 && !config.get_hosts().is_empty() {
             config.ssl_mode(SslMode::Require);
-            let authorities = settings.ca.as_ref().ok_or(StoreError::Settings(
+            let authorities = ca.ok_or(StoreError::Settings(
                 "a server over the network needs `ca`: the authorities that its certificate comes from",
             ))?;
             Tls::trusting(authorities)?
@@ -62,11 +73,17 @@ impl Server {
             // A replica cannot take what must be durable, and may be behind.
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
             .application_name("tamis");
-        Ok(Self { config, tls, handle, patience })
+        Ok(Self { config, tls, schema, handle, patience })
+    }
+
+    /// Under this name on the server, of at most 63 letters.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.config.application_name(name);
+        self
     }
 
     /// Connects. Whoever holds the receiver hears of every notice and of the end of the connection.
-    pub(super) fn connect(&self) -> Result<(Session, Receiver<()>), StoreError> {
+    pub(crate) fn connect(&self) -> Result<(Session, Receiver<()>), StoreError> {
         let (config, tls) = (self.config.clone(), self.tls.clone());
         let (client, mut connection) =
             wait(&self.handle, self.patience, async move { config.connect(tls).await })?;
@@ -90,13 +107,13 @@ impl Server {
             prepared: Mutex::default(),
             patience: self.patience,
         };
-        session.prepare_for_use()?;
+        session.prepare_for_use(self.schema)?;
         Ok((session, hears))
     }
 }
 
 /// The address in `file`, which only its owner may read: it may hold a password.
-fn address(file: &PathBuf) -> Result<Config, StoreError> {
+fn config(file: &Path) -> Result<Config, StoreError> {
     if fs::metadata(file)?.mode() & 0o077 != 0 {
         return Err(StoreError::Settings("the file with the address is to be its owner's alone"));
     }
@@ -106,7 +123,7 @@ fn address(file: &PathBuf) -> Result<Config, StoreError> {
 }
 
 /// A connection.
-pub(super) struct Session {
+pub(crate) struct Session {
     handle: Handle,
     client: Arc<Client>,
     driver: AbortHandle,
@@ -123,11 +140,11 @@ impl Drop for Session {
 
 impl Session {
     /// Sets what every statement relies on, and refuses a server that does not keep what it says.
-    fn prepare_for_use(&self) -> Result<(), StoreError> {
+    fn prepare_for_use(&self, schema: &str) -> Result<(), StoreError> {
         let milliseconds = self.patience.as_millis();
         // A transaction that this process stopped in the middle of lets go of its locks.
         self.batch(format!(
-            "SET search_path = tamis; SET statement_timeout = {milliseconds};
+            "SET search_path = {schema}; SET statement_timeout = {milliseconds};
              SET idle_in_transaction_session_timeout = {milliseconds}"
         ))?;
         let query = "SELECT current_setting('fsync'), current_setting('synchronous_commit')";
@@ -141,12 +158,12 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         !self.client.is_closed()
     }
 
     /// Statements without values, one after the other.
-    pub(super) fn batch(&self, sql: impl Into<String>) -> Result<(), StoreError> {
+    pub(crate) fn batch(&self, sql: impl Into<String>) -> Result<(), StoreError> {
         let (client, sql) = (Arc::clone(&self.client), sql.into());
         wait(&self.handle, self.patience, async move { client.batch_execute(&sql).await })
     }
