@@ -11,7 +11,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,9 @@ use crate::terms::DataSubject;
 
 /// Most records of one sync: a longer batch only adds to the wait of its first opening.
 const BATCH_RECORDS: usize = 256;
+
+/// How long entries that nobody waits for may wait for an opening, so that they need no sync of their own.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Most entries kept that nobody waits for, about 32 MiB. Refusals come at the pace of whoever sends
 /// requests, so that there must be a bound.
@@ -77,10 +80,19 @@ pub struct ChainLedger {
 /// What the callers and the writer both see.
 struct Shared {
     state: Mutex<State>,
-    /// Entries queued or kept that nobody waits for.
+    /// Entries that nobody waits for. The first of them is announced; more only join it, since whoever
+    /// wakes the writer for each pays more for that than for what is written.
+    unawaited: Mutex<Vec<Body>>,
+    /// How many there are, with those that are kept.
     waiting: AtomicUsize,
     /// Entries that were beyond the bound and are not entered yet.
     omitted: AtomicU64,
+}
+
+impl Shared {
+    fn unawaited(&self) -> MutexGuard<'_, Vec<Body>> {
+        self.unawaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct State {
@@ -93,8 +105,8 @@ struct State {
 enum Job {
     /// Somebody waits for this one.
     Awaited(Body, oneshot::Sender<Result<u64, LedgerUnavailable>>),
-    /// Nobody waits for this one.
-    Unawaited(Body),
+    /// There is something that nobody waits for.
+    Unawaited,
     /// See whether disk or server are back.
     Probe,
     /// Say when everything before this is entered, or could not be.
@@ -188,10 +200,17 @@ impl ChainLedger {
                 position: end.position().cloned(),
                 tree: end.tree().clone(),
             }),
+            unawaited: Mutex::default(),
             waiting: AtomicUsize::new(0),
             omitted: AtomicU64::new(0),
         });
-        let writer = Writer { end, shared: Arc::clone(&shared), kept: VecDeque::new(), metrics };
+        let writer = Writer {
+            end,
+            shared: Arc::clone(&shared),
+            kept: VecDeque::new(),
+            settling: Vec::new(),
+            metrics,
+        };
         let writer = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || writer.run(&jobs))
@@ -251,10 +270,16 @@ impl ChainLedger {
     }
 
     fn add(&self, body: Body) {
-        let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        if waiting >= WAITING_ENTRIES || self.send(Job::Unawaited(body)).is_err() {
+        if self.shared.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_ENTRIES {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             self.shared.omitted.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut unawaited = self.shared.unawaited();
+        unawaited.push(body);
+        if unawaited.len() == 1 {
+            // A writer that is gone takes nothing more, and says so to whoever waits.
+            let _ = self.send(Job::Unawaited);
         }
     }
 
@@ -371,8 +396,10 @@ impl Drop for ChainLedger {
 struct Writer {
     end: Box<dyn End>,
     shared: Arc<Shared>,
-    /// Entries of failed batches that nobody waits for, oldest first.
+    /// Entries that nobody waits for and that no batch has taken, or one that failed; oldest first.
     kept: VecDeque<Body>,
+    /// Whoever waits until they are entered, or cannot be.
+    settling: Vec<oneshot::Sender<()>>,
     metrics: Option<Arc<Metrics>>,
 }
 
@@ -384,7 +411,7 @@ impl Writer {
             // What was kept does not wait for the next beat.
             let is_behind = is_well && !self.kept.is_empty();
             let next = match beat {
-                Some(_) if is_behind => jobs.recv_timeout(Duration::ZERO),
+                _ if is_behind => jobs.recv_timeout(Duration::ZERO),
                 Some(beat) => jobs.recv_timeout(beat),
                 None => jobs.recv().map_err(RecvTimeoutError::from),
             };
@@ -393,8 +420,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let more = jobs.try_iter().take(BATCH_RECORDS - 1);
-            let batch: Vec<Job> = first.into_iter().chain(more).collect();
+            let batch = first.map_or_else(Vec::new, |first| gather(first, jobs));
             let began = Instant::now();
             let entered = self.enter(batch);
             is_well = entered.is_ok();
@@ -408,13 +434,12 @@ impl Writer {
         while !self.kept.is_empty() && self.enter(Vec::new()).is_ok() {}
     }
 
-    /// Refuses whoever has asked meanwhile, and keeps what nobody waits for.
+    /// Refuses whoever has asked meanwhile.
     fn refuse_waiting(&mut self, jobs: &mpsc::Receiver<Job>, trouble: &LedgerUnavailable) {
         for job in jobs.try_iter() {
             match job {
                 Job::Awaited(_, answer) => drop(answer.send(Err(trouble.clone()))),
-                Job::Unawaited(body) => self.kept.push_back(body),
-                Job::Probe => {}
+                Job::Unawaited | Job::Probe => {}
                 Job::Settle(done) => drop(done.send(())),
             }
         }
@@ -427,15 +452,15 @@ impl Writer {
             bodies.push(record::omission(omitted));
         }
         // In the order in which things happened: first what earlier batches could not enter.
+        self.kept.extend(std::mem::take(&mut *self.shared.unawaited()));
         let earlier = self.kept.len().min(BATCH_RECORDS);
-        let mut unawaited: Vec<Body> = self.kept.drain(..earlier).collect();
-        let (mut awaited, mut settled) = (Vec::new(), Vec::new());
+        let unawaited: Vec<Body> = self.kept.drain(..earlier).collect();
+        let mut awaited = Vec::new();
         for job in batch {
             match job {
                 Job::Awaited(body, answer) => awaited.push((body, answer)),
-                Job::Unawaited(body) => unawaited.push(body),
-                Job::Probe => {}
-                Job::Settle(done) => settled.push(done),
+                Job::Unawaited | Job::Probe => {}
+                Job::Settle(done) => self.settling.push(done),
             }
         }
         bodies.extend(unawaited.iter().cloned());
@@ -461,8 +486,10 @@ impl Writer {
                 }
             }
         }
-        for done in settled {
-            let _ = done.send(());
+        if self.kept.is_empty() || committed.is_err() {
+            for done in self.settling.drain(..) {
+                let _ = done.send(());
+            }
         }
         committed.map(drop)
     }
@@ -484,6 +511,20 @@ impl Writer {
         state.tree.clone_from(self.end.tree());
         result
     }
+}
+
+/// What waits now; and where nobody waits for any of it, what comes until somebody does.
+fn gather(first: Job, jobs: &mpsc::Receiver<Job>) -> Vec<Job> {
+    let until = Instant::now() + LINGER;
+    let mut batch = vec![first];
+    batch.extend(jobs.try_iter().take(BATCH_RECORDS - 1));
+    while batch.iter().all(|job| matches!(job, Job::Unawaited)) {
+        match jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(job) => batch.push(job),
+            Err(_) => break,
+        }
+    }
+    batch
 }
 
 /// The same people in parts, each of which fits into a record.
