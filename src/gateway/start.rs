@@ -33,7 +33,8 @@ use super::state::Gateway;
 use super::tls::TlsError;
 use super::told::IdentityKeyError;
 use crate::admin::{
-    Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
+    Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router,
+    keep_forgetting_answers, metrics_router,
 };
 use crate::config::{Config, Limits, Listen, LogTarget};
 use crate::identity::IssuerError;
@@ -373,6 +374,7 @@ impl Gateway {
                 standing: Arc::clone(&standing),
                 stopping: Arc::clone(&is_stopping),
             };
+            upkeep.spawn(keep_forgetting_answers(Arc::clone(&state.registers)));
             upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));
             if let Some(listener) = sockets.admin {
                 let router = admin_router(state.clone());

@@ -68,6 +68,7 @@ pub struct Metrics {
     pub(super) erasure_notices: IntCounterVec,
     erasure_notices_undelivered: IntGaugeVec,
     pub(super) admin_requests: IntCounterVec,
+    pub(super) exports: IntCounterVec,
     pub(super) policy: IntGaugeVec,
     pub(super) reloads: IntCounterVec,
     reload_good: IntGauge,
@@ -263,6 +264,11 @@ impl Metrics {
                 "tamis_admin_requests_total",
                 "Requests to the admin API, by route template and status",
                 &["route", "status"],
+            ),
+            exports: maker.counters(
+                "tamis_register_exports_total",
+                "Exports over the admin API: `whole`, or why one was broken off",
+                &["outcome"],
             ),
             policy: maker.add(IntGaugeVec::new(
                 Opts::new("tamis_policy_info", "The policy in force"),

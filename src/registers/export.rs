@@ -44,7 +44,7 @@ impl RegisterStore {
     /// See [`ExportError`]; what was written is then not all.
     pub fn export(&self, out: &mut dyn io::Write) -> Result<u64, ExportError> {
         let mut export = Export { out, count: 0, broken: None };
-        let read = self.read(|tables| export.everything(tables));
+        let read = self.read_apart(|tables| export.everything(tables));
         match (export.broken, read) {
             (Some(error), _) => Err(ExportError::Output(error)),
             (None, Ok(())) => Ok(export.count),

@@ -8,6 +8,7 @@
 mod acts;
 mod bulk;
 mod change;
+mod changing;
 mod dispute;
 mod embedded;
 mod export;
@@ -18,6 +19,7 @@ mod file_rows;
 mod known;
 mod lift;
 mod notices;
+mod once;
 mod order;
 mod postgres;
 mod read;
@@ -34,8 +36,9 @@ use std::sync::Arc;
 
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
-pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
+pub use bulk::{Bulk, BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
+pub use changing::Changing;
 pub use dispute::DisputeRecord;
 pub use export::ExportError;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
@@ -44,6 +47,7 @@ pub use lift::LiftedErasures;
 pub use notices::{
     ErasureNotification, NOTICE_ATTEMPTS, NoticeEnd, NoticeOfPerson, UndeliveredNotice,
 };
+pub use once::{ANSWERS_KEPT, KeptAnswer, KeyedCall, NotOnce, Once};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use postgres::PostgresSettings;
 pub use record::{
