@@ -10,7 +10,7 @@
 //! | 2 | [`policy`] | rules text → `Policy` |
 //! | 3 | [`decide`] | facts → `Permit` or `Refusal`; subject gates |
 //! | 3 | [`minimize`] | streaming rewriters |
-//! | 4 | [`observe`] | log lines and metrics |
+//! | 4 | [`observe`], [`https`] | log lines and metrics; calls to services outside |
 //! | 5 | [`identity`], [`registers`], [`ledger`], [`keys`] | what deployments plug in |
 //! | 6 | [`config`], [`reports`] | tamis.yaml; what ledger, registers and rules say together |
 //! | 7 | [`gateway`], [`admin`] | listeners; start reading at `gateway::exchange` |
@@ -27,6 +27,7 @@ pub mod config;
 pub mod decide;
 pub mod demo;
 pub mod gateway;
+pub mod https;
 pub mod identity;
 pub mod keys;
 pub mod ledger;

@@ -24,6 +24,7 @@ use crate::policy::Diagnostics;
 use crate::registers::RegisterPlace;
 use crate::terms::{Digest, RecipientId, UpstreamId};
 
+pub use crate::https::CertificateFiles;
 pub use callers::AdminConfig;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
 pub use reload::{ReloadConfig, Widening};
@@ -91,15 +92,6 @@ pub struct Listen {
     pub admin: Option<SocketAddr>,
     /// Metrics and health, plaintext; `None`: closed.
     pub metrics: Option<SocketAddr>,
-}
-
-/// A certificate chain and its key, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The chain, end entity first.
-    pub chain: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
 }
 
 /// A token issuer.

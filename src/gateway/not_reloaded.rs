@@ -78,6 +78,7 @@ impl ReloadError {
             Self::Read(
                 StartError::Issuer(_)
                 | StartError::IdentityKey(_)
+                | StartError::Outside(_)
                 | StartError::NoWebhook(_)
                 | StartError::WebhookSecret(_),
             ) => SETTINGS,

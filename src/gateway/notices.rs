@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use super::state::Gateway;
 use crate::action::Action;
 use crate::decide::notice_forms;
+use crate::https::CallFault;
 use crate::keys::KeyRing;
 use crate::ledger::Note;
 use crate::observe::Event;
@@ -48,7 +49,7 @@ enum Undelivered {
     /// The ledger does not take the entry.
     Ledger,
     /// The call failed.
-    Call(super::webhook::WebhookFault),
+    Call(CallFault),
 }
 
 impl Undelivered {

@@ -37,6 +37,7 @@ use crate::admin::{
     keep_forgetting_answers, metrics_router,
 };
 use crate::config::{Config, Limits, Listen, LogTarget};
+use crate::https::TrustError;
 use crate::identity::IssuerError;
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner, WebhookSecretError};
 use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, SubjectIndex};
@@ -88,6 +89,9 @@ pub enum StartError {
     /// Certificates, keys or authorities.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
+    /// TLS towards a service outside.
+    #[error("TLS towards a service outside cannot be set up")]
+    Outside(#[from] TrustError),
     /// The key ring.
     #[error("the key ring cannot be used")]
     Keys(#[from] KeyRingError),

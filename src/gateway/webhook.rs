@@ -6,31 +6,26 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, USER_AGENT};
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, Request, Uri};
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
-use rustls::ClientConfig;
-use tokio::time::timeout;
 
 use super::files::Seen;
 use super::start::StartError;
-use super::tls::{self, TlsError};
 use crate::config::{Config, WebhookConfig};
+use crate::https::{Bounds, CallFault, HttpsClient, Schemes, Trust};
 use crate::keys::WebhookSecret;
 use crate::policy::Policy;
 use crate::policy::model::ErasureNotice;
 use crate::terms::RecipientId;
 
-/// From the first byte out to the status in. Shorter than the shortest pause between two attempts.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Shorter than the shortest pause between two attempts. Of what is answered, only the status is read.
+const BOUNDS: Bounds = Bounds {
+    connect: Duration::from_secs(5),
+    total: Duration::from_secs(20),
+    answer_bytes: 0,
+    kept: 0,
+};
 
 /// The same over all attempts: whoever has seen it has been told.
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -40,37 +35,12 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Why a receiver was not told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WebhookFault {
-    /// No connection, or none that proves who answers.
-    Connect,
-    /// Too slow.
-    Timeout,
-    /// It broke off, or did not speak HTTP.
-    Broken,
-    /// It answered with another status than 2xx. Redirects are not followed.
-    Status,
-}
-
-impl WebhookFault {
-    /// The stable code for logs and metrics.
-    pub(super) const fn code(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Broken => "broken",
-            Self::Status => "status",
-        }
-    }
-}
-
 /// All receivers.
 pub(super) struct Webhooks(BTreeMap<RecipientId, Webhook>);
 
 struct Webhook {
     url: Uri,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient,
     secret: WebhookSecret,
 }
 
@@ -100,25 +70,17 @@ impl Webhooks {
         recipient: &RecipientId,
         (id, now): (&str, Timestamp),
         body: Vec<u8>,
-    ) -> Result<(), WebhookFault> {
-        let webhook = self.0.get(recipient).ok_or(WebhookFault::Connect)?;
+    ) -> Result<(), CallFault> {
+        let webhook = self.0.get(recipient).ok_or(CallFault::Connect)?;
         let second = now.as_second();
         let request = Request::post(&webhook.url)
             .header(CONTENT_TYPE, "application/json")
-            .header(CONNECTION, "close")
-            .header(USER_AGENT, concat!("tamis/", env!("CARGO_PKG_VERSION")))
             .header(ID, id)
             .header(TIMESTAMP, second)
             .header(SIGNATURE, webhook.secret.sign(id, second, &body))
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|_| WebhookFault::Broken)?;
-        let answer = timeout(PATIENCE, webhook.client.request(request))
-            .await
-            .map_err(|_| WebhookFault::Timeout)?
-            .map_err(|error| {
-                if error.is_connect() { WebhookFault::Connect } else { WebhookFault::Broken }
-            })?;
-        if answer.status().is_success() { Ok(()) } else { Err(WebhookFault::Status) }
+            .body(Bytes::from(body))
+            .map_err(|_| CallFault::Broken)?;
+        webhook.client.deliver(request).await
     }
 }
 
@@ -129,24 +91,8 @@ impl Webhook {
         config: &WebhookConfig,
     ) -> Result<Self, StartError> {
         let url: Uri = notice.url.parse().map_err(|_| StartError::WebhookUrl(id.to_string()))?;
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(CONNECT));
-        let builder = ClientConfig::builder_with_provider(tls::provider())
-            .with_protocol_versions(tls::VERSIONS)
-            .map_err(TlsError::Versions)?;
-        let builder = match &config.ca {
-            Some(file) => HttpsConnectorBuilder::new().with_tls_config(
-                builder.with_root_certificates(tls::roots(file)?).with_no_client_auth(),
-            ),
-            None => HttpsConnectorBuilder::new()
-                .with_provider_and_webpki_roots(tls::provider())
-                .map_err(TlsError::Versions)?,
-        };
-        let builder = if notice.plaintext { builder.https_or_http() } else { builder.https_only() };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build(builder.enable_http1().wrap_connector(http));
+        let schemes = if notice.plaintext { Schemes::HttpToo } else { Schemes::HttpsOnly };
+        let client = HttpsClient::new(&Trust::by(config.ca.clone()), schemes, BOUNDS)?;
         Ok(Self { url, client, secret: WebhookSecret::open(&config.secret)? })
     }
 }

@@ -24,6 +24,7 @@ mod minimizing;
 mod naughty_strings;
 mod oracle;
 mod orders;
+mod outside;
 mod postgres;
 mod properties;
 mod registers;

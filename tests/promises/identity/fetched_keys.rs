@@ -68,11 +68,11 @@ async fn keys_are_fetched_from_the_configured_address_only_and_within_bounds() {
             "too large",
             answer("200 OK", "", &format!("{}{jwks}", " ".repeat(256 * 1024))),
             &ours,
-            Some("more than"),
+            Some("larger than"),
         ),
         ("no keys", answer("200 OK", "", r#"{"keys":[]}"#), &ours, Some("no usable")),
-        ("cut off", answer("200 OK", "", &jwks)[..90].to_vec(), &ours, Some("not reachable")),
-        ("foreign authority", answer("200 OK", "", &jwks), &theirs, Some("not reachable")),
+        ("cut off", answer("200 OK", "", &jwks)[..90].to_vec(), &ours, Some("broke off")),
+        ("foreign authority", answer("200 OK", "", &jwks), &theirs, Some("proves who answers")),
     ];
     for (case, answer, authorities, expected) in cases {
         let address = issuer_server(&authority, answer).await;

@@ -1,0 +1,95 @@
+//! Who may answer, and how the gateway shows who calls: authorities and a client certificate, from PEM
+//! files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper_rustls::ConfigBuilderExt as _;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// A certificate chain and its key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, end entity first.
+    pub chain: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// TLS towards a service outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Authorities that its certificate must come from; `None`: the public ones.
+    pub authorities: Option<PathBuf>,
+    /// What the gateway shows; `None`: nothing.
+    pub certificate: Option<CertificateFiles>,
+}
+
+/// Why TLS towards a service cannot be set up. Names files, never what is in them.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// A PEM file cannot be read, or holds nothing that is looked for.
+    #[error("cannot read certificates or a key from {}", .0.display())]
+    Pem(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Certificate and key do not belong together, or are of no use.
+    #[error("certificate and key do not fit: {}", .0.display())]
+    Pair(PathBuf, #[source] rustls::Error),
+    /// The provider does not speak the versions.
+    #[error("TLS versions are not available")]
+    Versions(#[source] rustls::Error),
+}
+
+impl Trust {
+    /// By these authorities, without a certificate of our own.
+    #[must_use]
+    pub const fn by(authorities: Option<PathBuf>) -> Self {
+        Self { authorities, certificate: None }
+    }
+
+    /// The files that it is read from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let pair = self.certificate.iter().flat_map(|pair| [&pair.chain, &pair.key]);
+        self.authorities.iter().chain(pair).map(PathBuf::as_path)
+    }
+
+    /// TLS 1.2 and 1.3, by the one provider of the process.
+    pub(super) fn config(&self) -> Result<ClientConfig, TrustError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(TrustError::Versions)?;
+        let builder = match &self.authorities {
+            Some(file) => builder.with_root_certificates(roots(file)?),
+            None => builder.with_webpki_roots(),
+        };
+        let Some(files) = &self.certificate else { return Ok(builder.with_no_client_auth()) };
+        let key = PrivateKeyDer::from_pem_file(&files.key)
+            .map_err(|error| TrustError::Pem(files.key.clone(), error.into()))?;
+        builder
+            .with_client_auth_cert(certificates(&files.chain)?, key)
+            .map_err(|error| TrustError::Pair(files.chain.clone(), error))
+    }
+}
+
+/// All authorities in a file; all of them must be usable.
+fn roots(file: &Path) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).map_err(|error| TrustError::Pem(file.to_owned(), error.into()))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let unreadable = |error: pem::Error| TrustError::Pem(file.to_owned(), error.into());
+    let found: Vec<_> = CertificateDer::pem_file_iter(file)
+        .map_err(unreadable)?
+        .collect::<Result<_, _>>()
+        .map_err(unreadable)?;
+    if found.is_empty() {
+        return Err(unreadable(pem::Error::NoItemsFound));
+    }
+    Ok(found)
+}
