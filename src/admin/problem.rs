@@ -121,9 +121,11 @@ impl Problem {
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many", "this caller's share is used up")
             }
-            Self::Busy => {
-                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many reports or exports are being made")
-            }
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many reports or exports are being made",
+            ),
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "registers-unavailable", "try again")
             }

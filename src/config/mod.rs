@@ -1,6 +1,7 @@
 //! tamis.yaml → [`Config`], all errors at once.
 
 mod callers;
+mod consent_service;
 mod file;
 mod forwarding;
 mod limits;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
-use crate::registers::RegisterPlace;
+use crate::registers::{ConsentServiceSettings, RegisterPlace};
 use crate::terms::{Digest, RecipientId, UpstreamId};
 
 pub use crate::https::CertificateFiles;
@@ -60,6 +61,8 @@ pub struct Config {
     pub api_keys: BTreeMap<String, Digest>,
     /// How recipients that the rules tell of erasures are reached.
     pub webhooks: BTreeMap<RecipientId, WebhookConfig>,
+    /// Where consents are asked for; `None`: they are in the registers.
+    pub consent_service: Option<ConsentServiceSettings>,
     /// The key ring's file.
     pub key_ring: PathBuf,
     /// Where the registers are.

@@ -16,6 +16,7 @@ mod told;
 mod upstream;
 
 mod decode;
+mod descriptors;
 mod fit;
 mod idle;
 pub mod minimizing;

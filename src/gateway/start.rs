@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
-use super::consents::{Feed, keep_reading, staleness};
+use super::consents::{Feed, keep_reading, staleness, with_service};
+use super::descriptors::within;
 use super::erasures::keep_settling;
 use super::files::Seen;
 use super::listener::Door;
@@ -36,7 +37,7 @@ use crate::admin::{
     Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router,
     keep_forgetting_answers, metrics_router,
 };
-use crate::config::{Config, Limits, Listen, LogTarget};
+use crate::config::{Config, Listen, LogTarget};
 use crate::https::TrustError;
 use crate::identity::IssuerError;
 use crate::keys::{KeyRing, KeyRingError, NoteError, NoteSigner, WebhookSecretError};
@@ -44,7 +45,8 @@ use crate::ledger::{FileLedger, IndexKey, Ledger, LedgerUnavailable, Note, Subje
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{
-    FedRegisters, PostgresSettings, RegisterPlace, RegisterStore, Registers, RegistersUnavailable,
+    ConsentService, ConsentServiceError, FedRegisters, PostgresSettings, RegisterPlace,
+    RegisterStore, Registers, RegistersUnavailable,
 };
 
 /// How long a start waits for registers on a server. Without them it starts all the same, and refuses
@@ -98,6 +100,12 @@ pub enum StartError {
     /// The key with which backends are told who asks.
     #[error("cannot tell backends who asks")]
     IdentityKey(#[from] IdentityKeyError),
+    /// The consent service cannot be asked.
+    #[error(transparent)]
+    ConsentService(#[from] ConsentServiceError),
+    /// Consents come from two places, of which one may not know what the other has heard.
+    #[error("consents come from a file by the rules and from `consent_service` by the settings")]
+    TwoSources,
     /// The registers.
     #[error("the registers cannot be opened")]
     Registers(#[from] RegistersUnavailable),
@@ -160,6 +168,7 @@ pub struct Running {
 struct Embedded {
     registers: Arc<RegisterStore>,
     feed: Option<Arc<Feed>>,
+    service: Option<Arc<ConsentService>>,
     index: Arc<SubjectIndex>,
     reports: Arc<Reporting>,
     checkpoints: Option<Arc<Checkpoints>>,
@@ -217,6 +226,9 @@ impl Gateway {
         let KeptLedger { ledger, index, checkpoints, retirement } = kept;
         let retirement = retirement.map(Arc::new);
         let feed = Feed::of(policy, &config.rules, &registers, &metrics).map(Arc::new);
+        let service = config.consent_service.as_ref();
+        let service = service.map(|service| ConsentService::new(service, Arc::clone(&metrics)));
+        let service = service.transpose()?.map(Arc::new);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
             Some(feed) => {
@@ -225,11 +237,13 @@ impl Gateway {
                 Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
             }
         };
+        let answering = with_service(answering, service.as_ref(), policy, config);
         let stores = Stores { registers: answering, ledger };
         let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
         let reports = Reporting::new(config.ledger.clone(), Arc::clone(&index), key);
         let reports = Arc::new(reports);
-        let embedded = Embedded { registers, feed, index, reports, checkpoints, retirement };
+        let embedded =
+            Embedded { registers, feed, service, index, reports, checkpoints, retirement };
         Self::start_on(loaded, seen, stores, Some(embedded), metrics).await
     }
 
@@ -335,8 +349,15 @@ impl Gateway {
         let standing = Arc::new(Standing::since(now, backends));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
-            let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =
-                embedded;
+            let Embedded {
+                registers,
+                feed,
+                service,
+                index,
+                reports,
+                checkpoints: signing,
+                retirement,
+            } = embedded;
             upkeep.spawn(keep_settling(
                 Arc::clone(&registers),
                 config.ledger.clone(),
@@ -360,6 +381,7 @@ impl Gateway {
             stores_of_ours = Some(Fed {
                 registers: Arc::clone(&registers),
                 feed,
+                service,
                 index,
                 access: Arc::clone(&access),
                 checkpoints: signing.clone(),
@@ -541,20 +563,6 @@ pub(super) fn period(policy: &Policy) -> Duration {
     seconds.map_or(USUAL_PERIOD, Duration::from_secs)
 }
 
-/// The limits, with no more connections than the process has descriptors for: each may need one more
-/// towards a backend, and stores and logs need theirs. One address keeps its share of them.
-fn within(configured: Limits, descriptors: Option<u64>) -> Limits {
-    let free = descriptors.unwrap_or(u64::MAX).saturating_sub(RESERVED) / 2;
-    let connections =
-        configured.connections.min(usize::try_from(free).unwrap_or(usize::MAX).max(1));
-    let share = configured.connections_per_address.min(configured.connections) * connections;
-    let connections_per_address = (share / configured.connections.max(1)).max(1);
-    Limits { connections, connections_per_address, ..configured }
-}
-
-/// Descriptors for listeners, ledger, registers, logs and key files.
-const RESERVED: u64 = 96;
-
 /// Enters in the ledger, once a second, what commands changed in the registers.
 async fn enter_register_changes(drain: Arc<ChangeDrain>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -564,31 +572,6 @@ async fn enter_register_changes(drain: Arc<ChangeDrain>) {
         // What could not be entered is kept and tried again; the cause has been told where it arose.
         if let Err(error) = drain.run().await {
             tracing::debug!(%error, "changes of the registers wait");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Limits, within};
-
-    #[test]
-    fn an_address_keeps_its_share_where_descriptors_are_few() {
-        let configured = |connections, connections_per_address| Limits {
-            connections,
-            connections_per_address,
-            ..Limits::default()
-        };
-        for (limits, descriptors, expected) in [
-            (configured(4096, 1024), None, (4096, 1024)),
-            (configured(4096, 1024), Some(1 << 20), (4096, 1024)),
-            (configured(4096, 1024), Some(1024), (464, 116)),
-            (configured(4096, 4096), Some(1024), (464, 464)),
-            (configured(100, 1024), Some(1024), (100, 100)),
-            (configured(4096, 1), Some(10), (1, 1)),
-        ] {
-            let found = within(limits, descriptors);
-            assert_eq!((found.connections, found.connections_per_address), expected);
         }
     }
 }

@@ -14,6 +14,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::consent_service::ConsentServiceMetrics;
 use super::upstream::UpstreamMetrics;
 use crate::terms::RefusalReason;
 
@@ -55,6 +56,7 @@ pub struct Metrics {
     pub(super) body: HistogramVec,
     pub(super) malformed: IntCounterVec,
     pub(super) upstreams: UpstreamMetrics,
+    pub(super) consent_service: ConsentServiceMetrics,
     pub(super) ledger_commit: Histogram,
     pub(super) ledger_refusals: IntCounter,
     pub(super) ledger_signed: IntGauge,
@@ -89,7 +91,7 @@ pub struct Metrics {
 pub(super) struct Maker(Registry);
 
 impl Maker {
-    fn add<T: Collector + Clone + 'static>(&self, made: prometheus::Result<T>) -> T {
+    pub(super) fn add<T: Collector + Clone + 'static>(&self, made: prometheus::Result<T>) -> T {
         let made = made.expect("names and labels below are constants in Prometheus' grammar");
         self.0.register(Box::new(made.clone())).expect("each name below is given once");
         made
@@ -103,7 +105,7 @@ impl Maker {
         self.add(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
-    fn counter(&self, name: &str, help: &str) -> IntCounter {
+    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.add(IntCounter::new(name, help))
     }
 
@@ -203,6 +205,7 @@ impl Metrics {
                 &["route", "kind"],
             ),
             upstreams: UpstreamMetrics::new(&maker),
+            consent_service: ConsentServiceMetrics::new(&maker),
             ledger_commit: maker.add(Histogram::with_opts(
                 HistogramOpts::new(
                     "tamis_ledger_commit_seconds",

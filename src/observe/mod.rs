@@ -7,6 +7,7 @@
 mod access_log;
 mod agent;
 mod cold;
+mod consent_service;
 mod event;
 mod log;
 mod log_file;
@@ -17,6 +18,7 @@ mod visitor;
 
 pub use access_log::{AccessDecision, AccessLine, TlsVersion};
 pub(crate) use cold::coarser;
+pub use consent_service::ConsentServiceEvent;
 pub use event::Event;
 pub use log::{FILTER_VARIABLE, LogFormat, init_tracing};
 pub use log_writer::AccessLog;

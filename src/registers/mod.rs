@@ -26,12 +26,14 @@ mod read;
 mod record;
 mod request;
 mod schema;
+mod service;
 mod show;
 mod sql;
 mod store;
 mod withdrawal;
 mod write;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
@@ -55,9 +57,13 @@ pub use record::{
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
 pub use request::{OpenRequest, RequestReceipt, RightRequest, UnsettledErasure};
+pub use service::{ConsentService, ConsentServiceError, ConsentServiceSettings, ServiceRegisters};
 pub use show::{case_to_json, order_to_json, statements_to_json};
 pub use store::{RegisterPlace, RegisterStore};
 pub use withdrawal::{WithdrawalRecord, Withdrawn};
+
+/// Waits for what had to be asked elsewhere.
+pub type Fetching = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {
@@ -67,6 +73,18 @@ pub trait Registers: Send + Sync {
     /// # Errors
     /// The register cannot answer: everything that rests on it is unknown.
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable>;
+
+    /// Begins to ask elsewhere what [`statements`](Self::statements) of these people is to be made of, where
+    /// it is not known here; to be waited for before they are asked for. Without it they are unknown, as
+    /// they are when nobody answers. `None`: there is nothing to wait for. Most stores know all they say.
+    fn fetch(&self, _people: &[DataSubject]) -> Option<Fetching> {
+        None
+    }
+
+    /// Whether [`fetch`](Self::fetch) ever has something to wait for.
+    fn may_fetch(&self) -> bool {
+        false
+    }
 
     /// The order of this id, in whatever state. A store without orders has none, so that nobody can
     /// rely on one.

@@ -89,7 +89,8 @@ impl KeyedCall {
             if row.text(0)? != self.asked.to_string() {
                 return Ok(Err(NotOnce::OtherRequest));
             }
-            let status = u16::try_from(row.number(1)?).map_err(|_| StoreError::Garbage("status"))?;
+            let status =
+                u16::try_from(row.number(1)?).map_err(|_| StoreError::Garbage("status"))?;
             Ok(Ok(KeptAnswer { status, body: row.text(2)? }))
         };
         found.map(answer).transpose()
@@ -99,8 +100,9 @@ impl KeyedCall {
     /// are numbered in order and forgotten in order, so that nobody has to count them.
     fn number(&self, tables: &dyn Tables) -> Result<Option<i64>, StoreError> {
         let end = |order: &str| {
-            let query =
-                format!("SELECT turn FROM answered_calls WHERE caller = ?1 ORDER BY turn {order} LIMIT 1");
+            let query = format!(
+                "SELECT turn FROM answered_calls WHERE caller = ?1 ORDER BY turn {order} LIMIT 1"
+            );
             tables.row(&query, data![&self.caller])?.map(|row| row.number(0)).transpose()
         };
         let Some((first, last)) = end("ASC")?.zip(end("DESC")?) else { return Ok(Some(1)) };

@@ -10,6 +10,7 @@ mod answers;
 mod attacks;
 mod budget;
 mod concealed;
+mod consent_service;
 mod cookies;
 mod cursors;
 mod desync;

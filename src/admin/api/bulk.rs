@@ -48,9 +48,8 @@ pub(super) async fn import(
         Bulk::read(form, text, &policy, &|record| may_enter(record.kind(), &caller.roles))
     });
     let bulk = bulk.await.map_err(|_| Problem::Unavailable)??;
-    let answer = |Imported { records, new }| {
-        (StatusCode::OK, json!({"records": records, "new": new}))
-    };
+    let answer =
+        |Imported { records, new }| (StatusCode::OK, json!({"records": records, "new": new}));
     // Bulk is entered in the ledger by the gateway's own pace: nobody waits for 50,000 entries.
     changed(&state, sent, move |changing| bulk.enter(changing), answer).await
 }

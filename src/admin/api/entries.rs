@@ -13,7 +13,8 @@ use crate::admin::AdminState;
 use crate::admin::guard::Caller;
 use crate::admin::repeat::Sent;
 use crate::registers::{
-    Changing, LiftedErasures, Record, Recorded, check_person, check_purpose, check_recipient, check_record,
+    Changing, LiftedErasures, Record, Recorded, check_person, check_purpose, check_recipient,
+    check_record,
 };
 use crate::terms::{CategoryPattern, PurposePattern, RecipientId};
 

@@ -45,6 +45,10 @@ pub(crate) enum Reply {
     Say(u16, Vec<u8>),
     /// The same, its length not said.
     Chunks(u16, Vec<u8>),
+    /// A status, with headers and a body.
+    Headed(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// The other one, once somebody has given the word.
+    After(Arc<tokio::sync::Semaphore>, Box<Reply>),
     /// That it is elsewhere.
     Elsewhere(String),
     /// A head, these bytes, and nothing more.
@@ -183,6 +187,17 @@ async fn said(reply: Reply) -> Result<Response<Piece>, Broken> {
     Ok(match reply {
         Reply::Say(status, body) => answer(status, piece(body, true, true)),
         Reply::Chunks(status, body) => answer(status, piece(body, true, false)),
+        Reply::Headed(status, headers, body) => {
+            let mut answer = answer(status, piece(body, true, true));
+            for (name, value) in headers {
+                answer.headers_mut().insert(name, value.parse().expect("text"));
+            }
+            answer
+        }
+        Reply::After(word, reply) => {
+            drop(word.acquire().await);
+            return Box::pin(said(*reply)).await;
+        }
         Reply::Elsewhere(url) => {
             let mut answer = answer(302, piece(Vec::new(), true, true));
             answer.headers_mut().insert("location", url.parse().expect("text"));
