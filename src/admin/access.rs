@@ -8,7 +8,6 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use subtle::ConstantTimeEq as _;
 
 use super::cursor::Cursors;
-use super::repeat::Answered;
 use crate::config::AdminConfig;
 use crate::identity::SubjectAlternativeNames;
 use crate::terms::{AdminCaller, AdminRole, CertificateName, Digest};
@@ -22,8 +21,6 @@ pub struct Access {
     /// Names by which the API may be addressed, besides addresses and `localhost`.
     pub(super) hosts: Vec<String>,
     paces: Mutex<HashMap<String, Pace>>,
-    /// What was answered under a key.
-    pub(super) answered: Arc<Answered>,
     /// Where lists go on; `None`: there were no random bytes, and no list has a second page.
     pub(super) cursors: Option<Arc<Cursors>>,
 }
@@ -38,12 +35,11 @@ impl Access {
     /// The callers that the configuration names, and the names of this host.
     #[must_use]
     pub fn new(admin: AdminConfig, hosts: Vec<String>) -> Self {
-        let (paces, answered) = (Mutex::default(), Arc::default());
-        Self { admin, hosts, paces, answered, cursors: Cursors::new().ok().map(Arc::new) }
+        let (paces, cursors) = (Mutex::default(), Cursors::new().ok().map(Arc::new));
+        Self { admin, hosts, paces, cursors }
     }
 
-    /// The same under other settings, with what each caller has left of the minute and has
-    /// asked already; `None`: there is no
+    /// The same under other settings, with what each caller has left of the minute; `None`: there is no
     /// difference.
     #[must_use]
     pub fn following(&self, admin: &AdminConfig, hosts: Vec<String>) -> Option<Self> {
@@ -52,9 +48,8 @@ impl Access {
         }
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         let paces = Mutex::new(std::mem::take(&mut *paces));
-        // What was answered, and the lists that are being read, are of the callers and not of the settings.
-        let (answered, cursors) = (Arc::clone(&self.answered), self.cursors.clone());
-        Some(Self { admin: admin.clone(), hosts, paces, answered, cursors })
+        // The lists that are being read are of the callers and not of the settings.
+        Some(Self { admin: admin.clone(), hosts, paces, cursors: self.cursors.clone() })
     }
 
     /// Everybody who may call, by name.

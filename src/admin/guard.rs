@@ -12,26 +12,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, HeaderMap, ORIGIN};
-use http::request::Parts;
+use http::StatusCode;
+use http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, HeaderMap, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderValue, StatusCode};
 
 use super::AdminState;
 use super::problem::Problem;
-use super::repeat::{Given, Turn, key_of};
+use super::repeat::{key_of, known};
 use super::roles::{Rule, Touches, rules_of};
 use crate::identity::SubjectAlternativeNames;
 use crate::ledger::Note;
 use crate::observe::{Event, Metrics};
-use crate::terms::{AdminRole, DataSubject, Digest};
-
-/// Longest answer that is kept under a key: an import names at most a hundred wrong lines.
-const ANSWER_BYTES: usize = 64 << 10;
+use crate::terms::{AdminRole, DataSubject};
 
 /// Who makes a call, and by which role it is theirs to make.
 #[derive(Clone)]
@@ -70,7 +66,6 @@ fn defect(metrics: &Metrics) -> Problem {
 }
 
 async fn enter(state: AdminState, mut request: Request, next: Next) -> Response {
-    state.access.load().answered.forget(Instant::now());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("-", MatchedPath::as_str);
     let method = method_word(&request);
@@ -130,43 +125,13 @@ async fn make(
         Touches::Nobody | Touches::People => None,
     };
     let Some(key) = key else { return Ok(next.run(request).await) };
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, rule.body_bytes()).await.map_err(|_| Problem::TooLarge)?;
-    let asked = digest(&parts, body.clone()).await?;
-    let answered = Arc::clone(&state.access.load().answered);
-    let turn = answered.turn(&caller.name, key, asked, Instant::now())?;
-    let making = match turn {
-        Turn::Again(kept) => {
-            let mut response = (kept.status, Body::from(kept.body)).into_response();
-            let headers = response.headers_mut();
-            headers.extend(kept.media_type.map(|media_type| (CONTENT_TYPE, media_type)));
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
-            return Ok(response);
-        }
-        Turn::First(making) => making,
-    };
-    let (answer, body) = next.run(Request::from_parts(parts, Body::from(body))).await.into_parts();
-    let body = to_bytes(body, ANSWER_BYTES).await.map_err(|_| Problem::Unavailable)?;
-    // What failed on our side is to be tried again.
-    if !answer.status.is_server_error() {
-        let media_type = answer.headers.get(CONTENT_TYPE).cloned();
-        making.keep(Given { status: answer.status, media_type, body: body.clone() });
+    let (registers, name) = (Arc::clone(&state.registers), caller.name.clone());
+    match known(registers, name, key, &mut parts, body.clone()).await? {
+        Some(answer) => Ok(answer),
+        None => Ok(next.run(Request::from_parts(parts, Body::from(body))).await),
     }
-    Ok(Response::from_parts(answer, Body::from(body)))
-}
-
-/// What a key stands for. An import is long, so that its digest is made aside.
-async fn digest(head: &Parts, body: Bytes) -> Result<Digest, Problem> {
-    let method = head.method.clone();
-    let target = head.uri.path_and_query().cloned();
-    let media_type = head.headers.get(CONTENT_TYPE).cloned();
-    let made = tokio::task::spawn_blocking(move || {
-        let target = target.as_ref().map_or("", |target| target.as_str());
-        let media_type = media_type.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
-        Digest::of_parts(&[method.as_str().as_bytes(), target.as_bytes(), media_type, &body])
-    });
-    made.await.map_err(|_| Problem::Unavailable)
 }
 
 /// The caller's name as far as it is known, and whether the call may be made.
@@ -251,38 +216,4 @@ fn browser(headers: &HeaderMap) -> Option<&'static str> {
         || headers.contains_key(COOKIE)
         || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
     signs.then_some("not for browsers")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::task::Poll;
-
-    use super::*;
-
-    /// A body of an import is so long that others would wait for its digest.
-    #[test]
-    fn the_digest_of_a_call_is_made_beside_the_calls_of_others() {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
-        let (go_on, waiting) = std::sync::mpsc::channel::<()>();
-        runtime.block_on(async {
-            tokio::task::spawn_blocking(move || waiting.recv());
-            let head = Request::post("/v1/import").body(()).expect("a request").into_parts().0;
-            let mut made = pin!(digest(&head, Bytes::from_static(b"{}")));
-            let waits = std::future::poll_fn(|context| {
-                Poll::Ready(made.as_mut().poll(context).is_pending())
-            });
-            assert!(waits.await);
-            go_on.send(()).expect("it is held up");
-            let once = made.await.expect("made");
-            let other = Request::post("/v1/import?").body(()).expect("a request").into_parts().0;
-            for (head, body, is_same) in
-                [(&head, "{}", true), (&head, "[]", false), (&other, "{}", false)]
-            {
-                let again = digest(head, Bytes::from_static(body.as_bytes())).await;
-                assert_eq!(again.expect("made") == once, is_same, "{body}");
-            }
-        });
-    }
 }

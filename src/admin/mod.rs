@@ -34,6 +34,7 @@ pub use access::Access;
 pub use api::Reporting;
 pub use calls::Calls;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
+pub use repeat::keep_forgetting_answers;
 pub use standing::Standing;
 
 /// What both services work with.

@@ -7,7 +7,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::registers::{BulkError, RecordError, RegistersUnavailable, Unknown, WrongLine};
+use crate::registers::{
+    ANSWERS_KEPT, BulkError, NotOnce, RecordError, RegistersUnavailable, Unknown, WrongLine,
+};
 
 /// Why a request to the admin API was not done. The caller is one of the controller's own programs
 /// and is told what is wrong, by field and never by value.
@@ -31,13 +33,11 @@ pub(super) enum Problem {
     Invalid(String),
     /// The idempotency key was used for another request.
     KeyReused,
-    /// The call of this idempotency key is still being made.
-    KeyInUse,
     /// Lines of an import are wrong: the first of them, and how many there are in all.
     Wrong(Vec<WrongLine>, usize),
     /// The caller's share of the minute is used up; how long to wait.
     TooMany(Duration),
-    /// As many reports are being made and waited for as there may be.
+    /// As many reports are being made and waited for, or exports made, as there may be.
     Busy,
     /// The registers cannot be written or read.
     Unavailable,
@@ -59,6 +59,15 @@ impl From<BulkError> for Problem {
         match error {
             BulkError::Wrong { lines, count } => Self::Wrong(lines, count),
             BulkError::Unavailable(_) => Self::Unavailable,
+        }
+    }
+}
+
+impl From<NotOnce> for Problem {
+    fn from(why: NotOnce) -> Self {
+        match why {
+            NotOnce::OtherRequest => Self::KeyReused,
+            NotOnce::TooMany => Self::TooMany(ANSWERS_KEPT),
         }
     }
 }
@@ -104,9 +113,6 @@ impl Problem {
                 "key-reused",
                 "Idempotency-Key: it was used for another request",
             ),
-            Self::KeyInUse => {
-                (StatusCode::CONFLICT, "key-in-use", "the call of this key is still being made")
-            }
             Self::Wrong(..) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid-lines",
@@ -115,9 +121,11 @@ impl Problem {
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many", "this caller's share is used up")
             }
-            Self::Busy => {
-                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many reports are being made")
-            }
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many reports or exports are being made",
+            ),
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "registers-unavailable", "try again")
             }

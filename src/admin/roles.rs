@@ -110,6 +110,8 @@ pub(super) const TABLE: &[Rule] = &[
     rule("POST", "/v1/reports/{name}/query", Touches::People, OFFICER),
     // Each record of it must be one that the caller may enter alone.
     rule("POST", "/v1/import", Touches::Registers, DESK),
+    // Everybody, orders and cases with the people they name.
+    rule("GET", "/v1/export", Touches::People, OFFICER),
     rule("GET", "/v1/callers", Touches::Nobody, OVERSIGHT),
     rule("GET", "/v1/policy", Touches::Nobody, EVERY),
     rule("GET", "/openapi.json", Touches::Nobody, EVERY),

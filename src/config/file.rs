@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use http::Uri;
 
 use super::callers::admin;
+use super::consent_service::consent_service;
 use super::forwarding::forwarding;
 use super::key_ring::key_ring;
 use super::ledger;
@@ -75,6 +76,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let issuers = named(top.optional("issuers"), "issuers", findings, issuer);
     let api_keys = digests(top.optional("api_keys"), findings);
     let webhooks = webhooks(top.optional("webhooks"), findings);
+    let consent_service = consent_service(top.optional("consent_service"), findings);
     let key_ring = top.required("key_ring", findings).and_then(|node| key_ring(node, findings));
     let registers = registers::place(top.optional("registers"), node.as_deref(), findings);
     let ledger = ledger::place(top.optional("ledger"), node.as_deref(), findings);
@@ -113,6 +115,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         issuers,
         api_keys,
         webhooks,
+        consent_service,
         key_ring: key_ring?,
         registers: registers?,
         ledger: ledger?,

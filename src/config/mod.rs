@@ -1,6 +1,7 @@
 //! tamis.yaml → [`Config`], all errors at once.
 
 mod callers;
+mod consent_service;
 mod encoding;
 mod file;
 mod forwarding;
@@ -27,7 +28,7 @@ use crate::keys::KeyRingPlace;
 use crate::ledger::LedgerPlace;
 use crate::minimize::JsonLimits;
 use crate::policy::Diagnostics;
-use crate::registers::RegisterPlace;
+use crate::registers::{ConsentServiceSettings, RegisterPlace};
 use crate::terms::{Digest, RecipientId, UpstreamId};
 
 pub use crate::https::CertificateFiles;
@@ -69,6 +70,8 @@ pub struct Config {
     pub api_keys: BTreeMap<String, Digest>,
     /// How recipients that the rules tell of erasures are reached.
     pub webhooks: BTreeMap<RecipientId, WebhookConfig>,
+    /// Where consents are asked for; `None`: they are in the registers.
+    pub consent_service: Option<ConsentServiceSettings>,
     /// Where the key ring is.
     pub key_ring: KeyRingPlace,
     /// Where the registers are.

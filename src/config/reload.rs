@@ -67,6 +67,7 @@ impl Config {
             ("node", self.node != started.node),
             ("listen", self.listen != started.listen),
             ("registers", self.registers != started.registers),
+            ("consent_service", self.consent_service != started.consent_service),
             ("ledger", self.ledger != started.ledger),
             ("checkpoint_key", self.checkpoint_key != started.checkpoint_key),
             ("checkpoint_targets", self.checkpoint_targets != started.checkpoint_targets),

@@ -28,6 +28,8 @@ upstreams:
     health: {path: '/healthz?deep=1', every: 3s, timeout: 2s, healthy: 1, unhealthy: 2}, ejection: {failures: 3, for: 10s, at_most: 1m},
     retry: {attempts: 3, percent: 20, floor: 2}, breaker: {failures: 9, percent: 60, requests: 30, open: 2s}}
   orders: {url: 'http://orders.example.invalid', dangerous_plaintext: true}
+consent_service: {url: 'https://consents.example.invalid/statements', ca: ca.pem, token: consents.token, timeout: 2s,
+  max_staleness: 20s, cached_people: 50000, certificate: {chain: gateway.pem, key: gateway.key}}
 forwarding: {address: full, forwarded: true, trace: internal, identity: {key: identity.pem, person: true}}
 issuers:
   https://id.example.invalid:
@@ -93,6 +95,9 @@ fn a_full_file_is_read() {
     assert_eq!(config.client_ca.as_deref(), Some(Path::new("/etc/tamis/ca.pem")));
     assert_eq!(config.upstreams["people"].timeouts.connect, Duration::from_millis(500));
     assert_eq!(config.upstreams["people"].timeouts.total, Duration::from_secs(9));
+    let service = config.consent_service.expect("there is one");
+    assert_eq!((service.timeout.as_secs(), service.max_staleness.as_secs()), (2, 20));
+    assert_eq!(service.token.as_deref(), Some(Path::new("/etc/tamis/consents.token")));
     assert_eq!(config.limits.json.element_bytes, 1 << 20);
     assert_eq!(config.limits.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.limits.answer_time, Duration::from_mins(3));
@@ -118,6 +123,8 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("max_pending", "max_waiting"),
         ("{chain: gateway", "{chains: gateway"),
         ("{path: '/health", "{paths: '/health"),
+        ("cached_people", "cached"),
+        ("cached_people: 50000, certificate: {chain", "cached_people: 50000, certificate: {chains"),
         ("for: 10s", "during: 10s"),
         ("attempts: 3", "tries: 3"),
         ("open: 2s", "closed: 2s"),
@@ -184,6 +191,11 @@ fn what_is_not_yaml_is_one_finding() {
 fn values_beyond_their_bounds_are_refused() {
     let cases = [
         ("connections: 100", "connections: -1"),
+        // A consent service: nobody is asked in plaintext, and no id can stand in its URL.
+        ("https://consents.example.invalid", "http://consents.example.invalid"),
+        ("/statements', ca", "/statements?subject=1', ca"),
+        ("timeout: 2s,\n", "timeout: 2,\n"),
+        ("cached_people: 50000", "cached_people: 100"),
         ("connections: 100", "connections: 9223372036854775808"),
         ("json_depth: 64", "json_depth: 0"),
         ("head_timeout: 5s", "head_timeout: ''"),

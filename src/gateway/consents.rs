@@ -1,4 +1,5 @@
-//! Consents from a file: which file the rules name, and looking at it once a second.
+//! Consents from elsewhere: a file that the rules name, looked at once a second, or a service that the
+//! settings name, asked when it matters.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,9 +8,66 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::SpanRelativeTo;
 
+use super::state::Gateway;
+use crate::config::Config;
+use crate::decide::{Permit, SubjectIds};
 use crate::observe::{Event, Metrics};
 use crate::policy::Policy;
-use crate::registers::{ConsentFile, Reading, RegisterStore, USUAL_STALENESS};
+use crate::registers::{
+    ConsentFile, ConsentService, Reading, RegisterStore, Registers, ServiceRegisters,
+    USUAL_STALENESS,
+};
+use crate::terms::{DataSubject, RecipientId};
+
+/// Waits for what a service has to be asked of these people, if what they have consented to matters to
+/// `recipient`. Whoever is not known then is unknown.
+pub(super) async fn fetched<'p>(
+    gateway: &Gateway,
+    recipient: &RecipientId,
+    people: impl Iterator<Item = &'p DataSubject>,
+) {
+    if gateway.registers.may_fetch() && gateway.policy.rests_on_consent(recipient) {
+        fetched_anyway(gateway, people).await;
+    }
+}
+
+/// As [`fetched`], whomever it matters to.
+pub(super) async fn fetched_anyway<'p>(
+    gateway: &Gateway,
+    people: impl Iterator<Item = &'p DataSubject>,
+) {
+    let ids = gateway.policy.registers.ids;
+    let admitted = |id: &&DataSubject| ids.admits(id.expose());
+    let people: Vec<DataSubject> = people.filter(admitted).cloned().collect();
+    if let Some(fetching) = gateway.registers.fetch(&people) {
+        fetching.await;
+    }
+}
+
+/// As [`fetched`], of whom an answer's head names.
+pub(super) async fn fetched_stated(
+    gateway: &Gateway,
+    permit: &Permit,
+    stated: &[(usize, SubjectIds)],
+) {
+    let people = stated.iter().flat_map(|(_, ids)| ids.each());
+    fetched(gateway, permit.recipient(), people).await;
+}
+
+/// The registers as they answer: our own, with the file or the service from which consents come.
+pub(super) fn with_service(
+    registers: Arc<dyn Registers>,
+    service: Option<&Arc<ConsentService>>,
+    policy: &Policy,
+    config: &Config,
+) -> Arc<dyn Registers> {
+    let (Some(service), Some(settings)) = (service, &config.consent_service) else {
+        return registers;
+    };
+    // The rules may bind it further.
+    service.bound(settings.max_staleness.min(staleness(policy)));
+    Arc::new(ServiceRegisters::new(registers, Arc::clone(service)))
+}
 
 /// A file of consents and the registers that it feeds.
 pub(super) struct Feed {

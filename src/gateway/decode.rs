@@ -128,6 +128,11 @@ impl Decoder {
         Ok(Self { coding, bytes })
     }
 
+    /// Whether what goes in comes out, and no more.
+    pub(super) const fn is_identity(&self) -> bool {
+        matches!(self.coding, Coding::Identity)
+    }
+
     /// Decodes `encoded`, handing on what comes out in pieces of bounded size.
     pub(super) fn push<E: From<DecodeError>>(
         &mut self,

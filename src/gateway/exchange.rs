@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::account::{Account, Opening};
 use super::body::{ClientBody, MinimizedBody};
 use super::codings::{Accepted, Coding};
+use super::consents::{fetched, fetched_anyway, fetched_stated};
 use super::cookies::Cookies;
 use super::decode::Decoder;
 use super::encode::{self, Begun};
@@ -51,7 +52,7 @@ use crate::minimize::link::Origins;
 use crate::observe::Event;
 use crate::policy::model::{Route, Serve};
 use crate::policy::{Mode, Policy};
-use crate::terms::{DataSubject, DecisionId, PurposeId, RefusalReason};
+use crate::terms::{DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason};
 
 /// How many pieces wait for a client that is slower than the backend.
 const WAITING_PIECES: usize = 4;
@@ -258,7 +259,8 @@ async fn walk(
     account
         .spend(&gateway.budgets, &caller.recipient, route, &named)
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
-    let mut known = asked_about(gateway, named)
+    let mut known = asked_about(gateway, &caller.recipient, named)
+        .await
         .map_err(|reason| refusal(account, reason, Some((&caller, role))))?;
     let unknown = |_| {
         Event::RegistersUnavailable.emit(&gateway.metrics);
@@ -303,9 +305,10 @@ async fn walk(
     let permit = if in_body.is_empty() {
         permit
     } else {
-        let told = account
-            .spend_more(permit.recipient(), &in_body)
-            .and_then(|()| asked_about(gateway, in_body));
+        let told = match account.spend_more(permit.recipient(), &in_body) {
+            Ok(()) => asked_about(gateway, permit.recipient(), in_body).await,
+            Err(reason) => Err(reason),
+        };
         known.extend(told.map_err(|reason| permitted_but(&permit, reason))?);
         Arc::new(decide_named(&permit, &known, now)?)
     };
@@ -314,6 +317,9 @@ async fn walk(
         return Err(permitted_but(&permit, RefusalReason::NotFound).into());
     }
     let gpc = purpose::gpc(&head.headers);
+    if policy.cookies.values().any(|cookie| cookie.consent.is_some()) {
+        fetched_anyway(gateway, caller.person.iter()).await;
+    }
     let cookies = Cookies::of(&policy, &caller, &*gateway.registers, gpc, now);
     let id = permit.decision().as_str();
     let mut towards = headers::towards_upstream(&head.headers, &cookies, &route.media, id);
@@ -351,6 +357,7 @@ async fn walk(
             return Err(permitted_but(&permit, RefusalReason::NotInForce).into());
         }
         let people = stated(&permit, &answer.headers, &origins);
+        fetched_stated(gateway, &permit, &people).await;
         let parts = (&links, people);
         let told = bodiless::told(gateway, account, &permit, parts, &origins, is_moved, now);
         let bodiless::Told { links, receipt } = told.await?;
@@ -371,6 +378,8 @@ async fn walk(
     let accepted = accepted.filter(|_| !is_picture);
 
     // Its body: minimized so far that what is wrong with a short one is known before the head.
+    let people = stated(&permit, &answer.headers, &origins);
+    fetched_stated(gateway, &permit, &people).await;
     let mut transit = transit(gateway, &permit, route, answer, &origins, now)
         .map_err(|error| failed(&permit, account, &error))?;
     if route.mode != Mode::Enforce {
@@ -556,10 +565,12 @@ fn identify(
 }
 
 /// The people whom a request names, with what each has said.
-fn asked_about(
+async fn asked_about(
     gateway: &Gateway,
+    recipient: &RecipientId,
     people: Vec<(usize, DataSubject)>,
 ) -> Result<Vec<KnownSubject>, RefusalReason> {
+    fetched(gateway, recipient, people.iter().map(|(_, id)| id)).await;
     let known = |(role, id): (usize, DataSubject)| {
         let statements = gateway.registers.statements(&id).map_err(|_| {
             Event::RegistersUnavailable.emit(&gateway.metrics);

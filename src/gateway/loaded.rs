@@ -65,6 +65,9 @@ impl Loaded {
         if let Some((name, _)) = overheard.filter(|_| policy.tls.upstream_required) {
             return Err(StartError::PlaintextUpstream(name.to_string()));
         }
+        if config.consent_service.is_some() && policy.registers.consent_file.is_some() {
+            return Err(StartError::TwoSources);
+        }
         let promised = policy.checkpoint_every.is_some() || policy.ledger.keep.is_some();
         if promised && config.checkpoint_key.is_none() {
             return Err(StartError::NoCheckpointKey);

@@ -22,7 +22,7 @@ use crate::minimize::{
 use crate::policy::CellId;
 use crate::policy::model::{Form, LinkHeader};
 use crate::policy::plan::Cell;
-use crate::registers::{Registers, RegistersUnavailable};
+use crate::registers::{Fetching, Registers, RegistersUnavailable};
 use crate::terms::{CategoryId, DataSubject, Picture, RefusalReason, Statements};
 
 use super::idle::Lent;
@@ -47,6 +47,10 @@ pub struct Minimizing {
     in_head: (Vec<u64>, u64),
     /// Why the whole answer was refused, once it was.
     refused: Option<RefusalReason>,
+    /// What the minimizer asked and was not told yet.
+    asked: Vec<Question>,
+    /// Whether consents matter to the recipient, so that they have to be fetched where they are elsewhere.
+    fetches: bool,
 }
 
 /// What people have said, looked up for some parts of a body at once.
@@ -140,6 +144,7 @@ impl Begun {
     fn with(self, body: Body, document: Option<Treatments>) -> Minimizing {
         let Self { permit, judge, registers, treating, stated, base, tightened } = self;
         let in_head = (vec![0; permit.plan().cells.len()], 0);
+        let fetches = permit.policy().rests_on_consent(permit.recipient());
         Minimizing {
             permit,
             judge,
@@ -152,6 +157,8 @@ impl Begun {
             document,
             in_head,
             refused: None,
+            asked: Vec::new(),
+            fetches,
         }
     }
 }
@@ -245,7 +252,8 @@ impl Minimizing {
         met.map(|(at, _)| CellId(at)).collect()
     }
 
-    /// Takes a piece of the body and appends what may leave to `out`.
+    /// Takes a piece of the body and appends what may leave to `out`. Nobody is waited for: what the
+    /// registers do not know now is unknown.
     ///
     /// # Errors
     /// See [`MinimizingError`]; what is in `out` by then has been decided, the rest never comes.
@@ -255,45 +263,113 @@ impl Minimizing {
         out: &mut Vec<u8>,
         now: Timestamp,
     ) -> Result<(), MinimizingError> {
+        while self.feed_until_asked(&mut piece, out, now)?.is_some() {}
+        Ok(())
+    }
+
+    /// As [`feed`](Self::feed), as far as it goes without what the registers have to fetch: to be called
+    /// again with the rest of the piece when that is there. `None`: all of the piece was taken.
+    ///
+    /// # Errors
+    /// See [`MinimizingError`].
+    pub fn feed_until_asked(
+        &mut self,
+        piece: &mut &[u8],
+        out: &mut Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Option<Fetching>, MinimizingError> {
         loop {
+            self.answer(now)?;
             let minimizer = match &mut self.body {
                 Body::Json(minimizer) => minimizer,
                 Body::Picture(held) => {
-                    return held.feed(piece).map_err(MinimizingError::Malformed);
+                    held.feed(piece).map_err(MinimizingError::Malformed)?;
+                    return Ok(None);
                 }
                 Body::Aggregate(held) => {
-                    return held.feed(piece).map_err(MinimizingError::Malformed);
+                    held.feed(piece).map_err(MinimizingError::Malformed)?;
+                    return Ok(None);
                 }
             };
             let fed = minimizer.feed(piece, out).map_err(|fault| self.failed(fault))?;
-            piece = &piece[fed.consumed..];
+            *piece = &piece[fed.consumed..];
             match fed.need {
-                Need::Input => return Ok(()),
-                Need::Verdicts(questions) => self.answer(questions, now)?,
+                Need::Input => return Ok(None),
+                Need::Verdicts(questions) => self.asked = questions,
+            }
+            let fetching = self.fetch();
+            if fetching.is_some() {
+                return Ok(fetching);
             }
         }
     }
 
-    /// The body is complete.
+    /// The body is complete. Nobody is waited for.
     ///
     /// # Errors
     /// See [`MinimizingError`].
     pub fn finish(&mut self, out: &mut Vec<u8>, now: Timestamp) -> Result<(), MinimizingError> {
+        while self.finish_until_asked(out, now)?.is_some() {}
+        Ok(())
+    }
+
+    /// As [`finish`](Self::finish), as far as it goes without what the registers have to fetch. `None`: all
+    /// is written.
+    ///
+    /// # Errors
+    /// See [`MinimizingError`].
+    pub fn finish_until_asked(
+        &mut self,
+        out: &mut Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Option<Fetching>, MinimizingError> {
         loop {
+            self.answer(now)?;
             let minimizer = match &mut self.body {
                 Body::Json(minimizer) => minimizer,
                 Body::Picture(held) => {
-                    return held.finish(out).map_err(MinimizingError::Malformed);
+                    held.finish(out).map_err(MinimizingError::Malformed)?;
+                    return Ok(None);
                 }
                 Body::Aggregate(held) => {
-                    return held.finish(out).map_err(MinimizingError::Malformed);
+                    held.finish(out).map_err(MinimizingError::Malformed)?;
+                    return Ok(None);
                 }
             };
             match minimizer.finish(out).map_err(|fault| self.failed(fault))? {
-                Finish::Done => return Ok(()),
-                Finish::Verdicts(questions) => self.answer(questions, now)?,
+                Finish::Done => return Ok(None),
+                Finish::Verdicts(questions) => self.asked = questions,
+            }
+            let fetching = self.fetch();
+            if fetching.is_some() {
+                return Ok(fetching);
             }
         }
+    }
+
+    /// Whether people's statements may have to be fetched.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.fetches && self.registers.may_fetch()
+    }
+
+    /// Begins to fetch what the people of the questions have said, where that has to be.
+    fn fetch(&self) -> Option<Fetching> {
+        if !self.may_wait() {
+            return None;
+        }
+        let ids = self.permit.policy().registers.ids;
+        let found = self.asked.iter().flat_map(|question| &question.subjects);
+        // Roles beyond the route's own find other things than people.
+        let roles = self.permit.policy().routes[self.permit.plan().route_index].subjects.len();
+        let found = found.filter(|(role, _)| usize::from(role.0) < roles);
+        let people = found.flat_map(|(_, located)| match located {
+            Located::One(id) => std::slice::from_ref(id),
+            Located::Many(ids) => ids.as_slice(),
+            Located::Nothing | Located::Unfit | Located::Ambiguous => &[],
+        });
+        let people: Vec<_> = people.filter(|id| ids.admits(id.expose())).cloned().collect();
+        if people.is_empty() { None } else { self.registers.fetch(&people) }
     }
 
     /// Of whom something may leave since this was last asked.
@@ -322,7 +398,9 @@ impl Minimizing {
         self.judge.undated()
     }
 
-    fn answer(&mut self, questions: Vec<Question>, now: Timestamp) -> Result<(), MinimizingError> {
+    /// Answers what was asked.
+    fn answer(&mut self, now: Timestamp) -> Result<(), MinimizingError> {
+        let questions = std::mem::take(&mut self.asked);
         let said = self.said(&questions)?;
         for question in questions {
             let verdict = self.verdict(question, &said, now)?;

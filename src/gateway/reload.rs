@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::checkpoints::{Checkpoints, period};
-use super::consents::{Feed, staleness};
+use super::consents::{Feed, staleness, with_service};
 use super::files::Seen;
 use super::ledgers::rekeyed;
 use super::loaded::{self, Before, Loaded};
@@ -34,7 +34,7 @@ use crate::observe::{Event, Metrics};
 use crate::policy::Policy;
 use crate::policy::difference::{Way, changes};
 use crate::policy::model::Authenticator;
-use crate::registers::{FedRegisters, RegisterPlace, RegisterStore, Registers};
+use crate::registers::{ConsentService, FedRegisters, RegisterPlace, RegisterStore, Registers};
 
 /// What came of a reload.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub struct Reloaded {
 pub(super) struct Fed {
     pub(super) registers: Arc<RegisterStore>,
     pub(super) feed: Arc<ArcSwapOption<Feed>>,
+    pub(super) service: Option<Arc<ConsentService>>,
     pub(super) index: Arc<SubjectIndex>,
     pub(super) access: Arc<ArcSwap<Access>>,
     pub(super) checkpoints: Option<Arc<Checkpoints>>,
@@ -339,7 +340,8 @@ impl Reloader {
             Feed::of(policy, &config.rules, &stores.registers, &gateway.metrics).map(Arc::new);
         let Some(feed) = feed else {
             stores.feed.store(None);
-            return Some(Arc::<RegisterStore>::clone(&stores.registers));
+            let own: Arc<dyn Registers> = Arc::<RegisterStore>::clone(&stores.registers);
+            return Some(with_service(own, stores.service.as_ref(), policy, config));
         };
         feed.read_aside(policy).await;
         let answering = FedRegisters::new(Arc::clone(&stores.registers), Arc::clone(&feed.file));

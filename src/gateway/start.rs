@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::checkpoints::Checkpoints;
-use super::consents::{Feed, keep_reading, staleness};
+use super::consents::{Feed, keep_reading, staleness, with_service};
 use super::erasures::keep_settling;
 use super::files::Seen;
 use super::ledgers::KeptLedger;
@@ -35,7 +35,8 @@ use super::tls::{Tls, TlsError};
 use super::told::IdentityKeyError;
 use super::within::within;
 use crate::admin::{
-    Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router, metrics_router,
+    Access, AdminState, Calls, ChangeDrain, Reporting, Standing, admin_router,
+    keep_forgetting_answers, metrics_router,
 };
 use crate::config::{Config, Listen, LogTarget};
 use crate::https::TrustError;
@@ -45,7 +46,8 @@ use crate::ledger::{Ledger, LedgerUnavailable, Note, Place, SubjectIndex};
 use crate::observe::{AccessLog, Event, Metrics};
 use crate::policy::{Diagnostics, Policy};
 use crate::registers::{
-    FedRegisters, PostgresSettings, RegisterPlace, RegisterStore, Registers, RegistersUnavailable,
+    ConsentService, ConsentServiceError, FedRegisters, PostgresSettings, RegisterPlace,
+    RegisterStore, Registers, RegistersUnavailable,
 };
 
 /// How long a start waits for registers on a server. Without them it starts all the same, and refuses
@@ -99,6 +101,12 @@ pub enum StartError {
     /// The key with which backends are told who asks.
     #[error("cannot tell backends who asks")]
     IdentityKey(#[from] IdentityKeyError),
+    /// The consent service cannot be asked.
+    #[error(transparent)]
+    ConsentService(#[from] ConsentServiceError),
+    /// Consents come from two places, of which one may not know what the other has heard.
+    #[error("consents come from a file by the rules and from `consent_service` by the settings")]
+    TwoSources,
     /// The registers.
     #[error("the registers cannot be opened")]
     Registers(#[from] RegistersUnavailable),
@@ -189,6 +197,7 @@ impl Checked {
 struct Embedded {
     registers: Arc<RegisterStore>,
     feed: Option<Arc<Feed>>,
+    service: Option<Arc<ConsentService>>,
     place: Place,
     index: Arc<SubjectIndex>,
     reports: Arc<Reporting>,
@@ -246,6 +255,9 @@ impl Gateway {
         let KeptLedger { ledger, index, checkpoints, retirement } = kept;
         let retirement = retirement.map(Arc::new);
         let feed = Feed::of(policy, &config.rules, &registers, &metrics).map(Arc::new);
+        let service = config.consent_service.as_ref();
+        let service = service.map(|service| ConsentService::new(service, Arc::clone(&metrics)));
+        let service = service.transpose()?.map(Arc::new);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
             Some(feed) => {
@@ -254,12 +266,14 @@ impl Gateway {
                 Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
             }
         };
+        let answering = with_service(answering, service.as_ref(), policy, config);
         let key = checkpoints.as_ref().map(|checkpoints| checkpoints.key());
         let reports = Reporting::new(ledger.place().clone(), Arc::clone(&index), key);
         let reports = Arc::new(reports);
         let place = ledger.place().clone();
         let stores = Stores { registers: answering, ledger };
-        let embedded = Embedded { registers, feed, place, index, reports, checkpoints, retirement };
+        let embedded =
+            Embedded { registers, feed, service, place, index, reports, checkpoints, retirement };
         Self::start_on(checked, stores, Some(embedded), sockets).await
     }
 
@@ -364,6 +378,7 @@ impl Gateway {
             let Embedded {
                 registers,
                 feed,
+                service,
                 place,
                 index,
                 reports,
@@ -390,6 +405,7 @@ impl Gateway {
             stores_of_ours = Some(Fed {
                 registers: Arc::clone(&registers),
                 feed,
+                service,
                 index,
                 access: Arc::clone(&access),
                 checkpoints: signing.clone(),
@@ -408,6 +424,7 @@ impl Gateway {
                 standing: Arc::clone(&standing),
                 stopping: Arc::clone(&is_stopping),
             };
+            upkeep.spawn(keep_forgetting_answers(Arc::clone(&state.registers)));
             upkeep.spawn(enter_register_changes(Arc::clone(&state.drain)));
             if let Some(listener) = sockets.admin {
                 let router = admin_router(state.clone());

@@ -31,6 +31,9 @@ use crate::terms::RefusalReason;
 /// How much is minimized before other requests get their turn.
 const TURN: usize = 64 * 1024;
 
+/// The same of a coded body while people's statements may have to be fetched.
+const CODED_TURN: usize = 4 * 1024;
+
 /// How much of an answer is minimized before its head is sent. A body that fails within it is
 /// refused with a status; one that fails later can only break off.
 pub(super) const HELD: usize = 64 * 1024;
@@ -116,11 +119,14 @@ impl Transit {
     pub(super) async fn advance(&mut self, out: &mut Vec<u8>) -> Result<Progress, TransitError> {
         if self.rest.is_empty() {
             let Some(piece) = self.body.next().await? else {
-                return self.finish(out).map(|()| Progress::Ended);
+                return self.finish(out).await.map(|()| Progress::Ended);
             };
             self.rest = piece;
         } else {
             yield_now().await;
+        }
+        if self.minimizing.may_wait() {
+            return self.advance_waiting(out).await.map(|()| Progress::More);
         }
         let turn = self.rest.split_to(self.rest.len().min(TURN));
         let began = Instant::now();
@@ -132,15 +138,48 @@ impl Transit {
         fed.map(|()| Progress::More)
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), TransitError> {
-        let began = Instant::now();
-        let minimizing = &mut self.minimizing;
-        self.decoder.finish(|decoded| {
-            minimizing.feed(decoded, out, Timestamp::now()).map_err(TransitError::from)
+    /// As above, where people's statements may have to be fetched: of a coded body little is decoded at a
+    /// time, since it is held while somebody is waited for.
+    async fn advance_waiting(&mut self, out: &mut Vec<u8>) -> Result<(), TransitError> {
+        let turn = if self.decoder.is_identity() { TURN } else { CODED_TURN };
+        let turn = self.rest.split_to(self.rest.len().min(turn));
+        let mut held = Vec::with_capacity(turn.len());
+        self.decoder.push(&turn, |decoded| {
+            held.extend_from_slice(decoded);
+            Ok::<_, TransitError>(())
         })?;
-        let finished = minimizing.finish(out, Timestamp::now());
-        self.busy += began.elapsed();
-        Ok(finished?)
+        self.minimize(&held, out).await
+    }
+
+    /// Minimizes what was decoded, and waits for what has to be fetched.
+    async fn minimize(&mut self, mut held: &[u8], out: &mut Vec<u8>) -> Result<(), TransitError> {
+        loop {
+            let began = Instant::now();
+            let fed = self.minimizing.feed_until_asked(&mut held, out, Timestamp::now());
+            self.busy += began.elapsed();
+            match fed? {
+                None => return Ok(()),
+                Some(fetching) => fetching.await,
+            }
+        }
+    }
+
+    async fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), TransitError> {
+        let mut held = Vec::new();
+        self.decoder.finish(|decoded| {
+            held.extend_from_slice(decoded);
+            Ok::<_, TransitError>(())
+        })?;
+        self.minimize(&held, out).await?;
+        loop {
+            let began = Instant::now();
+            let finished = self.minimizing.finish_until_asked(out, Timestamp::now());
+            self.busy += began.elapsed();
+            match finished? {
+                None => return Ok(()),
+                Some(fetching) => fetching.await,
+            }
+        }
     }
 
     /// Of whom something is in what was written since this was last asked.

@@ -253,6 +253,16 @@ pub enum Event<'a> {
         /// The status sent.
         status: u16,
     },
+    /// Everything that the registers hold was given out, to its end.
+    Exported {
+        /// How many records.
+        records: u64,
+    },
+    /// An export was broken off.
+    ExportBroken {
+        /// `registers`: they could not be read on; `not-taken`: the client was gone or too slow.
+        kind: &'static str,
+    },
     /// A TLS handshake failed.
     TlsFailed {
         /// How: `timeout`, `alert`, `certificate`, `protocol`, `io`.
@@ -440,6 +450,14 @@ impl Event<'_> {
                 let labels = [*route, &status.to_string()];
                 metrics.admin_requests.with_label_values(&labels).inc();
                 info!(by, role, method, route, status, "admin API used");
+            }
+            Self::Exported { records } => {
+                metrics.exports.with_label_values(&["whole"]).inc();
+                info!(records, "the registers were exported");
+            }
+            Self::ExportBroken { kind } => {
+                metrics.exports.with_label_values(&[kind]).inc();
+                warn!(kind, "an export of the registers was broken off");
             }
             Self::TlsFailed { kind } => {
                 metrics.tls_failures.with_label_values(&[kind]).inc();

@@ -15,6 +15,7 @@ use prometheus::{
 };
 
 use super::checkpoint::CheckpointMetrics;
+use super::consent_service::ConsentServiceMetrics;
 use super::upstream::UpstreamMetrics;
 use crate::terms::RefusalReason;
 
@@ -56,6 +57,7 @@ pub struct Metrics {
     pub(super) body: HistogramVec,
     pub(super) malformed: IntCounterVec,
     pub(super) upstreams: UpstreamMetrics,
+    pub(super) consent_service: ConsentServiceMetrics,
     pub(super) ledger_commit: Histogram,
     pub(super) ledger_refusals: IntCounter,
     pub(super) ledger_signed: IntGauge,
@@ -70,6 +72,7 @@ pub struct Metrics {
     pub(super) erasure_notices: IntCounterVec,
     erasure_notices_undelivered: IntGaugeVec,
     pub(super) admin_requests: IntCounterVec,
+    pub(super) exports: IntCounterVec,
     pub(super) policy: IntGaugeVec,
     pub(super) reloads: IntCounterVec,
     reload_good: IntGauge,
@@ -92,7 +95,7 @@ pub struct Metrics {
 pub(super) struct Maker(Registry);
 
 impl Maker {
-    fn add<T: Collector + Clone + 'static>(&self, made: prometheus::Result<T>) -> T {
+    pub(super) fn add<T: Collector + Clone + 'static>(&self, made: prometheus::Result<T>) -> T {
         let made = made.expect("names and labels below are constants in Prometheus' grammar");
         self.0.register(Box::new(made.clone())).expect("each name below is given once");
         made
@@ -106,7 +109,7 @@ impl Maker {
         self.add(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
-    fn counter(&self, name: &str, help: &str) -> IntCounter {
+    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.add(IntCounter::new(name, help))
     }
 
@@ -206,6 +209,7 @@ impl Metrics {
                 &["route", "kind"],
             ),
             upstreams: UpstreamMetrics::new(&maker),
+            consent_service: ConsentServiceMetrics::new(&maker),
             ledger_commit: maker.add(Histogram::with_opts(
                 HistogramOpts::new(
                     "tamis_ledger_commit_seconds",
@@ -268,6 +272,11 @@ impl Metrics {
                 "tamis_admin_requests_total",
                 "Requests to the admin API, by route template and status",
                 &["route", "status"],
+            ),
+            exports: maker.counters(
+                "tamis_register_exports_total",
+                "Exports over the admin API: `whole`, or why one was broken off",
+                &["outcome"],
             ),
             policy: maker.add(IntGaugeVec::new(
                 Opts::new("tamis_policy_info", "The policy in force"),

@@ -15,6 +15,7 @@ mod channels;
 mod codes;
 pub mod company;
 pub mod compile;
+mod consents;
 pub mod diagnostic;
 pub mod difference;
 mod matching;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::record::{ConsentRecord, Evidence, Record, RecordError, ShownNotice};
-use super::{RegisterStore, check_record};
+use super::{Changing, RegisterStore, check_record};
 use crate::minimize::without_doubles;
 use crate::policy::Policy;
 use crate::terms::{ConsentEvent, ConsentStatus, DataSubject, Digest, Personal, PurposeId};
@@ -105,18 +105,23 @@ impl BulkForm {
     }
 }
 
-impl RegisterStore {
-    /// Takes every line of `text`, or none: those that `may` lets through.
+/// Records that were read whole, and the line of each.
+pub struct Bulk {
+    records: Vec<Record>,
+    lines: Vec<u64>,
+}
+
+impl Bulk {
+    /// Reads every line of `text`; each record must be one that `may` lets through.
     ///
     /// # Errors
-    /// See [`BulkError`].
-    pub fn import(
-        &self,
+    /// [`BulkError::Wrong`] with the lines that are wrong.
+    pub fn read(
         form: BulkForm,
         text: &[u8],
         policy: &Policy,
         may: &dyn Fn(&Record) -> bool,
-    ) -> Result<Imported, BulkError> {
+    ) -> Result<Self, BulkError> {
         let (mut records, mut lines, mut wrong) = (Vec::new(), Vec::new(), Wrong::default());
         for (number, line) in (1_u64..).zip(text.split(|byte| *byte == b'\n')) {
             if line.iter().all(u8::is_ascii_whitespace) {
@@ -147,15 +152,47 @@ impl RegisterStore {
         if wrong.count > 0 {
             return Err(BulkError::Wrong { lines: wrong.lines, count: wrong.count });
         }
-        match self.record_all(&records) {
-            Ok(new) => Ok(Imported { records: records.len(), new }),
+        Ok(Self { records, lines })
+    }
+
+    /// Takes all of them, within a transaction.
+    ///
+    /// # Errors
+    /// See [`BulkError`]; the transaction is to be taken back.
+    pub fn enter(&self, changing: &Changing<'_>) -> Result<Imported, BulkError> {
+        match changing.record_all(&self.records) {
+            Ok(new) => Ok(Imported { records: self.records.len(), new }),
             Err((at, error @ RecordError::Invalid(_))) => {
-                let line = lines.get(at).copied().unwrap_or_default();
+                let line = self.lines.get(at).copied().unwrap_or_default();
                 let lines = vec![WrongLine { line, why: error.to_string() }];
                 Err(BulkError::Wrong { lines, count: 1 })
             }
-            Err((_, RecordError::Unavailable(error))) => Err(BulkError::Unavailable(error)),
+            Err((_, error @ RecordError::Unavailable(_))) => Err(error.into()),
         }
+    }
+}
+
+impl From<RecordError> for BulkError {
+    /// Of the store: what a record says wrong is said of its line.
+    fn from(error: RecordError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+impl RegisterStore {
+    /// Takes every line of `text`, or none: those that `may` lets through.
+    ///
+    /// # Errors
+    /// See [`BulkError`].
+    pub fn import(
+        &self,
+        form: BulkForm,
+        text: &[u8],
+        policy: &Policy,
+        may: &dyn Fn(&Record) -> bool,
+    ) -> Result<Imported, BulkError> {
+        let bulk = Bulk::read(form, text, policy, may)?;
+        self.changing(|changing| bulk.enter(changing))
     }
 }
 

@@ -94,6 +94,16 @@ impl EmbeddedRegisters {
         read(&*reader.connection.unchecked_transaction()?)
     }
 
+    /// As [`read`](Self::read), on a connection of its own, so that no lookup waits for it.
+    pub(super) fn read_apart<T>(
+        &self,
+        read: impl FnOnce(&dyn Tables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.place.in_place()?;
+        let reader = self.place.reader()?;
+        read(&*reader.unchecked_transaction()?)
+    }
+
     /// All that `subject` has said.
     pub(super) fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {
         self.reader_of(subject)?.statements(subject)

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::RegisterStore;
 use super::lift::{FOUR_EYES, LIFTED_BY};
-use super::read::{Withdrawal, event_of, withdrawal_of};
+use super::read::{HeardWithdrawal, event_of, withdrawal_of};
 use super::record::{members, sort_events};
 use super::schema::StoreError;
 use super::show::{event_to_json, text};
@@ -44,7 +44,7 @@ impl RegisterStore {
     /// See [`ExportError`]; what was written is then not all.
     pub fn export(&self, out: &mut dyn io::Write) -> Result<u64, ExportError> {
         let mut export = Export { out, count: 0, broken: None };
-        let read = self.read(|tables| export.everything(tables));
+        let read = self.read_apart(|tables| export.everything(tables));
         match (export.broken, read) {
             (Some(error), _) => Err(ExportError::Output(error)),
             (None, Ok(())) => Ok(export.count),
@@ -141,7 +141,7 @@ impl Export<'_> {
         &mut self,
         row: &Row,
         mut events: Vec<ConsentEvent>,
-        withdrawals: &[Withdrawal],
+        withdrawals: &[HeardWithdrawal],
     ) -> Result<(), StoreError> {
         let mut recipients: Vec<RecipientId> = row.list(4)?.into_iter().map(Into::into).collect();
         let purpose = PurposeId::from(row.text(2)?);
@@ -150,6 +150,7 @@ impl Export<'_> {
         for withdrawal in withdrawals {
             // Ended by the order in which both were heard of, which is not handed on: so it is said.
             let heard_before = row.number(9)? < withdrawal.recorded;
+            let withdrawal = &withdrawal.stated;
             let is_ended = heard_before
                 && given.is_some_and(|given| given > withdrawal.at)
                 && withdrawal.purpose.covers(&purpose);
@@ -377,7 +378,7 @@ fn histories(
 fn withdrawals_about(
     tables: &dyn Tables,
     bounds: &[Datum],
-) -> Result<HashMap<String, Vec<Withdrawal>>, StoreError> {
+) -> Result<HashMap<String, Vec<HeardWithdrawal>>, StoreError> {
     let query = "SELECT subject, purpose, recipient, at, recorded FROM withdrawals
       WHERE subject IN (SELECT subject FROM consents WHERE id >= ?1 AND id <= ?2)";
     let mut found: HashMap<String, Vec<_>> = HashMap::new();

@@ -8,6 +8,7 @@
 mod acts;
 mod bulk;
 mod change;
+mod changing;
 mod dispute;
 mod embedded;
 mod export;
@@ -17,24 +18,28 @@ mod file_rows;
 mod known;
 mod lift;
 mod notices;
+mod once;
 mod order;
 mod postgres;
 mod read;
 mod record;
 mod request;
 mod schema;
+mod service;
 mod show;
 mod store;
 mod withdrawal;
 mod write;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::database::{fault, sql};
 use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
 
-pub use bulk::{BulkError, BulkForm, Imported, WrongLine, one_a_line};
+pub use bulk::{Bulk, BulkError, BulkForm, Imported, WrongLine, one_a_line};
 pub use change::RegisterChange;
+pub use changing::Changing;
 pub use dispute::DisputeRecord;
 pub use export::ExportError;
 pub use feed::{ConsentFile, ConsentFileError, FedRegisters, Reading, USUAL_STALENESS};
@@ -43,6 +48,7 @@ pub use lift::LiftedErasures;
 pub use notices::{
     ErasureNotification, NOTICE_ATTEMPTS, NoticeEnd, NoticeOfPerson, UndeliveredNotice,
 };
+pub use once::{ANSWERS_KEPT, KeptAnswer, KeyedCall, NotOnce, Once};
 pub use order::{CaseRecord, OneTimeGrantRecord, OrderRecord};
 pub use postgres::PostgresSettings;
 pub use record::{
@@ -50,9 +56,13 @@ pub use record::{
     RestrictionRecord, ShownNotice, SubjectRecord,
 };
 pub use request::{OpenRequest, RequestReceipt, RightRequest, UnsettledErasure};
+pub use service::{ConsentService, ConsentServiceError, ConsentServiceSettings, ServiceRegisters};
 pub use show::{case_to_json, order_to_json, statements_to_json};
 pub use store::{RegisterPlace, RegisterStore};
 pub use withdrawal::{WithdrawalRecord, Withdrawn};
+
+/// Waits for what had to be asked elsewhere.
+pub type Fetching = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where statements of data subjects are kept.
 pub trait Registers: Send + Sync {
@@ -70,6 +80,18 @@ pub trait Registers: Send + Sync {
     /// As [`statements`](Self::statements).
     fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, RegistersUnavailable> {
         people.iter().map(|person| self.statements(person)).collect()
+    }
+
+    /// Begins to ask elsewhere what [`statements`](Self::statements) of these people is to be made of, where
+    /// it is not known here; to be waited for before they are asked for. Without it they are unknown, as
+    /// they are when nobody answers. `None`: there is nothing to wait for. Most stores know all they say.
+    fn fetch(&self, _people: &[DataSubject]) -> Option<Fetching> {
+        None
+    }
+
+    /// Whether [`fetch`](Self::fetch) ever has something to wait for.
+    fn may_fetch(&self) -> bool {
+        false
     }
 
     /// The order of this id, in whatever state. A store without orders has none, so that nobody can

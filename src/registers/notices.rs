@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::schema::StoreError;
 use super::sql::{Row, Tables, data};
 use super::store::RegisterStore;
+use super::write::WriteError;
 use super::{RecordError, Recorded, RegistersUnavailable};
 use crate::terms::{DataSubject, Erasure, Personal, PurposePattern, RecipientId};
 
@@ -158,27 +159,6 @@ impl RegisterStore {
             )?;
             Ok(())
         })
-    }
-
-    /// Lets a notice that was given up be tried again, from the beginning.
-    ///
-    /// # Errors
-    /// See [`RecordError`]; there must be such a notice.
-    pub fn retry_notice(&self, id: &str, now: Timestamp) -> Result<Recorded, RecordError> {
-        let revived = self.quietly(|tables| {
-            let known = "SELECT id FROM erasure_notices WHERE id = ?1";
-            if tables.row(known, data![id])?.is_none() {
-                return Ok(None);
-            }
-            let revived = tables.execute(
-                "UPDATE erasure_notices SET state = 'waiting', attempts = 0, next_at = ?2,
-                   entered = NULL, ended_at = NULL
-                 WHERE id = ?1 AND state = 'given-up'",
-                data![id, sortable(now)],
-            )?;
-            Ok(Some(if revived == 1 { Recorded::New } else { Recorded::Known }))
-        });
-        revived?.ok_or(RecordError::Invalid("id"))
     }
 
     /// All notices about one person, by recipient.
@@ -346,6 +326,21 @@ fn undelivered(tables: &dyn Tables, limit: usize) -> Result<Vec<UndeliveredNotic
 
 fn attempts(row: &Row, column: usize) -> Result<u32, StoreError> {
     u32::try_from(row.number(column)?).map_err(|_| StoreError::Garbage("attempts"))
+}
+
+/// Lets the notice of this id be tried again from the beginning, where it was given up.
+pub(super) fn retry(tables: &dyn Tables, id: &str, now: Timestamp) -> Result<Recorded, WriteError> {
+    let known = "SELECT id FROM erasure_notices WHERE id = ?1";
+    if tables.row(known, data![id])?.is_none() {
+        return Err(WriteError::Invalid("id"));
+    }
+    let revived = tables.execute(
+        "UPDATE erasure_notices SET state = 'waiting', attempts = 0, next_at = ?2,
+           entered = NULL, ended_at = NULL
+         WHERE id = ?1 AND state = 'given-up'",
+        data![id, sortable(now)],
+    )?;
+    Ok(if revived == 1 { Recorded::New } else { Recorded::Known })
 }
 
 #[cfg(test)]

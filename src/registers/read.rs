@@ -13,7 +13,7 @@ use super::schema::StoreError;
 use super::sql::{Datum, Row, Tables};
 use crate::terms::{
     AgeClass, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, Digest, Erasure,
-    Notice, Objection, PurposePattern, RecipientId, Restriction, Statements,
+    Notice, Objection, PurposePattern, RecipientId, Restriction, Statements, Withdrawal,
 };
 
 /// Whom a reading is about.
@@ -45,8 +45,13 @@ pub(super) fn statements_of(
     whom: Whom<'_>,
 ) -> Result<HashMap<String, Statements>, StoreError> {
     let mut said: HashMap<String, Statements> = HashMap::new();
-    for (subject, consents) in consents(snapshot, whom)? {
+    let (consents, withdrawals) = consents(snapshot, whom)?;
+    for (subject, consents) in consents {
         said.entry(subject).or_default().consents = consents;
+    }
+    for (subject, withdrawals) in withdrawals {
+        let stated = withdrawals.into_iter().map(|withdrawal| withdrawal.stated).collect();
+        said.entry(subject).or_default().withdrawals = stated;
     }
     let columns = "purpose, purpose_text_digest, shown_at";
     each(snapshot, columns, "notices", "shown_at, id", whom, |subject, row| {
@@ -127,19 +132,20 @@ pub(super) fn rows(
     }
 }
 
-/// A withdrawal of everything for a purpose, which also ends consents that arrive after it.
-pub(super) struct Withdrawal {
-    pub(super) purpose: PurposePattern,
-    pub(super) recipient: Option<RecipientId>,
-    pub(super) at: Timestamp,
+/// A withdrawal of everything for a purpose, which also ends consents that arrive after it; and the number
+/// of the change that brought it.
+pub(super) struct HeardWithdrawal {
+    pub(super) stated: Withdrawal,
     pub(super) recorded: i64,
 }
+
+type BySubject<T> = HashMap<String, Vec<T>>;
 
 fn consents(
     snapshot: &dyn Tables,
     whom: Whom<'_>,
-) -> Result<HashMap<String, Vec<Consent>>, StoreError> {
-    let mut withdrawals: HashMap<String, Vec<Withdrawal>> = HashMap::new();
+) -> Result<(BySubject<Consent>, BySubject<HeardWithdrawal>), StoreError> {
+    let mut withdrawals: BySubject<HeardWithdrawal> = HashMap::new();
     let columns = "purpose, recipient, at, recorded";
     each(snapshot, columns, "withdrawals", "at", whom, |subject, row| {
         withdrawals.entry(subject).or_default().push(withdrawal_of(row)?);
@@ -167,7 +173,7 @@ fn consents(
         found.entry(subject).or_default().push(consent);
         Ok(())
     })?;
-    Ok(found)
+    Ok((found, withdrawals))
 }
 
 /// The history of each consent, by its id.
@@ -196,38 +202,49 @@ pub(super) fn event_of(row: &Row) -> Result<ConsentEvent, StoreError> {
 }
 
 /// Of a row with the person, purpose, recipient, time and number.
-pub(super) fn withdrawal_of(row: &Row) -> Result<Withdrawal, StoreError> {
+pub(super) fn withdrawal_of(row: &Row) -> Result<HeardWithdrawal, StoreError> {
     let recipient = row.text(2)?;
-    Ok(Withdrawal {
+    let stated = Withdrawal {
         purpose: PurposePattern::new(&row.text(1)?),
         recipient: (!recipient.is_empty()).then(|| recipient.into()),
         at: row.time(3)?,
-        recorded: row.number(4)?,
-    })
+    };
+    Ok(HeardWithdrawal { stated, recorded: row.number(4)? })
 }
 
 /// Ends `consent` as far as `withdrawals` cover it: given before one of them, by the sender's clock
 /// or by the order in which we heard.
-fn apply(withdrawals: &[Withdrawal], consent: &mut Consent, recorded: i64) {
-    let given = consent.events.iter().filter(|event| event.status.is_valid()).map(|event| event.at);
-    let Some(given) = given.min() else { return };
+fn apply(withdrawals: &[HeardWithdrawal], consent: &mut Consent, recorded: i64) {
+    let Some(given) = first_given(consent) else { return };
     for withdrawal in withdrawals {
-        let before = given <= withdrawal.at || recorded < withdrawal.recorded;
-        if !before || !withdrawal.purpose.covers(&consent.purpose) {
-            continue;
+        if given <= withdrawal.stated.at || recorded < withdrawal.recorded {
+            take_back(&withdrawal.stated, consent);
         }
-        // A consent that names nobody cannot be narrowed, and ends.
-        let remaining = match &withdrawal.recipient {
-            Some(recipient) => {
-                consent.recipients.retain(|named| named != recipient);
-                !consent.recipients.is_empty()
-            }
-            None => false,
-        };
-        if !remaining {
-            let (at, status) = (withdrawal.at, ConsentStatus::Withdrawn);
-            consent.events.push(ConsentEvent { at, status });
+    }
+}
+
+/// When a consent was given first, if ever.
+pub(super) fn first_given(consent: &Consent) -> Option<Timestamp> {
+    let given = consent.events.iter().filter(|event| event.status.is_valid());
+    given.map(|event| event.at).min()
+}
+
+/// Ends `consent` as far as `withdrawal` covers it.
+pub(super) fn take_back(withdrawal: &Withdrawal, consent: &mut Consent) {
+    if !withdrawal.purpose.covers(&consent.purpose) {
+        return;
+    }
+    // A consent that names nobody cannot be narrowed, and ends.
+    let remaining = match &withdrawal.recipient {
+        Some(recipient) => {
+            consent.recipients.retain(|named| named != recipient);
+            !consent.recipients.is_empty()
         }
+        None => false,
+    };
+    if !remaining {
+        let (at, status) = (withdrawal.at, ConsentStatus::Withdrawn);
+        consent.events.push(ConsentEvent { at, status });
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) use super::fault::StoreError;
 const APPLICATION_ID: i32 = 0x5461_6d69;
 
 /// The version of the tables that this program reads and writes.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 /// How long a command waits for another one to finish writing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -126,6 +126,15 @@ CREATE TABLE erasure_lifts (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 5 adds: answers to calls under a key, by digests. `at` is in seconds of Unix time.
+const ANSWERS: &str = "
+CREATE TABLE answered_calls (
+  key TEXT PRIMARY KEY, caller TEXT NOT NULL, turn INTEGER NOT NULL, asked TEXT NOT NULL,
+  at INTEGER NOT NULL, status INTEGER NOT NULL, answer TEXT NOT NULL, UNIQUE (caller, turn)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answered_calls_by_at ON answered_calls (at);
+";
+
 /// Which file is open.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -202,12 +211,13 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.execute_batch(FILES)?;
             transaction.execute_batch(REQUESTS)?;
             transaction.execute_batch(ERASURES)?;
+            transaction.execute_batch(ANSWERS)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, earlier @ 1..=3) => {
-            for (version, added) in [(2, FILES), (3, REQUESTS), (4, ERASURES)] {
+        (APPLICATION_ID, earlier @ 1..=4) => {
+            for (version, added) in [(2, FILES), (3, REQUESTS), (4, ERASURES), (5, ANSWERS)] {
                 if earlier < version {
                     transaction.execute_batch(added)?;
                 }

@@ -14,7 +14,6 @@ use super::change::{self, RegisterChange};
 use super::embedded::EmbeddedRegisters;
 use super::file_rows;
 use super::postgres::{PostgresRegisters, PostgresSettings};
-use super::read::valid_consents;
 use super::request;
 use super::schema::StoreError;
 use super::sql::Tables;
@@ -26,7 +25,7 @@ use super::{
 use crate::observe::Metrics;
 use crate::terms::{
     Case, CategoryPattern, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId,
-    Statements, is_file_id,
+    Statements,
 };
 
 /// Where a configuration says that registers are.
@@ -137,8 +136,7 @@ impl RegisterStore {
     /// # Errors
     /// See [`RecordError`].
     pub fn record(&self, record: &Record) -> Result<Recorded, RecordError> {
-        record.check().map_err(RecordError::Invalid)?;
-        self.write(|writer| writer.record(record))
+        self.changing(|changing| changing.record(record))
     }
 
     /// Takes all records or none. How many said something new.
@@ -147,21 +145,16 @@ impl RegisterStore {
     /// The first record that is wrong, by its position from 0; or the store cannot write.
     pub fn record_all(&self, records: &[Record]) -> Result<usize, (usize, RecordError)> {
         let mut at = 0;
-        let result = self.write(|writer| {
-            let mut new = 0;
-            for (position, record) in records.iter().enumerate() {
+        let taken = self.changing(|changing| {
+            changing.record_all(records).map_err(|(position, error)| {
                 at = position;
-                record.check().map_err(WriteError::Invalid)?;
-                new += usize::from(writer.record(record)? == Recorded::New);
-            }
-            Ok(new)
+                error
+            })
         });
-        result.map_err(|error| (at, error))
+        taken.map_err(|error: RecordError| (at, error))
     }
 
-    /// Withdraws every consent of `subject` for what `purpose` covers, and the subtree beneath it;
-    /// with `recipient`, only as far as they name that one. Also ends consents given before now that
-    /// are delivered later. How many consents that were valid are valid no more, or for fewer.
+    /// As [`Changing::withdraw`](super::Changing::withdraw).
     ///
     /// # Errors
     /// See [`RecordError`].
@@ -171,30 +164,18 @@ impl RegisterStore {
         purpose: &PurposePattern,
         recipient: Option<&RecipientId>,
     ) -> Result<usize, RecordError> {
-        if !super::record::is_purpose(purpose.as_str()) {
-            return Err(RecordError::Invalid("purpose"));
-        }
-        let subject = subject.expose();
-        self.write(|writer| {
-            let before = valid_consents(writer.tables, subject, Timestamp::now())?;
-            writer.withdraw(subject, purpose, recipient)?;
-            let after = valid_consents(writer.tables, subject, Timestamp::now())?;
-            Ok(before.iter().filter(|consent| !after.contains(consent)).count())
-        })
+        self.changing(|changing| changing.withdraw(subject, purpose, recipient))
     }
 
-    /// Withdraws the consent of this id. If it is not known yet, it will arrive withdrawn.
+    /// As [`Changing::withdraw_consent`](super::Changing::withdraw_consent).
     ///
     /// # Errors
     /// See [`RecordError`].
     pub fn withdraw_consent(&self, id: &str, at: Timestamp) -> Result<Recorded, RecordError> {
-        if id.is_empty() {
-            return Err(RecordError::Invalid("id"));
-        }
-        self.write(|writer| writer.withdraw_id(id, at))
+        self.changing(|changing| changing.withdraw_consent(id, at))
     }
 
-    /// Lifts objections of `subject` to exactly this purpose or pattern. How many there were.
+    /// As [`Changing::lift_objection`](super::Changing::lift_objection).
     ///
     /// # Errors
     /// See [`RecordError`].
@@ -203,19 +184,18 @@ impl RegisterStore {
         subject: &DataSubject,
         purpose: &PurposePattern,
     ) -> Result<usize, RecordError> {
-        self.write(|writer| writer.lift_objection(subject.expose(), purpose))
+        self.changing(|changing| changing.lift_objection(subject, purpose))
     }
 
-    /// Lifts every restriction of `subject`. How many there were.
+    /// As [`Changing::lift_restrictions`](super::Changing::lift_restrictions).
     ///
     /// # Errors
     /// See [`RecordError`].
     pub fn lift_restrictions(&self, subject: &DataSubject) -> Result<usize, RecordError> {
-        self.write(|writer| writer.lift_restrictions(subject.expose()))
+        self.changing(|changing| changing.lift_restrictions(subject))
     }
 
-    /// Resolves what `subject` disputes of exactly this category or pattern, or all of it. How many
-    /// disputes there were.
+    /// As [`Changing::resolve_disputes`](super::Changing::resolve_disputes).
     ///
     /// # Errors
     /// See [`RecordError`].
@@ -224,11 +204,10 @@ impl RegisterStore {
         subject: &DataSubject,
         category: Option<&CategoryPattern>,
     ) -> Result<usize, RecordError> {
-        self.write(|writer| writer.resolve(subject.expose(), category))
+        self.changing(|changing| changing.resolve_disputes(subject, category))
     }
 
-    /// Lifts every erasure of `subject`, under the approver's own name: each is over once two different
-    /// people have said so. The ledger does not find again what it forgot.
+    /// As [`Changing::lift_erasures`](super::Changing::lift_erasures).
     ///
     /// # Errors
     /// See [`RecordError`].
@@ -237,46 +216,47 @@ impl RegisterStore {
         subject: &DataSubject,
         approver: &str,
     ) -> Result<LiftedErasures, RecordError> {
-        if !is_file_id(approver) {
-            return Err(RecordError::Invalid("approver"));
-        }
-        self.write(|writer| writer.lift_erasures(subject.expose(), approver))
+        self.changing(|changing| changing.lift_erasures(subject, approver))
     }
 
-    /// Approves the order of this id under the approver's own name. A second approval by the same
-    /// name is the same approval.
+    /// As [`Changing::approve_order`](super::Changing::approve_order).
     ///
     /// # Errors
     /// See [`RecordError`]; there must be such an order.
     pub fn approve_order(&self, id: &str, approver: &str) -> Result<Recorded, RecordError> {
-        if !is_file_id(approver) {
-            return Err(RecordError::Invalid("approver"));
-        }
-        self.write(|writer| writer.approve(id, approver))
+        self.changing(|changing| changing.approve_order(id, approver))
     }
 
-    /// Lifts the order of this id, for good.
+    /// As [`Changing::lift_order`](super::Changing::lift_order).
     ///
     /// # Errors
     /// See [`RecordError`]; there must be such an order.
     pub fn lift_order(&self, id: &str) -> Result<Recorded, RecordError> {
-        self.write(|writer| writer.lift_order(id))
+        self.changing(|changing| changing.lift_order(id))
     }
 
-    /// Closes the case of this id, for good.
+    /// As [`Changing::close_case`](super::Changing::close_case).
     ///
     /// # Errors
     /// See [`RecordError`]; there must be such a case.
     pub fn close_case(&self, id: &str) -> Result<Recorded, RecordError> {
-        self.write(|writer| writer.close_case(id))
+        self.changing(|changing| changing.close_case(id))
     }
 
-    /// Notes that the request of this receipt was answered.
+    /// As [`Changing::answer_request`](super::Changing::answer_request).
     ///
     /// # Errors
     /// See [`RecordError`]; there must be such a request.
     pub fn answer_request(&self, id: &str) -> Result<Recorded, RecordError> {
-        self.write(|writer| writer.answer_request(id))
+        self.changing(|changing| changing.answer_request(id))
+    }
+
+    /// As [`Changing::retry_notice`](super::Changing::retry_notice).
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such a notice.
+    pub fn retry_notice(&self, id: &str, now: Timestamp) -> Result<Recorded, RecordError> {
+        self.changing(|changing| changing.retry_notice(id, now))
     }
 
     /// The oldest requests that wait for an answer, at most `limit`.
@@ -397,7 +377,7 @@ impl RegisterStore {
     }
 
     /// All or nothing.
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         write: impl FnOnce(&Writer<'_>) -> Result<T, WriteError>,
     ) -> Result<T, RecordError> {
@@ -415,6 +395,17 @@ impl RegisterStore {
         match self {
             Self::Embedded(file) => Ok(file.transaction(|writer| Ok(write(writer.tables)?))?),
             Self::Postgres(server) => Ok(server.quietly(write).map_err(WriteError::Store)?),
+        }
+    }
+
+    /// As one transaction sees it that may last, apart from all others: nobody waits for it.
+    pub(super) fn read_apart<T>(
+        &self,
+        read: impl FnOnce(&dyn Tables) -> Result<T, StoreError>,
+    ) -> Result<T, RegistersUnavailable> {
+        match self {
+            Self::Embedded(file) => file.read_apart(read).map_err(unavailable),
+            Self::Postgres(server) => server.read_apart(read).map_err(unavailable),
         }
     }
 

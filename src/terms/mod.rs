@@ -31,5 +31,5 @@ pub use picture::Picture;
 pub use refusal::{Fault, RefusalReason};
 pub use statement::{
     AgeClass, Consent, ConsentEvent, Erasure, Notice, Objection, OneTimeGrant, PurposePattern,
-    Restriction, Statements,
+    Restriction, Statements, Withdrawal,
 };

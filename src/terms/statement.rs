@@ -98,6 +98,18 @@ impl Consent {
     }
 }
 
+/// The data subject took back every consent for a purpose and what lies beneath it, whether or not it is
+/// known here. Source: GDPR Art. 7(3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// For what.
+    pub purpose: PurposePattern,
+    /// Only as far as a consent names this one; `None`: for whomever.
+    pub recipient: Option<RecipientId>,
+    /// When: it ends what was given until then.
+    pub at: Timestamp,
+}
+
 /// The data subject was shown the text of a purpose. Source: GDPR Art. 13, 14.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -188,6 +200,8 @@ pub struct Statements {
     /// Where consents come from cannot be read just now: what rests on consent stops, and the rest
     /// goes on.
     pub consents_unknown: bool,
+    /// What was taken back by purpose. The consents above are as it has left them.
+    pub withdrawals: Vec<Withdrawal>,
     /// Notices shown.
     pub notices: Vec<Notice>,
     /// Objections.

@@ -5,6 +5,8 @@ mod authors;
 mod bulk;
 mod calls;
 mod erasures;
+mod export;
+mod once;
 mod openapi;
 mod roles;
 mod schema;

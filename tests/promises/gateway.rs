@@ -13,6 +13,7 @@ mod attacks;
 mod budget;
 mod checkpoint_targets;
 mod concealed;
+mod consent_service;
 mod cookies;
 mod cursors;
 mod desync;

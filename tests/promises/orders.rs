@@ -121,8 +121,11 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let (directory, registers) = store();
     drop(registers);
     let path = directory.path().join("r.db");
-    let third = "DROP TABLE planned_erasures; DROP TABLE erasure_notices; DROP TABLE erasure_lifts;
-         PRAGMA user_version = 3;";
+    let fourth = "DROP TABLE answered_calls; PRAGMA user_version = 4;";
+    let third = format!(
+        "{fourth} DROP TABLE planned_erasures; DROP TABLE erasure_notices; DROP TABLE erasure_lifts;
+         PRAGMA user_version = 3;"
+    );
     let second = format!(
         "{third} DROP TABLE requests; DROP TABLE settled_erasures; PRAGMA user_version = 2;"
     );
@@ -142,7 +145,7 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let planned = registers.plan_notices(&desk, Timestamp::now()).expect("readable");
     assert_eq!(planned, 0, "nobody is told of what was done with before there were notices");
     drop(registers);
-    for older in [third, &second, &first] {
+    for older in [fourth, &third, &second, &first] {
         let connection = rusqlite::Connection::open(&path).expect("opens");
         connection.execute_batch(older).expect("as it was");
         drop(connection);

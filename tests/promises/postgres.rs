@@ -58,9 +58,11 @@ fn tables_go_up_and_down_and_keep_what_each_version_has() {
         INSERT INTO tamis.settled_erasures VALUES ('old', 'gw-1', '2026-01-01T00:00:00Z'),
           ('old', 'gw-2', '2026-01-01T00:00:01Z')";
     shared().sql("up_and_down", settled);
-    assert_eq!(RegisterStore::migrate(&settings, None).expect("up"), (3, 4));
+    assert_eq!(RegisterStore::migrate(&settings, Some(4)).expect("up"), (3, 4));
     let fourth = tables();
-    let lengths = [&first, &second, &third, &fourth].map(String::len);
+    assert_eq!(RegisterStore::migrate(&settings, None).expect("up"), (4, 5));
+    let fifth = tables();
+    let lengths = [&first, &second, &third, &fourth, &fifth].map(String::len);
     assert!(lengths.is_sorted_by(|fewer, more| fewer < more), "{lengths:?}");
     let told = RegisterStore::postgres(&settings).expect("settings");
     let planned = told.plan_notices(&["desk".into()], Timestamp::now());
@@ -72,6 +74,8 @@ fn tables_go_up_and_down_and_keep_what_each_version_has() {
     };
     assert_eq!(region(), Some("DE".into()));
 
+    assert_eq!(RegisterStore::migrate(&settings, Some(4)).expect("down"), (5, 4));
+    assert_eq!(tables(), fourth);
     assert_eq!(RegisterStore::migrate(&settings, Some(3)).expect("down"), (4, 3));
     assert_eq!(tables(), third);
     assert_eq!(RegisterStore::migrate(&settings, Some(2)).expect("down"), (3, 2));
@@ -79,11 +83,11 @@ fn tables_go_up_and_down_and_keep_what_each_version_has() {
     assert_eq!(region(), None, "not with tables of another version");
     assert_eq!(RegisterStore::migrate(&settings, Some(1)).expect("down"), (2, 1));
     assert_eq!(tables(), first);
-    assert_eq!(RegisterStore::migrate(&settings, None).expect("up"), (1, 4));
-    assert_eq!((tables(), region()), (fourth, Some("DE".into())), "kept all the while");
-    assert_eq!(RegisterStore::migrate(&settings, Some(0)).expect("down"), (4, 0));
+    assert_eq!(RegisterStore::migrate(&settings, None).expect("up"), (1, 5));
+    assert_eq!((tables(), region()), (fifth, Some("DE".into())), "kept all the while");
+    assert_eq!(RegisterStore::migrate(&settings, Some(0)).expect("down"), (5, 0));
     assert_eq!(tables(), "");
-    assert!(RegisterStore::migrate(&settings, Some(5)).is_err(), "there is no such version");
+    assert!(RegisterStore::migrate(&settings, Some(6)).is_err(), "there is no such version");
     shared().sql("postgres", "DROP DATABASE IF EXISTS up_and_down WITH (FORCE)");
 }
 

@@ -1,7 +1,5 @@
 //! Many records at once, all of them or none.
 
-use std::sync::Arc;
-
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -10,12 +8,13 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Body, document, json_body};
+use super::{Answer, Body, changed, json_body};
 use crate::admin::AdminState;
 use crate::admin::guard::Caller;
 use crate::admin::problem::Problem;
+use crate::admin::repeat::Sent;
 use crate::admin::roles::may_enter;
-use crate::registers::{BulkForm, one_a_line};
+use crate::registers::{Bulk, BulkForm, Imported, one_a_line};
 
 /// What stands in the query.
 #[derive(Deserialize)]
@@ -28,6 +27,7 @@ pub(super) struct Asked {
 pub(super) async fn import(
     State(state): State<AdminState>,
     Extension(caller): Extension<Caller>,
+    sent: Sent,
     asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
@@ -41,13 +41,15 @@ pub(super) async fn import(
     let is_lines = headers.get_all(CONTENT_TYPE).iter().eq(["application/x-ndjson"]);
     let text =
         if is_lines { body.map_err(|_| Problem::TooLarge)? } else { json_body(&headers, body)? };
-    let (registers, policy) = (Arc::clone(&state.registers), state.policy.load_full());
-    let taken = tokio::task::spawn_blocking(move || {
+    let policy = state.policy.load_full();
+    let bulk = tokio::task::spawn_blocking(move || {
         let lines = one_a_line(form, &text);
         let text = lines.as_deref().unwrap_or(&text);
-        registers.import(form, text, &policy, &|record| may_enter(record.kind(), &caller.roles))
+        Bulk::read(form, text, &policy, &|record| may_enter(record.kind(), &caller.roles))
     });
-    let taken = taken.await.map_err(|_| Problem::Unavailable)??;
+    let bulk = bulk.await.map_err(|_| Problem::Unavailable)??;
+    let answer =
+        |Imported { records, new }| (StatusCode::OK, json!({"records": records, "new": new}));
     // Bulk is entered in the ledger by the gateway's own pace: nobody waits for 50,000 entries.
-    Ok(document(StatusCode::OK, json!({"records": taken.records, "new": taken.new})))
+    changed(&state, sent, move |changing| bulk.enter(changing), answer).await
 }

@@ -6,15 +6,15 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{
-    Answer, Body, OfSubject, change, document, json_body, no_body, read, said, subject_of,
-};
+use super::{Answer, Body, OfSubject, change, json_body, no_body, read, said, subject_of};
 use crate::admin::AdminState;
 use crate::admin::guard::Caller;
+use crate::admin::repeat::Sent;
 use crate::registers::{
-    LiftedErasures, Record, Recorded, check_person, check_purpose, check_recipient, check_record,
+    Changing, LiftedErasures, Record, Recorded, check_person, check_purpose, check_recipient,
+    check_record,
 };
 use crate::terms::{CategoryPattern, PurposePattern, RecipientId};
 
@@ -22,28 +22,28 @@ use crate::terms::{CategoryPattern, PurposePattern, RecipientId};
 pub(super) async fn take(
     kind: &'static str,
     State(state): State<AdminState>,
+    sent: Sent,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let record = Record::parse_as(kind, &json_body(&headers, body)?)?;
     check_record(&state.policy.load(), &record)?;
-    let recorded = change(&state, move |registers| registers.record(&record)).await?;
-    let status = match recorded {
-        Recorded::New => StatusCode::CREATED,
-        Recorded::Known => StatusCode::OK,
+    let answer = |recorded| match recorded {
+        Recorded::New => (StatusCode::CREATED, json!({"new": true})),
+        Recorded::Known => (StatusCode::OK, json!({"new": false})),
     };
-    Ok(document(status, json!({"new": recorded == Recorded::New})))
+    change(&state, sent, move |changing| changing.record(&record), answer).await
 }
 
 pub(super) async fn withdraw_consent(
     State(state): State<AdminState>,
     Path(id): Path<String>,
+    sent: Sent,
     body: Body,
 ) -> Answer {
     no_body(body)?;
     let now = Timestamp::now();
-    let recorded = change(&state, move |registers| registers.withdraw_consent(&id, now)).await?;
-    Ok(said(recorded))
+    change(&state, sent, move |changing| changing.withdraw_consent(&id, now), said).await
 }
 
 /// A withdrawal of everything for a purpose.
@@ -57,6 +57,7 @@ struct Withdrawal {
 
 pub(super) async fn withdraw(
     State(state): State<AdminState>,
+    sent: Sent,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -69,10 +70,14 @@ pub(super) async fn withdraw(
         recipient.as_deref().map_or(Ok(()), |name| check_recipient(&policy, name))?;
     }
     let recipient = recipient.map(RecipientId::from);
-    let ended =
-        change(&state, move |registers| registers.withdraw(&subject, &purpose, recipient.as_ref()))
-            .await?;
-    Ok(document(StatusCode::OK, json!({"consents": ended})))
+    let withdraw =
+        move |changing: &Changing<'_>| changing.withdraw(&subject, &purpose, recipient.as_ref());
+    change(&state, sent, withdraw, |ended| (StatusCode::OK, json!({"consents": ended}))).await
+}
+
+/// How many were lifted.
+fn lifted(count: usize) -> (StatusCode, Value) {
+    (StatusCode::OK, json!({"lifted": count}))
 }
 
 #[derive(Deserialize)]
@@ -84,41 +89,42 @@ struct LiftObjection {
 
 pub(super) async fn lift_objection(
     State(state): State<AdminState>,
+    sent: Sent,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let LiftObjection { subject, purpose } = read(&headers, body)?;
     let (subject, purpose) = (subject_of(subject)?, PurposePattern::new(&purpose));
-    let lifted =
-        change(&state, move |registers| registers.lift_objection(&subject, &purpose)).await?;
-    Ok(document(StatusCode::OK, json!({"lifted": lifted})))
+    change(&state, sent, move |changing| changing.lift_objection(&subject, &purpose), lifted).await
 }
 
 pub(super) async fn lift_restrictions(
     State(state): State<AdminState>,
+    sent: Sent,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let OfSubject { subject } = read(&headers, body)?;
     let subject = subject_of(subject)?;
-    let lifted = change(&state, move |registers| registers.lift_restrictions(&subject)).await?;
-    Ok(document(StatusCode::OK, json!({"lifted": lifted})))
+    change(&state, sent, move |changing| changing.lift_restrictions(&subject), lifted).await
 }
 
 /// Lifts a person's erasures in the caller's own name: two are two callers.
 pub(super) async fn lift_erasures(
     State(state): State<AdminState>,
     Extension(caller): Extension<Caller>,
+    sent: Sent,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let OfSubject { subject } = read(&headers, body)?;
     let subject = subject_of(subject)?;
     check_person(&state.policy.load(), &subject)?;
-    let became =
-        change(&state, move |registers| registers.lift_erasures(&subject, &caller.name)).await?;
-    let LiftedErasures { lifted, waiting } = became;
-    Ok(document(StatusCode::OK, json!({"lifted": lifted, "waiting": waiting})))
+    let answer = |LiftedErasures { lifted, waiting }| {
+        (StatusCode::OK, json!({"lifted": lifted, "waiting": waiting}))
+    };
+    let lift = move |changing: &Changing<'_>| changing.lift_erasures(&subject, &caller.name);
+    change(&state, sent, lift, answer).await
 }
 
 #[derive(Deserialize)]
@@ -131,14 +137,14 @@ struct ResolveDisputes {
 
 pub(super) async fn resolve_disputes(
     State(state): State<AdminState>,
+    sent: Sent,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let ResolveDisputes { subject, category } = read(&headers, body)?;
     let subject = subject_of(subject)?;
     let category = category.as_deref().map(CategoryPattern::new);
-    let resolved =
-        change(&state, move |registers| registers.resolve_disputes(&subject, category.as_ref()))
-            .await?;
-    Ok(document(StatusCode::OK, json!({"resolved": resolved})))
+    let resolve =
+        move |changing: &Changing<'_>| changing.resolve_disputes(&subject, category.as_ref());
+    change(&state, sent, resolve, |resolved| (StatusCode::OK, json!({"resolved": resolved}))).await
 }

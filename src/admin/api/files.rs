@@ -10,6 +10,7 @@ use super::{Answer, Body, asked, change, document, no_body, said};
 use crate::admin::AdminState;
 use crate::admin::guard::Caller;
 use crate::admin::problem::Problem;
+use crate::admin::repeat::Sent;
 use crate::registers::{Registers as _, case_to_json, order_to_json};
 use crate::terms::{Case, LegalOrder};
 
@@ -18,22 +19,21 @@ pub(super) async fn approve_order(
     State(state): State<AdminState>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
+    sent: Sent,
     body: Body,
 ) -> Answer {
     no_body(body)?;
-    let recorded =
-        change(&state, move |registers| registers.approve_order(&id, &caller.name)).await?;
-    Ok(said(recorded))
+    change(&state, sent, move |changing| changing.approve_order(&id, &caller.name), said).await
 }
 
 pub(super) async fn lift_order(
     State(state): State<AdminState>,
     Path(id): Path<String>,
+    sent: Sent,
     body: Body,
 ) -> Answer {
     no_body(body)?;
-    let recorded = change(&state, move |registers| registers.lift_order(&id)).await?;
-    Ok(said(recorded))
+    change(&state, sent, move |changing| changing.lift_order(&id), said).await
 }
 
 pub(super) async fn order(State(state): State<AdminState>, Path(id): Path<String>) -> Answer {
@@ -61,11 +61,11 @@ pub(super) async fn orders(
 pub(super) async fn close_case(
     State(state): State<AdminState>,
     Path(id): Path<String>,
+    sent: Sent,
     body: Body,
 ) -> Answer {
     no_body(body)?;
-    let recorded = change(&state, move |registers| registers.close_case(&id)).await?;
-    Ok(said(recorded))
+    change(&state, sent, move |changing| changing.close_case(&id), said).await
 }
 
 pub(super) async fn case(State(state): State<AdminState>, Path(id): Path<String>) -> Answer {

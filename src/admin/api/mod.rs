@@ -2,6 +2,7 @@
 
 mod bulk;
 mod entries;
+mod export;
 mod files;
 mod pages;
 mod people;
@@ -23,9 +24,10 @@ use serde_json::{Value, json};
 
 use super::guard::About;
 use super::problem::Problem;
+use super::repeat::{Sent, answered};
 use super::roles::{BODY_BYTES, IMPORT_BYTES};
 use super::{AdminState, guard};
-use crate::registers::{RecordError, Recorded, RegisterStore, RegistersUnavailable};
+use crate::registers::{Changing, Recorded, RegisterStore, RegistersUnavailable};
 use crate::terms::{DataSubject, Personal};
 
 use self::bulk::import;
@@ -33,6 +35,7 @@ use self::entries::{
     lift_erasures, lift_objection, lift_restrictions, resolve_disputes, take, withdraw,
     withdraw_consent,
 };
+use self::export::export;
 use self::files::{approve_order, case, cases, close_case, lift_order, order, orders};
 use self::people::{answer_request, history, requests, retry_notice, statements};
 use self::reports::{report, report_about};
@@ -45,25 +48,25 @@ type Body = Result<Bytes, BytesRejection>;
 
 pub(super) fn router(state: AdminState) -> Router {
     Router::new()
-        .route("/v1/consents", post(|s, h, b| take("consent", s, h, b)))
+        .route("/v1/consents", post(|s, k, h, b| take("consent", s, k, h, b)))
         .route("/v1/consents/{id}/withdrawal", post(withdraw_consent))
         .route("/v1/withdrawals", post(withdraw))
-        .route("/v1/notices", put(|s, h, b| take("notice", s, h, b)))
-        .route("/v1/objections", put(|s, h, b| take("objection", s, h, b)))
+        .route("/v1/notices", put(|s, k, h, b| take("notice", s, k, h, b)))
+        .route("/v1/objections", put(|s, k, h, b| take("objection", s, k, h, b)))
         .route("/v1/objections/lift", post(lift_objection))
-        .route("/v1/restrictions", put(|s, h, b| take("restriction", s, h, b)))
+        .route("/v1/restrictions", put(|s, k, h, b| take("restriction", s, k, h, b)))
         .route("/v1/restrictions/lift", post(lift_restrictions))
-        .route("/v1/disputes", put(|s, h, b| take("dispute", s, h, b)))
+        .route("/v1/disputes", put(|s, k, h, b| take("dispute", s, k, h, b)))
         .route("/v1/disputes/resolve", post(resolve_disputes))
-        .route("/v1/erasures", put(|s, h, b| take("erasure", s, h, b)))
+        .route("/v1/erasures", put(|s, k, h, b| take("erasure", s, k, h, b)))
         .route("/v1/erasures/lift", post(lift_erasures))
-        .route("/v1/subjects", put(|s, h, b| take("subject", s, h, b)))
-        .route("/v1/one-time-grants", put(|s, h, b| take("one-time-grant", s, h, b)))
-        .route("/v1/orders", get(orders).put(|s, h, b| take("order", s, h, b)))
+        .route("/v1/subjects", put(|s, k, h, b| take("subject", s, k, h, b)))
+        .route("/v1/one-time-grants", put(|s, k, h, b| take("one-time-grant", s, k, h, b)))
+        .route("/v1/orders", get(orders).put(|s, k, h, b| take("order", s, k, h, b)))
         .route("/v1/orders/{id}", get(order))
         .route("/v1/orders/{id}/approval", post(approve_order))
         .route("/v1/orders/{id}/lift", post(lift_order))
-        .route("/v1/cases", get(cases).put(|s, h, b| take("case", s, h, b)))
+        .route("/v1/cases", get(cases).put(|s, k, h, b| take("case", s, k, h, b)))
         .route("/v1/cases/{id}", get(case))
         .route("/v1/cases/{id}/closure", post(close_case))
         .route("/v1/requests", get(requests))
@@ -74,6 +77,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/v1/reports/{name}", get(report))
         .route("/v1/reports/{name}/query", post(report_about))
         .route("/v1/import", post(import).layer(DefaultBodyLimit::max(IMPORT_BYTES)))
+        .route("/v1/export", get(export))
         .route("/v1/callers", get(callers))
         .route("/v1/policy", get(policy))
         .route("/openapi.json", get(openapi))
@@ -98,18 +102,33 @@ struct OfSubject {
 }
 
 /// Changes the registers, then enters the change. The person's word counts from the first step on;
-/// if the ledger is not there, the change waits in the registers until it is.
-async fn change<T: Send + 'static>(
+/// if the ledger is not there, the change waits in the registers until it is. `answer` makes the answer,
+/// which is kept with the change where it was sent under a key.
+async fn change<T, E: Into<Problem>>(
     state: &AdminState,
-    change: impl FnOnce(&RegisterStore) -> Result<T, RecordError> + Send + 'static,
-) -> Result<T, Problem> {
-    let registers = Arc::clone(&state.registers);
-    let changed = tokio::task::spawn_blocking(move || change(&registers)).await;
-    let changed = changed.map_err(|_| Problem::Unavailable)??;
+    sent: Sent,
+    change: impl FnOnce(&Changing<'_>) -> Result<T, E> + Send + 'static,
+    answer: impl FnOnce(T) -> (StatusCode, Value) + Send + 'static,
+) -> Answer {
+    let changed = changed(state, sent, change, answer).await?;
     if let Err(error) = state.drain.run().await {
         tracing::warn!(%error, "a change of the registers is not entered yet");
     }
     Ok(changed)
+}
+
+/// As [`change`], without waiting for the entry.
+async fn changed<T, E: Into<Problem>>(
+    state: &AdminState,
+    sent: Sent,
+    change: impl FnOnce(&Changing<'_>) -> Result<T, E> + Send + 'static,
+    answer: impl FnOnce(T) -> (StatusCode, Value) + Send + 'static,
+) -> Answer {
+    let registers = Arc::clone(&state.registers);
+    let made = tokio::task::spawn_blocking(move || {
+        sent.make(&registers, |changing| change(changing).map_err(Into::into), answer)
+    });
+    Ok(answered(made.await.map_err(|_| Problem::Unavailable)??))
 }
 
 /// Asks the registers aside, since they read a disk.
@@ -129,8 +148,8 @@ fn about(mut answer: Response, people: Vec<DataSubject>) -> Response {
 }
 
 /// Whether a call said something new.
-fn said(recorded: Recorded) -> Response {
-    document(StatusCode::OK, json!({"new": recorded == Recorded::New}))
+fn said(recorded: Recorded) -> (StatusCode, Value) {
+    (StatusCode::OK, json!({"new": recorded == Recorded::New}))
 }
 
 fn json_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {

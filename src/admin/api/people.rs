@@ -13,8 +13,9 @@ use super::{
 };
 use crate::admin::AdminState;
 use crate::admin::guard::Caller;
+use crate::admin::repeat::Sent;
 use crate::registers::{
-    OpenRequest, Recorded, RegisterStore, Registers as _, RegistersUnavailable, statements_to_json,
+    OpenRequest, RegisterStore, Registers as _, RegistersUnavailable, statements_to_json,
 };
 use crate::terms::{DataSubject, Statements};
 
@@ -50,22 +51,23 @@ pub(super) async fn requests(
 pub(super) async fn answer_request(
     State(state): State<AdminState>,
     Path(receipt): Path<String>,
+    sent: Sent,
     body: Body,
 ) -> Answer {
     no_body(body)?;
-    let recorded = change(&state, move |registers| registers.answer_request(&receipt)).await?;
-    Ok(said(recorded))
+    change(&state, sent, move |changing| changing.answer_request(&receipt), said).await
 }
 
 /// `new` is false where the notice was not given up.
 pub(super) async fn retry_notice(
     State(state): State<AdminState>,
     Path(id): Path<String>,
+    sent: Sent,
     body: Body,
 ) -> Answer {
     no_body(body)?;
-    let retried = change(&state, move |registers| registers.retry_notice(&id, Timestamp::now()));
-    Ok(document(StatusCode::OK, json!({"new": retried.await? == Recorded::New})))
+    let now = Timestamp::now();
+    change(&state, sent, move |changing| changing.retry_notice(&id, now), said).await
 }
 
 pub(super) async fn statements(

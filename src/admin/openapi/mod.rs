@@ -121,6 +121,11 @@ fn describe(rule: &Rule) -> Option<Described> {
             Some("Consent"),
             &[("200", "Imported")],
         ),
+        ("GET", "/v1/export") => described(
+            "Everything that the registers hold, one record a line, as an import takes them",
+            None,
+            &[("200", "ExportedRecord")],
+        ),
         ("GET", "/v1/callers") => {
             described("Who may call, and as what", None, &[("200", "Callers")])
         }
@@ -209,6 +214,9 @@ fn operation(rule: &Rule) -> Value {
     let mut responses = Map::new();
     for &(status, schema) in gives {
         let mut content = json_of(schema);
+        if schema == "ExportedRecord" {
+            content = json!({"application/x-ndjson": content["application/json"].take()});
+        }
         if schema == "Report" {
             for form in [Form::Csv, Form::Html, Form::JsonLd] {
                 content[form.media_type()] = json!({});
@@ -235,10 +243,9 @@ fn problems(takes_a_body: bool) -> impl Iterator<Item = (&'static str, &'static 
         ("401", "no credentials of a known caller"),
         ("403", "none of the caller's roles may do this, or a browser asks"),
         ("404", "nothing of this id"),
-        ("409", "the call of this idempotency key is still being made"),
         ("422", "the field that is wrong, never its value"),
         ("429", "the caller's share is used up; Retry-After says how long to wait"),
-        ("503", "registers or ledger are not there, or too many reports are being made"),
+        ("503", "registers or ledger are not there, or too many reports or exports are being made"),
     ];
     let of_a_body = [("413", "longer than any record"), ("415", "not application/json in UTF-8")];
     always.into_iter().chain(of_a_body.into_iter().filter(move |_| takes_a_body))

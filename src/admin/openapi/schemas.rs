@@ -306,6 +306,7 @@ fn answers() -> Vec<Named> {
         ("KnownCase", case),
         ("Requests", object(&["requests"], &json!({"requests": list(&request), "next": text()}))),
         ("Imported", object(&["records", "new"], &json!({"records": count(), "new": count()}))),
+        ("ExportedRecord", exported_record()),
         ("Statements", statements()),
         ("History", object(&["history"], &json!({"history": list(&act())}))),
         ("Report", json!({"type": "object", "required": ["report", "basis"]})),
@@ -313,6 +314,26 @@ fn answers() -> Vec<Named> {
         ("Policy", policy),
         ("OpenApi", json!({"type": "object", "required": ["openapi", "paths"]})),
     ]
+}
+
+/// One line of an export. What else stands in it the schema of its kind says.
+fn exported_record() -> Value {
+    let kinds = [
+        "withdrawal",
+        "consent",
+        "notice",
+        "objection",
+        "restriction",
+        "dispute",
+        "erasure",
+        "subject",
+        "one-time-grant",
+        "order",
+        "case",
+    ];
+    let mut record = object(&["kind"], &json!({"kind": word(&kinds)}));
+    record["additionalProperties"] = true.into();
+    record
 }
 
 /// One act of a person, and what its register keeps of it.

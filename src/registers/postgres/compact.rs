@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::terms::{
     AgeClass, Case, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, DecisionId,
     Digest, Erasure, LegalOrder, Notice, Objection, OneTimeGrant, PurposePattern, Restriction,
-    Statements,
+    Statements, Withdrawal,
 };
 
 /// Names and digests that were seen, by number.
@@ -77,6 +77,7 @@ impl Writer<'_> {
         let Statements {
             consents,
             consents_unknown: _,
+            withdrawals,
             notices,
             objections,
             restrictions,
@@ -94,6 +95,11 @@ impl Writer<'_> {
         });
         self.maybe(region.as_ref(), |writer, region| writer.name(region.as_str()));
         self.list(consents, Self::consent);
+        self.list(withdrawals, |writer, withdrawal| {
+            writer.name(withdrawal.purpose.as_str());
+            writer.maybe(withdrawal.recipient.as_ref(), |writer, one| writer.name(one.as_str()));
+            writer.time(withdrawal.at);
+        });
         self.list(notices, |writer, notice| {
             writer.name(notice.purpose.as_str());
             writer.maybe(notice.purpose_text_digest.as_ref(), Self::digest);
@@ -245,6 +251,13 @@ impl Reader<'_> {
             age,
             region: self.maybe(Self::name::<Country>)?,
             consents: self.list(Self::consent)?,
+            withdrawals: self.list(|reader| {
+                Some(Withdrawal {
+                    purpose: PurposePattern::new(reader.known_name()?),
+                    recipient: reader.maybe(Self::name)?,
+                    at: reader.time()?,
+                })
+            })?,
             notices: self.list(|reader| {
                 Some(Notice {
                     purpose: reader.name()?,
@@ -428,6 +441,11 @@ mod tests {
             let (text, pattern) = (word.as_str(), PurposePattern::new(&word));
             Statements {
                 consents,
+                withdrawals: vec![Withdrawal {
+                    purpose: pattern.clone(),
+                    recipient: flag.then(|| text.into()),
+                    at,
+                }],
                 notices: vec![Notice {
                     purpose: text.into(),
                     purpose_text_digest: Some(Digest::of(text.as_bytes())),

@@ -16,9 +16,9 @@ struct Step {
 }
 
 /// The version of the tables that this program reads and writes.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     Step { up: STATEMENTS, down: "DROP SCHEMA tamis CASCADE" },
     Step {
         up: FILES,
@@ -27,6 +27,10 @@ const STEPS: [Step; 4] = [
     },
     Step { up: REQUESTS, down: "DROP TABLE requests, settled_erasures" },
     Step { up: ERASURES, down: "DROP TABLE planned_erasures, erasure_notices, erasure_lifts" },
+    Step {
+        up: ANSWERS,
+        down: "DROP FUNCTION tamis.forget_answers(bigint); DROP TABLE answered_calls",
+    },
 ];
 
 /// What each person has said, and what tells gateways that it changed.
@@ -151,6 +155,20 @@ CREATE TABLE erasure_lifts (
   erasure text COLLATE "C" NOT NULL, approver text COLLATE "C" NOT NULL, at text NOT NULL,
   PRIMARY KEY (erasure, approver)
 );
+"#;
+
+/// Answers to calls under a key, by digests. `at` is in seconds of Unix time. Gateways may not take rows
+/// out of tables: what is over they take out by a function that is the owner's, and can do nothing else.
+const ANSWERS: &str = r#"
+CREATE TABLE answered_calls (
+  key text COLLATE "C" PRIMARY KEY, caller text COLLATE "C" NOT NULL, turn bigint NOT NULL,
+  asked text NOT NULL, at bigint NOT NULL, status bigint NOT NULL, answer text NOT NULL,
+  UNIQUE (caller, turn)
+);
+CREATE INDEX answered_calls_by_at ON answered_calls (at);
+CREATE FUNCTION tamis.forget_answers(before bigint) RETURNS void
+  LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS 'DELETE FROM tamis.answered_calls WHERE at <= before';
 "#;
 
 /// The version of the tables that are there; 0: none.

@@ -44,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// How long changing the tables may take.
 const MIGRATION_PATIENCE: Duration = Duration::from_hours(1);
 
+/// How long the server keeps a transaction for a reader that does not take what was read.
+const APART_PATIENCE: Duration = Duration::from_mins(2);
+
 /// How long a change that is durable waits to be seen here as well, before it is acknowledged anyway.
 const EFFECT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -239,6 +242,25 @@ impl PostgresRegisters {
         let result = read(&session)?;
         session.batch("COMMIT")?;
         *kept = Some(session);
+        Ok(result)
+    }
+
+    /// As [`read`](Self::read), on a connection of its own, which may wait between two questions for
+    /// whoever takes what was read. Only where the server has all that was read here before.
+    pub(super) fn read_apart<T>(
+        &self,
+        read: impl FnOnce(&dyn Tables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (session, _) = self.server.connect()?;
+        migrations::usable(&session)?;
+        let patience = APART_PATIENCE.as_millis();
+        session.batch(format!("SET idle_in_transaction_session_timeout = {patience}"))?;
+        session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        if let Some(before) = self.last_read.get() {
+            recognise(&session, &before)?;
+        }
+        let result = read(&session)?;
+        session.batch("COMMIT")?;
         Ok(result)
     }
 

@@ -3,8 +3,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -33,12 +35,62 @@ const INDEX: &str = "\nledger: {subject_index: encrypted}\n";
 
 /// A gateway whose admin listener is open.
 pub(super) struct Desk {
-    running: Running,
+    /// `None`: it ended.
+    gateway: Option<Runs>,
     directory: TempDir,
     /// Of servers and callers.
     authority: Authority,
     /// Of recipients: it vouches for nobody here.
     strangers: Authority,
+}
+
+/// Where the gateway runs.
+enum Runs {
+    /// In this process.
+    Here(Box<Running>),
+    /// In one of its own.
+    Apart(Process),
+}
+
+/// A process that does not outlive its test.
+struct Process {
+    child: Child,
+    /// Of its admin listener.
+    address: SocketAddr,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Runs {
+    async fn here(at: &Path) -> Self {
+        let config = Config::load(&at.join("tamis.yaml"));
+        let config = config.unwrap_or_else(|error| panic!("{error:?}"));
+        let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
+        Self::Here(Box::new(running))
+    }
+
+    fn apart(at: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tamis"))
+            .args(["run", "--config"])
+            .arg(at.join("tamis.yaml"))
+            .env("TAMIS_LOG", "off")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary is built for the tests");
+        let said = BufReader::new(child.stdout.take().expect("piped"));
+        let mut lines = said.lines().map(|line| line.expect("text"));
+        let address = lines.find_map(|line| {
+            let (name, address) = line.trim().split_once(char::is_whitespace)?;
+            (name == "admin").then(|| address.trim().parse().expect("an address"))
+        });
+        Self::Apart(Process { child, address: address.expect("it listens") })
+    }
 }
 
 /// Who calls.
@@ -75,6 +127,11 @@ impl Desk {
 
     /// Under these rules, with a line more in `admin:`.
     pub(super) async fn open_with(rules: &str, line: &str) -> Self {
+        Self::open_on(rules, line, "").await
+    }
+
+    /// As `open_with`, with more lines of settings.
+    pub(super) async fn open_on(rules: &str, line: &str, settings: &str) -> Self {
         let directory = TempDir::new().expect("a directory");
         let at = directory.path();
         let now = Timestamp::now();
@@ -101,16 +158,41 @@ impl Desk {
              client_ca: recipients.pem\n\
              upstreams: {{marketplace: {{url: 'http://127.0.0.1:9'}}}}\n\
              key_ring: keys\n\
+             {settings}\
              access_log: access.log\n\
              admin:\n  client_ca: callers.pem\n  {line}\n  callers:\n{callers}    \
              app: {{roles: [consent-desk], certificate: 'dns:app.example.invalid'}}\n    \
              both: {{roles: [dpo], certificate: 'spiffe://shop/both', token: '{digest}'}}\n"
         );
         fs::write(at.join("tamis.yaml"), config).expect("writable");
-        let config = Config::load(&at.join("tamis.yaml"));
-        let config = config.unwrap_or_else(|error| panic!("{error:?}"));
-        let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
-        Self { running, directory, authority, strangers }
+        let gateway = Some(Runs::here(at).await);
+        Self { gateway, directory, authority, strangers }
+    }
+
+    /// Ends the gateway and starts one on what it has left behind.
+    pub(super) async fn restarted(mut self) -> Self {
+        self.end().await;
+        self.gateway = Some(Runs::here(self.directory.path()).await);
+        self
+    }
+
+    /// As `restarted`, in a process of its own, which can be killed.
+    pub(super) async fn apart(mut self) -> Self {
+        self.end().await;
+        self.gateway = Some(Runs::apart(self.directory.path()));
+        self
+    }
+
+    /// Ends the gateway at once, as a machine that loses its power would.
+    pub(super) fn kill(&mut self) {
+        assert!(matches!(self.gateway, Some(Runs::Apart(..))), "it runs here");
+        self.gateway = None;
+    }
+
+    async fn end(&mut self) {
+        if let Some(Runs::Here(running)) = self.gateway.take() {
+            running.stop().await;
+        }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -123,7 +205,10 @@ impl Desk {
     }
 
     fn address(&self) -> SocketAddr {
-        self.running.addresses.admin.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())
+        match self.gateway.as_ref().expect("it runs") {
+            Runs::Here(running) => running.addresses.admin.expect("it listens"),
+            Runs::Apart(process) => process.address,
+        }
     }
 
     /// One call with a body of JSON, or with none.
@@ -176,7 +261,8 @@ impl Desk {
     /// Takes these authorities of callers, as a reload does.
     pub(super) async fn trusts(&self, authorities: &str) {
         fs::write(self.path("callers.pem"), authorities).expect("ours");
-        assert_eq!(self.running.reload().await.refused, []);
+        let Some(Runs::Here(running)) = &self.gateway else { panic!("it does not run here") };
+        assert_eq!(running.reload().await.refused, []);
     }
 
     /// The certificate of the authority of callers, and of another one.

@@ -49,8 +49,17 @@ impl Operation<'_> {
         let kind = answer.headers["content-type"].to_str().expect("text");
         let schema = &response["content"][kind]["schema"];
         assert!(schema.is_object(), "{at}: {kind} is not declared");
-        let found = wrong(document, schema, &answer.json(), "$");
-        assert_eq!(found, None, "{at}: {}", answer.text);
+        let values = match kind {
+            "application/x-ndjson" => {
+                let lines = answer.text.lines();
+                lines.map(|line| serde_json::from_str(line).expect("JSON")).collect()
+            }
+            _ => vec![answer.json()],
+        };
+        for value in values {
+            let found = wrong(document, schema, &value, "$");
+            assert_eq!(found, None, "{at}: {}", answer.text);
+        }
     }
 }
 

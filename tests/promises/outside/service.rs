@@ -51,6 +51,10 @@ pub(crate) enum Reply {
     Chunks(u16, Vec<u8>),
     /// A status, a type and a body.
     Typed(u16, &'static str, Vec<u8>),
+    /// A status, with headers and a body.
+    Headed(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// The other one, once somebody has given the word.
+    After(Arc<tokio::sync::Semaphore>, Box<Reply>),
     /// That it is elsewhere.
     Elsewhere(String),
     /// A head, these bytes, and nothing more.
@@ -193,6 +197,17 @@ async fn said(reply: Reply) -> Result<Response<Piece>, Broken> {
             let mut answer = answer(status, piece(body, true, true));
             answer.headers_mut().insert("content-type", of_type.parse().expect("text"));
             answer
+        }
+        Reply::Headed(status, headers, body) => {
+            let mut answer = answer(status, piece(body, true, true));
+            for (name, value) in headers {
+                answer.headers_mut().insert(name, value.parse().expect("text"));
+            }
+            answer
+        }
+        Reply::After(word, reply) => {
+            drop(word.acquire().await);
+            return Box::pin(said(*reply)).await;
         }
         Reply::Elsewhere(url) => {
             let mut answer = answer(302, piece(Vec::new(), true, true));

@@ -219,6 +219,7 @@ fn statements(said: &Said, case: &Case, order: &LegalOrder) -> Statements {
     let patterns = |of: &[&str]| of.iter().map(|one| PurposePattern::new(one)).collect();
     Statements {
         consents_unknown: false,
+        withdrawals: Vec::new(),
         consents: said
             .consents
             .iter()
