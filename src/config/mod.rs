@@ -1,5 +1,6 @@
 //! tamis.yaml → [`Config`], all errors at once.
 
+mod acme;
 mod callers;
 mod file;
 mod forwarding;
@@ -11,6 +12,7 @@ mod reload;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 mod webhooks;
 
@@ -24,10 +26,12 @@ use crate::policy::Diagnostics;
 use crate::registers::RegisterPlace;
 use crate::terms::{Digest, RecipientId, UpstreamId};
 
+pub use acme::{AcmeChallenge, AcmeConfig, EabConfig};
 pub use callers::AdminConfig;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
+pub use tls::{TlsConfig, TlsProfile};
 pub use upstream::{
     AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
     UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -47,8 +51,14 @@ pub struct Config {
     pub listen: Listen,
     /// Server certificates; the first is used without SNI.
     pub certificates: Vec<CertificateFiles>,
+    /// One more that the gateway gets by itself; `None`: none.
+    pub acme: Option<AcmeConfig>,
     /// Authorities that client certificates must come from; `None`: none are asked for.
     pub client_ca: Option<PathBuf>,
+    /// What these authorities have revoked; empty: nobody asks.
+    pub crls: Vec<PathBuf>,
+    /// What clients may speak.
+    pub tls: TlsConfig,
     /// Backends by name.
     pub upstreams: BTreeMap<UpstreamId, UpstreamConfig>,
     /// What backends are told of callers.
@@ -100,6 +110,8 @@ pub struct CertificateFiles {
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// What its authority says of it (OCSP), DER; `None`: nothing is stapled.
+    pub ocsp: Option<PathBuf>,
 }
 
 /// A token issuer.

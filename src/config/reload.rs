@@ -66,6 +66,7 @@ impl Config {
         [
             ("node", self.node != started.node),
             ("listen", self.listen != started.listen),
+            ("acme", self.acme != started.acme),
             ("registers", self.registers != started.registers),
             ("ledger", self.ledger != started.ledger),
             ("checkpoint_key", self.checkpoint_key != started.checkpoint_key),

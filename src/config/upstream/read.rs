@@ -11,6 +11,7 @@ use super::super::CertificateFiles;
 use super::super::file::optional_path;
 use super::super::node::{Node, Value};
 use super::super::read::{Code, Findings, Section};
+use super::super::tls::crls;
 use super::{
     AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
     UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -202,7 +203,7 @@ fn tls(
         let chain = section.required("chain", findings).and_then(|node| findings.path(node));
         let key = section.required("key", findings).and_then(|node| findings.path(node));
         section.close(findings);
-        Some(CertificateFiles { chain: chain?, key: key? })
+        Some(CertificateFiles { chain: chain?, key: key?, ocsp: None })
     });
     let server_name = server_name.and_then(|node| {
         let text = findings.text(node)?;
@@ -212,7 +213,9 @@ fn tls(
         }
         Some(text)
     });
-    UpstreamTls { ca: optional_path(ca, findings), certificate: pair, server_name }
+    let ca = optional_path(ca, findings);
+    let crls = crls(section.optional("crls"), ca.is_some(), &format!("{name}.ca"), findings);
+    UpstreamTls { ca, crls, certificate: pair, server_name }
 }
 
 /// Whether `off` is written. YAML 1.1 readers took a bare `off` for false; people may write either.
