@@ -34,7 +34,7 @@ pub use access::Access;
 pub use api::Reporting;
 pub use calls::Calls;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
-pub use standing::Standing;
+pub use standing::{Material, Standing};
 
 /// What both services work with.
 #[derive(Clone)]

@@ -11,6 +11,16 @@ pub struct Standing {
     inner: Mutex<Inner>,
     /// How backends stand, by name.
     backends: Box<dyn Fn() -> Value + Send + Sync>,
+    /// What of that which handshakes rest on needs somebody, in words.
+    material: Box<dyn Fn() -> Material + Send + Sync>,
+}
+
+/// How that stands which handshakes rest on: certificates, lists of revoked ones, stapled answers.
+pub struct Material {
+    /// What of it needs somebody, in words; `None`: nothing does.
+    pub words: Option<String>,
+    /// Whether a handshake can be made at all.
+    pub serves: bool,
 }
 
 struct Inner {
@@ -23,9 +33,14 @@ struct Inner {
 }
 
 impl Standing {
-    /// Everything is in force since now. `backends` says how those stand, whenever it is asked.
+    /// Everything is in force since now. `backends` says how those stand, and `material` what of that
+    /// which handshakes rest on ends or is of no use, whenever it is asked.
     #[must_use]
-    pub fn since(now: Timestamp, backends: impl Fn() -> Value + Send + Sync + 'static) -> Self {
+    pub fn since(
+        now: Timestamp,
+        backends: impl Fn() -> Value + Send + Sync + 'static,
+        material: impl Fn() -> Material + Send + Sync + 'static,
+    ) -> Self {
         let inner = Mutex::new(Inner {
             started: now,
             activated: Vec::new(),
@@ -33,7 +48,7 @@ impl Standing {
             last_tried: now,
             refused: Vec::new(),
         });
-        Self { inner, backends: Box::new(backends) }
+        Self { inner, backends: Box::new(backends), material: Box::new(material) }
     }
 
     /// The files were read anew at this time, with this outcome.
@@ -59,6 +74,11 @@ impl Standing {
     pub(super) fn refused(&self, what: &str) -> Option<String> {
         let inner = self.inner();
         inner.refused.iter().find(|(other, _)| *other == what).map(|(_, why)| why.clone())
+    }
+
+    /// What of certificates, lists of revoked ones and stapled answers needs somebody.
+    pub(super) fn material(&self) -> Material {
+        (self.material)()
     }
 
     /// As JSON; ages in whole seconds.

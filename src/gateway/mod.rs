@@ -43,11 +43,15 @@ mod stated;
 
 mod waits;
 
+mod acme;
 mod addresses;
+mod certificates;
 mod consents;
 mod erasures;
+mod expiry;
 mod files;
 mod flow;
+mod key_log;
 mod listener;
 mod listeners;
 mod loaded;
@@ -55,8 +59,10 @@ mod not_reloaded;
 mod notices;
 mod redirect;
 mod reload;
+mod revocation;
 mod service;
 mod sockets;
+mod staple;
 mod start;
 mod state;
 mod strict;

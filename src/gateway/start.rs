@@ -14,9 +14,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::acme::Renewal;
 use super::checkpoints::{Checkpoints, USUAL_PERIOD};
 use super::consents::{Feed, keep_reading, staleness};
 use super::erasures::keep_settling;
+use super::expiry;
 use super::files::Seen;
 use super::listener::Door;
 use super::listeners::{clients, plaintext, routed};
@@ -87,6 +89,9 @@ pub enum StartError {
     /// Certificates, keys or authorities.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
+    /// The folder of a certificate that is to be got.
+    #[error("{} cannot hold a certificate", .0.display())]
+    Acme(PathBuf, #[source] io::Error),
     /// The key ring.
     #[error("the key ring cannot be used")]
     Keys(#[from] KeyRingError),
@@ -252,6 +257,7 @@ impl Gateway {
         let Loaded { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers } =
             loaded;
         let tls = Arc::new(loaded::tls(&config, &policy, &mut seen, None)?);
+        let renewal = Renewal::of(&config, &tls, &metrics)?;
         let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -319,6 +325,7 @@ impl Gateway {
         }
         let mut upkeep = JoinSet::new();
         upkeep.spawn(pace.keep_forgetting());
+        upkeep.spawn(expiry::keep_watching(Arc::clone(&in_force), Arc::clone(&metrics)));
         let calls = Arc::new(Calls::default());
         let mut fetching = Fetching::default();
         fetching.follow(&config, new_issuers);
@@ -327,7 +334,9 @@ impl Gateway {
         metrics.files_good(true, now);
         let backends = Arc::clone(&in_force);
         let backends = move || backends.load().upstreams.document();
-        let standing = Arc::new(Standing::since(now, backends));
+        let material = Arc::clone(&in_force);
+        let material = move || expiry::concern(&material.load().tls, Timestamp::now());
+        let standing = Arc::new(Standing::since(now, backends, material));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
             let Embedded { registers, feed, index, reports, checkpoints: signing, retirement } =
@@ -385,6 +394,9 @@ impl Gateway {
         let drain_timeout = config.limits.drain_timeout;
         let files = (config, seen, fetching);
         let reloader = Arc::new(Reloader::new(in_force, policy, stores_of_ours, standing, files));
+        if let Some(renewal) = renewal {
+            upkeep.spawn(renewal.keep_renewing(Arc::clone(&reloader)));
+        }
         let mut open = vec![("https", addresses.https)];
         open.extend(addresses.http.map(|address| ("http", address)));
         open.extend(addresses.admin.map(|address| ("admin", address)));
