@@ -38,6 +38,7 @@ mod scopes;
 mod shared_registers;
 mod spellings;
 mod status;
+mod tls;
 mod tokens;
 mod told;
 mod trust;

@@ -179,6 +179,21 @@ impl Desk {
         assert_eq!(self.running.reload().await.refused, []);
     }
 
+    /// Takes a list of what the authority of callers has revoked, for so many seconds.
+    pub(super) async fn asks_what_was_revoked(&self, number: u64, seconds: i64) {
+        let now = Timestamp::now();
+        let window = (now, now + jiff::SignedDuration::from_secs(seconds));
+        let list = self.authority.revocation_list(&[], number, window).expect("a list");
+        fs::write(self.path("callers.crl"), list).expect("ours");
+        let config = fs::read_to_string(self.path("tamis.yaml")).expect("ours");
+        let named = "  client_ca: callers.pem\n  crls: [callers.crl]\n";
+        if !config.contains(named) {
+            let config = config.replace("  client_ca: callers.pem\n", named);
+            fs::write(self.path("tamis.yaml"), config).expect("ours");
+        }
+        assert_eq!(self.running.reload().await.refused, []);
+    }
+
     /// The certificate of the authority of callers, and of another one.
     pub(super) fn authorities(&self) -> [&str; 2] {
         [self.authority.certificate(), self.strangers.certificate()]
