@@ -46,7 +46,8 @@ async fn ready(State(state): State<AdminState>) -> Response {
     let ledger = state.ledger.writable();
     // What rests on consent is refused without them. The rest goes on, but not all that is promised.
     let consents = policy.registers.consent_file.is_none() || state.metrics.are_consents_known();
-    let ready = !stopping && registers && consents && ledger.is_ok();
+    let material = state.standing.material();
+    let ready = !stopping && registers && consents && ledger.is_ok() && material.serves;
     let word = |good: bool, bad: &str| Value::from(if good { "ok" } else { bad });
     let document = json!({
         "ready": ready,
@@ -58,6 +59,12 @@ async fn ready(State(state): State<AdminState>) -> Response {
             "key_ring": state.standing.refused("keys").unwrap_or_else(|| "ok".into()),
             // A warning: what is disclosed is entered all the same, and what is signed is kept here.
             "checkpoint_targets": state.standing.undelivered().unwrap_or_else(|| "ok".into()),
+            // They are told before they end; handshakes that need them fail then, and the rest goes on.
+            "certificates": state
+                .standing
+                .refused("certificates")
+                .or(material.words)
+                .unwrap_or_else(|| "ok".into()),
             "ledger": ledger.map_or_else(|error| error.to_string(), |()| "ok".into()),
             "taking_requests": word(!stopping, "stopping"),
         },

@@ -35,7 +35,7 @@ pub use api::Reporting;
 pub use calls::Calls;
 pub use drain::{ChangeDrain, DrainError, drain_register_changes};
 pub use repeat::keep_forgetting_answers;
-pub use standing::Standing;
+pub use standing::{Material, Standing};
 
 /// What both services work with.
 #[derive(Clone)]

@@ -13,6 +13,16 @@ pub struct Standing {
     backends: Box<dyn Fn() -> Value + Send + Sync>,
     /// How the places stand to which checkpoints of the ledger are sent, and what is wrong with any.
     targets: Box<dyn Fn(Timestamp) -> (Value, Option<String>) + Send + Sync>,
+    /// What of that which handshakes rest on needs somebody, in words.
+    material: Box<dyn Fn() -> Material + Send + Sync>,
+}
+
+/// How that stands which handshakes rest on: certificates, lists of revoked ones, stapled answers.
+pub struct Material {
+    /// What of it needs somebody, in words; `None`: nothing does.
+    pub words: Option<String>,
+    /// Whether a handshake can be made at all.
+    pub serves: bool,
 }
 
 struct Inner {
@@ -25,9 +35,14 @@ struct Inner {
 }
 
 impl Standing {
-    /// Everything is in force since now. `backends` says how those stand, whenever it is asked.
+    /// Everything is in force since now. `backends` says how those stand, and `material` what of that
+    /// which handshakes rest on ends or is of no use, whenever it is asked.
     #[must_use]
-    pub fn since(now: Timestamp, backends: impl Fn() -> Value + Send + Sync + 'static) -> Self {
+    pub fn since(
+        now: Timestamp,
+        backends: impl Fn() -> Value + Send + Sync + 'static,
+        material: impl Fn() -> Material + Send + Sync + 'static,
+    ) -> Self {
         let inner = Mutex::new(Inner {
             started: now,
             activated: Vec::new(),
@@ -36,7 +51,12 @@ impl Standing {
             refused: Vec::new(),
         });
         let targets = |_| (json!({}), None);
-        Self { inner, backends: Box::new(backends), targets: Box::new(targets) }
+        Self {
+            inner,
+            backends: Box::new(backends),
+            material: Box::new(material),
+            targets: Box::new(targets),
+        }
     }
 
     /// With targets of checkpoints, which say how they stand and what is wrong, whenever they are asked.
@@ -76,6 +96,11 @@ impl Standing {
     /// What is wrong with a target of checkpoints.
     pub(super) fn undelivered(&self) -> Option<String> {
         (self.targets)(Timestamp::now()).1
+    }
+
+    /// What of certificates, lists of revoked ones and stapled answers needs somebody.
+    pub(super) fn material(&self) -> Material {
+        (self.material)()
     }
 
     /// As JSON; ages in whole seconds.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::node::{Key, Node};
 use super::read::{Code, Findings, Section};
+use super::tls::crls;
 use crate::terms::{AdminCaller, AdminRole, CertificateName, is_file_id};
 
 /// Calls of one caller in a minute where the file does not say it: a consent application at ten a
@@ -19,6 +20,8 @@ const CALLS_PER_MINUTE: u32 = 600;
 pub struct AdminConfig {
     /// Authorities of callers' client certificates; `None`: none are asked for.
     pub client_ca: Option<PathBuf>,
+    /// What these authorities have revoked; empty: nobody asks.
+    pub crls: Vec<PathBuf>,
     /// Callers by name.
     pub callers: BTreeMap<String, AdminCaller>,
     /// Calls that one caller may make in a minute.
@@ -27,7 +30,12 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { client_ca: None, callers: BTreeMap::new(), calls_per_minute: CALLS_PER_MINUTE }
+        Self {
+            client_ca: None,
+            crls: Vec::new(),
+            callers: BTreeMap::new(),
+            calls_per_minute: CALLS_PER_MINUTE,
+        }
     }
 }
 
@@ -36,6 +44,8 @@ pub(super) fn admin(node: Option<&Node>, findings: &mut Findings) -> AdminConfig
     let Some(node) = node else { return admin };
     let mut section = Section::new("admin", node, findings);
     admin.client_ca = section.optional("client_ca").and_then(|node| findings.path(node));
+    let has_ca = admin.client_ca.is_some();
+    admin.crls = crls(section.optional("crls"), has_ca, "admin.client_ca", findings);
     let most = section.optional("calls_per_minute");
     if let Some(calls) = most.and_then(|node| findings.count(node, 1_000_000)) {
         admin.calls_per_minute = u32::try_from(calls).unwrap_or(u32::MAX);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::file::optional_path;
+use super::file::{client_certificate, optional_path};
 use super::node::Node;
 use super::read::{Code, Findings, Section};
-use crate::https::{CertificateFiles, Trust};
+use crate::https::Trust;
 use crate::registers::ConsentServiceSettings;
 
 /// From the question to the last byte of the answer, where the settings do not say it.
@@ -45,13 +45,9 @@ pub(super) fn consent_service(
         url
     });
     let authorities = optional_path(section.optional("ca"), findings);
-    let certificate = section.optional("certificate").and_then(|node| {
-        let mut pair = Section::new("consent_service.certificate", node, findings);
-        let chain = pair.required("chain", findings).and_then(|node| findings.path(node));
-        let key = pair.required("key", findings).and_then(|node| findings.path(node));
-        pair.close(findings);
-        Some(CertificateFiles { chain: chain?, key: key? })
-    });
+    let certificate = section
+        .optional("certificate")
+        .and_then(|node| client_certificate("consent_service", node, findings));
     let token = optional_path(section.optional("token"), findings);
     let mut duration = |key, usual| match section.optional(key) {
         Some(node) => findings.duration(node),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use http::Uri;
 
+use super::acme::acme;
 use super::callers::admin;
 use super::consent_service::consent_service;
 use super::forwarding::forwarding;
@@ -18,10 +19,12 @@ use super::read::{Code, Findings, Section};
 use super::registers;
 use super::reload::reload;
 use super::targets::targets;
+use super::tls::{crls, key_log, tls};
 use super::upstream::upstreams;
 use super::webhooks::webhooks;
 use super::{
     AnswerCoding, CertificateFiles, Config, ConfigError, IssuerConfig, JwksSource, LogTarget,
+    TlsConfig,
 };
 use crate::policy::{Diagnostics, Sources};
 use crate::terms::Digest;
@@ -65,9 +68,25 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     let rules = top.required("rules", findings).and_then(|node| findings.path(node));
     let node = top.optional("node").map_or(Some("tamis".into()), |node| findings.text(node));
     let listen = listen(top.optional("listen"), findings);
-    let certificates =
-        top.required("certificates", findings).map(|node| certificates(node, findings));
+    let acme_node = top.optional("acme");
+    let acme = acme(acme_node, &listen, findings);
+    // One that the gateway gets by itself is enough.
+    let certificates = match acme_node {
+        Some(_) => top.optional("certificates"),
+        None => top.required("certificates", findings),
+    };
+    let certificates = certificates.map(|node| certificates_of(node, findings)).unwrap_or_default();
     let client_ca = optional_path(top.optional("client_ca"), findings);
+    let crls = crls(top.optional("crls"), client_ca.is_some(), "client_ca", findings);
+    let tls = tls(top.optional("tls"), findings);
+    let tls = TlsConfig {
+        dangerous_key_log: key_log(
+            top.optional("dangerous_tls_key_log"),
+            &mut loosenings,
+            findings,
+        ),
+        ..tls
+    };
     let upstreams = top
         .required("upstreams", findings)
         .map(|node| upstreams(node, &mut loosenings, findings))
@@ -108,8 +127,11 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
         rules: rules?,
         node: node?,
         listen,
-        certificates: certificates?,
+        certificates,
+        acme,
         client_ca,
+        crls,
+        tls,
         upstreams,
         forwarding,
         issuers,
@@ -130,7 +152,7 @@ fn config(path: &Path, root: &Node, findings: &mut Findings) -> Option<Config> {
     })
 }
 
-fn certificates(node: &Node, findings: &mut Findings) -> Vec<CertificateFiles> {
+fn certificates_of(node: &Node, findings: &mut Findings) -> Vec<CertificateFiles> {
     let entries = findings.list(node);
     if entries.is_empty() {
         let message = "certificates: at least one is needed".into();
@@ -141,8 +163,9 @@ fn certificates(node: &Node, findings: &mut Findings) -> Vec<CertificateFiles> {
         let mut section = Section::new("certificates", entry, findings);
         let chain = section.required("chain", findings).and_then(|node| findings.path(node));
         let key = section.required("key", findings).and_then(|node| findings.path(node));
+        let ocsp = optional_path(section.optional("ocsp"), findings);
         section.close(findings);
-        files.extend(chain.zip(key).map(|(chain, key)| CertificateFiles { chain, key }));
+        files.extend(chain.zip(key).map(|(chain, key)| CertificateFiles { chain, key, ocsp }));
     }
     files
 }
@@ -232,7 +255,7 @@ pub(super) fn client_certificate(
     let chain = section.required("chain", findings).and_then(|node| findings.path(node));
     let key = section.required("key", findings).and_then(|node| findings.path(node));
     section.close(findings);
-    Some(CertificateFiles { chain: chain?, key: key? })
+    Some(CertificateFiles { chain: chain?, key: key?, ocsp: None })
 }
 
 pub(super) fn optional_path(node: Option<&Node>, findings: &mut Findings) -> Option<PathBuf> {

@@ -1,5 +1,6 @@
 //! tamis.yaml → [`Config`], all errors at once.
 
+mod acme;
 mod callers;
 mod consent_service;
 mod encoding;
@@ -17,6 +18,7 @@ mod rules;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 mod webhooks;
 
@@ -32,6 +34,7 @@ use crate::registers::{ConsentServiceSettings, RegisterPlace};
 use crate::terms::{Digest, RecipientId, UpstreamId};
 
 pub use crate::https::CertificateFiles;
+pub use acme::{AcmeChallenge, AcmeConfig, EabConfig};
 pub use callers::AdminConfig;
 pub use encoding::AnswerCoding;
 pub use forwarding::{ClientAddress, Forwarding, IdentityForwarding, Trace};
@@ -39,6 +42,7 @@ pub use listen::{Listen, Network, ProxyProtocol};
 pub use reload::{ReloadConfig, Widening};
 pub use rules::rules;
 pub use targets::{CheckpointTarget, DeliveryMethod};
+pub use tls::{TlsConfig, TlsProfile};
 pub use upstream::{
     AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
     UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -58,8 +62,14 @@ pub struct Config {
     pub listen: Listen,
     /// Server certificates; the first is used without SNI.
     pub certificates: Vec<CertificateFiles>,
+    /// One more that the gateway gets by itself; `None`: none.
+    pub acme: Option<AcmeConfig>,
     /// Authorities that client certificates must come from; `None`: none are asked for.
     pub client_ca: Option<PathBuf>,
+    /// What these authorities have revoked; empty: nobody asks.
+    pub crls: Vec<PathBuf>,
+    /// What clients may speak.
+    pub tls: TlsConfig,
     /// Backends by name.
     pub upstreams: BTreeMap<UpstreamId, UpstreamConfig>,
     /// What backends are told of callers.

@@ -66,6 +66,7 @@ impl Config {
         [
             ("node", self.node != started.node),
             ("listen", self.listen != started.listen),
+            ("acme", self.acme != started.acme),
             ("registers", self.registers != started.registers),
             ("consent_service", self.consent_service != started.consent_service),
             ("ledger", self.ledger != started.ledger),

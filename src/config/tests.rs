@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{AnswerCoding, Config, ConfigError, JwksSource, LogTarget, file};
+use super::{AnswerCoding, Config, ConfigError, JwksSource, LogTarget, TlsProfile, file};
 use crate::terms::AdminRole;
 
 const MINIMAL: &str = "\
@@ -19,10 +19,13 @@ node: gate-1
 listen: {https: '[::1]:0', http: off, admin: '127.0.0.1:0', metrics: '127.0.0.1:0', reuse_port: true, proxy_protocol: {https: [10.0.0.0/24, 'fd00::/64'], http: [10.0.0.7]}}
 encoding: off
 certificates:
-  - {chain: server.pem, key: server.key}
+  - {chain: server.pem, key: server.key, ocsp: server.ocsp}
 client_ca: /etc/tamis/ca.pem
+crls: [clients.crl]
+tls: {profile: modern}
+dangerous_tls_key_log: session.keys
 upstreams:
-  people: {url: 'https://people.example.invalid:9443', ca: ca.pem, connect_timeout: 500ms, response_timeout: 5s, idle_timeout: 4s, total_timeout: 9s, max_requests: 10, max_pending: 20, max_connections: 30,
+  people: {url: 'https://people.example.invalid:9443', ca: ca.pem, crls: [backends.crl], connect_timeout: 500ms, response_timeout: 5s, idle_timeout: 4s, total_timeout: 9s, max_requests: 10, max_pending: 20, max_connections: 30,
     addresses: ['10.0.0.1:9443', '[fd00::1]:9443', people-3.example.invalid], balance: least-requests, resolve_every: 5s, protocol: h2,
     certificate: {chain: gateway.pem, key: gateway.key}, server_name: people.internal.invalid,
     health: {path: '/healthz?deep=1', every: 3s, timeout: 2s, healthy: 1, unhealthy: 2}, ejection: {failures: 3, for: 10s, at_most: 1m},
@@ -52,6 +55,7 @@ checkpoint_targets:
 access_log: access.log
 admin:
   client_ca: callers.pem
+  crls: [callers.crl]
   calls_per_minute: 60
   callers:
     dpo: {roles: [dpo, auditor], token: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', certificate: 'spiffe://shop.example.invalid/dpo'}
@@ -110,7 +114,14 @@ fn a_full_file_is_read() {
     assert_eq!(dpo.roles, [AdminRole::Dpo, AdminRole::Auditor].into());
     assert!(dpo.token.is_some() && dpo.certificate.is_some());
     assert_eq!(config.admin.calls_per_minute, 60);
-    assert_eq!(config.loosenings.len(), 1, "a loosening is told: {:?}", config.loosenings);
+    let server = &config.certificates[0];
+    assert_eq!(server.ocsp.as_deref(), Some(Path::new("/etc/tamis/server.ocsp")));
+    assert_eq!(config.crls, [Path::new("/etc/tamis/clients.crl")]);
+    assert_eq!(config.admin.crls, [Path::new("/etc/tamis/callers.crl")]);
+    assert_eq!(config.tls.profile, TlsProfile::Modern);
+    let key_log = config.tls.dangerous_key_log.as_deref();
+    assert_eq!(key_log, Some(Path::new("/etc/tamis/session.keys")));
+    assert_eq!(config.loosenings.len(), 2, "a loosening is told: {:?}", config.loosenings);
 }
 
 #[test]
@@ -133,6 +144,12 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("{file: jwks", "{fil: jwks"),
         ("json_depth", "depth"),
         ("client_ca", "client_cas"),
+        ("crls: [clients", "crl: [clients"),
+        ("crls: [callers", "crl: [callers"),
+        ("crls: [backends", "crl: [backends"),
+        ("ocsp:", "oscp:"),
+        ("profile:", "profil:"),
+        ("dangerous_tls_key_log", "tls_key_log"),
         ("calls_per_minute", "calls_per_second"),
         ("roles: [dpo", "role: [dpo"),
         ("certificate: 'dns", "certificates: 'dns"),
@@ -237,6 +254,13 @@ fn values_beyond_their_bounds_are_refused() {
         ("  log-store:", "  '../log-store':"),
         ("w1+", "w2+"),
         ("example.invalid/', witness:", "example.invalid/', method: put, witness:"),
+        // Lists of revoked certificates: none without authorities, none twice, not none.
+        ("crls: [clients.crl]", "crls: []"),
+        ("crls: [clients.crl]", "crls: clients.crl"),
+        ("crls: [clients.crl]", "crls: [a.crl, a.crl]"),
+        ("client_ca: /etc/tamis/ca.pem\n", ""),
+        ("ca: ca.pem, crls: [backends", "crls: [backends"),
+        ("profile: modern", "profile: old"),
         // Who calls the admin API: nobody without a role or a credential, and none is shared.
         ("roles: [consent-desk]", "roles: []"),
         ("roles: [consent-desk]", "roles: [root]"),
@@ -293,7 +317,10 @@ fn a_backend_may_be_at_many_addresses() {
     assert_eq!(places, [("10.0.0.1", 9443), ("fd00::1", 9443), ("people-3.example.invalid", 9443)]);
     assert_eq!((people.balance, people.protocol), (Balance::LeastRequests, UpstreamProtocol::H2));
     let files: Vec<_> = people.tls.files().map(|file| file.display().to_string()).collect();
-    assert_eq!(files, ["ca.pem", "gateway.pem", "gateway.key"].map(|f| format!("/etc/tamis/{f}")));
+    assert_eq!(
+        files,
+        ["ca.pem", "backends.crl", "gateway.pem", "gateway.key"].map(|f| format!("/etc/tamis/{f}"))
+    );
     let (health, retry) = (people.health.as_ref().expect("said"), people.retry.expect("said"));
     assert_eq!((health.path.as_str(), health.unhealthy), ("/healthz?deep=1", 2));
     assert_eq!((retry.attempts, retry.percent, retry.floor), (3, 20, 2));
@@ -463,4 +490,57 @@ fn a_key_ring_is_a_file_or_lies_sealed_in_one() {
     {
         assert!(ring(wrong).is_err(), "{wrong}");
     }
+}
+
+const ACME: &str = "\
+acme:
+  directory: https://acme.example.invalid/directory
+  contact: ['mailto:ops@example.invalid']
+  domains: [API.example.invalid, www.example.invalid]
+  storage: acme
+  challenge: http-01
+  terms_agreed: true
+  ca: acme-ca.pem
+  eab: {kid: kid-1, key: eab.key}
+  retry: 1m
+";
+
+#[test]
+fn a_certificate_that_the_gateway_gets_by_itself_is_enough() {
+    use super::AcmeChallenge;
+
+    let text = MINIMAL.replace("certificates: [{chain: server.pem, key: server.key}]\n", ACME);
+    let config = parse(&text).unwrap_or_else(|_| panic!("{:?}", findings(&text)));
+    assert!(config.certificates.is_empty());
+    let acme = config.acme.expect("said");
+    assert_eq!(acme.domains, ["api.example.invalid", "www.example.invalid"]);
+    assert_eq!((acme.challenge, acme.retry), (AcmeChallenge::Http01, Duration::from_mins(1)));
+    let kept = Path::new("/etc/tamis/acme/certificate.pem");
+    assert_eq!((&*acme.certificate().chain, &*acme.certificate().key), (kept, kept));
+    assert_eq!(acme.eab.map(|eab| eab.kid).as_deref(), Some("kid-1"));
+
+    let text = format!("{MINIMAL}{ACME}");
+    assert!(findings(&text).is_empty());
+    for (right, wrong) in [
+        ("https://acme", "http://acme"),
+        ("mailto:ops@example.invalid", "ops@example.invalid"),
+        ("www.example.invalid", "'*.example.invalid'"),
+        ("www.example.invalid", "127.0.0.1"),
+        ("www.example.invalid", "localhost"),
+        ("www.example.invalid", "api.example.invalid"),
+        ("[API.example.invalid, www.example.invalid]", "[]"),
+        ("http-01", "dns-01"),
+        ("terms_agreed: true", "terms_agreed: false"),
+        ("  terms_agreed: true\n", ""),
+        ("  storage: acme\n", ""),
+        ("kid: kid-1, ", ""),
+        ("retry: 1m", "retry: 1"),
+        ("  contact", "  contacts"),
+        ("{kid:", "{id:"),
+    ] {
+        let text = text.replacen(right, wrong, 1);
+        assert!(!findings(&text).is_empty(), "{wrong}");
+    }
+    let closed = format!("listen: {{http: off}}\n{text}");
+    assert!(findings(&closed)[0].contains("the plaintext listener, which is off"));
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::files::Seen;
 use super::start::StartError;
 use super::state::Gateway;
-use super::tls::{Authorities, Tls, TlsError};
+use super::tls::{InForce, Tls, TlsError};
 use super::told::Told;
 use super::upstream::Upstreams;
 use super::webhook::Webhooks;
@@ -141,23 +141,27 @@ fn upstreams(
     Upstreams::new(&config.upstreams, same, metrics).map(Arc::new)
 }
 
-/// Server certificates and authorities of clients. `before`: what these settings and rules came with is
-/// not taken, and no authority is that was not there.
+/// Server certificates, authorities of clients, and what these have revoked.
 pub(super) fn tls(
     config: &Config,
     policy: &Policy,
     seen: &mut Seen,
-    before: Option<&Tls>,
+    in_force: Option<InForce<'_>>,
 ) -> Result<Tls, TlsError> {
-    let files = config.certificates.iter().flat_map(|files| [&files.chain, &files.key]);
-    for file in files.chain(&config.client_ca).chain(&config.admin.client_ca) {
+    for files in &config.certificates {
+        for file in [&files.chain, &files.key].into_iter().chain(&files.ocsp) {
+            seen.note(file);
+        }
+    }
+    if let Some(acme) = &config.acme {
+        seen.note(&acme.certificate().chain);
+    }
+    let admin = &config.admin;
+    let authorities = config.client_ca.iter().chain(&admin.client_ca);
+    for file in authorities.chain(&config.crls).chain(&admin.crls) {
         seen.note(file);
     }
-    let authorities = Authorities {
-        recipients: config.client_ca.as_deref(),
-        callers: config.admin.client_ca.as_deref(),
-    };
-    Tls::new(&config.certificates, authorities, super::tls::versions(policy.tls.only_1_3), before)
+    Tls::new(config, policy.tls.only_1_3, in_force)
 }
 
 /// Where backends and the gateway are, for links.

@@ -45,11 +45,15 @@ mod stated;
 
 mod waits;
 
+mod acme;
 mod addresses;
+mod certificates;
 mod consents;
 mod erasures;
+mod expiry;
 mod files;
 mod flow;
+mod key_log;
 mod ledgers;
 mod listener;
 mod listeners;
@@ -59,8 +63,10 @@ mod notices;
 mod proxied;
 mod redirect;
 mod reload;
+mod revocation;
 mod service;
 mod sockets;
+mod staple;
 mod start;
 mod state;
 mod strict;

@@ -1,4 +1,4 @@
-//! The plaintext listener: says where HTTPS is, and nothing else. It asks no backend, knows no rules
+//! The plaintext listener: says where HTTPS is, and to an authority of certificates what it asks for. It asks no backend, knows no rules
 //! and reads no credential; one that was sent in plaintext has been seen by others.
 
 use std::sync::Arc;
@@ -24,9 +24,19 @@ pub(super) struct Redirect {
 impl Redirect {
     /// Answers one request.
     pub(super) fn answer(self: &Arc<Self>, request: &Request<Incoming>) -> Response<ClientBody> {
+        if let Some(said) = self.challenge(request) {
+            return respond::challenge(said);
+        }
         self.location(request)
             .and_then(|location| respond::moved(&location))
             .unwrap_or_else(respond::plaintext_refused)
+    }
+
+    /// What an authority asks for while an order waits for it. Source: RFC 8555 §8.3.
+    fn challenge(&self, request: &Request<Incoming>) -> Option<String> {
+        let is_asked = *request.method() == Method::GET && request.uri().query().is_none();
+        let tls = &self.in_force.load().tls;
+        is_asked.then(|| tls.challenges.at(request.uri().path())).flatten()
     }
 
     fn location(&self, request: &Request<Incoming>) -> Option<String> {

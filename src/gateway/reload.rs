@@ -25,7 +25,7 @@ use super::not_reloaded::{CERTIFICATES, KEYS, RULES, ReloadError, SETTINGS};
 use super::retire::Retirement;
 use super::start::loosened;
 use super::state::Gateway;
-use super::tls::{Tls, TlsError};
+use super::tls::{InForce, Tls, TlsError};
 use crate::admin::{Access, Standing};
 use crate::config::Config;
 use crate::identity::IssuerKeys;
@@ -235,7 +235,8 @@ impl Reloader {
             // What was refused may have named other certificates.
             let (config, before) = (Arc::clone(&state.config), Arc::clone(&gateway));
             let again = tokio::task::spawn_blocking(move || {
-                loaded::tls(&config, &before.policy, &mut Seen::default(), Some(&before.tls))
+                let in_force = InForce { tls: &before.tls, is_bound: true };
+                loaded::tls(&config, &before.policy, &mut Seen::default(), Some(in_force))
             });
             match again.await {
                 Ok(again) => tls = again,
@@ -381,11 +382,12 @@ fn read(config: &Config, gateway: &Gateway, seen_before: &Seen) -> Reading {
     let mut seen = Seen::default();
     let before = Before { config, gateway, seen: seen_before };
     let rest = rest(before, &mut seen);
-    let (config, policy, before) = match &rest {
-        Ok(loaded) => (&loaded.config, &loaded.policy, None),
-        Err(_) => (config, &gateway.policy, Some(&*gateway.tls)),
+    let (config, policy) = match &rest {
+        Ok(loaded) => (&loaded.config, &loaded.policy),
+        Err(_) => (config, &gateway.policy),
     };
-    let tls = loaded::tls(config, policy, &mut seen, before);
+    let in_force = InForce { tls: &gateway.tls, is_bound: rest.is_err() };
+    let tls = loaded::tls(config, policy, &mut seen, Some(in_force));
     Reading { seen, rest, tls }
 }
 
@@ -456,9 +458,12 @@ fn rests_on_certificates((config, policy): (&Config, &Policy), new: &Loaded) -> 
     });
     [
         ("client_ca", config.client_ca != new_config.client_ca),
+        ("crls", config.crls != new_config.crls),
         ("admin.client_ca", config.admin.client_ca != new_config.admin.client_ca),
+        ("admin.crls", config.admin.crls != new_config.admin.crls),
         ("admin.callers", calls),
         ("authenticate", is_recognised),
+        ("tls", config.tls != new_config.tls),
         ("tls: min", policy.tls.only_1_3 != new_policy.tls.only_1_3),
     ]
     .into_iter()

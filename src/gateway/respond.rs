@@ -485,6 +485,16 @@ pub(super) fn moved(location: &str) -> Option<Response<ClientBody>> {
     Some(response)
 }
 
+/// What an authority asks for on the plaintext listener. Source: RFC 8555 §8.3.
+pub(super) fn challenge(said: String) -> Response<ClientBody> {
+    let mut response = Response::new(ClientBody::own(said));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// The answer of the plaintext listener to everything that it does not redirect.
 pub(super) fn plaintext_refused() -> Response<ClientBody> {
     let status = StatusCode::FORBIDDEN;

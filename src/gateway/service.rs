@@ -33,6 +33,9 @@ pub(super) async fn connection(
     let side = in_force.load().tls.public.clone();
     let Some(stream) = handshake(&door, &side, stream).await else { return };
     let handshake = Handshake::of(&stream, &side);
+    if handshake.is_challenge {
+        return;
+    }
     let is_http2 = handshake.is_http2;
     let peer = Arc::new(Peer { address: address.ip(), handshake });
     // Each request begins with what is in force then, and keeps it.

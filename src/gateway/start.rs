@@ -14,9 +14,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::acme::Renewal;
 use super::checkpoints::Checkpoints;
 use super::consents::{Feed, keep_reading, staleness, with_service};
 use super::erasures::keep_settling;
+use super::expiry;
 use super::files::Seen;
 use super::ledgers::KeptLedger;
 use super::listener::Door;
@@ -95,6 +97,9 @@ pub enum StartError {
     /// TLS towards a service outside.
     #[error("TLS towards a service outside cannot be set up")]
     Outside(#[from] TrustError),
+    /// The folder of a certificate that is to be got.
+    #[error("{} cannot hold a certificate", .0.display())]
+    Acme(PathBuf, #[source] io::Error),
     /// The key ring.
     #[error("the key ring cannot be used")]
     Keys(#[from] KeyRingError),
@@ -298,6 +303,7 @@ impl Gateway {
     ) -> Result<Running, StartError> {
         let Loaded { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers } =
             loaded;
+        let renewal = Renewal::of(&config, &tls, &metrics)?;
         let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),
@@ -361,6 +367,7 @@ impl Gateway {
         }
         let mut upkeep = JoinSet::new();
         upkeep.spawn(pace.keep_forgetting());
+        upkeep.spawn(expiry::keep_watching(Arc::clone(&in_force), Arc::clone(&metrics)));
         let calls = Arc::new(Calls::default());
         let mut fetching = Fetching::default();
         fetching.follow(&config, new_issuers);
@@ -372,7 +379,9 @@ impl Gateway {
         let signing = embedded.as_ref().and_then(|embedded| embedded.checkpoints.as_ref());
         let targets = signing.map(|signing| Arc::clone(signing.targets())).unwrap_or_default();
         let targets = move |now| (targets.document(now), targets.warning());
-        let standing = Arc::new(Standing::since(now, backends).sending(targets));
+        let material = Arc::clone(&in_force);
+        let material = move || expiry::concern(&material.load().tls, Timestamp::now());
+        let standing = Arc::new(Standing::since(now, backends, material).sending(targets));
         let (mut stores_of_ours, mut checkpoints) = (None, None);
         if let Some(embedded) = embedded {
             let Embedded {
@@ -437,6 +446,9 @@ impl Gateway {
         let drain_timeout = config.limits.drain_timeout;
         let files = (config, seen, fetching);
         let reloader = Arc::new(Reloader::new(in_force, policy, stores_of_ours, standing, files));
+        if let Some(renewal) = renewal {
+            upkeep.spawn(renewal.keep_renewing(Arc::clone(&reloader)));
+        }
         let mut open = vec![("https", addresses.https)];
         open.extend(addresses.http.map(|address| ("http", address)));
         open.extend(addresses.admin.map(|address| ("admin", address)));

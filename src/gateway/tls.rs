@@ -7,18 +7,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
-use rustls::{ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, HandshakeKind, KeyLog, NoKeyLog, ProtocolVersion, RootCertStore,
+    ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::acme::{self, Challenged, Challenges};
 use super::authority::Names;
+use super::certificates::{ByName, Served};
+use super::key_log::KeyLogFile;
+use super::revocation::{CrlFault, Crls, NotTheirs};
 use super::vouched::{Vouched, Vouching};
-use crate::config::CertificateFiles;
+use crate::config::{AcmeChallenge, AcmeConfig, CertificateFiles, Config, TlsProfile};
 use crate::observe::TlsVersion;
 use crate::terms::Digest;
 
@@ -26,11 +35,29 @@ use crate::terms::Digest;
 pub(super) static VERSIONS: &[&SupportedProtocolVersion] =
     &[&rustls::version::TLS13, &rustls::version::TLS12];
 
-/// Versions that clients may speak.
-pub(super) fn versions(only_1_3: bool) -> &'static [&'static SupportedProtocolVersion] {
+/// Versions that clients may speak: what profile and rules both allow.
+fn versions(profile: TlsProfile, only_1_3: bool) -> &'static [&'static SupportedProtocolVersion] {
     static ONLY_1_3: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
-    if only_1_3 { ONLY_1_3 } else { VERSIONS }
+    match profile {
+        TlsProfile::Intermediate if !only_1_3 => VERSIONS,
+        TlsProfile::Intermediate | TlsProfile::Modern => ONLY_1_3,
+    }
 }
+
+/// Suites of both profiles: which of them a handshake takes is for its version and the client to say.
+/// Source: Mozilla, "Server Side TLS" 5.8; without those that exchange keys over finite fields, which
+/// rustls does not have.
+static SUITES: &[SupportedCipherSuite] = &[
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
 
 /// HTTP versions offered to clients.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -50,14 +77,43 @@ pub enum TlsError {
     /// The authorities of client certificates are of no use.
     #[error("client authorities cannot be used: {}", .0.display())]
     ClientAuthorities(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A list of revoked certificates cannot be relied on.
+    #[error("the list of revoked certificates {} cannot be relied on", .0.display())]
+    Crl(PathBuf, #[source] CrlFault),
+    /// An authority keeps no list, so that its certificates would all be refused.
+    #[error("`crls` has no list of one of the authorities in {}; its certificates would all be refused", .0.display())]
+    NoCrl(PathBuf),
+    /// Clients take this certificate only with an answer of its authority, and none is named.
+    #[error(
+        "{} says that it counts only with an answer of its authority (must-staple); name it as `ocsp`",
+        .0.display()
+    )]
+    NothingToStaple(PathBuf),
+    /// Clients take this certificate only with an answer of its authority, and the one there is no use.
+    #[error(
+        "{} says that it counts only with an answer of its authority (must-staple), and {} cannot be \
+         sent: {}",
+        .0.display(), .1.display(), .2
+    )]
+    MustStaple(PathBuf, PathBuf, &'static str),
+    /// Session keys cannot be written.
+    #[error("session keys cannot be written to {}", .0.display())]
+    KeyLog(PathBuf, #[source] std::io::Error),
     /// The provider does not speak the versions.
     #[error("TLS versions are not available")]
     Versions(#[source] rustls::Error),
 }
 
-/// The one crypto provider of the process.
+/// The one crypto provider of the process. What is recorded today may be read by tomorrow's quantum
+/// computers, so the hybrid exchange goes first.
 pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    let kx_groups =
+        vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    Arc::new(CryptoProvider {
+        cipher_suites: SUITES.to_vec(),
+        kx_groups,
+        ..aws_lc_rs::default_provider()
+    })
 }
 
 /// The server's side of TLS, and the names it answers to.
@@ -66,7 +122,13 @@ pub(super) struct Tls {
     pub(super) public: Side,
     /// For the admin listener: the same certificates, and its own authorities of clients.
     pub(super) admin: Side,
-    /// The names in the certificates.
+    /// The certificates.
+    pub(super) served: Arc<ByName>,
+    /// What an authority asks, to see that names are ours; the same over all reloads.
+    pub(super) challenges: Arc<Challenges>,
+    /// Where the certificate will be that is to be got, as long as there is none.
+    pub(super) awaited: Option<PathBuf>,
+    /// The names in them.
     pub(super) names: Names,
     /// Over certificates, authorities and versions: a key belongs to its certificate.
     pub(super) inputs: Digest,
@@ -81,45 +143,77 @@ pub(super) struct Side {
     pub(super) vouching: Arc<Vouching>,
 }
 
+/// What handshakes are made with before a reload.
+#[derive(Clone, Copy)]
+pub(super) struct InForce<'a> {
+    /// That.
+    pub(super) tls: &'a Tls,
+    /// What certificates and authorities came with is not taken: nobody vouches who did not before.
+    pub(super) is_bound: bool,
+}
+
 impl Tls {
-    /// Reads certificates and authorities. Where what they came with is not taken, nobody vouches who
-    /// did not `before`.
+    /// Reads certificates, authorities and what these have revoked.
     pub(super) fn new(
-        certificates: &[CertificateFiles],
-        authorities: Authorities<'_>,
-        versions: &[&'static SupportedProtocolVersion],
-        before: Option<&Self>,
+        config: &Config,
+        only_1_3: bool,
+        in_force: Option<InForce<'_>>,
     ) -> Result<Self, TlsError> {
         let provider = provider();
+        let now = Timestamp::now();
         let mut names = Names::default();
-        let mut resolver = ByName(Vec::new());
-        let mut inputs = format!("{versions:?}").into_bytes();
-        for files in certificates {
-            let (chain, key) = pair(files)?;
-            note(&mut inputs, "certificate", &chain);
-            let own = chain.first().map(|certificate| Names::of(certificate)).unwrap_or_default();
-            if own == Names::default() {
-                return Err(TlsError::Nameless(files.chain.clone()));
-            }
-            names.extend(own.clone());
-            let pair = CertifiedKey::from_der(chain, key, &provider)
-                .map_err(|error| TlsError::Pair(files.chain.clone(), error))?;
-            resolver.0.push((own, Arc::new(pair)));
+        let mut all = Vec::new();
+        let mut inputs = format!("{:?}", versions(config.tls.profile, only_1_3)).into_bytes();
+        let own = config.acme.as_ref().map(AcmeConfig::certificate);
+        let awaited = own.as_ref().map(|own| own.chain.clone()).filter(|file| !file.exists());
+        let own = own.filter(|_| awaited.is_none());
+        for files in config.certificates.iter().chain(&own) {
+            let served = Served::new(files, pair(files)?, &provider, now.as_second())?;
+            note(&mut inputs, "certificate", &served.chain);
+            let answer = served.staple.as_ref().and_then(|staple| staple.answer.as_ref().ok());
+            note(&mut inputs, "answer", answer.map(|answer| &answer.der));
+            names.extend(served.names.clone());
+            all.push(served);
         }
-        let resolver = Arc::new(resolver);
-        let mut listener = |file: Option<&Path>, before: Option<&Side>| {
-            let authorities = file.map(|file| Ok((file, pems::<CertificateDer<'static>>(file)?)));
-            let mut authorities = authorities.transpose()?;
-            if let (Some((_, read)), Some(before)) = (&mut authorities, before) {
-                before.vouching.bound(read);
+        let key_log: Arc<dyn KeyLog> = match &config.tls.dangerous_key_log {
+            None => Arc::new(NoKeyLog),
+            Some(file) => {
+                inputs.extend_from_slice(file.as_os_str().as_encoded_bytes());
+                let opened = KeyLogFile::open(file);
+                Arc::new(opened.map_err(|error| TlsError::KeyLog(file.clone(), error))?)
             }
-            let read = authorities.as_ref().map(|(_, read)| read.as_slice());
-            note(&mut inputs, "authorities", read.unwrap_or_default());
-            listener(&provider, authorities, versions, &resolver)
         };
-        let public = listener(authorities.recipients, before.map(|before| &before.public))?;
-        let admin = listener(authorities.callers, before.map(|before| &before.admin))?;
-        Ok(Self { public, admin, names, inputs: Digest::of(&inputs) })
+        let served = Arc::new(ByName(all));
+        let listening = Listening {
+            provider: &provider,
+            versions: versions(config.tls.profile, only_1_3),
+            key_log: &key_log,
+        };
+        let mut read = |ca, crls: &[PathBuf], in_force: Option<(&Side, bool)>| {
+            let read = Authorities::read(ca, crls, in_force, now)?;
+            note(&mut inputs, "authorities", read.iter().flat_map(|read| &read.all));
+            note(&mut inputs, "lists", read.iter().flat_map(|read| read.crls.ders()));
+            Ok::<_, TlsError>(read)
+        };
+        let before = |side: fn(&Tls) -> &Side| {
+            in_force.map(|InForce { tls, is_bound }| (side(tls), is_bound))
+        };
+        let public = read(config.client_ca.as_deref(), &config.crls, before(|tls| &tls.public))?;
+        let admin = &config.admin;
+        let admin = read(admin.client_ca.as_deref(), &admin.crls, before(|tls| &tls.admin))?;
+        let challenges =
+            in_force.map(|before| Arc::clone(&before.tls.challenges)).unwrap_or_default();
+        let is_asked = |acme: &AcmeConfig| acme.challenge == AcmeChallenge::TlsAlpn01;
+        let public = if config.acme.as_ref().is_some_and(is_asked) {
+            let (served, challenges) = (Arc::clone(&served), Arc::clone(&challenges));
+            let resolver = Arc::new(Challenged { served, challenges });
+            listening.side(public, resolver, &[ALPN[0], ALPN[1], acme::ALPN])?
+        } else {
+            listening.side(public, Arc::<ByName>::clone(&served), &ALPN)?
+        };
+        let admin = listening.side(admin, Arc::<ByName>::clone(&served), &ALPN)?;
+        let inputs = Digest::of(&inputs);
+        Ok(Self { public, admin, served, challenges, awaited, names, inputs })
     }
 }
 
@@ -133,60 +227,118 @@ pub(super) fn pair(
     Ok((chain, key))
 }
 
-fn note(inputs: &mut Vec<u8>, what: &str, certificates: &[CertificateDer<'_>]) {
-    inputs.extend_from_slice(format!("\n{what} {}", certificates.len()).as_bytes());
-    for certificate in certificates {
-        inputs.extend_from_slice(format!(" {}:", certificate.len()).as_bytes());
-        inputs.extend_from_slice(certificate);
+fn note(inputs: &mut Vec<u8>, what: &str, parts: impl IntoIterator<Item: AsRef<[u8]>>) {
+    inputs.extend_from_slice(format!("\n{what}").as_bytes());
+    for part in parts {
+        inputs.extend_from_slice(format!(" {}:", part.as_ref().len()).as_bytes());
+        inputs.extend_from_slice(part.as_ref());
     }
 }
 
 /// Authorities of client certificates, of each listener its own: a recipient's certificate opens no
-/// admin API. `None`: no certificate is asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Authorities<'a> {
-    /// Of those who are disclosed to.
-    pub(super) recipients: Option<&'a Path>,
-    /// Of those who call the admin API.
-    pub(super) callers: Option<&'a Path>,
+/// admin API.
+struct Authorities<'a> {
+    file: &'a Path,
+    all: Vec<CertificateDer<'static>>,
+    crls: Crls,
 }
 
-fn listener(
-    provider: &Arc<CryptoProvider>,
-    client_ca: Option<(&Path, Vec<CertificateDer<'static>>)>,
-    versions: &[&'static SupportedProtocolVersion],
-    resolver: &Arc<ByName>,
-) -> Result<Side, TlsError> {
-    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
-        .with_protocol_versions(versions)
-        .map_err(TlsError::Versions)?;
-    let (builder, vouching) = match client_ca {
-        None => (builder.with_no_client_auth(), Vouching::nobody()),
-        Some((file, authorities)) => {
-            let unusable = |error| TlsError::ClientAuthorities(file.to_owned(), error);
-            let mut of = Vec::new();
-            note(&mut of, "authorities", &authorities);
-            let all = authorities.clone();
-            let verifier = WebPkiClientVerifier::builder_with_provider(
-                Arc::new(trusted(file, authorities)?),
-                Arc::clone(provider),
-            )
-            .allow_unauthenticated()
-            .build()
-            .map_err(|error| unusable(error.into()))?;
-            let vouching = Vouching::by(Arc::clone(&verifier), all, Digest::of(&of));
-            (builder.with_client_cert_verifier(verifier), vouching)
+impl<'a> Authorities<'a> {
+    /// `None`: no certificate is asked for.
+    fn read(
+        file: Option<&'a Path>,
+        crls: &[PathBuf],
+        in_force: Option<(&Side, bool)>,
+        now: Timestamp,
+    ) -> Result<Option<Self>, TlsError> {
+        let Some(file) = file else { return Ok(None) };
+        let mut all = pems::<CertificateDer<'static>>(file)?;
+        if let Some((before, true)) = in_force {
+            before.vouching.bound(&mut all);
         }
-    };
-    let resolver: Arc<dyn ResolvesServerCert> = Arc::<ByName>::clone(resolver);
-    let mut config = builder.with_cert_resolver(resolver);
-    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-    Ok(Side { config: Arc::new(config), vouching: Arc::new(vouching) })
+        let before = in_force.map(|(side, _)| side.vouching.crls());
+        let crls = lists((crls, before, now), (file, &all))?;
+        Ok(Some(Self { file, all, crls }))
+    }
+
+    fn vouching(self, provider: &Arc<CryptoProvider>) -> Result<Vouching, TlsError> {
+        let Self { file, all, crls } = self;
+        let mut of = Vec::new();
+        note(&mut of, "authorities", &all);
+        note(&mut of, "lists", crls.ders());
+        let verifier = WebPkiClientVerifier::builder_with_provider(
+            Arc::new(trusted(file, all.clone())?),
+            Arc::clone(provider),
+        )
+        .with_crls(crls.ders())
+        .enforce_revocation_expiration()
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| TlsError::ClientAuthorities(file.to_owned(), error.into()))?;
+        Ok(Vouching::by(verifier, all, crls, Digest::of(&of)))
+    }
+}
+
+/// What all listeners share.
+struct Listening<'a> {
+    provider: &'a Arc<CryptoProvider>,
+    versions: &'a [&'static SupportedProtocolVersion],
+    key_log: &'a Arc<dyn KeyLog>,
+}
+
+impl Listening<'_> {
+    fn side(
+        &self,
+        authorities: Option<Authorities<'_>>,
+        resolver: Arc<dyn ResolvesServerCert>,
+        protocols: &[&[u8]],
+    ) -> Result<Side, TlsError> {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(self.provider))
+            .with_protocol_versions(self.versions)
+            .map_err(TlsError::Versions)?;
+        let vouching = authorities.map(|authorities| authorities.vouching(self.provider));
+        let vouching = vouching.transpose()?.unwrap_or_else(Vouching::nobody);
+        let builder = match vouching.verifier() {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+        };
+        let mut config = builder.with_cert_resolver(resolver);
+        config.alpn_protocols = protocols.iter().map(|one| one.to_vec()).collect();
+        config.key_log = Arc::clone(self.key_log);
+        Ok(Side { config: Arc::new(config), vouching: Arc::new(vouching) })
+    }
 }
 
 /// Authorities from a PEM file; all of them must be usable.
 pub(super) fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
     trusted(file, pems(file)?)
+}
+
+/// Lists that can be relied on, of these authorities.
+fn lists(
+    (files, in_force, now): (&[PathBuf], Option<&Crls>, Timestamp),
+    (authorities, all): (&Path, &[CertificateDer<'_>]),
+) -> Result<Crls, TlsError> {
+    let read = Crls::read(files, in_force, now);
+    let read = read.map_err(|(file, fault)| TlsError::Crl(file, fault))?;
+    read.of(all, &provider()).map_err(|fault| match fault {
+        NotTheirs::Signature(file) => TlsError::Crl(file, CrlFault::Signature),
+        NotTheirs::Missing => TlsError::NoCrl(authorities.to_owned()),
+    })
+}
+
+/// Judges certificates of a backend by these authorities and by what they have revoked.
+pub(super) fn unrevoked(
+    file: &Path,
+    crls: &[PathBuf],
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let all = pems::<CertificateDer<'static>>(file)?;
+    let crls = lists((crls, None, Timestamp::now()), (file, &all))?;
+    WebPkiServerVerifier::builder_with_provider(Arc::new(trusted(file, all)?), provider())
+        .with_crls(crls.ders())
+        .enforce_revocation_expiration()
+        .build()
+        .map_err(|error| TlsError::Pem(file.to_owned(), error.into()))
 }
 
 fn trusted(
@@ -213,28 +365,6 @@ fn pems<T: rustls::pki_types::pem::PemObject>(file: &Path) -> Result<Vec<T>, Tls
     Ok(found)
 }
 
-/// Chooses a certificate by the name the client asks for; the first one for a client that names none.
-struct ByName(Vec<(Names, Arc<CertifiedKey>)>);
-
-impl std::fmt::Debug for ByName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ByName({} certificates)", self.0.len())
-    }
-}
-
-impl ResolvesServerCert for ByName {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let chosen = match hello.server_name() {
-            Some(name) => {
-                let name = name.to_ascii_lowercase();
-                self.0.iter().find(|(names, _)| names.contains(&name))
-            }
-            None => self.0.first(),
-        };
-        chosen.map(|(_, pair)| Arc::clone(pair))
-    }
-}
-
 /// What the handshake established.
 pub(super) struct Handshake {
     /// The name that the client asked for.
@@ -243,6 +373,8 @@ pub(super) struct Handshake {
     pub(super) certificate: Option<Vouched>,
     /// Whether HTTP/2 was agreed.
     pub(super) is_http2: bool,
+    /// Whether an authority looked for its answer: then the connection has served its turn.
+    pub(super) is_challenge: bool,
     /// The version spoken.
     pub(super) version: Option<TlsVersion>,
 }
@@ -252,10 +384,13 @@ impl Handshake {
     pub(super) fn of(stream: &TlsStream<TcpStream>, side: &Side) -> Self {
         let (_, connection) = stream.get_ref();
         let chain = connection.peer_certificates();
+        // Whoever resumes a session shows nothing: what is known of the certificate is as old as that.
+        let is_shown = connection.handshake_kind() != Some(HandshakeKind::Resumed);
         Self {
             server_name: connection.server_name().map(str::to_owned),
-            certificate: chain.and_then(|chain| Vouched::new(chain, &side.vouching)),
+            certificate: chain.and_then(|chain| Vouched::new(chain, &side.vouching, is_shown)),
             is_http2: connection.alpn_protocol() == Some(b"h2"),
+            is_challenge: connection.alpn_protocol() == Some(acme::ALPN),
             version: match connection.protocol_version() {
                 Some(ProtocolVersion::TLSv1_2) => Some(TlsVersion::V1_2),
                 Some(ProtocolVersion::TLSv1_3) => Some(TlsVersion::V1_3),
@@ -270,6 +405,15 @@ pub(super) fn failure(error: &std::io::Error) -> &'static str {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::AlertReceived(_)) => "alert",
+        Some(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => "revoked",
+        Some(
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnknownRevocationStatus
+                | CertificateError::ExpiredRevocationList
+                | CertificateError::ExpiredRevocationListContext { .. },
+            )
+            | rustls::Error::InvalidCertRevocationList(_),
+        ) => "revocation-unknown",
         Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
             "certificate"
         }

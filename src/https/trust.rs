@@ -16,6 +16,9 @@ pub struct CertificateFiles {
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// What its authority says of it (OCSP), DER, to be stapled in handshakes of a server; `None`: nothing
+    /// is.
+    pub ocsp: Option<PathBuf>,
 }
 
 /// TLS towards a service outside.

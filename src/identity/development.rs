@@ -8,16 +8,21 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::tz::Offset;
 use jiff::{Span, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::terms::PurposeId;
@@ -162,6 +167,45 @@ impl Authority {
             dns(name)?
         };
         self.issue("Tamis development client", vec![san], ExtendedKeyUsagePurpose::ClientAuth, now)
+    }
+
+    /// A list of certificates that it has revoked, PEM, the `number`th, from one moment to another.
+    ///
+    /// # Errors
+    /// `Certificate`.
+    pub fn revocation_list(
+        &self,
+        revoked: &[&Issued],
+        number: u64,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Result<String, DevelopmentError> {
+        let at = |moment: Timestamp| {
+            let seconds = u64::try_from(moment.as_second()).unwrap_or_default();
+            date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+        };
+        let mut revoked_certs = Vec::new();
+        for issued in revoked {
+            let der = CertificateDer::from_pem_slice(issued.certificate.as_bytes());
+            let der = der.map_err(|_| DevelopmentError::Name("what is no certificate".into()))?;
+            let (_, certificate) = X509Certificate::from_der(&der)
+                .map_err(|_| DevelopmentError::Name("what is no certificate".into()))?;
+            revoked_certs.push(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(certificate.raw_serial()),
+                revocation_time: at(from),
+                reason_code: None,
+                invalidity_date: None,
+            });
+        }
+        let params = CertificateRevocationListParams {
+            this_update: at(from),
+            next_update: at(until),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).map_err(DevelopmentError::Certificate)?;
+        list.pem().map_err(DevelopmentError::Certificate)
     }
 
     fn issue(

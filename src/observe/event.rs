@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::metrics::{Metrics, outward_code};
@@ -265,8 +266,36 @@ pub enum Event<'a> {
     },
     /// A TLS handshake failed.
     TlsFailed {
-        /// How: `timeout`, `alert`, `certificate`, `protocol`, `io`.
+        /// How: `timeout`, `alert`, `certificate`, `revoked`, `revocation-unknown`, `protocol`, `io`.
         kind: &'static str,
+    },
+    /// Something that handshakes rest on ends, or is of no use.
+    Ending {
+        /// `certificate`, `crl` or `ocsp`.
+        what: &'static str,
+        /// The file that it was read from.
+        file: &'a str,
+        /// `soon`, `over`, `useless`, or `good` again.
+        state: &'static str,
+        /// When, where that is known.
+        until: Option<Timestamp>,
+        /// Why it is of no use.
+        why: Option<&'static str>,
+    },
+    /// An authority gave a certificate, which is kept.
+    CertificateIssued {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// An authority gave no certificate; the one that is there stays.
+    CertificateNotIssued {
+        /// `call`, `late`, `not-ours`, `not-offered`, `storage`, `useless`, `key`, or the name of a problem
+        /// of RFC 8555.
+        kind: &'static str,
+        /// In words; names of ours and no others.
+        why: &'a str,
+        /// When it is asked again.
+        again: Timestamp,
     },
     /// Something was sent that is no request and ended its connection, without an exchange.
     Unread {
@@ -462,6 +491,23 @@ impl Event<'_> {
             Self::TlsFailed { kind } => {
                 metrics.tls_failures.with_label_values(&[kind]).inc();
                 tracing::debug!(kind, "TLS handshake failed");
+            }
+            Self::Ending { what, file, state, until, why } => {
+                let until = until.map(tracing::field::display);
+                match *state {
+                    "good" => info!(what, file, until, "it counts again"),
+                    "soon" => warn!(what, file, until, "it ends soon; renew it"),
+                    _ => error!(what, file, state, until, why, "it does not count"),
+                }
+            }
+            Self::CertificateIssued { until } => {
+                metrics.orders.with_label_values(&["issued", "none"]).inc();
+                info!(until = tracing::field::display(until), "a certificate was issued");
+            }
+            Self::CertificateNotIssued { kind, why, again } => {
+                metrics.orders.with_label_values(&["failed", kind]).inc();
+                let again = tracing::field::display(again);
+                error!(kind, why, again, "no certificate was issued, what was in force stays so");
             }
             Self::Unread { kind } => metrics.unread.with_label_values(&[kind]).inc(),
             Self::ConnectionRefused { kind } => {

@@ -84,6 +84,10 @@ pub struct Metrics {
     pub(super) encoded: IntCounterVec,
     pub(super) subject_budgets: IntCounterVec,
     pub(super) tls_failures: IntCounterVec,
+    pub(super) orders: IntCounterVec,
+    next_order: IntGauge,
+    endings_good: IntGaugeVec,
+    endings: IntGaugeVec,
     pub(super) unread: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
     pub(super) log_not_kept: IntCounter,
@@ -326,6 +330,25 @@ impl Metrics {
                 "TLS handshakes that failed",
                 &["kind"],
             ),
+            orders: maker.counters(
+                "tamis_acme_orders_total",
+                "Orders of certificates, by what came of them",
+                &["outcome", "kind"],
+            ),
+            next_order: maker.add(IntGauge::new(
+                "tamis_acme_next_order_timestamp_seconds",
+                "When a certificate is asked for next",
+            )),
+            endings_good: maker.gauges(
+                "tamis_tls_material_good",
+                "Whether a certificate, a list of revoked ones or a stapled answer counts: 1, or 0",
+                &["what", "file"],
+            ),
+            endings: maker.gauges(
+                "tamis_tls_material_not_after_timestamp_seconds",
+                "When a certificate, a list of revoked ones or a stapled answer ends",
+                &["what", "file"],
+            ),
             unread: maker.counters(
                 "tamis_unread_requests_total",
                 "What was sent and is no request, by what is wrong with it",
@@ -389,6 +412,26 @@ impl Metrics {
         if good {
             self.last_good.set(now.as_second());
         }
+    }
+
+    /// Whether something that handshakes rest on counts, and until when, by what it is and its file.
+    pub fn ending(&self, of: (&str, &str), counts: bool, until: Option<Timestamp>) {
+        let labels = [of.0, of.1];
+        self.endings_good.with_label_values(&labels).set(counts.into());
+        if let Some(until) = until {
+            self.endings.with_label_values(&labels).set(until.as_second());
+        }
+    }
+
+    /// When a certificate is asked for next.
+    pub fn next_order(&self, at: Timestamp) {
+        self.next_order.set(at.as_second());
+    }
+
+    /// Handshakes rest on other things than those that are counted.
+    pub fn forget_endings(&self) {
+        self.endings_good.reset();
+        self.endings.reset();
     }
 
     /// Whether consents from a file are known just now.

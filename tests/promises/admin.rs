@@ -98,9 +98,11 @@ impl Admin {
                 callers(),
                 vec!["admin.example".to_owned()],
             ))),
-            standing: Arc::new(tamis::admin::Standing::since(jiff::Timestamp::now(), || {
-                serde_json::json!({})
-            })),
+            standing: Arc::new(tamis::admin::Standing::since(
+                jiff::Timestamp::now(),
+                || serde_json::json!({}),
+                || tamis::admin::Material { words: None, serves: true },
+            )),
             calls: Arc::new(Calls::default()),
             reports: Arc::new(Reporting::new(&place, index, None)),
             stopping: Arc::new(AtomicBool::new(false)),

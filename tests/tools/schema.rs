@@ -49,7 +49,21 @@ fn the_schema_of_settings_takes_what_the_gateway_takes_of_a_backend() {
     };
     let full = "\
 rules: rules.yaml
-certificates: [{chain: server.pem, key: server.key}]
+certificates: [{chain: server.pem, key: server.key, ocsp: server.ocsp}]
+acme:
+  directory: https://acme.example.invalid/directory
+  ca: acme-ca.pem
+  contact: ['mailto:ops@example.invalid']
+  domains: [api.example.invalid]
+  storage: acme
+  challenge: tls-alpn-01
+  terms_agreed: true
+  eab: {kid: kid-1, key: eab.key}
+  retry: 5m
+client_ca: ca.pem
+crls: [clients.crl]
+tls: {profile: modern}
+dangerous_tls_key_log: session.keys
 key_ring: keys
 upstreams:
   people:
@@ -59,6 +73,7 @@ upstreams:
     resolve_every: 30s
     protocol: h2
     ca: ca.pem
+    crls: [people.crl]
     certificate: {chain: gateway.pem, key: gateway.key}
     server_name: people.example.invalid
     connect_timeout: 2s
@@ -77,6 +92,16 @@ upstreams:
 ";
     assert!(judged(full) && loads(full));
     for (from, to) in [
+        ("ocsp: server.ocsp", "oscp: server.ocsp"),
+        ("challenge: tls-alpn-01", "challenge: dns-01"),
+        ("terms_agreed: true", "terms_agreed: false"),
+        ("  storage: acme\n", ""),
+        ("{kid:", "{id:"),
+        ("retry: 5m\nclient", "again: 5m\nclient"),
+        ("crls: [clients.crl]", "crls: clients.crl"),
+        ("crls: [people.crl]", "crls: people.crl"),
+        ("profile: modern", "profile: old"),
+        ("dangerous_tls_key_log: session.keys", "dangerous_tls_key_log: true"),
         ("url: https", "uri: https"),
         ("balance: subject", "balance: random"),
         ("protocol: h2", "protocol: h3"),

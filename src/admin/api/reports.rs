@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
     use crate::admin::guard::About;
-    use crate::admin::{Access, Calls, ChangeDrain, Standing};
+    use crate::admin::{Access, Calls, ChangeDrain, Material, Standing};
     use crate::config::AdminConfig;
     use crate::keys::KeyRing;
     use crate::ledger::{FileLedger, IndexKey, Ledger, Note};
@@ -251,7 +251,11 @@ mod tests {
                 access: Arc::new(ArcSwap::from_pointee(access)),
                 calls: Arc::new(Calls::default()),
                 reports: Arc::new(Reporting::new(&place, index, None)),
-                standing: Arc::new(Standing::since(Timestamp::now(), || serde_json::json!({}))),
+                standing: Arc::new(Standing::since(
+                    Timestamp::now(),
+                    || serde_json::json!({}),
+                    || Material { words: None, serves: true },
+                )),
                 stopping: Arc::default(),
             };
             let mut runtime = Builder::new_current_thread();

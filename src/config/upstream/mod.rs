@@ -100,6 +100,8 @@ impl UpstreamProtocol {
 pub struct UpstreamTls {
     /// Authorities that its certificate must come from; `None`: the public ones.
     pub ca: Option<PathBuf>,
+    /// What these authorities have revoked; empty: nobody asks.
+    pub crls: Vec<PathBuf>,
     /// What the gateway shows; `None`: nothing.
     pub certificate: Option<CertificateFiles>,
     /// The name that is asked for (SNI) and must stand in the certificate; `None`: the URL's host.
@@ -110,7 +112,7 @@ impl UpstreamTls {
     /// The files that it is read from.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let pair = self.certificate.iter().flat_map(|pair| [&pair.chain, &pair.key]);
-        self.ca.iter().chain(pair).map(PathBuf::as_path)
+        self.ca.iter().chain(&self.crls).chain(pair).map(PathBuf::as_path)
     }
 }
 

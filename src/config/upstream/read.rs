@@ -10,6 +10,7 @@ use rustls_pki_types::ServerName;
 use super::super::file::{client_certificate, optional_path};
 use super::super::node::{Node, Value};
 use super::super::read::{Code, Findings, Section};
+use super::super::tls::crls;
 use super::{
     AtOnce, Balance, BreakerConfig, EjectionConfig, HealthConfig, Place, RetryConfig,
     UpstreamConfig, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -205,7 +206,9 @@ fn tls(
         }
         Some(text)
     });
-    UpstreamTls { ca: optional_path(ca, findings), certificate: pair, server_name }
+    let ca = optional_path(ca, findings);
+    let crls = crls(section.optional("crls"), ca.is_some(), &format!("{name}.ca"), findings);
+    UpstreamTls { ca, crls, certificate: pair, server_name }
 }
 
 /// Whether `off` is written. YAML 1.1 readers took a bare `off` for false; people may write either.

@@ -55,7 +55,10 @@ impl Connections {
             .with_protocol_versions(tls::VERSIONS)
             .map_err(TlsError::Versions)?;
         let builder = match &config.ca {
-            Some(file) => builder.with_root_certificates(tls::roots(file)?),
+            Some(file) if config.crls.is_empty() => {
+                builder.with_root_certificates(tls::roots(file)?)
+            }
+            Some(file) => builder.with_webpki_verifier(tls::unrevoked(file, &config.crls)?),
             None => builder.with_webpki_roots(),
         };
         let mut tls = match &config.certificate {

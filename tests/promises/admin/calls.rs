@@ -261,8 +261,27 @@ impl Desk {
     /// Takes these authorities of callers, as a reload does.
     pub(super) async fn trusts(&self, authorities: &str) {
         fs::write(self.path("callers.pem"), authorities).expect("ours");
+        self.reloads().await;
+    }
+
+    async fn reloads(&self) {
         let Some(Runs::Here(running)) = &self.gateway else { panic!("it does not run here") };
         assert_eq!(running.reload().await.refused, []);
+    }
+
+    /// Takes a list of what the authority of callers has revoked, for so many seconds.
+    pub(super) async fn asks_what_was_revoked(&self, number: u64, seconds: i64) {
+        let now = Timestamp::now();
+        let window = (now, now + jiff::SignedDuration::from_secs(seconds));
+        let list = self.authority.revocation_list(&[], number, window).expect("a list");
+        fs::write(self.path("callers.crl"), list).expect("ours");
+        let config = fs::read_to_string(self.path("tamis.yaml")).expect("ours");
+        let named = "  client_ca: callers.pem\n  crls: [callers.crl]\n";
+        if !config.contains(named) {
+            let config = config.replace("  client_ca: callers.pem\n", named);
+            fs::write(self.path("tamis.yaml"), config).expect("ours");
+        }
+        self.reloads().await;
     }
 
     /// The certificate of the authority of callers, and of another one.

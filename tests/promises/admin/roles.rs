@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
 use tamis::terms::AdminRole;
 
 use super::calls::{As, Desk};
@@ -223,4 +225,28 @@ async fn a_connection_is_worth_no_more_than_the_callers_authorities_in_force() {
         assert_eq!(status != StatusCode::UNAUTHORIZED, is_known, "{status}");
         response.into_body().collect().await.expect("whole");
     }
+}
+
+#[tokio::test]
+async fn a_caller_is_nobody_once_the_list_of_its_authority_is_over() {
+    let desk = Desk::open().await;
+    let app = As::Certificate("dns:app.example.invalid");
+    desk.asks_what_was_revoked(1, 3).await;
+    let mut open = desk.connected(app).await.expect("a handshake");
+    let is_known = async |open: &mut SendRequest<Full<Bytes>>| {
+        open.ready().await.expect("it stays open");
+        let request = http::Request::get("/v1/policy").header("host", "api.example.invalid");
+        let request = request.body(Full::default()).expect("a request");
+        let response = open.send_request(request).await.expect("an answer");
+        let status = response.status();
+        response.into_body().collect().await.expect("whole");
+        status != StatusCode::UNAUTHORIZED
+    };
+    assert!(is_known(&mut open).await);
+    let over = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+        while is_known(&mut open).await {}
+    });
+    assert!(over.await.is_ok(), "whoever is open is nobody");
+    desk.asks_what_was_revoked(2, 3600).await;
+    assert!(is_known(&mut open).await);
 }

@@ -54,7 +54,7 @@ pub(super) struct Stage {
     pub(super) running: Running,
     pub(super) stores: Arc<Switched>,
     directory: TempDir,
-    authority: Authority,
+    pub(super) authority: Authority,
     signer: TokenSigner,
 }
 
@@ -458,9 +458,14 @@ impl Stage {
 
     /// What `/status` says, of a gateway on embedded stores.
     pub(super) async fn status(&self) -> String {
+        self.health("/status").await
+    }
+
+    /// What the metrics listener says at this path, of a gateway on embedded stores.
+    pub(super) async fn health(&self, path: &str) -> String {
         let address = self.running.addresses.metrics.expect("it is on");
-        let ask = b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
-        let answer = Self::told(address, ask).await;
+        let ask = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+        let answer = Self::told(address, ask.as_bytes()).await;
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a head")
     }
 

@@ -52,7 +52,8 @@ async fn a_gateway_says_that_it_is_ready_and_why_it_is_not() {
     let (code, said) = status(&running, &[]).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(": ready\n") && said.contains("policy gateway ("), "{said}");
-    for check in ["registers", "ledger", "consents", "key_ring", "taking_requests"] {
+    for check in ["registers", "ledger", "consents", "key_ring", "certificates", "taking_requests"]
+    {
         let is_good = |line: &str| line.trim().starts_with(check) && line.ends_with(" ok");
         assert!(said.lines().any(is_good), "{check}: {said}");
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tamis::identity::development::Authority;
+use tamis::identity::development::{Authority, Issued};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -33,6 +33,11 @@ async fn stage() -> Stage {
 /// TLS in front of a backend, with a certificate of this authority.
 async fn in_front_of(backend: SocketAddr, authority: &Authority) -> SocketAddr {
     let issued = authority.issue_server(&["127.0.0.1"], Timestamp::now()).expect("a name");
+    shown_by(backend, &issued).await
+}
+
+/// TLS in front of a backend, with this certificate.
+async fn shown_by(backend: SocketAddr, issued: &Issued) -> SocketAddr {
     let chain = CertificateDer::from_pem_slice(issued.certificate.as_bytes());
     let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -78,6 +83,34 @@ async fn an_authority_of_a_backend_that_came_with_refused_rules_is_taken_with_th
     stage.edit("rules.yaml", WIDE, NARROW);
     assert_eq!(stage.running.reload().await.refused, []);
     assert_eq!(stage.ask("desk", "/people/u1").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_whose_certificate_is_revoked_is_not_asked() {
+    let stage = stage().await;
+    let now = Timestamp::now();
+    let authority = Authority::generate(now).expect("keys");
+    let issued = authority.issue_server(&["127.0.0.1"], now).expect("a name");
+    fs::write(stage.path("backend.pem"), authority.certificate()).expect("ours");
+    let list = |revoked: &[&Issued], number| {
+        let window = (now, now + jiff::SignedDuration::from_hours(1));
+        let list = authority.revocation_list(revoked, number, window).expect("a list");
+        fs::write(stage.path("backend.crl"), list).expect("ours");
+    };
+    list(&[], 1);
+    let front = shown_by(stage.backend.address, &issued).await;
+    let plain = format!("url: 'http://{}'", stage.backend.address);
+    let secured = format!("url: 'https://{front}', ca: backend.pem, crls: [backend.crl]");
+    stage.edit("tamis.yaml", &plain, &secured);
+    assert_eq!(stage.running.reload().await.refused, []);
+    assert_eq!(stage.ask("desk", "/people/u1").await.status, 200);
+    list(&[&issued], 2);
+    assert_eq!(stage.running.reload().await.refused, []);
+    assert_eq!(stage.ask("desk", "/people/u1").await.status, 502);
+    fs::write(stage.path("backend.crl"), "garbage").expect("ours");
+    let refused = stage.running.reload().await.refused;
+    assert!(refused.iter().any(|(_, why)| why.contains("backend.crl")), "{refused:?}");
+    assert_eq!(stage.ask("desk", "/people/u1").await.status, 502, "as it was");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,12 +147,13 @@ async fn a_certificate_is_shown_to_who_asks_for_one() {
     let mut trust = Trust::by(Some(written(&folder, "ca.pem", service.authority())));
     let nobody = HttpsClient::new(&trust, Schemes::HttpsOnly, PATIENT).expect("set up");
     assert_eq!(nobody.deliver(get(&service.url("/"))).await, Err(CallFault::Tls));
-    trust.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
+    trust.certificate =
+        Some(CertificateFiles { chain: chain.clone(), key: key.clone(), ocsp: None });
     let known = HttpsClient::new(&trust, Schemes::HttpsOnly, PATIENT).expect("set up");
     assert_eq!(known.deliver(get(&service.url("/"))).await, Ok(()));
     assert_eq!(trust.files().count(), 3);
 
-    let swapped = CertificateFiles { chain: key, key: chain };
+    let swapped = CertificateFiles { chain: key, key: chain, ocsp: None };
     let broken = [
         Trust { certificate: Some(swapped), ..trust.clone() },
         Trust::by(Some(folder.path().join("absent"))),
