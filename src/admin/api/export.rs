@@ -191,7 +191,8 @@ mod tests {
         let runtime = runtime.worker_threads(1).enable_time().build().expect("a runtime");
         let (sender, _pieces) = channel(WAITING);
         let mut outlet = Outlet::new(sender, runtime.handle().clone(), Duration::ZERO);
-        let taken = (0..).find(|_| outlet.write_all(&[b'x'; PIECE]).is_err());
+        let piece = vec![b'x'; PIECE];
+        let taken = (0..=WAITING).find(|_| outlet.write_all(&piece).is_err());
         assert_eq!(taken, Some(WAITING));
     }
 }

@@ -12,7 +12,7 @@ mod cache;
 mod merge;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -145,7 +145,7 @@ impl ConsentService {
         };
         let service = Self {
             url: settings.url.clone(),
-            token: settings.token.as_ref().map(token).transpose()?,
+            token: settings.token.as_deref().map(token).transpose()?,
             client: HttpsClient::new(&settings.trust, Schemes::HttpsOnly, bounds)?,
             timeout: settings.timeout,
             max_staleness: AtomicU64::new(0),
@@ -265,13 +265,13 @@ impl ConsentService {
             .map_err(|_| CallFault::Broken.code())?;
         request.headers_mut().extend(self.token.clone().map(|token| (AUTHORIZATION, token)));
         let answer = self.client.call(request).await.map_err(CallFault::code)?;
-        let said = match (answer.status, people) {
-            (StatusCode::OK, _) => {
-                answer::read(people, &answer.headers, &answer.body).ok_or("malformed")?
-            }
+        let said = if answer.status == StatusCode::OK {
+            answer::read(people, &answer.headers, &answer.body).ok_or("malformed")?
+        } else if answer.status == StatusCode::NOT_FOUND && people.len() == 1 {
             // Of one person it says so; of several nobody could tell whom it means.
-            (StatusCode::NOT_FOUND, [_]) => vec![(Arc::new([]) as Arc<[_]>, 0)],
-            _ => return Err("status"),
+            vec![OfPerson::default()]
+        } else {
+            return Err("status");
         };
         let (age, fresh_for) = freshness(&answer.headers, self.max_staleness());
         Ok((said, asked_at.checked_sub(age).unwrap_or(asked_at), fresh_for))
@@ -279,7 +279,7 @@ impl ConsentService {
 }
 
 /// The header with the token in `file`.
-fn token(file: &PathBuf) -> Result<HeaderValue, ConsentServiceError> {
+fn token(file: &Path) -> Result<HeaderValue, ConsentServiceError> {
     use std::os::unix::fs::MetadataExt as _;
 
     let unreadable = |_| ConsentServiceError::Token("no such file");
