@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -45,6 +46,8 @@ pub(crate) struct Counts {
     pub(crate) leaks: AtomicU64,
     /// What else became of requests, by its kind.
     failures: Mutex<BTreeMap<String, u64>>,
+    /// Told of each count.
+    news: Notify,
 }
 
 impl Counts {
@@ -62,6 +65,7 @@ impl Counts {
 
     fn one(&self, counter: fn(&Self) -> &AtomicU64) {
         counter(self).fetch_add(1, Ordering::SeqCst);
+        self.news.notify_waiters();
     }
 }
 
@@ -99,8 +103,12 @@ impl Load {
     /// Waits until so many more were answered.
     pub(crate) async fn more(&self, answers: u64) {
         let enough = self.counts.answered() + answers;
-        while self.counts.answered() < enough {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        loop {
+            let news = self.counts.news.notified();
+            if self.counts.answered() >= enough {
+                return;
+            }
+            news.await;
         }
     }
 

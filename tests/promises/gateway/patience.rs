@@ -63,7 +63,7 @@ pub(super) async fn steadily_slow() -> (String, String) {
     let stage = Stage::limited(RULES, "answer_time: 500ms").await;
     let long = format!(r#"{{"id":"u1","name":"{}"}}"#, "a".repeat(32 << 20));
     stage.backend.says("/people/u1", json(&long));
-    let pause = || tokio::time::sleep(Duration::from_millis(10));
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
 
     let mut slow =
         stage.connect(Some("courier"), HOST, Some(b"http/1.1")).await.expect("a handshake");
@@ -73,7 +73,7 @@ pub(super) async fn steadily_slow() -> (String, String) {
         let (mut last, mut piece) = (Vec::new(), vec![0; 4096]);
         while let Ok(count @ 1..) = slow.read(&mut piece).await {
             last = piece[..count].to_vec();
-            pause().await;
+            pace.tick().await;
         }
         last
     };
@@ -95,7 +95,7 @@ pub(super) async fn steadily_slow() -> (String, String) {
             if frame.is_err() {
                 return "breaks off";
             }
-            pause().await;
+            pace.tick().await;
         }
         "whole"
     };
