@@ -427,22 +427,11 @@ impl Writer {
             if let Err(trouble) = entered
                 && began.elapsed() >= SLOW
             {
-                self.refuse_waiting(jobs, &trouble);
+                refuse_waiting(jobs, &trouble);
             }
         }
         // What cannot be entered now is lost with the process.
         while !self.kept.is_empty() && self.enter(Vec::new()).is_ok() {}
-    }
-
-    /// Refuses whoever has asked meanwhile.
-    fn refuse_waiting(&mut self, jobs: &mpsc::Receiver<Job>, trouble: &LedgerUnavailable) {
-        for job in jobs.try_iter() {
-            match job {
-                Job::Awaited(_, answer) => drop(answer.send(Err(trouble.clone()))),
-                Job::Unawaited | Job::Probe => {}
-                Job::Settle(done) => drop(done.send(())),
-            }
-        }
     }
 
     fn enter(&mut self, batch: Vec<Job>) -> Result<(), LedgerUnavailable> {
@@ -510,6 +499,17 @@ impl Writer {
         state.position = self.end.position().cloned();
         state.tree.clone_from(self.end.tree());
         result
+    }
+}
+
+/// Refuses whoever has asked meanwhile.
+fn refuse_waiting(jobs: &mpsc::Receiver<Job>, trouble: &LedgerUnavailable) {
+    for job in jobs.try_iter() {
+        match job {
+            Job::Awaited(_, answer) => drop(answer.send(Err(trouble.clone()))),
+            Job::Unawaited | Job::Probe => {}
+            Job::Settle(done) => drop(done.send(())),
+        }
     }
 }
 
