@@ -45,13 +45,12 @@ pub(super) fn tls(node: Option<&Node>, findings: &mut Findings) -> TlsConfig {
         && let Some(text) = findings.text(node)
     {
         let all = [TlsProfile::Intermediate, TlsProfile::Modern];
-        match all.into_iter().find(|profile| profile.as_str() == text) {
-            Some(profile) => tls.profile = profile,
-            None => {
-                let help = "`intermediate` (TLS 1.2 and 1.3) or `modern` (TLS 1.3 only)";
-                let message = "not a profile of TLS".into();
-                findings.note(Code::Value, node.location, message, Some(help.into()));
-            }
+        if let Some(profile) = all.into_iter().find(|profile| profile.as_str() == text) {
+            tls.profile = profile;
+        } else {
+            let help = "`intermediate` (TLS 1.2 and 1.3) or `modern` (TLS 1.3 only)";
+            let message = "not a profile of TLS".into();
+            findings.note(Code::Value, node.location, message, Some(help.into()));
         }
     }
     section.close(findings);

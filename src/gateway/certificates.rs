@@ -71,7 +71,7 @@ impl Served {
             (validity.not_before.timestamp(), validity.not_after.timestamp())
         });
         let (file, window) = (files.chain.clone(), validity.map_err(|_| nameless())?);
-        Ok(Self { file, names, window, chain, staple, plain, stapled })
+        Ok(Self { file, names, chain, window, staple, plain, stapled })
     }
 
     /// As it is shown at this second: an answer that is over is left out.

@@ -3,7 +3,7 @@
 //!
 //! Source: the NSS key log format.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -36,8 +36,15 @@ impl fmt::Debug for KeyLogFile {
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
-        let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
+        let mut line = label.to_owned();
+        for bytes in [client_random, secret] {
+            line.push(' ');
+            for byte in bytes {
+                // Writing to a text does not fail.
+                let _ = write!(line, "{byte:02x}");
+            }
+        }
+        line.push('\n');
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Without it a recording cannot be read; the connection is none the worse.
         let _ = file.write_all(line.as_bytes());

@@ -83,7 +83,7 @@ impl Crls {
             let read = read.and_then(|bytes| {
                 let mut read = Vec::new();
                 for der in ders(&bytes)? {
-                    let list = Crl::parse(file, der)?;
+                    let list = Crl::parse(file, &der)?;
                     list.judge(in_force, now.as_second())?;
                     if lists.iter().chain(&read).any(|other| other.speaks_of_the_same(&list)) {
                         return Err(CrlFault::Twice);
@@ -155,24 +155,23 @@ pub(super) enum NotTheirs {
 }
 
 impl Crl {
-    fn parse(file: &Path, der: CertificateRevocationListDer<'static>) -> Result<Self, CrlFault> {
-        let malformed =
-            |cause: Option<Box<dyn std::error::Error + Send + Sync>>| CrlFault::Malformed(cause);
-        let (rest, list) = CertificateRevocationList::from_der(&der)
-            .map_err(|error| malformed(Some(error.to_string().into())))?;
+    fn parse(file: &Path, der: &CertificateRevocationListDer<'static>) -> Result<Self, CrlFault> {
+        let malformed = |why: &str| CrlFault::Malformed(Some(why.into()));
+        let (rest, list) = CertificateRevocationList::from_der(der)
+            .map_err(|error| malformed(&error.to_string()))?;
         if !rest.is_empty() {
-            return Err(malformed(None));
+            return Err(malformed("something stands behind it"));
         }
-        let until = list.next_update().ok_or_else(|| malformed(Some("no nextUpdate".into())))?;
+        let until = list.next_update().ok_or_else(|| malformed("it does not say its end"))?;
         let scope = list.extensions().iter().find(|one| one.oid.to_id_string() == SCOPE);
         Ok(Self {
             file: file.to_owned(),
+            der: der.clone(),
             issuer: list.issuer().as_raw().to_owned(),
             scope: scope.map(|scope| scope.value.to_owned()),
             number: list.crl_number().cloned(),
             from: list.last_update().timestamp(),
             until: until.timestamp(),
-            der: der.clone(),
         })
     }
 

@@ -80,11 +80,10 @@ fn answer(file: &Path, of: &CertificateDer<'_>, now: i64) -> Result<Answer, &'st
     let (_, certificate) = X509Certificate::from_der(of).map_err(|_| "of no certificate")?;
     let (from, until) = window(&der, &certificate)?;
     let answer = Answer { der, from, until };
-    match answer.counts_at(now) {
-        true => Ok(answer),
-        false if now >= until => Err("over"),
-        false => Err("not begun"),
+    if now >= until {
+        return Err("over");
     }
+    if answer.counts_at(now) { Ok(answer) } else { Err("not begun") }
 }
 
 /// From when to when the answer says that the certificate is good.

@@ -1,5 +1,6 @@
 //! Session keys are written only where the settings say so.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,8 +23,13 @@ struct Known(Mutex<Vec<String>>);
 
 impl KeyLog for Known {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
-        let line = format!("{label} {} {}", hex(client_random), hex(secret));
+        let mut line = label.to_owned();
+        for bytes in [client_random, secret] {
+            line.push(' ');
+            for byte in bytes {
+                write!(line, "{byte:02x}").expect("a text");
+            }
+        }
         self.0.lock().expect("no panic").push(line);
     }
 }

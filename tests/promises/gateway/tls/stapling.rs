@@ -94,7 +94,7 @@ async fn an_answer_is_stapled_while_it_counts_and_follows_its_file() {
             Box::new(|stage| {
                 fs::write(
                     stage.path("stapled.ocsp"),
-                    &fs::read(stage.path("oca.pem")).expect("ours"),
+                    fs::read(stage.path("oca.pem")).expect("ours"),
                 )
                 .expect("ours");
             }),
@@ -133,7 +133,7 @@ async fn an_answer_is_stapled_while_it_counts_and_follows_its_file() {
     }
 
     // It ends by itself too.
-    let end = Timestamp::now() + SignedDuration::from_secs(3);
+    let end = Timestamp::now() + SignedDuration::from_secs(8);
     ending(&stage, end);
     assert_eq!(stage.running.reload().await.refused, []);
     let mut was_stapled = false;
@@ -141,7 +141,8 @@ async fn an_answer_is_stapled_while_it_counts_and_follows_its_file() {
         was_stapled = true;
         assert!(Timestamp::now() < end + SignedDuration::from_secs(30), "it is over");
     }
-    assert!(was_stapled && Timestamp::now() >= end);
+    // The answer knows whole seconds only.
+    assert!(was_stapled && Timestamp::now().as_second() >= end.as_second());
     assert!(stage.health("/readyz").await.contains("is over since"));
 }
 
