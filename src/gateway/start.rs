@@ -224,7 +224,8 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        Self::start_handed(config, HandedSockets::default()).await
+        // A start holds much at once; whoever waits for it need not.
+        Box::pin(Self::start_handed(config, HandedSockets::default())).await
     }
 
     /// As [`start`](Self::start), on sockets that were handed over, as far as there are some.
@@ -279,7 +280,7 @@ impl Gateway {
         let stores = Stores { registers: answering, ledger };
         let embedded =
             Embedded { registers, feed, service, place, index, reports, checkpoints, retirement };
-        Self::start_on(checked, stores, Some(embedded), sockets).await
+        Box::pin(Self::start_on(checked, stores, Some(embedded), sockets)).await
     }
 
     /// Starts a gateway on stores of the embedder's own. There are no listeners for admin and metrics,
@@ -292,7 +293,7 @@ impl Gateway {
         let checked = Checked::read(config)?;
         let listen = Listen { admin: None, metrics: None, ..checked.loaded.config.listen.clone() };
         let sockets = Sockets::bind(&listen, HandedSockets::default())?;
-        Self::start_on(checked, stores, None, sockets).await
+        Box::pin(Self::start_on(checked, stores, None, sockets)).await
     }
 
     async fn start_on(

@@ -36,8 +36,8 @@ impl KeyLog for Known {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_keys_are_written_only_with_a_dangerous_key_and_only_for_their_owner() {
-    let more = "dangerous_tls_key_log: session.keys\n";
-    let stage = Stage::embedded_with(RULES, &[], more).await;
+    let setting = "dangerous_tls_key_log: session.keys\n";
+    let stage = Stage::embedded_with(RULES, &[], setting).await;
     stage.backend.says("/people/u1", json(TESTINA));
     let shown = issued(&stage, "desk");
     for version in [&TLS13, &TLS12] {
@@ -61,7 +61,7 @@ async fn session_keys_are_written_only_with_a_dangerous_key_and_only_for_their_o
     let reloaded = stage.running.reload().await;
     assert!(reloaded.refused[0].1.contains("must be 0600"), "{:?}", reloaded.refused);
     // Without the key nothing is written any more.
-    stage.edit("tamis.yaml", more, "");
+    stage.edit("tamis.yaml", setting, "");
     assert_eq!(stage.running.reload().await.refused, []);
     let before = fs::read(stage.path("session.keys")).expect("written").len();
     assert_eq!(Client::new(&stage, Some(&shown), &[&TLS13]).ask("/people/u1").await, Some(200));

@@ -34,10 +34,13 @@ async fn stage(ext: &str, ocsp: &str) -> Stage {
     stage
 }
 
+/// Something that is done to the files of a stage.
+type Doing = Box<dyn Fn(&Stage)>;
+
 /// Has the authority say that the certificate of this serial is valid (`V`) or revoked (`R`), for a day.
-fn answer(stage: &Stage, state: &str, serial: &str) {
-    let revoked = if state == "R" { "261101000000Z" } else { "" };
-    let index = format!("{state}\t491231235959Z\t{revoked}\t{serial}\tunknown\t/CN=stapled\n");
+fn answer(stage: &Stage, said: &str, serial: &str) {
+    let revoked = if said == "R" { "261101000000Z" } else { "" };
+    let index = format!("{said}\t491231235959Z\t{revoked}\t{serial}\tunknown\t/CN=stapled\n");
     fs::write(stage.path("index"), index).expect("ours");
     let arguments = format!(
         "ocsp -index index -rsigner oca.pem -rkey oca.key -CA oca.pem -issuer oca.pem -serial 0x{serial} \
@@ -82,7 +85,7 @@ async fn an_answer_is_stapled_while_it_counts_and_follows_its_file() {
     let good = fs::read(stage.path("stapled.ocsp")).expect("ours");
     let now = Timestamp::now();
 
-    let cases: [(&str, Box<dyn Fn(&Stage)>); 6] = [
+    let cases: [(&str, Doing); 6] = [
         ("about another certificate", Box::new(|stage| answer(stage, "V", "9999"))),
         ("the certificate is revoked", Box::new(|stage| answer(stage, "R", "1234"))),
         (
