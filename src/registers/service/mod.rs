@@ -306,25 +306,34 @@ impl ServiceRegisters {
     pub fn new(registers: Arc<dyn Registers>, service: Arc<ConsentService>) -> Self {
         Self { registers, service }
     }
-}
 
-impl Registers for ServiceRegisters {
-    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
-        let own = self.registers.statements(subject)?;
+    /// What is said here, with the consents of the service; without any where those are not known.
+    fn whole(&self, own: &Statements, subject: &DataSubject) -> Arc<Statements> {
         let said = self.service.said(subject, Instant::now()).filter(|_| !own.consents_unknown);
         let whole = said.and_then(|said| {
-            let whole = merged(&own, &said.consents, jiff::Timestamp::now());
+            let whole = merged(own, &said.consents, jiff::Timestamp::now());
             if whole.is_none() {
                 ConsentServiceEvent::Contradicted.emit(&self.service.metrics);
             }
             whole
         });
-        Ok(Arc::new(whole.unwrap_or_else(|| {
-            let mut own = Statements::clone(&own);
+        Arc::new(whole.unwrap_or_else(|| {
+            let mut own = Statements::clone(own);
             own.consents.clear();
             own.consents_unknown = true;
             own
-        })))
+        }))
+    }
+}
+
+impl Registers for ServiceRegisters {
+    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
+        self.registers.statements(subject).map(|own| self.whole(&own, subject))
+    }
+
+    fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, RegistersUnavailable> {
+        let own = self.registers.all(people)?;
+        Ok(own.into_iter().zip(people).map(|(own, person)| self.whole(&own, person)).collect())
     }
 
     fn fetch(&self, people: &[DataSubject]) -> Option<Fetching> {
