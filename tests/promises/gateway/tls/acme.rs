@@ -172,7 +172,7 @@ async fn a_certificate_is_renewed_without_a_connection_the_worse() {
         fs::read(account.expect("kept").path()).expect("readable")
     };
     let (mine, mut answers) = (account(), 0);
-    let renewed = tokio::time::timeout(Duration::from_secs(60), async {
+    let renewed = tokio::time::timeout(Duration::from_mins(1), async {
         while orders(&stage, ISSUED) < 2 {
             assert_eq!(open.ask("/people/u1").await, Some(200), "a connection that is open");
             assert_eq!(client.ask("/people/u1").await, Some(200), "a new one");
