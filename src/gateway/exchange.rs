@@ -7,9 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING,
-};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -171,7 +169,7 @@ async fn walk(
     let target = Target::judge(&head.uri)?;
     let matched = target.matches(&policy, &head.method);
     let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].takes_body());
-    if !takes_body && (has_body(&head.headers) || !body.is_end_stream()) {
+    if !takes_body && (request_body::is_announced(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
     if matched.is_none()
@@ -537,12 +535,6 @@ async fn refuse(
         sleep(until.saturating_sub(account.elapsed())).await;
     }
     response
-}
-
-/// A length, or chunks, announce a body.
-fn has_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING)
-        || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0")
 }
 
 fn identify(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING,
+};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use jiff::civil::Date;
@@ -21,6 +23,12 @@ use crate::policy::Selector;
 use crate::policy::model::{Literal, Locator, Must, RequestBody, Route};
 use crate::policy::path::Step;
 use crate::terms::{DataSubject, Personal, RefusalReason};
+
+/// Whether a length, or chunks, announce a body.
+pub(super) fn is_announced(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0")
+}
 
 /// What the backend is to get of a request's body. `opens`: for each member of the rules, what opens
 /// tokens there. One that does not open stands for nobody: what is asked about is not found.

@@ -6,6 +6,7 @@
 
 mod access_log;
 mod agent;
+mod bodies;
 mod checkpoint;
 mod cold;
 mod consent_service;

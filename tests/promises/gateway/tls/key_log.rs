@@ -52,8 +52,8 @@ async fn session_keys_are_written_only_with_a_dangerous_key_and_only_for_their_o
             assert!(written.lines().any(|other| other == line), "{line}");
         }
     }
-    let mode = fs::metadata(stage.path("session.keys")).expect("written").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let rights = fs::metadata(stage.path("session.keys")).expect("written").permissions().mode();
+    assert_eq!(rights & 0o777, 0o600);
 
     // A file that others may read is refused, and the gateway goes on as it was.
     fs::set_permissions(stage.path("session.keys"), fs::Permissions::from_mode(0o644))

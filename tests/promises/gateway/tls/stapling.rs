@@ -9,6 +9,9 @@ use super::openssl::{connect, openssl};
 
 const NAME: &str = "stapled.example.invalid";
 
+/// What somebody does to an answer.
+type Change = Box<dyn Fn(&Stage)>;
+
 /// A gateway with one more certificate, of an authority that answers (OpenSSL); `ext` goes into it.
 async fn stage(ext: &str, ocsp: &str) -> Stage {
     let stage = Stage::embedded(include_str!("../../../cases/gateway.rules.yaml"), &[]).await;
@@ -34,13 +37,10 @@ async fn stage(ext: &str, ocsp: &str) -> Stage {
     stage
 }
 
-/// Something that is done to the files of a stage.
-type Doing = Box<dyn Fn(&Stage)>;
-
 /// Has the authority say that the certificate of this serial is valid (`V`) or revoked (`R`), for a day.
-fn answer(stage: &Stage, said: &str, serial: &str) {
-    let revoked = if said == "R" { "261101000000Z" } else { "" };
-    let index = format!("{said}\t491231235959Z\t{revoked}\t{serial}\tunknown\t/CN=stapled\n");
+fn answer(stage: &Stage, word: &str, serial: &str) {
+    let revoked = if word == "R" { "261101000000Z" } else { "" };
+    let index = format!("{word}\t491231235959Z\t{revoked}\t{serial}\tunknown\t/CN=stapled\n");
     fs::write(stage.path("index"), index).expect("ours");
     let arguments = format!(
         "ocsp -index index -rsigner oca.pem -rkey oca.key -CA oca.pem -issuer oca.pem -serial 0x{serial} \
@@ -85,7 +85,7 @@ async fn an_answer_is_stapled_while_it_counts_and_follows_its_file() {
     let good = fs::read(stage.path("stapled.ocsp")).expect("ours");
     let now = Timestamp::now();
 
-    let cases: [(&str, Doing); 6] = [
+    let cases: [(&str, Change); 6] = [
         ("about another certificate", Box::new(|stage| answer(stage, "V", "9999"))),
         ("the certificate is revoked", Box::new(|stage| answer(stage, "R", "1234"))),
         (
