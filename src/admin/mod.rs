@@ -44,6 +44,8 @@ pub struct AdminState {
     pub policy: Arc<ArcSwap<Policy>>,
     /// The registers.
     pub registers: Arc<RegisterStore>,
+    /// Consents are asked for at a service: what is not here cannot be withdrawn here by its id.
+    pub consents_elsewhere: bool,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Enters changes of the registers in the ledger.

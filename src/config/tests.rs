@@ -224,7 +224,7 @@ fn values_beyond_their_bounds_are_refused() {
         ("https://people.example.invalid:9443", "https://a:b@people.example.invalid"),
         ("https://people.example.invalid:9443", "https://people.example.invalid/path"),
         ("https: '[::1]:0'", "https: off"),
-        ("reuse_port: true", "reuse_port: yes"),
+        ("reuse_port: true", "reuse_port: often"),
         // Everybody is no list of balancers.
         ("[10.0.0.0/24, ", "[0.0.0.0/0, "),
         ("[10.0.0.0/24, ", "[10.0.0.1/24, "),

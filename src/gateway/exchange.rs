@@ -378,6 +378,8 @@ async fn walk(
     // Its body: minimized so far that what is wrong with a short one is known before the head.
     let people = stated(&permit, &answer.headers, &origins);
     fetched_stated(gateway, &permit, &people).await;
+    // They are judged again with the body: what was said of them may be too old by now.
+    fetched(gateway, permit.recipient(), known.iter().map(|known| &known.id)).await;
     let mut transit = transit(gateway, &permit, route, answer, &origins, now)
         .map_err(|error| failed(&permit, account, &error))?;
     if route.mode != Mode::Enforce {
@@ -411,6 +413,8 @@ async fn walk(
     }
     // A tag of a whole body only; with `HEAD` it would tell of what no grant was used for.
     let is_tagged = progress == Progress::Ended && head.method == Method::GET;
+    // Nor does a coding, which is there from a certain length on.
+    let accepted = accepted.filter(|_| !rests_on_grant);
     let coding = accepted.and_then(|it| it.for_length(first.len(), progress == Progress::Ended));
     let tagged = (first.as_slice(), coding);
     let is_unchanged = is_tagged && gateway.tags.tell(&permit, tagged, &head.headers, &mut passed);

@@ -19,7 +19,12 @@ impl KeyLogFile {
     /// Opens it, or makes it. Nobody but its owner may read it.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        let mode = file.metadata()?.mode();
+        let about = file.metadata()?;
+        if about.uid() != rustix::process::geteuid().as_raw() {
+            let why = "it is somebody else's";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        let mode = about.mode();
         if mode & 0o077 != 0 {
             let why = format!("others may use it (mode {:04o}); it must be 0600", mode & 0o7777);
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));

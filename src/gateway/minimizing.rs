@@ -415,7 +415,9 @@ impl Minimizing {
     fn said(&self, questions: &[Question]) -> Result<Said, MinimizingError> {
         // Behind those of people stand the places of dates and countries.
         let roles = self.permit.policy().routes[self.permit.plan().route_index].subjects.len();
-        let people: HashSet<&DataSubject> = questions
+        let mut seen = HashSet::new();
+        // In their order, each once.
+        let people: Vec<&DataSubject> = questions
             .iter()
             .flat_map(|question| &question.subjects)
             .filter(|(role, _)| usize::from(role.0) < roles)
@@ -424,8 +426,8 @@ impl Minimizing {
                 Located::One(id) => std::slice::from_ref(id),
                 Located::Many(ids) => ids,
             })
+            .filter(|person| seen.insert(*person))
             .collect();
-        let people: Vec<&DataSubject> = people.into_iter().collect();
         let said = self.registers.all(&people).map_err(MinimizingError::Registers)?;
         Ok(people.into_iter().cloned().zip(said).collect())
     }

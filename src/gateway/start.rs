@@ -425,6 +425,7 @@ impl Gateway {
             let state = AdminState {
                 policy: Arc::clone(&policy),
                 registers,
+                consents_elsewhere: config.consent_service.is_some(),
                 ledger,
                 drain: Arc::new(drain),
                 metrics: Arc::clone(&metrics),

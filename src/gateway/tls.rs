@@ -166,6 +166,9 @@ impl Tls {
         let mut inputs = format!("{:?}", versions(config.tls.profile, only_1_3)).into_bytes();
         let own = config.acme.as_ref().map(AcmeConfig::certificate);
         let awaited = own.as_ref().map(|own| own.chain.clone()).filter(|file| !file.exists());
+        // One that is in force is not given up because its file cannot be seen.
+        let may_wait = in_force.as_ref().is_none_or(|before| before.tls.awaited.is_some());
+        let awaited = awaited.filter(|_| may_wait);
         let own = own.filter(|_| awaited.is_none());
         for files in config.certificates.iter().chain(&own) {
             let served = Served::new(files, pair(files)?, &provider, now.as_second())?;

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::record::{self, Body};
 use super::server_tail::ServerTail;
@@ -42,6 +42,9 @@ const WAITING_ENTRIES: usize = 65_536;
 
 /// The role of people whom a call of the admin API is about.
 const LOOKED_UP: &str = "looked-up";
+
+/// Most look-ups in the index at once.
+const TAGGING: usize = 128;
 
 /// Most tags in one record, some 40 KB.
 const TAGS: usize = 1024;
@@ -75,6 +78,8 @@ pub struct ChainLedger {
     queue: Option<mpsc::Sender<Job>>,
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
+    /// So many at once look people up in the index: each holds a thread for as long as it is slow.
+    tagging: Semaphore,
 }
 
 /// What the callers and the writer both see.
@@ -216,7 +221,8 @@ impl ChainLedger {
             .spawn(move || writer.run(&jobs))
             .map_err(|error| LedgerUnavailable(format!("thread: {}", error.kind())))?;
         let index = None;
-        Ok(Self { place, index, queue: Some(queue), shared, writer: Some(writer) })
+        let (queue, writer, tagging) = (Some(queue), Some(writer), Semaphore::new(TAGGING));
+        Ok(Self { place, index, queue, shared, writer, tagging })
     }
 
     /// The tree over all records that are durable now.
@@ -262,11 +268,24 @@ impl ChainLedger {
         if people.is_empty() {
             return Ok(body);
         }
+        // Where disk or server are known to be away, nobody waits for an index that is there too.
+        self.known_trouble()?;
+        let turn = self.tagging.try_acquire();
+        let _turn = turn.map_err(|_| LedgerUnavailable("the index of subjects is busy".into()))?;
         let index = self.index.clone().ok_or_else(|| LedgerUnavailable(super::NO_INDEX.into()))?;
         let tagged = tokio::task::spawn_blocking(move || {
             record::tag(&mut body, &people, &index).map(|()| body)
         });
         tagged.await.map_err(|_| LedgerUnavailable("the index of subjects failed".into()))?
+    }
+
+    /// What was wrong at the last attempt; the next one is made now.
+    fn known_trouble(&self) -> Result<(), LedgerUnavailable> {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(trouble) = state.trouble.clone() else { return Ok(()) };
+        drop(state);
+        self.send(Job::Probe)?;
+        Err(trouble)
     }
 
     fn add(&self, body: Body) {
@@ -409,7 +428,7 @@ impl Writer {
         let mut is_well = true;
         loop {
             // What was kept does not wait for the next beat.
-            let is_behind = is_well && !self.kept.is_empty();
+            let is_behind = is_well && self.has_more();
             let next = match beat {
                 _ if is_behind => jobs.recv_timeout(Duration::ZERO),
                 Some(beat) => jobs.recv_timeout(beat),
@@ -431,7 +450,12 @@ impl Writer {
             }
         }
         // What cannot be entered now is lost with the process.
-        while !self.kept.is_empty() && self.enter(Vec::new()).is_ok() {}
+        while self.has_more() && self.enter(Vec::new()).is_ok() {}
+    }
+
+    /// Whether there is something left that nobody waits for.
+    fn has_more(&self) -> bool {
+        !self.kept.is_empty() || !self.shared.unawaited().is_empty()
     }
 
     fn enter(&mut self, batch: Vec<Job>) -> Result<(), LedgerUnavailable> {

@@ -88,10 +88,11 @@ impl ServerTail {
         settings: &ServerSettings,
         segmenting: Segmenting,
     ) -> Result<Self, LedgerUnavailable> {
-        let mark = Mark::open(&settings.mark)?;
         let chain = server.chain(&settings.node);
         let name = format!("tamis ledger {}", Uuid::now_v7());
         let session = first_session(server, &name, chain.node())?;
+        // Only now: the process before this one moves it on until it lets go of the chain.
+        let mark = Mark::open(&settings.mark)?;
         begin_chain(&session, chain.node(), mark.written())?;
         let stated = end_of(&session, chain.node())?;
         holds(&session, chain.node(), mark.written(), stated)?;

@@ -124,6 +124,18 @@ impl<'w> Changing<'w> {
         self.with(|writer| writer.withdraw_id(id, at))
     }
 
+    /// Withdraws the consent of this id, which must be here: where consents are asked for elsewhere, nobody
+    /// would ever look at the end of one that is not.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn withdraw_own_consent(&self, id: &str, at: Timestamp) -> Result<Recorded, RecordError> {
+        if !self.with(|writer| writer.knows_consent(id))? {
+            return Err(RecordError::Invalid("id"));
+        }
+        self.withdraw_consent(id, at)
+    }
+
     /// Lifts objections of `subject` to exactly this purpose or pattern. How many there were.
     ///
     /// # Errors

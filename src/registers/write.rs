@@ -95,6 +95,11 @@ impl<'t> Writer<'t> {
         self.changed(changed, record.kind(), change, record.purpose())
     }
 
+    /// Whether a consent of this id is here.
+    pub(super) fn knows_consent(&self, id: &str) -> Result<bool, WriteError> {
+        Ok(self.tables.row("SELECT id FROM consents WHERE id = ?1", data![id])?.is_some())
+    }
+
     /// Ends the consent of this id, known or not: if it arrives later, it arrives ended.
     pub(super) fn withdraw_id(&self, id: &str, at: Timestamp) -> Result<Recorded, WriteError> {
         let known = "SELECT purpose, subject FROM consents WHERE id = ?1";

@@ -89,6 +89,7 @@ impl Admin {
             Arc::clone(&metrics),
         ));
         let state = AdminState {
+            consents_elsewhere: false,
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             registers,
             ledger,

@@ -135,7 +135,15 @@ fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), Str
     if let Some(words) = schema["enum"].as_array() {
         return if words.contains(value) { Ok(()) } else { Err(format!("{at}: {value}")) };
     }
-    known.extend(["type", "const", "properties", "additionalProperties", "required", "items"]);
+    known.extend([
+        "type",
+        "const",
+        "properties",
+        "additionalProperties",
+        "required",
+        "items",
+        "maxItems",
+    ]);
     for key in schema.as_object().expect("a schema").keys() {
         assert!(known.contains(&key.as_str()), "{at}: `{key}` is not judged here");
     }
@@ -151,6 +159,10 @@ fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), Str
     };
     if !typed {
         return Err(format!("{at}: {value} is of another type"));
+    }
+    let most = schema["maxItems"].as_u64().unwrap_or(u64::MAX);
+    if value.as_array().is_some_and(|items| items.len() as u64 > most) {
+        return Err(format!("{at} has more than {most}"));
     }
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
         fits(root, &schema["items"], item, &format!("{at}[{index}]"))?;

@@ -42,8 +42,12 @@ pub(super) async fn withdraw_consent(
     body: Body,
 ) -> Answer {
     no_body(body)?;
-    let now = Timestamp::now();
-    change(&state, sent, move |changing| changing.withdraw_consent(&id, now), said).await
+    let (now, must_be_here) = (Timestamp::now(), state.consents_elsewhere);
+    let withdrawn = move |changing: &Changing<'_>| match must_be_here {
+        true => changing.withdraw_own_consent(&id, now),
+        false => changing.withdraw_consent(&id, now),
+    };
+    change(&state, sent, withdrawn, said).await
 }
 
 /// A withdrawal of everything for a purpose.

@@ -243,6 +243,7 @@ mod tests {
             let policy = Policy::parse("rules.yaml", RULES).expect("the rules load");
             let access = Access::new(AdminConfig::default(), Vec::new());
             let state = AdminState {
+                consents_elsewhere: false,
                 policy: Arc::new(ArcSwap::from_pointee(policy)),
                 registers,
                 ledger,

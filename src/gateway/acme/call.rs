@@ -97,7 +97,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds).min(LONGEST));
     }
     let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
+    let wait = Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()?;
+    Some(wait.min(LONGEST))
 }
 
 #[cfg(test)]
@@ -112,7 +113,7 @@ mod tests {
         };
         assert_eq!(after("120"), Some(Duration::from_mins(2)));
         assert_eq!(after("99999999999"), Some(LONGEST));
-        assert!(after("Fri, 31 Dec 2299 23:59:59 GMT").is_some());
+        assert_eq!(after("Sun, 31 Dec 2299 23:59:59 GMT"), Some(LONGEST));
         assert_eq!(after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
         assert_eq!(after("soon"), None);
     }

@@ -1,5 +1,6 @@
 //! One order: from an account to a certificate that was looked at.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
+use super::super::certificates::Served;
 use super::super::tls;
 use super::call::Calls;
 use super::challenges::{Challenges, Held};
 use super::store::{Store, window};
-use crate::config::{AcmeChallenge, AcmeConfig};
+use crate::config::{AcmeChallenge, AcmeConfig, CertificateFiles};
 
 /// How long an authority may take to look, or to sign.
 const PATIENCE: RetryPolicy = RetryPolicy::new()
@@ -188,6 +190,9 @@ async fn answer(
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
         let name = authorization.identifier().to_string();
+        if !config.domains.contains(&name) {
+            return Err(AcmeFault::Useless("a question about another name"));
+        }
         match authorization.status {
             AuthorizationStatus::Valid => continue,
             AuthorizationStatus::Pending => {}
@@ -255,7 +260,10 @@ fn judged(chain: &str, key: &str, names: &[String]) -> Result<(i64, i64), AcmeFa
     }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|_| AcmeFault::Useless("no key of ours"))?;
-    CertifiedKey::from_der(all, key, &tls::provider())
-        .map_err(|_| AcmeFault::Useless("a certificate of another key"))?;
+    // As it is looked at when it is to be served, so that a good one never gives way to one that cannot be.
+    let now = jiff::Timestamp::now().as_second();
+    let files = CertificateFiles { chain: PathBuf::new(), key: PathBuf::new(), ocsp: None };
+    Served::new(&files, (all, key), &tls::provider(), now)
+        .map_err(|_| AcmeFault::Useless("a certificate that cannot be served"))?;
     Ok(window)
 }

@@ -19,6 +19,7 @@ use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, ResolveSe
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -70,6 +71,10 @@ impl Connections {
                     .map_err(|error| TlsError::Pair(files.chain.clone(), error))?
             }
         };
+        // A resumed session is not judged again, and would outlive the list that says it is revoked.
+        if !config.crls.is_empty() {
+            tls.resumption = Resumption::disabled();
+        }
         // Nothing is offered for HTTP/1.1: some old servers end a handshake that offers anything.
         if protocol == UpstreamProtocol::H2 {
             tls.alpn_protocols = vec![H2.to_vec()];

@@ -25,7 +25,10 @@ pub(super) fn merged(own: &Statements, stated: &[Consent], now: Timestamp) -> Op
             }
             consent.events.extend(known.events.iter().filter(|event| !event.status.is_valid()));
             consent.expires_at = [consent.expires_at, known.expires_at].into_iter().flatten().min();
-            consent.recipients.retain(|named| known.recipients.contains(named));
+            // Ours that names nobody covers everybody: it narrows nothing.
+            if !known.recipients.is_empty() {
+                consent.recipients.retain(|named| known.recipients.contains(named));
+            }
         }
         for event in &mut consent.events {
             // What takes a consent away counts from when we hear of it at the latest.
@@ -33,7 +36,8 @@ pub(super) fn merged(own: &Statements, stated: &[Consent], now: Timestamp) -> Op
                 event.at = event.at.min(now);
             }
         }
-        let given = first_given(&consent);
+        // By the service's clock, which may be ahead, and by when we heard of it.
+        let given = first_given(&consent).map(|at| at.min(now));
         for withdrawal in own.withdrawals.iter().filter(|one| given.is_some_and(|at| at <= one.at))
         {
             take_back(withdrawal, &mut consent);
@@ -129,6 +133,15 @@ mod tests {
         // Narrowed here, whole there; and the earlier end of both.
         let narrow = Consent { recipients: vec!["b".into()], ..given[0].clone() };
         assert_eq!(state(&own(vec![narrow], Vec::new()), &given), [(Given, 1)]);
+        let everybody = Consent { recipients: Vec::new(), ..given[0].clone() };
+        assert_eq!(state(&own(vec![everybody], Vec::new()), &given), [(Given, 2)]);
+        // Given ahead of our clock, and taken back here since.
+        let ahead = [consent("c", &[(150, Given)])];
+        let ours = own(Vec::new(), vec![withdrawal("share", None, 100)]);
+        assert_eq!(
+            merged(&ours, &ahead, second(100)).expect("one").consents[0].status(second(200)),
+            Withdrawn
+        );
         let short = Consent { expires_at: Some(second(50)), ..given[0].clone() };
         assert_eq!(state(&own(vec![short], Vec::new()), &given)[0].0, ConsentStatus::Expired);
     }

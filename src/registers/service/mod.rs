@@ -53,6 +53,9 @@ const CACHED_BYTES: usize = 64 << 20;
 /// Faults one after the other after which the service is left alone for [`PAUSE`].
 const FAULTS: u32 = 3;
 
+/// How often whoever is not known any more is forgotten; nobody relies on them meanwhile.
+const FORGETTING: Duration = Duration::from_secs(1);
+
 /// How long nobody waits for a service that keeps failing.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -104,6 +107,8 @@ struct State {
     /// Faults since the last good answer.
     faults: u32,
     left_alone_until: Option<Instant>,
+    /// When whoever is not known any more was forgotten last.
+    forgotten: Instant,
 }
 
 /// A question under way. However it ends, nobody waits for it any more.
@@ -142,6 +147,7 @@ impl ConsentService {
             under_way: HashMap::new(),
             faults: 0,
             left_alone_until: None,
+            forgotten: Instant::now(),
         };
         let service = Self {
             url: settings.url.clone(),
@@ -229,7 +235,11 @@ impl ConsentService {
             Ok((said, as_of, fresh_for)) => {
                 let was_failing = std::mem::take(&mut state.faults) > 0;
                 state.left_alone_until = None;
-                state.cache.forget(now, self.max_staleness());
+                // Not with each answer: whoever is asked about meanwhile waits for it.
+                if now.saturating_duration_since(state.forgotten) >= FORGETTING {
+                    state.cache.forget(now, self.max_staleness());
+                    state.forgotten = now;
+                }
                 for (person, (consents, bytes)) in people.iter().zip(said) {
                     let said = Said { consents, as_of, fresh_for, bytes };
                     state.cache.keep(person.clone(), said);
@@ -238,7 +248,8 @@ impl ConsentService {
                 ConsentServiceEvent::Answered { people: people.len(), cached, was_failing }
             }
             Err(kind) => {
-                state.faults = state.faults.saturating_add(1);
+                // That we ask too much at once is no fault of the service.
+                state.faults = state.faults.saturating_add(u32::from(kind != "busy"));
                 if state.faults >= FAULTS {
                     state.left_alone_until = Some(now + PAUSE);
                 }

@@ -63,6 +63,16 @@ impl Raw {
 
 /// Asks as a recipient with a certificate, or with a token of `u1`.
 async fn ask(stage: &Stage, who: Option<&str>, method: Method, lines: &[(&str, &str)]) -> Raw {
+    tried(stage, who, method, lines).await.expect("an answer")
+}
+
+/// The same; an error where the connection ends before there is a head.
+async fn tried(
+    stage: &Stage,
+    who: Option<&str>,
+    method: Method,
+    lines: &[(&str, &str)],
+) -> Result<Raw, hyper::Error> {
     let stream = stage.connect(who, HOST, Some(b"http/1.1")).await.expect("a handshake");
     let (mut sender, driver) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
@@ -75,11 +85,11 @@ async fn ask(stage: &Stage, who: Option<&str>, method: Method, lines: &[(&str, &
         request = request.header(*name, *value);
     }
     let request = request.body(Empty::<Bytes>::new()).expect("a request of ours");
-    let answer = sender.send_request(request).await.expect("an answer");
+    let answer = sender.send_request(request).await?;
     let (head, body) = answer.into_parts();
     let body = body.collect().await.ok().map(http_body_util::Collected::to_bytes);
     driver.abort();
-    Raw { status: head.status.as_u16(), head: head.headers, body }
+    Ok(Raw { status: head.status.as_u16(), head: head.headers, body })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,7 +240,9 @@ async fn what_has_left_can_be_read_before_the_rest_is_there_and_a_cut_can_be_tol
     let text = String::from_utf8(first).expect("ASCII");
     stage.backend.says("/people/u1", Reply::Last(text.into_bytes()));
     for coding in CODINGS {
-        let got = ask(&stage, None, Method::GET, &[("accept-encoding", coding)]).await;
+        // On a busy machine the end may overtake the head: that tells as well.
+        let got = tried(&stage, None, Method::GET, &[("accept-encoding", coding)]).await;
+        let Ok(got) = got else { continue };
         assert_eq!((got.status, got.coding(), &got.body), (200, Some(coding), &None));
     }
 }

@@ -199,7 +199,7 @@ async fn rules_that_move_take_their_file_of_consents_along() {
     stage.edit("tamis.yaml", "rules: rules.yaml", "rules: elsewhere/rules.yaml");
     assert_eq!(stage.running.reload().await.activated, ["settings"]);
     assert_eq!(stage.ask("partner", "/people/u1").await.status, 404, "consents are unknown");
-    assert!(stage.ledger().contains("\"reason\":\"consent-unknown\""));
+    stage.entered("\"reason\":\"consent-unknown\"").await;
     fs::copy(stage.path("consents.ndjson"), stage.path("elsewhere/consents.ndjson")).expect("ours");
     stage.edit("tamis.yaml", "elsewhere/rules.yaml", "rules.yaml");
     assert_eq!(stage.running.reload().await.activated, ["settings"]);

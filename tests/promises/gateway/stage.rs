@@ -307,6 +307,18 @@ impl Stage {
     }
 
     /// The ledger's segment as it stands.
+    /// Returns once this stands in the ledger: what nobody waits for is entered a little later.
+    pub(super) async fn entered(&self, text: &str) {
+        let waiting = async {
+            while !self.ledger().contains(text) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let entered = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
+        assert!(entered.is_ok(), "{text} is not in the ledger");
+    }
+
+    /// What stands in the ledger by now.
     pub(super) fn ledger(&self) -> String {
         fs::read_to_string(self.path("ledger/000001.jsonl")).expect("the ledger has begun")
     }
