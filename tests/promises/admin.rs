@@ -473,6 +473,19 @@ fn changes_made_beside_the_gateway_are_entered_once() {
 }
 
 #[test]
+fn a_consent_that_only_a_service_knows_is_not_withdrawn_here_by_its_id() {
+    let mut admin = Admin::new();
+    admin.state.consents_elsewhere = true;
+    let withdrawn = |admin: &Admin| {
+        let answer = admin.plain("POST", "/v1/consents/con_1/withdrawal", "");
+        answer.status
+    };
+    assert_eq!(withdrawn(&admin), StatusCode::UNPROCESSABLE_ENTITY);
+    admin.state.consents_elsewhere = false;
+    assert_eq!(withdrawn(&admin), StatusCode::OK, "it will arrive withdrawn");
+}
+
+#[test]
 fn a_ledger_that_is_gone_stops_readiness_and_no_withdrawal() {
     let admin = Admin::new();
     admin.plain("POST", "/v1/consents", CONSENT);

@@ -43,9 +43,12 @@ pub(super) async fn withdraw_consent(
 ) -> Answer {
     no_body(body)?;
     let (now, must_be_here) = (Timestamp::now(), state.consents_elsewhere);
-    let withdrawn = move |changing: &Changing<'_>| match must_be_here {
-        true => changing.withdraw_own_consent(&id, now),
-        false => changing.withdraw_consent(&id, now),
+    let withdrawn = move |changing: &Changing<'_>| {
+        if must_be_here {
+            changing.withdraw_own_consent(&id, now)
+        } else {
+            changing.withdraw_consent(&id, now)
+        }
     };
     change(&state, sent, withdrawn, said).await
 }
