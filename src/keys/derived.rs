@@ -77,20 +77,29 @@ impl KeyRing {
         issued_to: &[RecipientId],
         category: &CategoryId,
     ) -> TokenKeys {
-        let of = |recipient: &RecipientId| {
-            self.all_keys(&Domain {
-                used_for: Use::Token,
-                policy: &policy.id,
-                category: category.as_str(),
-                scope: Scope::Recipient,
-                recipient: recipient.as_str(),
-                purpose: "",
-                extra: "",
-                period: "",
-            })
-        };
+        let of = |recipient: &RecipientId| self.lasting(policy, recipient, category, Use::Token);
         let canonical = policy.categories.get(category).map(|found| found.canonical);
         TokenKeys::new(canonical.unwrap_or_default(), issued_to.iter().flat_map(of).collect())
+    }
+
+    /// The keys of what a recipient keeps over purposes, cases and time, one for each version of the ring.
+    fn lasting(
+        &self,
+        policy: &Policy,
+        recipient: &RecipientId,
+        category: &CategoryId,
+        used_for: Use,
+    ) -> Vec<DomainKey> {
+        self.all_keys(&Domain {
+            used_for,
+            policy: &policy.id,
+            category: category.as_str(),
+            scope: Scope::Recipient,
+            recipient: recipient.as_str(),
+            purpose: "",
+            extra: "",
+            period: "",
+        })
     }
 
     /// The names by which a recipient knows a person whose id is `id` of `category`, in the form of
@@ -112,16 +121,7 @@ impl KeyRing {
         };
         let canonical = policy.categories.get(category).map(|found| found.canonical);
         let canonical = canonical.unwrap_or_default();
-        let keys = self.all_keys(&Domain {
-            used_for,
-            policy: &policy.id,
-            category: category.as_str(),
-            scope: Scope::Recipient,
-            recipient: recipient.as_str(),
-            purpose: "",
-            extra: "",
-            period: "",
-        });
+        let keys = self.lasting(policy, recipient, category, used_for);
         let name = |key: &DomainKey| match used_for {
             Use::Token => key.token(canonical, id),
             Use::Pseudonym | Use::Fpe => key.pseudonym(canonical, id),
