@@ -479,7 +479,8 @@ fn lookups_and_changes_from_many_threads_agree(kind: Kind) {
                             "status":"given","given_at":"2026-01-01T00:00:00Z"}}"#
                     ));
                     assert_eq!(store.of(&subject).consents.len(), round + 1);
-                    store.of("u0");
+                    // While another thread says more of them.
+                    store.registers.statements(&person("u0")).expect("available");
                 }
             });
         }

@@ -309,9 +309,10 @@ impl Stage {
     /// The ledger's segment as it stands.
     /// Returns once this stands in the ledger: what nobody waits for is entered a little later.
     pub(super) async fn entered(&self, text: &str) {
+        let mut looks = tokio::time::interval(std::time::Duration::from_millis(5));
         let waiting = async {
             while !self.ledger().contains(text) {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                looks.tick().await;
             }
         };
         let entered = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
