@@ -253,6 +253,9 @@ impl Gateway {
         let waiting = Arc::clone(&registers);
         let known = tokio::task::spawn_blocking(move || waiting.wait_until_known(START_PATIENCE));
         drop(known.await);
+        let service = config.consent_service.as_ref();
+        let service = service.map(|service| ConsentService::new(service, Arc::clone(&metrics)));
+        let service = service.transpose()?.map(Arc::new);
         // Once all is good that can be looked at without the ledger: whoever connects from here on waits
         // for us, also where another process has the ledger still.
         let takes_over = config.listen.reuse_port || !handed.is_empty();
@@ -261,9 +264,6 @@ impl Gateway {
         let KeptLedger { ledger, index, checkpoints, retirement } = kept;
         let retirement = retirement.map(Arc::new);
         let feed = Feed::of(policy, &config.rules, &registers, &metrics).map(Arc::new);
-        let service = config.consent_service.as_ref();
-        let service = service.map(|service| ConsentService::new(service, Arc::clone(&metrics)));
-        let service = service.transpose()?.map(Arc::new);
         let answering: Arc<dyn Registers> = match &feed {
             None => Arc::<RegisterStore>::clone(&registers),
             Some(feed) => {

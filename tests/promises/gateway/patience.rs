@@ -11,11 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::backend::{Reply, json};
@@ -81,12 +83,7 @@ pub(super) async fn steadily_slow() -> (String, String) {
     assert!(!last.ends_with(b"0\r\n\r\n"), "the answer does not look whole");
     counted(&stage, "tamis_connections_ended_total{kind=\"late-answer\"} 1").await;
 
-    let stream = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .expect("HTTP");
-    let driver = tokio::spawn(connection);
+    let (mut sender, driver) = courier(&stage).await;
     let request = Request::get(format!("https://{HOST}/people/u1")).body(Empty::<Bytes>::new());
     let answer = sender.send_request(request.expect("a target")).await.expect("an answer");
     let mut body = answer.into_body();
@@ -123,6 +120,16 @@ pub(super) async fn nothing_asked() -> String {
     let ended = timeout(PATIENCE, async { while next(&mut stream).await.is_some() {} });
     assert!(ended.await.is_ok(), "it is not kept");
     stage.metrics()
+}
+
+/// A connection of HTTP/2 of the courier, and what drives it.
+async fn courier(
+    stage: &Stage,
+) -> (http2::SendRequest<Empty<Bytes>>, JoinHandle<Result<(), hyper::Error>>) {
+    let stream = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = handshake.await.expect("HTTP");
+    (sender, tokio::spawn(connection))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,12 +280,7 @@ async fn heads_and_frames_that_dribble_in_end_their_connection_and_nobody_else_s
 async fn a_panic_is_one_answer_without_a_value_and_nobody_else_s() {
     let stage = Stage::set().await;
     stage.backend.says("/people/u1", json(TESTINA));
-    let stream = stage.connect(Some("courier"), HOST, Some(b"h2")).await.expect("a handshake");
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .expect("HTTP");
-    let driver = tokio::spawn(connection);
+    let (mut sender, driver) = courier(&stage).await;
     let mut ask = async |id: &str| {
         let request = Request::get(format!("https://{HOST}/people/{id}"));
         let request = request.body(Empty::<Bytes>::new()).expect("a target");
