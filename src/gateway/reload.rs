@@ -345,7 +345,10 @@ impl Reloader {
             return Some(with_service(own, stores.service.as_ref(), policy, config));
         };
         feed.read_aside(policy).await;
-        let answering = FedRegisters::new(Arc::clone(&stores.registers), Arc::clone(&feed.file));
+        let answering = FedRegisters::new(
+            Arc::<RegisterStore>::clone(&stores.registers),
+            Arc::clone(&feed.file),
+        );
         stores.feed.store(Some(feed));
         Some(Arc::new(answering))
     }

@@ -269,7 +269,10 @@ impl Gateway {
             Some(feed) => {
                 // Before the first request, so that a start does not refuse what a run would not.
                 feed.read_aside(policy).await;
-                Arc::new(FedRegisters::new(Arc::clone(&registers), Arc::clone(&feed.file)))
+                Arc::new(FedRegisters::new(
+                    Arc::<RegisterStore>::clone(&registers),
+                    Arc::clone(&feed.file),
+                ))
             }
         };
         let answering = with_service(answering, service.as_ref(), policy, config);

@@ -13,12 +13,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{
-    Record, RecordError, Recorded, RegisterStore, Registers, RegistersUnavailable, RequestReceipt,
-    RightRequest, check_record,
-};
+use super::elsewhere::{ConsentSource, ConsentsFrom};
+use super::{Record, RecordError, RegisterStore, check_record};
 use crate::policy::Policy;
-use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
+use crate::terms::{DataSubject, Statements};
 
 /// No consent is longer; a longer line is no consent, and must not fill the memory.
 const LONGEST_LINE: u64 = 64 << 10;
@@ -261,63 +259,11 @@ fn enter(
     })
 }
 
-/// The embedded registers, with consents that a file feeds. While the file is not known, nobody's
-/// consents are.
-pub struct FedRegisters {
-    registers: Arc<RegisterStore>,
-    file: Arc<ConsentFile>,
-}
+/// Our own registers, with consents that a file feeds. While the file is not known, nobody's consents are.
+pub type FedRegisters = ConsentsFrom<ConsentFile>;
 
-impl FedRegisters {
-    /// These registers, fed by this file.
-    #[must_use]
-    pub fn new(registers: Arc<RegisterStore>, file: Arc<ConsentFile>) -> Self {
-        Self { registers, file }
-    }
-
-    /// What was said, without consents where the file is not known by now.
-    fn as_known(&self, said: Arc<Statements>) -> Arc<Statements> {
-        if self.file.is_known(Instant::now()) {
-            return said;
-        }
-        let mut said = Statements::clone(&said);
-        said.consents.clear();
-        said.consents_unknown = true;
-        Arc::new(said)
-    }
-}
-
-impl Registers for FedRegisters {
-    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
-        self.registers.statements(subject).map(|said| self.as_known(said))
-    }
-
-    fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, RegistersUnavailable> {
-        let all = self.registers.all(people)?;
-        Ok(all.into_iter().map(|said| self.as_known(said)).collect())
-    }
-
-    fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
-        self.registers.order(id)
-    }
-
-    fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
-        self.registers.case(id)
-    }
-
-    fn use_grants(
-        &self,
-        ids: &[Arc<str>],
-        decision: &DecisionId,
-    ) -> Result<bool, RegistersUnavailable> {
-        self.registers.use_grants(ids, decision)
-    }
-
-    fn record(&self, record: &Record) -> Result<Recorded, RecordError> {
-        self.registers.record(record)
-    }
-
-    fn request(&self, request: &RightRequest) -> Result<Option<RequestReceipt>, RecordError> {
-        Registers::request(&*self.registers, request)
+impl ConsentSource for ConsentFile {
+    fn whole(&self, own: Arc<Statements>, _: &DataSubject) -> Arc<Statements> {
+        if self.is_known(Instant::now()) { own } else { Arc::new(own.without_consents()) }
     }
 }

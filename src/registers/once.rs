@@ -21,7 +21,7 @@ use crate::terms::Digest;
 pub const ANSWERS_KEPT: Duration = Duration::from_hours(1);
 
 /// The same in seconds.
-const KEPT_SECONDS: i64 = 3600;
+const KEPT_SECONDS: i64 = ANSWERS_KEPT.as_secs().cast_signed();
 
 /// Most answers of one caller: more than it may make calls in [`ANSWERS_KEPT`] by the usual pace. Beyond
 /// it a call with a key is refused, since a promise that is forgotten is none.

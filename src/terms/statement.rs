@@ -222,6 +222,14 @@ pub struct Statements {
     pub region: Option<Country>,
 }
 
+impl Statements {
+    /// The same where consents cannot be known: none of them, and that it is unknown whether there are any.
+    #[must_use]
+    pub fn without_consents(&self) -> Self {
+        Self { consents: Vec::new(), consents_unknown: true, ..self.clone() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

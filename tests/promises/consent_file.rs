@@ -62,7 +62,8 @@ impl Fed {
 
     /// The state of u1's consent con_1, as far as it is known.
     fn status(&self) -> Option<ConsentStatus> {
-        let fed = FedRegisters::new(Arc::clone(&self.registers), Arc::clone(&self.file));
+        let fed =
+            FedRegisters::new(Arc::<RegisterStore>::clone(&self.registers), Arc::clone(&self.file));
         let said = fed.statements(&Personal::new("u1".into())).expect("available");
         assert_eq!(said.consents_unknown, !self.is_known(0));
         said.consents.first().map(|consent| consent.status(Timestamp::now()))

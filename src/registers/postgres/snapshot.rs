@@ -125,8 +125,7 @@ impl Snapshot {
             return Err(StoreError::NotYet);
         }
         if known == Known::WithoutConsents {
-            said.consents.clear();
-            said.consents_unknown = true;
+            said = said.without_consents();
             said.one_time_grants.clear();
             said.orders.clear();
             said.cases.clear();

@@ -12,7 +12,7 @@ mod cache;
 mod merge;
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,13 +27,12 @@ use tokio::time::timeout;
 use self::answer::{OfPerson, freshness, question};
 use self::cache::{Cache, Said};
 use self::merge::merged;
-use super::{
-    Fetching, Record, RecordError, Recorded, Registers, RegistersUnavailable, RequestReceipt,
-    RightRequest,
-};
+use super::Fetching;
+use super::elsewhere::{ConsentSource, ConsentsFrom};
 use crate::https::{Bounds, CallFault, HttpsClient, Schemes, Trust, TrustError};
+use crate::keys::{ServiceToken, ServiceTokenError};
 use crate::observe::{ConsentServiceEvent, Metrics};
-use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
+use crate::terms::{DataSubject, Statements};
 
 /// People of one question.
 const PEOPLE_PER_CALL: usize = 200;
@@ -83,8 +82,8 @@ pub enum ConsentServiceError {
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The file with the token.
-    #[error("the token of the consent service cannot be read: {0}")]
-    Token(&'static str),
+    #[error(transparent)]
+    Token(#[from] ServiceTokenError),
 }
 
 /// A service, and what it said.
@@ -149,9 +148,10 @@ impl ConsentService {
             left_alone_until: None,
             forgotten: Instant::now(),
         };
+        let token = settings.token.as_deref().map(ServiceToken::open).transpose()?;
         let service = Self {
             url: settings.url.clone(),
-            token: settings.token.as_deref().map(token).transpose()?,
+            token: token.map(|token| token.bearer()),
             client: HttpsClient::new(&settings.trust, Schemes::HttpsOnly, bounds)?,
             timeout: settings.timeout,
             max_staleness: AtomicU64::new(0),
@@ -182,49 +182,6 @@ impl ConsentService {
         let max_staleness = self.max_staleness();
         let state = self.state();
         state.cache.of(person).filter(|said| said.is_known(now, max_staleness)).cloned()
-    }
-
-    /// Asks about those of `people` of whom nothing is known now. Whoever is being asked about already is
-    /// waited for and not asked about again. `None`: there is nothing to wait for.
-    fn fetch(self: &Arc<Self>, people: &[DataSubject]) -> Option<Fetching> {
-        let runtime = Handle::try_current().ok()?;
-        let (now, max_staleness) = (Instant::now(), self.max_staleness());
-        let (mut waits, mut flights, mut asked) = (Vec::new(), Vec::new(), HashSet::new());
-        let mut state = self.state();
-        let is_left_alone = state.left_alone_until.is_some_and(|until| now < until);
-        for person in people {
-            let said = state.cache.of(person);
-            if said.is_some_and(|said| said.is_known(now, max_staleness)) {
-                continue;
-            }
-            if let Some(flight) = state.under_way.get(person) {
-                waits.push(flight.clone());
-            } else if !is_left_alone && state.under_way.len() + asked.len() < UNDER_WAY {
-                asked.insert(person.clone());
-            }
-        }
-        let asked: Vec<DataSubject> = asked.into_iter().collect();
-        for people in asked.chunks(PEOPLE_PER_CALL) {
-            let (landed, flight) = watch::channel(());
-            let people = people.to_vec();
-            state.under_way.extend(people.iter().map(|person| (person.clone(), flight.clone())));
-            waits.push(flight);
-            flights.push(Flight { service: Arc::clone(self), people, _landed: landed });
-        }
-        drop(state);
-        if waits.is_empty() {
-            return None;
-        }
-        for flight in flights {
-            // A task of its own: others may wait for it when whoever was first is gone.
-            runtime.spawn(async move { flight.service.ask(&flight.people).await });
-        }
-        Some(Box::pin(async move {
-            for mut flight in waits {
-                // Nothing is ever sent: it ends.
-                let _ = flight.changed().await;
-            }
-        }))
     }
 
     async fn ask(&self, people: &[DataSubject]) {
@@ -289,93 +246,66 @@ impl ConsentService {
     }
 }
 
-/// The header with the token in `file`.
-fn token(file: &Path) -> Result<HeaderValue, ConsentServiceError> {
-    use std::os::unix::fs::MetadataExt as _;
+/// Our own registers, with the consents of a service.
+pub type ServiceRegisters = ConsentsFrom<ConsentService>;
 
-    let unreadable = |_| ConsentServiceError::Token("no such file");
-    if std::fs::metadata(file).map_err(unreadable)?.mode() & 0o077 != 0 {
-        return Err(ConsentServiceError::Token("the file is to be its owner's alone"));
-    }
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(unreadable)?);
-    let text = zeroize::Zeroizing::new(format!("Bearer {}", text.trim()));
-    let mut header = HeaderValue::from_str(&text)
-        .map_err(|_| ConsentServiceError::Token("it can stand in no header"))?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-/// Registers whose consents are those of a service.
-pub struct ServiceRegisters {
-    registers: Arc<dyn Registers>,
-    service: Arc<ConsentService>,
-}
-
-impl ServiceRegisters {
-    /// Our own registers, with the consents of this service.
-    #[must_use]
-    pub fn new(registers: Arc<dyn Registers>, service: Arc<ConsentService>) -> Self {
-        Self { registers, service }
-    }
-
-    /// What is said here, with the consents of the service; without any where those are not known.
-    fn whole(&self, own: &Statements, subject: &DataSubject) -> Arc<Statements> {
-        let said = self.service.said(subject, Instant::now()).filter(|_| !own.consents_unknown);
+impl ConsentSource for ConsentService {
+    fn whole(&self, own: Arc<Statements>, subject: &DataSubject) -> Arc<Statements> {
+        let said = self.said(subject, Instant::now()).filter(|_| !own.consents_unknown);
         let whole = said.and_then(|said| {
-            let whole = merged(own, &said.consents, jiff::Timestamp::now());
+            let whole = merged(&own, &said.consents, jiff::Timestamp::now());
             if whole.is_none() {
-                ConsentServiceEvent::Contradicted.emit(&self.service.metrics);
+                ConsentServiceEvent::Contradicted.emit(&self.metrics);
             }
             whole
         });
-        Arc::new(whole.unwrap_or_else(|| {
-            let mut own = Statements::clone(own);
-            own.consents.clear();
-            own.consents_unknown = true;
-            own
+        Arc::new(whole.unwrap_or_else(|| own.without_consents()))
+    }
+
+    /// Asks about those of `people` of whom nothing is known now. Whoever is being asked about already is
+    /// waited for and not asked about again. `None`: there is nothing to wait for.
+    fn fetch(self: Arc<Self>, people: &[DataSubject]) -> Option<Fetching> {
+        let runtime = Handle::try_current().ok()?;
+        let (now, max_staleness) = (Instant::now(), self.max_staleness());
+        let (mut waits, mut flights, mut asked) = (Vec::new(), Vec::new(), HashSet::new());
+        let mut state = self.state();
+        let is_left_alone = state.left_alone_until.is_some_and(|until| now < until);
+        for person in people {
+            let said = state.cache.of(person);
+            if said.is_some_and(|said| said.is_known(now, max_staleness)) {
+                continue;
+            }
+            if let Some(flight) = state.under_way.get(person) {
+                waits.push(flight.clone());
+            } else if !is_left_alone && state.under_way.len() + asked.len() < UNDER_WAY {
+                asked.insert(person.clone());
+            }
+        }
+        let asked: Vec<DataSubject> = asked.into_iter().collect();
+        for people in asked.chunks(PEOPLE_PER_CALL) {
+            let (landed, flight) = watch::channel(());
+            let people = people.to_vec();
+            state.under_way.extend(people.iter().map(|person| (person.clone(), flight.clone())));
+            waits.push(flight);
+            flights.push(Flight { service: Arc::clone(&self), people, _landed: landed });
+        }
+        drop(state);
+        if waits.is_empty() {
+            return None;
+        }
+        for flight in flights {
+            // A task of its own: others may wait for it when whoever was first is gone.
+            runtime.spawn(async move { flight.service.ask(&flight.people).await });
+        }
+        Some(Box::pin(async move {
+            for mut flight in waits {
+                // Nothing is ever sent: it ends.
+                let _ = flight.changed().await;
+            }
         }))
-    }
-}
-
-impl Registers for ServiceRegisters {
-    fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
-        self.registers.statements(subject).map(|own| self.whole(&own, subject))
-    }
-
-    fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, RegistersUnavailable> {
-        let own = self.registers.all(people)?;
-        Ok(own.into_iter().zip(people).map(|(own, person)| self.whole(&own, person)).collect())
-    }
-
-    fn fetch(&self, people: &[DataSubject]) -> Option<Fetching> {
-        self.service.fetch(people)
     }
 
     fn may_fetch(&self) -> bool {
         true
-    }
-
-    fn order(&self, id: &str) -> Result<Option<LegalOrder>, RegistersUnavailable> {
-        self.registers.order(id)
-    }
-
-    fn case(&self, id: &str) -> Result<Option<Case>, RegistersUnavailable> {
-        self.registers.case(id)
-    }
-
-    fn use_grants(
-        &self,
-        ids: &[Arc<str>],
-        decision: &DecisionId,
-    ) -> Result<bool, RegistersUnavailable> {
-        self.registers.use_grants(ids, decision)
-    }
-
-    fn record(&self, record: &Record) -> Result<Recorded, RecordError> {
-        self.registers.record(record)
-    }
-
-    fn request(&self, request: &RightRequest) -> Result<Option<RequestReceipt>, RecordError> {
-        self.registers.request(request)
     }
 }
