@@ -42,7 +42,8 @@ use super::{
     authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
 };
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, decide, decide_named, decide_service,
+    Caller, Facts, KnownSubject, Named, Permit, Refusal, SubjectIds, decide, decide_named,
+    decide_service,
 };
 use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
@@ -380,7 +381,7 @@ async fn walk(
     fetched_stated(gateway, &permit, &people).await;
     // They are judged again with the body: what was said of them may be too old by now.
     fetched(gateway, permit.recipient(), known.iter().map(|known| &known.id)).await;
-    let mut transit = transit(gateway, &permit, route, answer, &origins, now)
+    let mut transit = transit(gateway, &permit, route, (answer, people), &origins, now)
         .map_err(|error| failed(&permit, account, &error))?;
     if route.mode != Mode::Enforce {
         let measured = observed::measure(&mut transit, &links, account).await;
@@ -582,14 +583,13 @@ fn transit(
     gateway: &Gateway,
     permit: &Arc<Permit>,
     route: &Route,
-    answer: Answer,
+    (answer, people): (Answer, Vec<(usize, SubjectIds)>),
     origins: &Arc<Origins>,
     now: Timestamp,
 ) -> Result<Transit, TransitError> {
     let limits = &gateway.limits;
     let decoder =
         Decoder::of(&answer.headers, limits.response_body_bytes, limits.decompression_ratio)?;
-    let people = stated(permit, &answer.headers, origins);
     let registers = Arc::clone(&gateway.registers);
     let keys = (Arc::clone(&gateway.keys), Arc::clone(origins));
     let minimizing = match fit::picture(route, &answer.headers) {

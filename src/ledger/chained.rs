@@ -79,7 +79,7 @@ pub struct ChainLedger {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
     /// So many at once look people up in the index: each holds a thread for as long as it is slow.
-    tagging: Semaphore,
+    tagging: Arc<Semaphore>,
 }
 
 /// What the callers and the writer both see.
@@ -221,7 +221,8 @@ impl ChainLedger {
             .spawn(move || writer.run(&jobs))
             .map_err(|error| LedgerUnavailable(format!("thread: {}", error.kind())))?;
         let index = None;
-        let (queue, writer, tagging) = (Some(queue), Some(writer), Semaphore::new(TAGGING));
+        let (queue, writer, tagging) =
+            (Some(queue), Some(writer), Arc::new(Semaphore::new(TAGGING)));
         Ok(Self { place, index, queue, shared, writer, tagging })
     }
 
@@ -270,10 +271,12 @@ impl ChainLedger {
         }
         // Where disk or server are known to be away, nobody waits for an index that is there too.
         self.known_trouble()?;
-        let turn = self.tagging.try_acquire();
-        let _turn = turn.map_err(|_| LedgerUnavailable("the index of subjects is busy".into()))?;
+        let turn = Arc::clone(&self.tagging).acquire_owned().await.map_err(|_| writer_gone())?;
+        self.known_trouble()?;
         let index = self.index.clone().ok_or_else(|| LedgerUnavailable(super::NO_INDEX.into()))?;
         let tagged = tokio::task::spawn_blocking(move || {
+            // Held for as long as the thread is, whoever has left meanwhile.
+            let _turn = turn;
             record::tag(&mut body, &people, &index).map(|()| body)
         });
         tagged.await.map_err(|_| LedgerUnavailable("the index of subjects failed".into()))?

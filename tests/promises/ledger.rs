@@ -11,11 +11,11 @@ use tamis::ledger::{
 };
 use tamis::terms::RefusalReason;
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("runtime").block_on(future)
 }
 
-fn disclosure(number: usize) -> Disclosure {
+pub(crate) fn disclosure(number: usize) -> Disclosure {
     Disclosure {
         decision: format!("d_{number}").into(),
         policy: ("marketplace".into(), "2018-05".into(), GENESIS),
@@ -88,6 +88,20 @@ fn an_opening_is_durable_with_all_that_an_auditor_needs_and_nobody_s_name() {
     assert_eq!(record["withheld"]["contact.phone"], "no grant");
     assert_eq!(record["policy"]["digest"], GENESIS.to_string());
     assert!(record.get("case").is_none(), "what is not known is left out");
+}
+
+#[test]
+fn what_nobody_waits_for_is_entered_when_the_ledger_has_settled_however_much_it_is() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let ledger = FileLedger::open(directory.path(), "gw-1").expect("opens");
+    let receipt = block_on(ledger.open(&disclosure(1))).expect("durable");
+    // Several times as many as are made durable together.
+    for _ in 0..1000 {
+        ledger.close(receipt.clone(), outcome());
+    }
+    block_on(ledger.settle());
+    assert_eq!(ledger.tree().size(), 1001);
+    assert_eq!(verify(directory.path(), None).expect("whole").records, 1001);
 }
 
 #[test]

@@ -13,39 +13,16 @@ use std::sync::Arc;
 
 use tamis::keys::{NoteKey, NoteSigner};
 use tamis::ledger::{
-    ChainLedger, Checkpoint, Disclosure, GENESIS, Ledger as _, LedgerServer, Note, Place,
-    ServerSettings, VerifyError, export, keep_note, kept_notes, verify, verify_signed,
+    ChainLedger, Checkpoint, GENESIS, Ledger as _, LedgerServer, Note, Place, ServerSettings,
+    VerifyError, export, keep_note, kept_notes, verify, verify_signed,
 };
 use tamis::observe::Metrics;
 use tempfile::{TempDir, tempdir};
 
 use super::server::{Server, shared};
+use crate::ledger::{block_on, disclosure};
 
 const NAME: &str = "ledger.example.invalid/gw-1";
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("runtime").block_on(future)
-}
-
-fn disclosure(number: usize) -> Disclosure {
-    Disclosure {
-        decision: format!("d_{number}").into(),
-        policy: ("marketplace".into(), "2018-05".into(), GENESIS),
-        route: "GET /v2/users/{user_id}".into(),
-        recipient: "loyalty-partner".into(),
-        role: "third-party",
-        category_of_recipient: None,
-        country: Some("DE".into()),
-        purposes: vec!["share.partner".into()],
-        basis: vec!["consent"],
-        case: None,
-        order: None,
-        aggregated: None,
-        released: vec![("contact.email".into(), "keep".into())],
-        withheld: vec![],
-        people: vec![],
-    }
-}
 
 fn note(id: &str) -> Note {
     Note::Policy { id: id.into(), revision: "1".into(), digest: GENESIS }
