@@ -1,5 +1,5 @@
-//! Calls to the authority's directory: https, its certificate checked, bounded in time and size, and with
-//! an eye on when it wants to be asked again.
+//! Calls to the authority's directory: by the client of all services outside, and with an eye on when the
+//! authority wants to be asked again.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,25 +7,20 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Request};
-use http_body_util::Limited;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
-use rustls::ClientConfig;
-use tokio::time::timeout;
 
-use super::super::tls::{self, TlsError};
 use crate::config::AcmeConfig;
+use crate::https::{Bounds, HttpsClient, Schemes, Trust, TrustError};
 
-/// From the first byte out to the head in.
-const PATIENCE: Duration = Duration::from_secs(30);
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Largest answer that is read.
-const MOST: usize = 1 << 20;
+/// What one call may cost.
+const BOUNDS: Bounds = Bounds {
+    connect: Duration::from_secs(10),
+    total: Duration::from_secs(30),
+    answer_bytes: 1 << 20,
+    kept: 1,
+};
 
 /// Longest wait that an authority may ask for.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -33,33 +28,15 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// Calls.
 #[derive(Clone)]
 pub(super) struct Calls {
-    client: Client<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>,
+    client: HttpsClient,
     /// Not before this.
     again: Arc<Mutex<Option<SystemTime>>>,
 }
 
 impl Calls {
     /// Prepares them. Nothing is connected yet.
-    pub(super) fn new(config: &AcmeConfig) -> Result<Self, TlsError> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(CONNECT));
-        let builder = HttpsConnectorBuilder::new();
-        let builder = match &config.ca {
-            Some(file) => builder.with_tls_config(
-                ClientConfig::builder_with_provider(tls::provider())
-                    .with_protocol_versions(tls::VERSIONS)
-                    .map_err(TlsError::Versions)?
-                    .with_root_certificates(tls::roots(file)?)
-                    .with_no_client_auth(),
-            ),
-            None => builder
-                .with_provider_and_webpki_roots(tls::provider())
-                .map_err(TlsError::Versions)?,
-        };
-        let connector = builder.https_only().enable_http1().wrap_connector(http);
-        let client =
-            Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector);
+    pub(super) fn new(config: &AcmeConfig) -> Result<Self, TrustError> {
+        let client = HttpsClient::new(&Trust::by(config.ca.clone()), Schemes::HttpsOnly, BOUNDS)?;
         Ok(Self { client, again: Arc::default() })
     }
 
@@ -75,17 +52,21 @@ impl HttpClient for Calls {
         &self,
         request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
-        let (asked, again) = (self.client.request(request), Arc::clone(&self.again));
+        let (client, again) = (self.client.clone(), Arc::clone(&self.again));
         Box::pin(async move {
-            let late = |_| Error::Other("no answer in time".into());
-            let answer = timeout(PATIENCE, asked).await.map_err(late)?;
-            let answer = answer.map_err(|error| Error::Other(error.into()))?;
-            if matches!(answer.status().as_u16(), 429 | 503) {
-                let wait = retry_after(answer.headers());
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.map_err(|error| Error::Other(error.into()))?;
+            let asked = client.call(Request::from_parts(head, body.to_bytes())).await;
+            let answer = asked.map_err(|fault| Error::Other(fault.into()))?;
+            if matches!(answer.status.as_u16(), 429 | 503) {
+                let wait = retry_after(&answer.headers);
                 let at = wait.and_then(|wait| SystemTime::now().checked_add(wait));
                 *again.lock().unwrap_or_else(PoisonError::into_inner) = at;
             }
-            Ok(answer.map(|body| Limited::new(body, MOST)).into())
+            let mut response = Response::new(Full::new(Bytes::copy_from_slice(&answer.body)));
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
+            Ok(response.into())
         })
     }
 }
