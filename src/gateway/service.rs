@@ -1,8 +1,11 @@
 //! One TLS connection of a client: handshake, then [`exchange`] for each request.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use arc_swap::ArcSwap;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -10,7 +13,6 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -65,6 +67,20 @@ pub(super) async fn handshake(
     None
 }
 
+/// What a future comes to; `None`: it panicked, and is not asked again. It lies in an allocation of its
+/// own, so that a connection on which nothing is asked has no room for it.
+async fn unpanicked<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    poll_fn(move |cx| {
+        // What it was at is dropped with it: nobody sees what a panic left half done.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}
+
 /// An exchange whose panic is one answer and not the end of its connection. When the client leaves,
 /// the exchange ends with it.
 async fn guarded(
@@ -73,14 +89,11 @@ async fn guarded(
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, Infallible> {
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut task = JoinSet::new();
-    task.spawn(exchange(Arc::clone(&gateway), peer, request));
-    let mut response = if let Some(Ok(response)) = task.join_next().await {
-        response
-    } else {
+    let asked = exchange(Arc::clone(&gateway), peer, request);
+    let mut response = unpanicked(asked).await.unwrap_or_else(|| {
         Event::Internal { kind: "panic" }.emit(&gateway.metrics);
         respond::defect(&gateway.policy)
-    };
+    });
     if is_chunked {
         // No chunks are taken, and where they end is what readers disagree about: what stands behind
         // them is nobody's request.

@@ -44,7 +44,7 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Option<()> {
         Value::Bool(flag) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
         Value::Number(number) => {
             let whole = number.as_u64().filter(|whole| *whole < FIRST_INEXACT)?;
-            out.extend_from_slice(whole.to_string().as_bytes());
+            serde_json::to_writer(out, &whole).ok()?;
         }
         Value::String(text) => write_text(text, out)?,
         Value::Array(items) => {
@@ -59,54 +59,62 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Option<()> {
         }
         Value::Object(members) => {
             out.push(b'{');
-            for (at, (name, item)) in sorted(members).into_iter().enumerate() {
-                if at > 0 {
+            let mut is_first = true;
+            in_order(members, |name, item| {
+                if !std::mem::replace(&mut is_first, false) {
                     out.push(b',');
                 }
                 write_text(name, out)?;
                 out.push(b':');
-                write(item, out)?;
-            }
+                write(item, out)
+            })?;
             out.push(b'}');
         }
     }
     Some(())
 }
 
-/// RFC 8785 §3.2.3 sorts by UTF-16 code units, which differs from byte order beyond the basic plane.
-/// Sorting here also keeps us apart from serde_json's `preserve_order`.
-fn sorted(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut sorted: Vec<_> = members.iter().collect();
-    if members.keys().all(|name| name.is_ascii()) {
-        // Our own names are, and are in order already.
-        sorted.sort_by_key(|(name, _)| *name);
-    } else {
-        sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+/// Calls `each` for the members in the order of RFC 8785 §3.2.3, by UTF-16 code units; that differs
+/// from byte order beyond the basic plane.
+fn in_order(
+    members: &Map<String, Value>,
+    mut each: impl FnMut(&str, &Value) -> Option<()>,
+) -> Option<()> {
+    // Our own names are ASCII and come in order, unless serde_json has its `preserve_order`.
+    if members.keys().all(|name| name.is_ascii()) && members.keys().is_sorted() {
+        return members.iter().try_for_each(|(name, item)| each(name, item));
     }
-    sorted
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+    sorted.into_iter().try_for_each(|(name, item)| each(name, item))
 }
 
-/// The next record of a chain as a line without its end, and its hash. `record` has neither `prev` nor
-/// `hash`, and members before and behind both; `None` where [`canonical`] gives none.
-pub(super) fn linked(previous: &Digest, record: &Map<String, Value>) -> Option<(Vec<u8>, Digest)> {
+/// Appends the next record of a chain to `lines`, without the end of its line, and gives its hash.
+/// `record` has neither `prev` nor `hash`, and members before and behind both; `None`, and nothing
+/// appended, where [`canonical`] gives none.
+pub(super) fn linked(
+    previous: &Digest,
+    record: &Map<String, Value>,
+    lines: &mut Vec<u8>,
+) -> Option<Digest> {
     let mut bytes = Vec::with_capacity(1024);
     let (mut before_hash, mut before_prev) = (0, 0);
-    for (name, item) in sorted(record) {
+    in_order(record, |name, item| {
         bytes.push(if bytes.is_empty() { b'{' } else { b',' });
-        if name.as_str() < "hash" {
+        if name < "hash" {
             before_hash = usize::MAX;
         } else if before_hash == usize::MAX {
             before_hash = bytes.len();
         }
-        if name.as_str() < "prev" {
+        if name < "prev" {
             before_prev = usize::MAX;
         } else if before_prev == usize::MAX {
             before_prev = bytes.len();
         }
         write_text(name, &mut bytes)?;
         bytes.push(b':');
-        write(item, &mut bytes)?;
-    }
+        write(item, &mut bytes)
+    })?;
     bytes.push(b'}');
     let hash = link(previous, &bytes);
     let (start, middle, end) = (
@@ -114,10 +122,21 @@ pub(super) fn linked(previous: &Digest, record: &Map<String, Value>) -> Option<(
         bytes.get(before_hash..before_prev)?,
         bytes.get(before_prev..)?,
     );
-    let member = |name: &str, digest: &Digest| format!("\"{name}\":\"{}\",", digest.hex());
-    let (hashed, followed) = (member("hash", &hash), member("prev", previous));
-    let line = [start, hashed.as_bytes(), middle, followed.as_bytes(), end].concat();
-    Some((line, hash))
+    let (hashed, followed) = (hash.hex(), previous.hex());
+    for part in [
+        start,
+        b"\"hash\":\"",
+        hashed.as_bytes(),
+        b"\",",
+        middle,
+        b"\"prev\":\"",
+        followed.as_bytes(),
+        b"\",",
+        end,
+    ] {
+        lines.extend_from_slice(part);
+    }
+    Some(hash)
 }
 
 /// serde_json escapes exactly what RFC 8785 §3.2.2.2 escapes, in the same spelling.
@@ -145,14 +164,18 @@ mod tests {
     #[test]
     fn a_linked_record_is_the_canonical_form_with_both_hashes() {
         let first = json!({"v": 1, "seq": 1, "at": "2026", "recipient": "soc", "kind": "\u{e9}\n"});
-        let (line, hash) = linked(&GENESIS, first.as_object().expect("ours")).expect("canonical");
+        let mut line = Vec::new();
+        let hash = linked(&GENESIS, first.as_object().expect("ours"), &mut line);
+        let hash = hash.expect("canonical");
         assert_eq!(hash, link(&GENESIS, &canonical(&first).expect("canonical")));
         let mut whole = first;
         whole["prev"] = GENESIS.hex().into();
         whole["hash"] = hash.hex().into();
         assert_eq!(Some(line), canonical(&whole));
         let bare = json!({"a": 1});
-        assert_eq!(linked(&GENESIS, bare.as_object().expect("ours")), None, "no place for both");
+        let mut line = Vec::new();
+        let none = linked(&GENESIS, bare.as_object().expect("ours"), &mut line);
+        assert_eq!((none, line), (None, Vec::new()), "no place for both");
     }
 
     #[test]

@@ -39,8 +39,7 @@ impl Head {
         body.insert("v".into(), VERSION.into());
         body.insert("seq".into(), whole(sequence));
         body.insert("node".into(), node.into());
-        let (line, hash) = linked(&self.hash, &body)?;
-        lines.extend(line);
+        let hash = linked(&self.hash, &body, lines)?;
         lines.push(b'\n');
         *self = Self { sequence, hash };
         Some(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::Method;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::agent::family;
 use super::metrics::outward_code;
@@ -90,57 +90,48 @@ impl AccessLine<'_> {
     /// declare is written. `salt` keys the pseudonyms of the request's day; without it they are `-`.
     #[must_use]
     pub fn render(&self, rules: &AccessLogRules, salt: Option<&Salt>) -> String {
-        let declared = |name: &str| rules.fields.iter().any(|field| field == name);
-        let mut line = String::with_capacity(320);
-        let mut add = |field: &str, member: &str, value: Option<Value>| {
-            if let Some(value) = value.filter(|_| declared(field)) {
-                line.push(if line.is_empty() { '{' } else { ',' });
-                // Names and values are JSON text, so that nothing in them can break the line.
-                line.push_str(&Value::from(member).to_string());
-                line.push(':');
-                line.push_str(&value.to_string());
-            }
-        };
-        let own = |text: String| Some(Value::from(text));
+        let mut line = Members::of(rules);
         let origin = Origin {
             site: self.authority.unwrap_or_default(),
             client: self.client,
             user_agent: self.user_agent,
             headers: self.headers,
         };
-        let pseudonym = |field: &str, from| own(origin.pseudonym(field, from, salt));
-        add("time", "time", own(format!("{:.0}", self.at)));
-        add("method", "method", Some(method(self.method).into()));
-        add("route", "route", Some(self.route.map_or("-", |route| route.as_str()).into()));
-        add("status", "status", Some(self.status.into()));
-        add("error_code", "error_code", self.error_code().map(Value::from));
-        add("bytes", "bytes", Some(self.bytes.next_multiple_of(BYTES_STEP).into()));
-        let milliseconds = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX);
-        add("duration_ms", "duration_ms", Some(milliseconds.into()));
-        add("recipient", "recipient", Some(self.recipient().into()));
-        let purposes: Vec<&str> = self.purposes.iter().map(PurposeId::as_str).collect();
-        add("purpose", "purpose", own(purposes.join(" ")));
-        if declared("visitor") {
-            add("visitor", "visitor", pseudonym("visitor", &rules.visitor));
+        line.text("time", || format!("{:.0}", self.at));
+        line.text("method", || method(self.method));
+        line.text("route", || self.route.map_or("-", |route| route.as_str()));
+        line.whole("status", self.status.into());
+        if let Some(code) = self.error_code() {
+            line.text("error_code", || code);
         }
-        add("ip_prefix", "ip_prefix", own(prefix(self.client, rules.ip_prefix)));
-        add("agent", "agent", own(family(self.user_agent.unwrap_or_default())));
-        if declared("device") {
-            add("device", "device", pseudonym("device", &rules.device));
+        line.whole("bytes", self.bytes.next_multiple_of(BYTES_STEP));
+        line.whole("duration_ms", u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX));
+        line.text("recipient", || self.recipient());
+        line.text("purpose", || {
+            self.purposes.iter().map(PurposeId::as_str).collect::<Vec<_>>().join(" ")
+        });
+        line.text("visitor", || origin.pseudonym("visitor", &rules.visitor, salt));
+        line.text("ip_prefix", || prefix(self.client, rules.ip_prefix));
+        line.text("agent", || family(self.user_agent.unwrap_or_default()));
+        line.text("device", || origin.pseudonym("device", &rules.device, salt));
+        line.text("device_model", || origin.device_model(rules));
+        line.text("os", || origin.os(rules));
+        if let Some(percent) = origin.battery(rules) {
+            line.whole("battery", percent.into());
         }
-        add("device_model", "device_model", Some(origin.device_model(rules).into()));
-        add("os", "os", own(origin.os(rules)));
-        add("battery", "battery", origin.battery(rules).map(Value::from));
-        add("referrer_origin", "referrer_origin", own(self.referrer_origin()));
-        add("decision", "decision", own(self.decision()));
+        line.text("referrer_origin", || self.referrer_origin());
+        line.text("decision", || self.decision());
         // Joins to the ledger, so it is not written where the recipient is a person.
         let id = self.decision_id.filter(|_| {
             self.recipient.is_some_and(|(_, role)| !role.is_person() && role != Role::Public)
         });
-        add("decision", "decision_id", id.map(|id| id.as_str().into()));
-        add("tls", "tls", self.tls.map(|version| version.as_str().into()));
-        line.push_str(if line.is_empty() { "{}\n" } else { "}\n" });
-        line
+        if let Some(id) = id.filter(|_| line.declares("decision")) {
+            line.member("decision_id", id.as_str());
+        }
+        if let Some(version) = self.tls {
+            line.text("tls", || version.as_str());
+        }
+        line.ended()
     }
 
     fn recipient(&self) -> &str {
@@ -188,6 +179,58 @@ impl AccessLine<'_> {
             (!own).then(|| format!("{scheme}://{}", authority.to_ascii_lowercase()))
         };
         origin().unwrap_or_else(|| "-".into())
+    }
+}
+
+/// The members of a line that the rules declare, one behind the other.
+struct Members<'a> {
+    declared: &'a [String],
+    bytes: Vec<u8>,
+}
+
+impl<'a> Members<'a> {
+    fn of(rules: &'a AccessLogRules) -> Self {
+        Self { declared: &rules.fields, bytes: Vec::with_capacity(512) }
+    }
+
+    fn declares(&self, field: &str) -> bool {
+        self.declared.iter().any(|declared| declared == field)
+    }
+
+    /// A text, which is made only where it is declared.
+    fn text<T: AsRef<str>>(&mut self, field: &str, value: impl FnOnce() -> T) {
+        if self.declares(field) {
+            self.member(field, value().as_ref());
+        }
+    }
+
+    fn whole(&mut self, field: &str, value: u64) {
+        if self.declares(field) {
+            self.member(field, &value);
+        }
+    }
+
+    /// A member, declared or not. Names and values are JSON text, so that nothing in them can break the
+    /// line.
+    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        let before = self.bytes.len();
+        self.bytes.push(if before == 0 { b'{' } else { b',' });
+        let written = serde_json::to_writer(&mut self.bytes, name).and_then(|()| {
+            self.bytes.push(b':');
+            serde_json::to_writer(&mut self.bytes, value)
+        });
+        // Texts and numbers have a form, and memory takes it; what had none would be no member.
+        if written.is_err() {
+            self.bytes.truncate(before);
+        }
+    }
+
+    fn ended(mut self) -> String {
+        if self.bytes.is_empty() {
+            self.bytes.push(b'{');
+        }
+        self.bytes.extend_from_slice(b"}\n");
+        String::from_utf8(self.bytes).unwrap_or_default()
     }
 }
 
@@ -373,7 +416,7 @@ mod tests {
             .render(&every_field(), None);
             assert!(!written.contains("CANARY"), "{written}");
             assert_eq!(written.matches('\n').count(), 1);
-            assert!(serde_json::from_str::<Value>(&written).is_ok());
+            assert!(serde_json::from_str::<serde_json::Value>(&written).is_ok());
         }
     }
 

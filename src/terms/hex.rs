@@ -5,7 +5,7 @@
 pub fn write_hex(bytes: &[u8], out: &mut String) {
     for byte in bytes {
         for half in [byte >> 4, byte & 15] {
-            out.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
+            out.push(char::from(b"0123456789abcdef"[usize::from(half)]));
         }
     }
 }
