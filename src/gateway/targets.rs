@@ -104,7 +104,7 @@ pub(crate) struct Targets(Vec<Arc<Target>>);
 struct Target {
     name: String,
     config: CheckpointTarget,
-    outbox: Outbox,
+    outbox: Arc<Outbox>,
     /// Whose checkpoints they are.
     ledger: Place,
     /// There is something to hand over.
@@ -128,7 +128,7 @@ impl Targets {
             let target = Target {
                 name: name.clone(),
                 config: target.clone(),
-                outbox,
+                outbox: Arc::new(outbox),
                 ledger: ledger.clone(),
                 wake: Notify::new(),
                 fault: Mutex::new(None),
@@ -210,7 +210,8 @@ impl Target {
     /// Hands over all that waits. Whether nothing waits any more.
     async fn round(&self) -> bool {
         let done = self.deliver_all().await;
-        self.stands();
+        let waiting = self.aside(Outbox::waiting).await.unwrap_or_default().len();
+        self.say(waiting, self.aside(Outbox::taken).await.unwrap_or_default().as_ref());
         match done {
             Ok(()) => {
                 *self.fault() = None;
@@ -226,7 +227,8 @@ impl Target {
     }
 
     async fn deliver_all(&self) -> Result<(), (u64, Undelivered)> {
-        let mut waiting = self.outbox.waiting().map_err(|error| (0, error.into()))?;
+        let waiting = self.aside(Outbox::waiting).await;
+        let mut waiting = waiting.map_err(|error| (0, error.into()))?;
         let Some(newest) = waiting.pop() else { return Ok(()) };
         waiting.insert(0, newest);
         // Read anew for each round, so that tokens and certificates may change.
@@ -256,7 +258,7 @@ impl Target {
         token: Option<&ServiceToken>,
         records: u64,
     ) -> Result<(), Undelivered> {
-        let note = self.outbox.note(records)?;
+        let note = self.aside(move |outbox| outbox.note(records)).await?;
         let method = match self.config.method {
             DeliveryMethod::Post => Method::POST,
             DeliveryMethod::Put => Method::PUT,
@@ -266,7 +268,8 @@ impl Target {
         let key = format!("\"{}\"", Digest::of(note.as_bytes()).hex()).try_into();
         request.headers_mut().extend(key.ok().map(|key| (IDEMPOTENCY_KEY, key)));
         client.deliver(request).await?;
-        self.outbox.take(&Taken { records, at: Timestamp::now(), note })?;
+        let taken = Taken { records, at: Timestamp::now(), note };
+        self.aside(move |outbox| outbox.take(&taken)).await?;
         self.emit(CheckpointHappening::Delivered { records });
         Ok(())
     }
@@ -280,8 +283,9 @@ impl Target {
         witness: &WitnessKey,
         records: u64,
     ) -> Result<(), Undelivered> {
-        let note = self.outbox.note(records)?;
-        let known = self.outbox.taken().unwrap_or_default().map_or(0, |taken| taken.records);
+        let note = self.aside(move |outbox| outbox.note(records)).await?;
+        let known = self.aside(Outbox::taken).await.unwrap_or_default();
+        let known = known.map_or(0, |taken| taken.records);
         let asked = witness::asked(&self.ledger, known.min(records), records, &note).await?;
         let mut answer = client.call(self.request(Method::POST, token, records, asked)?).await?;
         if let Some(seen) = witness::seen_instead(&answer, known, records)? {
@@ -291,14 +295,14 @@ impl Target {
         let note = witness::cosigned(witness, &note, answer)?;
         // With its cosignatures, for who verifies the ledger or proves a record.
         let now = Timestamp::now();
-        let (ledger, kept) = (self.ledger.clone(), note.clone());
-        let keeping =
-            tokio::task::spawn_blocking(move || keep_note(&ledger, &now.to_string(), &kept));
-        keeping.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
-        self.outbox.take(&Taken { records, at: now, note })?;
-        for covered in self.outbox.waiting()?.into_iter().filter(|covered| *covered < records) {
-            self.outbox.pass_over(covered)?;
-        }
+        let ledger = self.ledger.clone();
+        self.aside(move |outbox| {
+            keep_note(&ledger, &now.to_string(), &note)?;
+            outbox.take(&Taken { records, at: now, note })?;
+            let waiting = outbox.waiting()?.into_iter();
+            waiting.filter(|covered| *covered < records).try_for_each(|it| outbox.pass_over(it))
+        })
+        .await?;
         self.emit(CheckpointHappening::Delivered { records });
         Ok(())
     }
@@ -329,9 +333,24 @@ impl Target {
         self.config.token.as_deref().map(ServiceToken::open).transpose()
     }
 
+    /// Does something with the outbox on a thread that may wait for the disk.
+    async fn aside<T: Send + 'static>(
+        &self,
+        does: impl FnOnce(&Outbox) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let outbox = Arc::clone(&self.outbox);
+        let done = tokio::task::spawn_blocking(move || does(&outbox));
+        done.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    }
+
+    /// To be called where it may wait for the disk.
     fn stands(&self) {
         let waiting = self.outbox.waiting().unwrap_or_default().len();
-        let taken = self.outbox.taken().unwrap_or_default().map(|taken| (taken.records, taken.at));
+        self.say(waiting, self.outbox.taken().unwrap_or_default().as_ref());
+    }
+
+    fn say(&self, waiting: usize, taken: Option<&Taken>) {
+        let taken = taken.map(|taken| (taken.records, taken.at));
         self.emit(CheckpointHappening::Stands { waiting, taken });
     }
 
