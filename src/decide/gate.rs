@@ -111,8 +111,9 @@ impl Judge {
         let kinds = match part {
             Part::Request | Part::Document => None,
             Part::Element => {
-                let here = |role| located.iter().rev().find(|(at, _)| *at == role);
-                let ids = |role| here(role).map(|(_, ids)| ids).or(self.known[role].as_ref());
+                let here = |role: usize| located.iter().rev().find(|(at, _)| *at == role);
+                let ids =
+                    |role: usize| here(role).map(|(_, ids)| ids).or(self.known[role].as_ref());
                 self.alike.kinds(&self.permit, ids, &mut statements)?
             }
         };

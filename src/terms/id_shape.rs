@@ -99,8 +99,10 @@ const UUID_LENGTH: usize = 36;
 /// like a UUID from afar, and each person of a list is asked about.
 fn may_be_a_uuid(id: &str) -> bool {
     // Signs that are in no spelling of a UUID, except in lists of numbers, which have commas.
-    let is_strange = |sign: u8| !matches!(sign, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'-' | b'_' | b'+' | b':' | b'{' | b'}' | b'(' | b')' | b'[' | b']' | b'<' | b'>' | b'"' | b'\'' | b'x' | b'X' | b'u' | b'U' | b'r' | b'R' | b'n' | b'N' | b'i' | b'I' | b'd' | b'D');
-    if id.contains(',') {
+    let is_strange =
+        |sign: u8| !sign.is_ascii_hexdigit() && !b"-_+:{}()[]<>\"'xXuUrRnNiI".contains(&sign);
+    // Or in front and behind, whatever they are.
+    if id.contains(',') || id.len() == UUID_LENGTH + 2 {
         return true;
     }
     let has_groups = || id.bytes().filter(|sign| *sign == b'-').count() >= 4;
