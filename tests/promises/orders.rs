@@ -161,8 +161,8 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
         connection.execute_batch(older).expect("as it was");
         drop(connection);
         let registers = RegisterStore::embedded(&path).expect("opens");
-        let erased = registers.statements(&Personal::new("u1".into())).expect("available").erasure;
-        assert!(erased.is_some(), "whoever was in the old tables is still heard of");
+        let said = registers.statements(&Personal::new("u1".into())).expect("available");
+        assert!(said.erasure.is_some(), "whoever was in the old tables is still heard of");
         take(&registers, ORDER).expect("taken");
         take(&registers, CASE).expect("taken");
         assert!(registers.open_requests(1).expect("readable").is_empty());
