@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::age::{self, Age};
+use super::alike::Alike;
 use super::company;
 use super::met::{Met, People};
 use super::subject::{self, SubjectGate, Whereabouts};
@@ -57,6 +58,8 @@ pub struct Judge {
     undated: u64,
     /// Of whom something leaves, where the rules ask the ledger to know or a budget counts them.
     people: Option<People>,
+    /// What was said of elements in which nobody has said anything.
+    alike: Alike,
 }
 
 impl Judge {
@@ -71,7 +74,14 @@ impl Judge {
             people.meet(&permit, &known, &permit.adjustments);
             people
         });
-        Self { permit, known, undated: 0, people }
+        let alike = Alike::new(&permit);
+        Self { permit, known, undated: 0, people, alike }
+    }
+
+    /// Those who are known from the request or the document: each element is about them too.
+    pub fn known_people(&self) -> impl Iterator<Item = &DataSubject> {
+        let roles = self.permit.policy.routes[self.permit.plan.route_index].subjects.len();
+        self.known.iter().take(roles).flatten().flat_map(SubjectIds::each)
     }
 
     /// Of whom something may leave since this was last asked. Nobody, where the rules ask neither for
@@ -95,9 +105,24 @@ impl Judge {
         &mut self,
         part: Part,
         located: Vec<(usize, SubjectIds)>,
-        statements: impl FnMut(&DataSubject) -> Result<Arc<Statements>, E>,
+        mut statements: impl FnMut(&DataSubject) -> Result<Arc<Statements>, E>,
         now: Timestamp,
     ) -> Result<Gate, E> {
+        let kinds = match part {
+            Part::Request | Part::Document => None,
+            Part::Element => {
+                let here = |role: usize| located.iter().rev().find(|(at, _)| *at == role);
+                let ids =
+                    |role: usize| here(role).map(|(_, ids)| ids).or(self.known[role].as_ref());
+                self.alike.kinds(&self.permit, ids, &mut statements)?
+            }
+        };
+        let answer = kinds.and_then(|kinds| self.alike.answer(kinds, now)).cloned();
+        let answer = match (answer, &self.people) {
+            // Nobody has to be noted.
+            (Some(answer), None) => return Ok(answer),
+            (answer, _) => answer,
+        };
         let mut ids = self.known.clone();
         for (role, found) in located {
             let Some(slot) = ids.get_mut(role) else { continue };
@@ -119,9 +144,17 @@ impl Judge {
                 self.known[at].clone_from(&ids[at]);
             }
         }
-        let ages = age::ages(&self.permit, part, &ids, now);
-        self.undated += u64::from(ages.contains(&Some(Age::Undated)));
-        let gate = gate(&self.permit, part, &ids, &ages, statements, now)?;
+        let gate = if let Some(answer) = answer {
+            answer
+        } else {
+            let ages = age::ages(&self.permit, part, &ids, now);
+            self.undated += u64::from(ages.contains(&Some(Age::Undated)));
+            let gate = gate(&self.permit, part, &ids, &ages, statements, now)?;
+            if let Some(kinds) = kinds {
+                self.alike.keep(kinds, &gate, now);
+            }
+            gate
+        };
         if let (Gate::Release(adjustments), Some(people)) = (&gate, &mut self.people) {
             people.meet(&self.permit, &ids, adjustments);
         }

@@ -5,6 +5,7 @@
 //! Source: docs/RULES.md, "How a decision is made"; GDPR Art. 5(1)(b), 6, 7, 17, 18, 21, 44.
 
 mod age;
+mod alike;
 mod company;
 mod cookies;
 mod counts;

@@ -4,7 +4,7 @@
 //! never writes a byte that the minimizer has not decided. In come pieces of a decoded body, out go
 //! minimized bytes; a failure means that nothing more may be written.
 
-use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -53,8 +53,14 @@ pub struct Minimizing {
     fetches: bool,
 }
 
-/// What people have said, looked up for some parts of a body at once.
-type Said = HashMap<DataSubject, Arc<Statements>>;
+/// What people have said, looked up for some parts of a body at once, in the order in which they are found.
+struct Said {
+    people: Vec<(DataSubject, Arc<Statements>)>,
+    /// So many of them, in front, every part is about.
+    everywhere: usize,
+    /// Who stands in each part.
+    parts: Vec<Range<usize>>,
+}
 
 /// What is made of a body.
 #[allow(
@@ -363,11 +369,7 @@ impl Minimizing {
         // Roles beyond the route's own find other things than people.
         let roles = self.permit.policy().routes[self.permit.plan().route_index].subjects.len();
         let found = found.filter(|(role, _)| usize::from(role.0) < roles);
-        let people = found.flat_map(|(_, located)| match located {
-            Located::One(id) => std::slice::from_ref(id),
-            Located::Many(ids) => ids.as_slice(),
-            Located::Nothing | Located::Unfit | Located::Ambiguous => &[],
-        });
+        let people = found.flat_map(|(_, located)| located.each());
         let people: Vec<_> = people.filter(|id| ids.admits(id.expose())).cloned().collect();
         if people.is_empty() { None } else { self.registers.fetch(&people) }
     }
@@ -400,10 +402,15 @@ impl Minimizing {
 
     /// Answers what was asked.
     fn answer(&mut self, now: Timestamp) -> Result<(), MinimizingError> {
+        if self.asked.is_empty() {
+            return Ok(());
+        }
         let questions = std::mem::take(&mut self.asked);
         let said = self.said(&questions)?;
-        for question in questions {
-            let verdict = self.verdict(question, &said, now)?;
+        for (question, part) in questions.into_iter().zip(&said.parts) {
+            let (everywhere, here) =
+                (&said.people[..said.everywhere], &said.people[part.start..part.end]);
+            let verdict = self.verdict(question, (everywhere, here), now)?;
             if let Body::Json(minimizer) = &mut self.body {
                 minimizer.answer(verdict);
             }
@@ -411,31 +418,38 @@ impl Minimizing {
         Ok(())
     }
 
-    /// What the people in these parts have said, by one look at the registers.
+    /// What the people in these parts have said, and those whom all parts are about, by one look at the
+    /// registers.
     fn said(&self, questions: &[Question]) -> Result<Said, MinimizingError> {
         // Behind those of people stand the places of dates and countries.
         let roles = self.permit.policy().routes[self.permit.plan().route_index].subjects.len();
-        let mut seen = HashSet::new();
-        // In their order, each once.
-        let people: Vec<&DataSubject> = questions
-            .iter()
-            .flat_map(|question| &question.subjects)
-            .filter(|(role, _)| usize::from(role.0) < roles)
-            .flat_map(|(_, found)| match found {
-                Located::Nothing | Located::Unfit | Located::Ambiguous => &[][..],
-                Located::One(id) => std::slice::from_ref(id),
-                Located::Many(ids) => ids,
-            })
-            .filter(|person| seen.insert(*person))
-            .collect();
+        let stated = self.stated.iter().filter(|(role, _)| *role < roles);
+        let mut people: Vec<&DataSubject> =
+            self.judge.known_people().chain(stated.flat_map(|(_, ids)| ids.each())).collect();
+        let everywhere = people.len();
+        let mut parts = Vec::with_capacity(questions.len());
+        for question in questions {
+            let mut begin = people.len();
+            let subjects = question.subjects.iter().filter(|(role, _)| usize::from(role.0) < roles);
+            for person in subjects.flat_map(|(_, found)| found.each()) {
+                // A list is often of one person throughout.
+                if people.len() > everywhere && people.last() == Some(&person) {
+                    begin = begin.min(people.len() - 1);
+                } else {
+                    people.push(person);
+                }
+            }
+            parts.push(begin..people.len());
+        }
         let said = self.registers.all(&people).map_err(MinimizingError::Registers)?;
-        Ok(people.into_iter().cloned().zip(said).collect())
+        let people = people.into_iter().cloned().zip(said).collect();
+        Ok(Said { people, everywhere, parts })
     }
 
     fn verdict(
         &mut self,
         question: Question,
-        said: &Said,
+        (everywhere, here): (&[(DataSubject, Arc<Statements>)], &[(DataSubject, Arc<Statements>)]),
         now: Timestamp,
     ) -> Result<Verdict, MinimizingError> {
         let part = match question.scope {
@@ -453,10 +467,21 @@ impl Minimizing {
             Some((usize::from(role.0), ids))
         }));
         let registers = &self.registers;
-        // Who stands in head or request is in no part.
-        let statements = |subject: &DataSubject| match said.get(subject) {
-            Some(said) => Ok(Arc::clone(said)),
-            None => registers.statements(subject),
+        // They are asked for in the order in which they stand here, perhaps more than once.
+        let mut next = 0;
+        let statements = |subject: &DataSubject| {
+            let is_theirs = |(person, _): &(DataSubject, _)| person == subject;
+            let (before, behind) = here.split_at(next);
+            let behind = behind.iter().position(is_theirs).map(|at| next + at);
+            if let Some(at) = behind.or_else(|| before.iter().position(is_theirs)) {
+                next = at + 1;
+                return Ok(Arc::clone(&here[at].1));
+            }
+            match everywhere.iter().find(|one| is_theirs(one)) {
+                Some((_, said)) => Ok(Arc::clone(said)),
+                // Whom the document names has just become known.
+                None => registers.statements(subject),
+            }
         };
         let gate = self.judge.gate(part, located, statements, now);
         let gate = gate.map_err(MinimizingError::Registers)?;

@@ -108,6 +108,18 @@ pub enum Located {
     Ambiguous,
 }
 
+impl Located {
+    /// Everybody who was found.
+    #[must_use]
+    pub fn each(&self) -> &[DataSubject] {
+        match self {
+            Self::Nothing | Self::Unfit | Self::Ambiguous => &[],
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Many(ids) => ids,
+        }
+    }
+}
+
 /// What becomes of the part that was asked about.
 #[derive(Clone, Debug)]
 pub enum Verdict {

@@ -1,8 +1,9 @@
 //! Registers in one SQLite file: crash-safe, no server, shared by processes on one machine.
 //!
-//! A commit of any process is seen by the next lookup, which may be of several people: what is cached is thrown away as soon as
-//! SQLite's `data_version` says that somebody else wrote. Nothing else ends the life of a cached
-//! answer, and nothing makes it live longer.
+//! A commit of any process is seen by the next lookup, which may be of several people: what is cached is
+//! thrown away as soon as SQLite's `data_version` says that somebody else wrote. Nothing else ends the
+//! life of a cached answer, and nothing makes it live longer. That nobody has heard of a person holds for
+//! as long, and then until those are read who were heard of since.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::RegistersUnavailable;
+use super::heard::HeardOf;
 use super::read::{Whom, statements, statements_of};
 use super::schema::{self, Place, StoreError};
 use super::sql::Tables;
@@ -33,12 +35,15 @@ pub struct EmbeddedRegisters {
     readers: Vec<Mutex<Reader>>,
     writer: Mutex<Connection>,
     hasher: RandomState,
+    heard: HeardOf,
 }
 
 struct Reader {
     connection: Connection,
     /// Changes whenever another connection has committed.
     version: i64,
+    /// Everybody is heard of whom the file held anything of at this version.
+    hears_all: bool,
     cache: HashMap<DataSubject, Arc<Statements>>,
     nothing: Arc<Statements>,
 }
@@ -54,11 +59,16 @@ impl EmbeddedRegisters {
             let mut readers = Vec::with_capacity(READERS);
             for _ in 0..READERS {
                 let connection = place.reader()?;
-                let (cache, nothing) = (HashMap::new(), Arc::default());
-                readers.push(Mutex::new(Reader { connection, version: 0, cache, nothing }));
+                readers.push(Mutex::new(Reader {
+                    connection,
+                    version: 0,
+                    hears_all: false,
+                    cache: HashMap::new(),
+                    nothing: Arc::default(),
+                }));
             }
-            let hasher = RandomState::new();
-            Ok(Self { place, readers, writer: Mutex::new(writer), hasher })
+            let (writer, hasher) = (Mutex::new(writer), RandomState::new());
+            Ok(Self { place, readers, writer, hasher, heard: HeardOf::default() })
         };
         open().map_err(unavailable)
     }
@@ -106,14 +116,37 @@ impl EmbeddedRegisters {
 
     /// All that `subject` has said.
     pub(super) fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {
-        self.reader_of(subject)?.statements(subject)
+        let mut reader = self.reader_of(subject)?;
+        let is_heard =
+            !reader.hears_all(&self.heard)? || self.heard.look().may_have_said(subject.expose());
+        if is_heard { reader.statements(subject) } else { Ok(Arc::clone(&reader.nothing)) }
     }
 
     /// All that each of `people` has said, in their order, as one transaction sees it or a later one did.
     pub(super) fn all(&self, people: &[&DataSubject]) -> Result<Vec<Arc<Statements>>, StoreError> {
         // A list that comes again meets the same reader again.
         let Some(first) = people.first() else { return Ok(Vec::new()) };
-        self.reader_of(first)?.all(people)
+        let mut reader = self.reader_of(first)?;
+        if !reader.hears_all(&self.heard)? {
+            return reader.all(people);
+        }
+        let mut said: Vec<_> = people.iter().map(|_| Arc::clone(&reader.nothing)).collect();
+        // Only those of whom there may be something are looked up.
+        let (mut places, mut heard) = (Vec::new(), Vec::new());
+        let looking = self.heard.look();
+        for (place, person) in people.iter().enumerate() {
+            if looking.may_have_said(person.expose()) {
+                places.push(place);
+                heard.push(*person);
+            }
+        }
+        drop(looking);
+        if !heard.is_empty() {
+            for (place, own) in places.into_iter().zip(reader.all(&heard)?) {
+                said[place] = own;
+            }
+        }
+        Ok(said)
     }
 
     fn reader_of(&self, subject: &DataSubject) -> Result<MutexGuard<'_, Reader>, StoreError> {
@@ -133,9 +166,20 @@ impl Reader {
             .query_row([], |row| row.get::<_, i64>(0))?;
         if version != self.version || self.cache.len() >= CACHED_ANSWERS {
             self.cache.clear();
-            self.version = version;
         }
+        self.hears_all &= version == self.version;
+        self.version = version;
         Ok(())
+    }
+
+    /// Whether whoever is not heard of has said nothing at this version.
+    fn hears_all(&mut self, heard: &HeardOf) -> Result<bool, StoreError> {
+        if !self.hears_all {
+            // Begun after the version was read: a commit in between is one too many, never one missed.
+            let snapshot = self.connection.unchecked_transaction()?;
+            self.hears_all = heard.reads_on(&snapshot)?;
+        }
+        Ok(self.hears_all)
     }
 
     fn statements(&mut self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {

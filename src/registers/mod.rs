@@ -16,6 +16,7 @@ mod export;
 mod feed;
 mod fields;
 mod file_rows;
+mod heard;
 mod known;
 mod lift;
 mod notices;

@@ -10,7 +10,7 @@ use super::file_rows;
 use super::lift::{FOUR_EYES, LIFTED_BY};
 use super::record::{EVERYTHING, sort_events};
 use super::schema::StoreError;
-use super::sql::{Datum, Row, Tables};
+use super::sql::{Datum, Row, Tables, data};
 use crate::terms::{
     AgeClass, CategoryPattern, Consent, ConsentEvent, ConsentStatus, Country, Digest, Erasure,
     Notice, Objection, PurposePattern, RecipientId, Restriction, Statements, Withdrawal,
@@ -21,15 +21,8 @@ use crate::terms::{
 pub(super) enum Whom<'a> {
     One(&'a str),
     Many(&'a [String]),
-}
-
-impl Whom<'_> {
-    fn datum(self) -> Datum {
-        match self {
-            Self::One(subject) => subject.into(),
-            Self::Many(subjects) => Datum::Texts(subjects.to_vec()),
-        }
-    }
+    /// Everybody behind the first, up to the second, in the order of their ids by bytes.
+    Between(&'a str, &'a str),
 }
 
 /// All that `subject` has said, as one transaction sees it: a consent and its withdrawal together or
@@ -125,9 +118,14 @@ pub(super) fn rows(
     whom: Whom<'_>,
 ) -> Result<Vec<Row>, StoreError> {
     match whom {
-        Whom::One(_) => snapshot.rows(query, &[whom.datum()]),
-        Whom::Many(_) => {
-            snapshot.rows(&query.replace("= ?1", snapshot.is_among()), &[whom.datum()])
+        Whom::One(subject) => snapshot.rows(query, data![subject]),
+        Whom::Many(subjects) => {
+            let subjects = Datum::Texts(subjects.to_vec());
+            snapshot.rows(&query.replace("= ?1", snapshot.is_among()), &[subjects])
+        }
+        Whom::Between(after, until) => {
+            let query = query.replace("= ?1", "> ?1 AND subject <= ?2");
+            snapshot.rows(&query, data![after, until])
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The file: who may read it, how it is opened, which tables it has.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ pub(super) use super::fault::StoreError;
 const APPLICATION_ID: i32 = 0x5461_6d69;
 
 /// The version of the tables that this program reads and writes.
-const VERSION: i32 = 5;
+const VERSION: i32 = 6;
 
 /// How long a command waits for another one to finish writing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -135,6 +136,49 @@ CREATE TABLE answered_calls (
 CREATE INDEX answered_calls_by_at ON answered_calls (at);
 ";
 
+/// What version 6 adds: everybody of whom any of these tables holds a row, in the order in which they were
+/// first heard of. See `heard.rs`, which rests on numbers that only grow.
+const PEOPLE: &str = "
+CREATE TABLE people (number INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL UNIQUE) STRICT;
+";
+
+/// The tables of which a person's statements are read.
+const OF_PEOPLE: [&str; 10] = [
+    "consents",
+    "withdrawals",
+    "notices",
+    "objections",
+    "restrictions",
+    "erasures",
+    "subjects",
+    "one_time_grants",
+    "order_subjects",
+    "case_subjects",
+];
+
+/// Has the file itself enter people: other programs write into it too, and some know nothing of this.
+fn enters_people() -> String {
+    let mut all = PEOPLE.to_owned();
+    for table in OF_PEOPLE {
+        let _ = write!(
+            all,
+            "INSERT INTO people (subject) SELECT DISTINCT subject FROM {table}
+               WHERE subject NOT IN (SELECT subject FROM people);"
+        );
+        for (which, on) in [("new", "INSERT"), ("other", "UPDATE OF subject")] {
+            // Not by `OR IGNORE`: what a writer says of conflicts would hold in here too.
+            let _ = write!(
+                all,
+                "CREATE TRIGGER {table}_of_{which}_people AFTER {on} ON {table} BEGIN
+                   INSERT INTO people (subject) SELECT new.subject
+                     WHERE NOT EXISTS (SELECT 1 FROM people WHERE subject = new.subject);
+                 END;"
+            );
+        }
+    }
+    all
+}
+
 /// Which file is open.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -212,12 +256,15 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.execute_batch(REQUESTS)?;
             transaction.execute_batch(ERASURES)?;
             transaction.execute_batch(ANSWERS)?;
+            transaction.execute_batch(&enters_people())?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, earlier @ 1..=4) => {
-            for (version, added) in [(2, FILES), (3, REQUESTS), (4, ERASURES), (5, ANSWERS)] {
+        (APPLICATION_ID, earlier @ 1..=5) => {
+            let people = enters_people();
+            let steps = [(2, FILES), (3, REQUESTS), (4, ERASURES), (5, ANSWERS), (6, &people)];
+            for (version, added) in steps {
                 if earlier < version {
                     transaction.execute_batch(added)?;
                 }

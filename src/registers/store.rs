@@ -425,7 +425,7 @@ impl Registers for RegisterStore {
     fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, RegistersUnavailable> {
         match self {
             Self::Embedded(file) => file.statements(subject).map_err(unavailable),
-            Self::Postgres(server) => server.statements(subject).map(Arc::new).map_err(unavailable),
+            Self::Postgres(server) => server.statements(subject).map_err(unavailable),
         }
     }
 

@@ -77,16 +77,16 @@ fn is_plain(id: &str, shape: IdShape) -> bool {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return is_number(digits) && id != "-0";
     }
-    let is_upper = shape == IdShape::Upper;
-    if is_canonical_uuid(&if is_upper { id.to_ascii_lowercase() } else { id.to_owned() }) {
-        return true;
-    }
-    !is_other_uuid(id) && !is_other_number(id)
+    let is_uuid = match shape {
+        IdShape::Upper => is_canonical_uuid(&id.to_ascii_lowercase()),
+        IdShape::Lower | IdShape::Digits | IdShape::Uuid | IdShape::Exact => is_canonical_uuid(id),
+    };
+    is_uuid || (!(may_be_a_uuid(id) && is_other_uuid(id)) && !is_other_number(id))
 }
 
 /// A UUID in the one spelling of RFC 9562 §4.
 fn is_canonical_uuid(id: &str) -> bool {
-    Uuid::try_parse(id).is_ok_and(|uuid| uuid.to_string() == id)
+    id.len() == UUID_LENGTH && Uuid::try_parse(id).is_ok_and(|uuid| uuid.to_string() == id)
 }
 
 /// Hexadecimal digits of a UUID.
@@ -94,6 +94,20 @@ const UUID_DIGITS: usize = 32;
 
 /// Length of a UUID with its hyphens.
 const UUID_LENGTH: usize = 36;
+
+/// Whether [`is_other_uuid`] has to be asked at all, which takes copies of the text: nearly no id looks
+/// like a UUID from afar, and each person of a list is asked about.
+fn may_be_a_uuid(id: &str) -> bool {
+    // Signs that are in no spelling of a UUID, except in lists of numbers, which have commas.
+    let is_strange =
+        |sign: u8| !sign.is_ascii_hexdigit() && !b"-_+:{}()[]<>\"'xXuUrRnNiI".contains(&sign);
+    // Or in front and behind, whatever they are.
+    if id.contains(',') || id.len() == UUID_LENGTH + 2 {
+        return true;
+    }
+    let has_groups = || id.bytes().filter(|sign| *sign == b'-').count() >= 4;
+    (id.len() >= UUID_DIGITS || has_groups()) && !id.bytes().any(is_strange)
+}
 
 /// Whether some usual reader takes the text for a UUID. They disagree: PostgreSQL, MariaDB and Python
 /// take hyphens anywhere or none, most take braces, .NET parentheses and a list of `0x` numbers too,
@@ -269,6 +283,37 @@ mod tests {
             assert!(!IdShape::Upper.admits(&upper), "{upper}");
         }
         assert!(IdShape::Lower.admits(one) && IdShape::Upper.admits(&one.to_ascii_uppercase()));
+    }
+
+    #[test]
+    fn what_does_not_look_like_a_uuid_from_afar_is_none() {
+        let signs: Vec<char> = "0fFxu:-{(\"',_+sgGrnid1".chars().collect();
+        let one = "550e8400-e29b-41d4-a716-446655440000";
+        let mut number = 1_u64;
+        let mut roll = |sides: usize| {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (number >> 33) as usize % sides
+        };
+        let mut uuids = 0;
+        for _ in 0..200_000 {
+            let mut id = match roll(4) {
+                0 => one.to_owned(),
+                1 => format!("urn:uuid:{}", one.replace('-', "")),
+                2 => "{0x550e8400,0xe29b,0x41d4}".to_owned(),
+                _ => "1-1-1-1-1".to_owned(),
+            };
+            for _ in 0..roll(4) {
+                let at = roll(id.len());
+                match roll(3) {
+                    0 => id.insert(at, signs[roll(signs.len())]),
+                    1 => drop(id.remove(at)),
+                    _ => id.replace_range(at..=at, &signs[roll(signs.len())].to_string()),
+                }
+            }
+            uuids += usize::from(is_other_uuid(&id));
+            assert!(may_be_a_uuid(&id) || !is_other_uuid(&id), "{id}");
+        }
+        assert!(uuids > 1000);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Decisions: each gate of docs/RULES.md, in its order, on one policy that has a route for each.
 
+mod alike;
 mod notices;
 mod parts;
 mod transfers;

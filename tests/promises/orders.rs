@@ -121,7 +121,18 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let (directory, registers) = store();
     drop(registers);
     let path = directory.path().join("r.db");
-    let fourth = "DROP TABLE answered_calls; PRAGMA user_version = 4;";
+    let tables = [
+        "consents withdrawals notices objections restrictions erasures subjects",
+        "one_time_grants order_subjects case_subjects",
+    ];
+    let triggers = tables.join(" ");
+    let triggers =
+        triggers.split(' ').flat_map(|table| ["new", "other"].map(|which| (table, which)));
+    let triggers: String = triggers
+        .map(|(table, which)| format!("DROP TRIGGER IF EXISTS {table}_of_{which}_people;"))
+        .collect();
+    let fifth = format!("{triggers} DROP TABLE people; PRAGMA user_version = 5;");
+    let fourth = format!("{fifth} DROP TABLE answered_calls; PRAGMA user_version = 4;");
     let third = format!(
         "{fourth} DROP TABLE planned_erasures; DROP TABLE erasure_notices; DROP TABLE erasure_lifts;
          PRAGMA user_version = 3;"
@@ -145,11 +156,13 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let planned = registers.plan_notices(&desk, Timestamp::now()).expect("readable");
     assert_eq!(planned, 0, "nobody is told of what was done with before there were notices");
     drop(registers);
-    for older in [fourth, &third, &second, &first] {
+    for older in [&fifth, &fourth, &third, &second, &first] {
         let connection = rusqlite::Connection::open(&path).expect("opens");
         connection.execute_batch(older).expect("as it was");
         drop(connection);
         let registers = RegisterStore::embedded(&path).expect("opens");
+        let said = registers.statements(&Personal::new("u1".into())).expect("available");
+        assert!(said.erasure.is_some(), "whoever was in the old tables is still heard of");
         take(&registers, ORDER).expect("taken");
         take(&registers, CASE).expect("taken");
         assert!(registers.open_requests(1).expect("readable").is_empty());

@@ -16,6 +16,7 @@ use tamis::terms::{
 use crate::postgres::server::Database;
 
 mod acts;
+mod heard;
 mod moved;
 
 use acts::every_act_of_a_person_is_told_with_its_proof_and_nobody_elses;
@@ -570,7 +571,7 @@ fn a_file_that_is_gone_replaced_foreign_or_newer_is_no_register() {
         RegisterStore::embedded(&path).is_err()
     };
     assert!(other("foreign.db", "CREATE TABLE people (name TEXT)"));
-    assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 6"));
+    assert!(other("newer.db", "PRAGMA application_id = 1415671145; PRAGMA user_version = 7"));
     let path = store.directory.path().join("garbage.db");
     std::fs::write(&path, "this is no database, and long enough to be seen as none").expect("ours");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");

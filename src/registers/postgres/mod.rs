@@ -12,6 +12,7 @@ mod history;
 mod mark;
 mod migrations;
 mod snapshot;
+mod table;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -290,10 +291,10 @@ impl PostgresRegisters {
         Ok(session)
     }
 
-    pub(super) fn statements(&self, subject: &DataSubject) -> Result<Statements, StoreError> {
+    pub(super) fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {
         match &self.snapshot {
             Some(snapshot) => snapshot.statements(subject),
-            None => self.read(|tables| statements(tables, subject.expose())),
+            None => self.read(|tables| statements(tables, subject.expose())).map(Arc::new),
         }
     }
 

@@ -5,12 +5,13 @@
 //! as it was last known, which is never less strict than before. Nothing here talks to a server.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
-use std::sync::{Condvar, Mutex, PoisonError, RwLock};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::super::schema::StoreError;
 use super::compact::Names;
+use super::table::Table;
 use crate::terms::{Case, DataSubject, LegalOrder, Statements};
 
 /// Parts that are locked one by one, so that an update rarely meets a lookup.
@@ -18,8 +19,10 @@ const SHARDS: usize = 64;
 
 /// The snapshot.
 pub(super) struct Snapshot {
-    shards: Vec<RwLock<People>>,
+    /// By two keyed hashes of the person's id: with 128 bits that nobody can predict no two people meet.
+    shards: Vec<RwLock<Table>>,
     names: Names,
+    nothing: Arc<Statements>,
     hashers: (RandomState, RandomState),
     orders: RwLock<HashMap<String, LegalOrder>>,
     cases: RwLock<HashMap<String, Case>>,
@@ -28,26 +31,6 @@ pub(super) struct Snapshot {
     reached: Mutex<i64>,
     moved: Condvar,
     max_staleness: Duration,
-}
-
-/// By two keyed hashes of the person's id: with 128 bits that nobody can predict no two people meet.
-type People = HashMap<u128, Box<[u8]>, BuildHasherDefault<Hashed>>;
-
-/// A key that is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    #[allow(clippy::cast_possible_truncation, reason = "the lower half is hash enough")]
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
-    }
 }
 
 /// What may be made of what is here.
@@ -75,6 +58,7 @@ impl Snapshot {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             names: Names::default(),
+            nothing: Arc::default(),
             hashers: (RandomState::new(), RandomState::new()),
             orders: RwLock::default(),
             cases: RwLock::default(),
@@ -86,7 +70,11 @@ impl Snapshot {
     }
 
     pub(super) fn known(&self, now: Instant) -> Known {
-        match self.standing() {
+        self.known_by(self.standing(), now)
+    }
+
+    fn known_by(&self, standing: Standing, now: Instant) -> Known {
+        match standing {
             Standing::Nothing => Known::Nothing,
             Standing::AsOf(at) if now.saturating_duration_since(at) <= self.max_staleness => {
                 Known::Everything
@@ -106,31 +94,30 @@ impl Snapshot {
     }
 
     /// All that `subject` has said.
-    pub(super) fn statements(&self, subject: &DataSubject) -> Result<Statements, StoreError> {
-        let known = self.known(Instant::now());
-        if known == Known::Nothing {
-            return Err(StoreError::NotYet);
-        }
+    pub(super) fn statements(&self, subject: &DataSubject) -> Result<Arc<Statements>, StoreError> {
+        let before = self.standing();
         let key = self.key(subject.expose());
         let people = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
-        let mut said = match people.get(&key) {
-            Some(bytes) => self.names.decode(bytes).ok_or(StoreError::Garbage("snapshot"))?,
-            None => Statements::default(),
+        let said = match people.get(key) {
+            Some(bytes) => Some(self.names.decode(bytes).ok_or(StoreError::Garbage("snapshot"))?),
+            None => None,
         };
         drop(people);
-        // Asked again: between the two another history may have begun to take the place of this one, and
-        // an objection that is not there any more would count as none.
-        let known = known.min(self.known(Instant::now()));
-        if known == Known::Nothing {
-            return Err(StoreError::NotYet);
+        // What stood before and what stands now, both by a clock that was read last. Another history may
+        // have begun to take the place of this one, and an objection that is not there any more would
+        // count as none; or what was too old when it was looked at is new again.
+        let now = Instant::now();
+        match self.known_by(before, now).min(self.known(now)) {
+            Known::Nothing => Err(StoreError::NotYet),
+            Known::Everything => Ok(said.map_or_else(|| Arc::clone(&self.nothing), Arc::new)),
+            Known::WithoutConsents => {
+                let mut said = said.unwrap_or_default().without_consents();
+                said.one_time_grants.clear();
+                said.orders.clear();
+                said.cases.clear();
+                Ok(Arc::new(said))
+            }
         }
-        if known == Known::WithoutConsents {
-            said = said.without_consents();
-            said.one_time_grants.clear();
-            said.orders.clear();
-            said.cases.clear();
-        }
-        Ok(said)
     }
 
     pub(super) fn order(&self, id: &str) -> Result<Option<LegalOrder>, StoreError> {
@@ -155,12 +142,9 @@ impl Snapshot {
     /// Puts in what `subject` has said now, in place of what they had said.
     pub(super) fn put(&self, subject: &str, said: &Statements) {
         let key = self.key(subject);
-        if *said == Statements::default() {
-            self.shard(key).write().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        } else {
-            let bytes = self.names.encode(said);
-            self.shard(key).write().unwrap_or_else(PoisonError::into_inner).insert(key, bytes);
-        }
+        let is_nothing = *said == Statements::default();
+        let bytes = if is_nothing { Box::default() } else { self.names.encode(said) };
+        self.shard(key).write().unwrap_or_else(PoisonError::into_inner).put(key, &bytes);
     }
 
     pub(super) fn put_orders(&self, orders: Vec<LegalOrder>) {
@@ -214,7 +198,7 @@ impl Snapshot {
     pub(super) fn clear(&self) {
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing::Nothing;
         for shard in &self.shards {
-            *shard.write().unwrap_or_else(PoisonError::into_inner) = People::default();
+            *shard.write().unwrap_or_else(PoisonError::into_inner) = Table::default();
         }
         self.orders.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.cases.write().unwrap_or_else(PoisonError::into_inner).clear();
@@ -224,7 +208,7 @@ impl Snapshot {
     /// People of whom something is known.
     pub(super) fn people(&self) -> usize {
         let count =
-            |shard: &RwLock<People>| shard.read().unwrap_or_else(PoisonError::into_inner).len();
+            |shard: &RwLock<Table>| shard.read().unwrap_or_else(PoisonError::into_inner).people();
         self.shards.iter().map(count).sum()
     }
 
@@ -237,7 +221,7 @@ impl Snapshot {
         (u128::from(high) << 64) | u128::from(low)
     }
 
-    fn shard(&self, key: u128) -> &RwLock<People> {
+    fn shard(&self, key: u128) -> &RwLock<Table> {
         let high = usize::try_from(key >> 122).unwrap_or(0);
         &self.shards[high % SHARDS]
     }
@@ -275,8 +259,8 @@ mod tests {
         snapshot.reach(0);
         snapshot.complete(Instant::now());
         let said = |snapshot: &Snapshot, id: &str| snapshot.statements(&person(id)).expect("known");
-        assert_eq!(said(&snapshot, "u1"), objects());
-        assert_eq!(said(&snapshot, "u2"), Statements::default());
+        assert_eq!(*said(&snapshot, "u1"), objects());
+        assert_eq!(*said(&snapshot, "u2"), Statements::default());
         assert!(snapshot.order("ord-7").expect("known").is_none());
         for stale in [true, false] {
             if stale {
