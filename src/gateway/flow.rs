@@ -58,6 +58,16 @@ impl Flow {
         Answer { flow: Arc::clone(self), number: answers.next }
     }
 
+    /// How many requests there were.
+    pub(super) fn asked(&self) -> u64 {
+        self.answers().next
+    }
+
+    /// When the last answer was over, or there was none yet.
+    pub(super) fn since(&self) -> Instant {
+        self.answers().since
+    }
+
     fn answers(&self) -> MutexGuard<'_, Answers> {
         // Nothing panics between two writes to it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,14 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::pin;
@@ -23,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::addresses::{Addresses, FromAddress};
-use super::flow::{Counted, Flow, Flowing};
+use super::flow::{Flow, Flowing};
 use super::proxied::{Unannounced, announced};
 use super::sockets::Bound;
 use super::strict::{UnderWay, Watched};
@@ -31,8 +29,8 @@ use super::unread::Unread;
 use crate::config::Limits;
 use crate::observe::{Event, Metrics};
 
-/// Buffer of an HTTP/1.1 connection; the largest head that may be configured fits.
-const BUFFER: usize = 64 * 1024;
+/// Buffer of a connection; the largest head that may be configured fits.
+pub(super) const BUFFER: usize = 64 * 1024;
 
 /// Streams that a client may open and reset before they are looked at, and streams that it may make
 /// us reset: beyond it the connection ends. Source: CVE-2023-44487, CVE-2025-8671.
@@ -44,11 +42,6 @@ const WINDOW: u32 = 64 * 1024;
 
 /// How often an idle HTTP/2 connection is asked whether anybody is there.
 const PING: Duration = Duration::from_secs(20);
-
-/// How long a connection of HTTP/1.1 on which nothing is asked is kept when the gateway stops. Whoever
-/// asks within it is answered, and told that the connection ends: a client that asks at the moment at
-/// which we close would have no answer. Of a short drain time-out a quarter.
-const LULL: Duration = Duration::from_secs(1);
 
 /// First and longest pause after the system refused a connection for want of something.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -188,6 +181,24 @@ impl Door {
     pub(super) async fn http<S, V, B>(self, stream: S, is_http2: bool, service: V) -> Option<Unread>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        V: Service<Request<Incoming>, Response = Response<B>> + Unpin + Send + 'static,
+        V::Future: Send + 'static,
+        V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body + Unpin + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if is_http2 {
+            // On the heap, so that one of HTTP/1.1 has no place for it.
+            Box::pin(self.http2(stream, service)).await
+        } else {
+            self.http1(stream, service).await
+        }
+    }
+
+    async fn http2<S, V, B>(&self, stream: S, service: V) -> Option<Unread>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         V: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
         V::Future: Send + 'static,
         V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -196,107 +207,44 @@ impl Door {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let patience = self.limits.idle_timeout;
-        let head = self.limits.head_bytes;
-        let under_way = Arc::new(UnderWay::default());
-        if is_http2 {
-            let (asks, asked) = watch::channel(());
-            let flow = Arc::new(Flow::default());
-            let its = Arc::clone(&flow);
-            let service = service_fn(move |request| {
-                asks.send_replace(());
-                let (under_way, answer) = (its.begin(), service.call(request));
-                async move {
-                    let response = answer.await?;
-                    Ok::<_, V::Error>(response.map(|body| Flowing::new(body, under_way)))
-                }
-            });
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(self.limits.streams)
-                .max_pending_accept_reset_streams(RESETS)
-                .max_local_error_reset_streams(FAULTS)
-                .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
-                .initial_stream_window_size(WINDOW)
-                .initial_connection_window_size(WINDOW)
-                .max_send_buf_size(BUFFER)
-                .keep_alive_interval(PING)
-                .keep_alive_timeout(PING)
-                .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
-            let still = |is_ending| Arc::clone(&flow).stands_still(patience, is_ending);
-            let mut stopping = self.stopping.clone();
-            let ends = async move { stopped(&mut stopping).await };
-            self.drive(connection, ends, quiet(asked, patience), still, &under_way).await
-        } else {
-            let flow = Arc::new(Flow::default());
-            let (its, stopping) = (Arc::clone(&flow), self.stopping.clone());
-            let (asked, answer_time) = (Arc::clone(&under_way), self.limits.answer_time);
-            let service = service_fn(move |request| {
-                asked.begin(answer_time);
-                let (begun, answer) = (its.begin(), service.call(request));
-                let stopping = stopping.clone();
-                async move {
-                    let mut response = answer.await?;
-                    if *stopping.borrow() {
-                        let close = HeaderValue::from_static("close");
-                        response.headers_mut().insert(CONNECTION, close);
-                    }
-                    Ok::<_, V::Error>(response.map(|body| Counted::new(body, begun)))
-                }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(self.limits.head_timeout)
-                .max_headers(self.limits.header_fields)
-                .max_header_size(head)
-                .max_buf_size(BUFFER)
-                .serve_connection(
-                    TokioIo::new(Watched::http1(stream, patience, Arc::clone(&under_way))),
-                    service,
-                );
-            let mut stopping = self.stopping.clone();
-            let lull = LULL.min(self.limits.drain_timeout / 4);
-            let ends = async move {
-                stopped(&mut stopping).await;
-                flow.stands_still(lull, true).await;
-            };
-            // Between two requests the time-out of the next head runs, and while one is answered that
-            // of the socket.
-            self.drive(connection, ends, pending(), |_| pending(), &under_way).await
-        }
-    }
-
-    /// Until the connection ends. `ends`: ready when it is to end since the gateway stops.
-    async fn drive<C: GracefulConnection<Error = hyper::Error>, S: Future<Output = ()>>(
-        self,
-        connection: C,
-        ends: impl Future<Output = ()>,
-        is_quiet: impl Future<Output = ()>,
-        still: impl Fn(bool) -> S,
-        under_way: &UnderWay,
-    ) -> Option<Unread> {
-        let is_still = still(false);
+        let (asks, asked) = watch::channel(());
+        let flow = Arc::new(Flow::default());
+        let its = Arc::clone(&flow);
+        let service = service_fn(move |request| {
+            asks.send_replace(());
+            let (under_way, answer) = (its.begin(), service.call(request));
+            async move {
+                let response = answer.await?;
+                Ok::<_, V::Error>(response.map(|body| Flowing::new(body, under_way)))
+            }
+        });
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.limits.streams)
+            .max_pending_accept_reset_streams(RESETS)
+            .max_local_error_reset_streams(FAULTS)
+            .max_header_list_size(u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX))
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_send_buf_size(BUFFER)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
+        let (is_quiet, is_still) =
+            (quiet(asked, patience), Arc::clone(&flow).stands_still(patience, false));
+        let mut stopping = self.stopping.clone();
+        let ends = stopped(&mut stopping);
         pin!(connection, ends, is_quiet, is_still);
-        let over = |kind| Event::ConnectionEnded { kind }.emit(&self.metrics);
         let mut is_stopping = false;
         loop {
             tokio::select! {
-                // How a client's connection ended is the client's affair; what was answered on it
-                // has been accounted for. What was not understood on it has not.
-                ended = connection.as_mut() => {
-                    let error = ended.err()?;
-                    if let Some(kind) = overdue(&error, under_way) {
-                        over(kind);
-                    }
-                    let unread = Unread::of(&error)?;
-                    Event::Unread { kind: unread.code() }.emit(&self.metrics);
-                    return Some(unread);
-                }
+                ended = connection.as_mut() => return self.ended(ended, &UnderWay::default()),
                 () = ends.as_mut(), if !is_stopping => {}
-                () = is_quiet.as_mut(), if !is_stopping => over("idle"),
+                () = is_quiet.as_mut(), if !is_stopping => self.over("idle"),
                 // Asking for more does not make up for answers that are not taken.
                 () = is_still.as_mut() => {
                     if is_stopping {
-                        over("stalled");
+                        self.over("stalled");
                         return None;
                     }
                 }
@@ -304,8 +252,30 @@ impl Door {
             // Answers under way are finished, if the client takes them.
             is_stopping = true;
             connection.as_mut().graceful_shutdown();
-            is_still.set(still(true));
+            is_still.set(Arc::clone(&flow).stands_still(patience, true));
         }
+    }
+
+    /// We have ended a connection, for this reason.
+    pub(super) fn over(&self, kind: &'static str) {
+        Event::ConnectionEnded { kind }.emit(&self.metrics);
+    }
+
+    /// What of a connection could not be read, that has ended so. How a client's connection ended is the
+    /// client's affair, and what was answered on it has been accounted for; what was not understood on
+    /// it has not.
+    pub(super) fn ended(
+        &self,
+        ended: Result<(), hyper::Error>,
+        under_way: &UnderWay,
+    ) -> Option<Unread> {
+        let error = ended.err()?;
+        if let Some(kind) = overdue(&error, under_way) {
+            self.over(kind);
+        }
+        let unread = Unread::of(&error)?;
+        Event::Unread { kind: unread.code() }.emit(&self.metrics);
+        Some(unread)
     }
 }
 
@@ -337,7 +307,7 @@ fn overdue(error: &hyper::Error, under_way: &UnderWay) -> Option<&'static str> {
 }
 
 /// Ready when the gateway stops, or when nobody is left to say so.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 

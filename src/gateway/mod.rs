@@ -53,6 +53,7 @@ mod erasures;
 mod expiry;
 mod files;
 mod flow;
+mod http1;
 mod key_log;
 mod ledgers;
 mod listener;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -22,6 +23,8 @@ const LOOKED_AT: usize = 40;
 /// A connection that is watched.
 pub(super) struct Watched<S> {
     stream: S,
+    /// What was read and watched already, and is to be read again.
+    kept: Bytes,
     heads: Option<Heads>,
     /// Told of the request under way.
     under_way: Arc<UnderWay>,
@@ -35,6 +38,10 @@ pub(super) struct Watched<S> {
 pub(super) struct UnderWay {
     /// A head has begun to come and is not whole.
     is_in_head: AtomicBool,
+    /// Whoever reads has read all there was, and waits for more.
+    is_waiting: AtomicBool,
+    /// Something was written that the client has not taken.
+    is_writing: AtomicBool,
     /// By when its answer must have been taken.
     due: Mutex<Option<Instant>>,
 }
@@ -42,6 +49,13 @@ pub(super) struct UnderWay {
 impl UnderWay {
     pub(super) fn is_in_head(&self) -> bool {
         self.is_in_head.load(Ordering::Relaxed)
+    }
+
+    /// Nothing was begun: all that was sent was read, all that was written was taken.
+    pub(super) fn is_none(&self) -> bool {
+        !self.is_in_head()
+            && self.is_waiting.load(Ordering::Relaxed)
+            && !self.is_writing.load(Ordering::Relaxed)
     }
 
     /// Something was asked, whose answer may take this long.
@@ -139,12 +153,20 @@ fn announced_length(line: &[u8]) -> Option<u64> {
 impl<S> Watched<S> {
     /// Watches an HTTP/1.1 connection.
     pub(super) fn http1(stream: S, patience: Duration, under_way: Arc<UnderWay>) -> Self {
-        Self { stream, heads: Some(Heads::START), under_way, patience, stalled: None }
+        let (kept, heads) = (Bytes::new(), Some(Heads::START));
+        Self { stream, kept, heads, under_way, patience, stalled: None }
     }
 
     /// Watches a connection whose frames have lengths.
     pub(super) fn http2(stream: S, patience: Duration) -> Self {
-        Self { stream, heads: None, under_way: Arc::default(), patience, stalled: None }
+        let (kept, under_way) = (Bytes::new(), Arc::default());
+        Self { stream, kept, heads: None, under_way, patience, stalled: None }
+    }
+
+    /// What was read of it, and is to be read before anything else.
+    pub(super) fn keep(&mut self, read: Bytes) {
+        debug_assert!(self.kept.is_empty(), "whoever reads has read all of it");
+        self.kept = read;
     }
 
     /// Passes on what a write came to, and ends a connection that takes nothing for too long.
@@ -153,6 +175,7 @@ impl<S> Watched<S> {
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.under_way.is_writing.store(written.is_pending(), Ordering::Relaxed);
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -175,6 +198,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.kept.is_empty() {
+            let length = this.kept.len().min(buffer.remaining());
+            buffer.put_slice(&this.kept[..length]);
+            this.kept.advance(length);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         if let Some(heads) = &mut this.heads {
@@ -183,6 +212,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             }
             this.under_way.is_in_head.store(heads.is_within(), Ordering::Relaxed);
         }
+        this.under_way.is_waiting.store(read.is_pending(), Ordering::Relaxed);
         read
     }
 }
@@ -206,6 +236,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.under_way.is_waiting.store(false, Ordering::Relaxed);
         let shut = Pin::new(&mut this.stream).poll_shutdown(cx);
         this.progress(cx, shut)
     }
