@@ -47,6 +47,7 @@ mod waits;
 
 mod acme;
 mod addresses;
+mod ahead;
 mod certificates;
 mod consents;
 mod erasures;
