@@ -48,6 +48,7 @@ mod waits;
 mod acme;
 mod addresses;
 mod ahead;
+mod authorities;
 mod certificates;
 mod consents;
 mod erasures;

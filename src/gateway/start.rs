@@ -195,7 +195,7 @@ impl Checked {
         seen.note(&config.file);
         let metrics = Arc::new(Metrics::new());
         let loaded = Loaded::read(config, None, &mut seen, &metrics)?;
-        let tls = Arc::new(loaded::tls(&loaded.config, &loaded.policy, &mut seen, None)?);
+        let tls = Arc::new(loaded::tls(&loaded.config, &loaded.policy, &mut seen)?);
         let renewal = Renewal::of(&loaded.config, &tls, &metrics)?;
         ahead::look(&loaded.config)?;
         Ok(Self { loaded, seen, tls, renewal, metrics })
