@@ -96,7 +96,7 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             take(CaseRecord { id, purposes, subjects, opened_at, until, closed_at: None }, "added")
         }
         What::Close { id } => {
-            registers.changing(|changing| changing.close_case(&id)).map_err(failed)?;
+            registers.close_case(&id).map_err(failed)?;
             Ok("closed".to_owned())
         }
         What::Show { id } => {

@@ -245,9 +245,8 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
                 check_recipient(policy, recipient).map_err(failed)?;
             }
             let recipient = recipient.map(RecipientId::from);
-            let ended = registers
-                .changing(|changing| changing.withdraw(&subject, &purpose, recipient.as_ref()))
-                .map_err(failed)?;
+            let ended =
+                registers.withdraw(&subject, &purpose, recipient.as_ref()).map_err(failed)?;
             Ok(format!("withdrawn: {ended} consents"))
         }
         What::Show { subject } => {
@@ -291,18 +290,14 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
         What::LiftErasure { subject, by } => {
             let subject = subject.read()?;
             check_person(policy, &subject).map_err(failed)?;
-            let became = registers
-                .changing(|changing| changing.lift_erasures(&subject, &by))
-                .map_err(failed)?;
+            let became = registers.lift_erasures(&subject, &by).map_err(failed)?;
             Ok(format!("lifted: {}, waiting for somebody else: {}", became.lifted, became.waiting))
         }
         What::Lift { subject, objection } => {
             let subject = subject.read()?;
             let lifted = match objection {
-                Some(pattern) => registers.changing(|changing| {
-                    changing.lift_objection(&subject, &PurposePattern::new(&pattern))
-                }),
-                None => registers.changing(|changing| changing.lift_restrictions(&subject)),
+                Some(pattern) => registers.lift_objection(&subject, &PurposePattern::new(&pattern)),
+                None => registers.lift_restrictions(&subject),
             };
             Ok(format!("lifted: {}", lifted.map_err(failed)?))
         }
@@ -316,9 +311,7 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
         }
         What::Resolve { subject, category } => {
             let category = category.as_deref().map(CategoryPattern::new);
-            let subject = subject.read()?;
-            let resolved = registers
-                .changing(|changing| changing.resolve_disputes(&subject, category.as_ref()));
+            let resolved = registers.resolve_disputes(&subject.read()?, category.as_ref());
             Ok(format!("resolved: {}", resolved.map_err(failed)?))
         }
         What::Erase { subject, except } => {

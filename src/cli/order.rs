@@ -130,15 +130,14 @@ fn perform(what: What, registers: &RegisterStore, policy: &Policy) -> Result<Str
             enter(registers, policy, &record, &said)
         }
         What::Approve { id, by } => {
-            let recorded =
-                registers.changing(|changing| changing.approve_order(&id, &by)).map_err(failed)?;
+            let recorded = registers.approve_order(&id, &by).map_err(failed)?;
             let order = registers.order(&id).map_err(failed)?;
             let approvals = order.map_or(0, |order| order.approved_by.len());
             let how = if recorded == Recorded::New { "approved" } else { "approved already" };
             Ok(format!("{how}: {approvals} of {}", policy.registers.order_approvers))
         }
         What::Lift { id } => {
-            registers.changing(|changing| changing.lift_order(&id)).map_err(failed)?;
+            registers.lift_order(&id).map_err(failed)?;
             Ok("lifted".to_owned())
         }
         What::Show { id } => {

@@ -19,11 +19,14 @@ use super::schema::StoreError;
 use super::sql::Tables;
 use super::write::{WriteError, Writer};
 use super::{
-    OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable, RequestReceipt,
-    RightRequest, UnsettledErasure,
+    LiftedErasures, OpenRequest, Record, RecordError, Recorded, Registers, RegistersUnavailable,
+    RequestReceipt, RightRequest, UnsettledErasure,
 };
 use crate::observe::Metrics;
-use crate::terms::{Case, DataSubject, DecisionId, LegalOrder, Statements};
+use crate::terms::{
+    Case, CategoryPattern, DataSubject, DecisionId, LegalOrder, PurposePattern, RecipientId,
+    Statements,
+};
 
 /// Where a configuration says that registers are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +152,87 @@ impl RegisterStore {
             })
         });
         taken.map_err(|error: RecordError| (at, error))
+    }
+
+    /// As [`Changing::withdraw`](super::Changing::withdraw).
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn withdraw(
+        &self,
+        subject: &DataSubject,
+        purpose: &PurposePattern,
+        recipient: Option<&RecipientId>,
+    ) -> Result<usize, RecordError> {
+        self.changing(|changing| changing.withdraw(subject, purpose, recipient))
+    }
+
+    /// As [`Changing::lift_objection`](super::Changing::lift_objection).
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn lift_objection(
+        &self,
+        subject: &DataSubject,
+        purpose: &PurposePattern,
+    ) -> Result<usize, RecordError> {
+        self.changing(|changing| changing.lift_objection(subject, purpose))
+    }
+
+    /// As [`Changing::lift_restrictions`](super::Changing::lift_restrictions).
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn lift_restrictions(&self, subject: &DataSubject) -> Result<usize, RecordError> {
+        self.changing(|changing| changing.lift_restrictions(subject))
+    }
+
+    /// As [`Changing::resolve_disputes`](super::Changing::resolve_disputes).
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn resolve_disputes(
+        &self,
+        subject: &DataSubject,
+        category: Option<&CategoryPattern>,
+    ) -> Result<usize, RecordError> {
+        self.changing(|changing| changing.resolve_disputes(subject, category))
+    }
+
+    /// As [`Changing::lift_erasures`](super::Changing::lift_erasures).
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn lift_erasures(
+        &self,
+        subject: &DataSubject,
+        approver: &str,
+    ) -> Result<LiftedErasures, RecordError> {
+        self.changing(|changing| changing.lift_erasures(subject, approver))
+    }
+
+    /// As [`Changing::approve_order`](super::Changing::approve_order).
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such an order.
+    pub fn approve_order(&self, id: &str, approver: &str) -> Result<Recorded, RecordError> {
+        self.changing(|changing| changing.approve_order(id, approver))
+    }
+
+    /// As [`Changing::lift_order`](super::Changing::lift_order).
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such an order.
+    pub fn lift_order(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.changing(|changing| changing.lift_order(id))
+    }
+
+    /// As [`Changing::close_case`](super::Changing::close_case).
+    ///
+    /// # Errors
+    /// See [`RecordError`]; there must be such a case.
+    pub fn close_case(&self, id: &str) -> Result<Recorded, RecordError> {
+        self.changing(|changing| changing.close_case(id))
     }
 
     /// The oldest requests that wait for an answer, at most `limit`.

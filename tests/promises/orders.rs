@@ -42,12 +42,7 @@ fn an_order_counts_with_two_approvers_and_until_it_is_lifted() {
         ("legal", Recorded::Known, false),
         ("dpo", Recorded::New, true),
     ] {
-        assert_eq!(
-            registers
-                .changing(|changing| changing.approve_order("ord-7", approver))
-                .expect("taken"),
-            recorded
-        );
+        assert_eq!(registers.approve_order("ord-7", approver).expect("taken"), recorded);
         assert_eq!(order(&registers, "ord-7").is_in_force(now, 2), in_force, "{approver}");
     }
     for id in ["u1", "u2"] {
@@ -55,14 +50,8 @@ fn an_order_counts_with_two_approvers_and_until_it_is_lifted() {
         assert_eq!(said.orders, [order(&registers, "ord-7")], "{id}");
     }
     assert!(registers.statements(&Personal::new("u3".into())).expect("there").orders.is_empty());
-    assert_eq!(
-        registers.changing(|changing| changing.lift_order("ord-7")).expect("taken"),
-        Recorded::New
-    );
-    assert_eq!(
-        registers.changing(|changing| changing.lift_order("ord-7")).expect("taken"),
-        Recorded::Known
-    );
+    assert_eq!(registers.lift_order("ord-7").expect("taken"), Recorded::New);
+    assert_eq!(registers.lift_order("ord-7").expect("taken"), Recorded::Known);
     assert!(!order(&registers, "ord-7").is_in_force(now, 2));
     assert_eq!(take(&registers, ORDER).expect("taken"), Recorded::Known);
     assert!(!order(&registers, "ord-7").is_in_force(now, 2), "entering it again revives nothing");
@@ -86,18 +75,9 @@ fn an_approved_order_cannot_become_another_one() {
         let changed = take(&registers, &ORDER.replace(from, to));
         assert!(matches!(changed, Err(RecordError::Invalid("id"))), "{from}");
     }
-    assert!(matches!(
-        registers.changing(|changing| changing.approve_order("ord-8", "dpo")),
-        Err(RecordError::Invalid("id"))
-    ));
-    assert!(matches!(
-        registers.changing(|changing| changing.approve_order("ord-7", "")),
-        Err(RecordError::Invalid("approver"))
-    ));
-    assert!(matches!(
-        registers.changing(|changing| changing.lift_order("ord-8")),
-        Err(RecordError::Invalid("id"))
-    ));
+    assert!(matches!(registers.approve_order("ord-8", "dpo"), Err(RecordError::Invalid("id"))));
+    assert!(matches!(registers.approve_order("ord-7", ""), Err(RecordError::Invalid("approver"))));
+    assert!(matches!(registers.lift_order("ord-8"), Err(RecordError::Invalid("id"))));
 }
 
 #[test]
@@ -132,7 +112,7 @@ fn a_case_takes_more_people_and_ends_for_good() {
     }
     let other = take(&registers, &CASE.replace("legal.claims", "service.support"));
     assert!(matches!(other, Err(RecordError::Invalid("id"))), "another purpose is another case");
-    registers.changing(|changing| changing.close_case("C-1")).expect("there is one");
+    registers.close_case("C-1").expect("there is one");
     assert!(!registers.case("C-1").expect("available").expect("there").is_open(now));
 }
 
@@ -173,8 +153,7 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
         take(&registers, ORDER).expect("taken");
         take(&registers, CASE).expect("taken");
         assert!(registers.open_requests(1).expect("readable").is_empty());
-        let nobody = registers
-            .changing(|changing| changing.lift_erasures(&Personal::new("u2".into()), "anna"));
+        let nobody = registers.lift_erasures(&Personal::new("u2".into()), "anna");
         assert_eq!(nobody.expect("taken"), LiftedErasures::default());
     }
 }

@@ -99,8 +99,7 @@ fn a_change_of_one_gateway_or_command_is_seen_by_the_others() {
     one.record(&given("con_1")).expect("taken");
     assert_eq!(status(&one, "con_1"), Some(ConsentStatus::Given), "at once where it was taken");
     eventually("the other sees it", || status(&other, "con_1") == Some(ConsentStatus::Given));
-    let ended = command
-        .changing(|changing| changing.withdraw(&person("u1"), &PurposePattern::new("share"), None));
+    let ended = command.withdraw(&person("u1"), &PurposePattern::new("share"), None);
     assert_eq!(ended.expect("taken"), 1);
     for store in [&one, &other] {
         eventually("withdrawn", || status(store, "con_1") == Some(ConsentStatus::Withdrawn));

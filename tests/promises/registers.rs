@@ -284,9 +284,7 @@ fn withdrawing_a_purpose_ends_what_lies_beneath_it_and_nothing_beside_it(kind: K
     }
     let ended = store
         .registers
-        .changing(|changing| {
-            changing.withdraw(&person("u1"), &PurposePattern::new("marketing"), None)
-        })
+        .withdraw(&person("u1"), &PurposePattern::new("marketing"), None)
         .expect("taken");
     assert_eq!(ended, 3);
     for (id, expected) in [
@@ -297,9 +295,7 @@ fn withdrawing_a_purpose_ends_what_lies_beneath_it_and_nothing_beside_it(kind: K
     ] {
         assert_eq!(store.status("u1", id), expected, "{id}");
     }
-    let again = store.registers.changing(|changing| {
-        changing.withdraw(&person("u1"), &PurposePattern::new("marketing"), None)
-    });
+    let again = store.registers.withdraw(&person("u1"), &PurposePattern::new("marketing"), None);
     assert_eq!(again.expect("taken"), 0, "harmless twice");
 }
 
@@ -309,10 +305,7 @@ fn withdrawing_from_one_recipient_leaves_the_others(kind: Kind) {
     let purpose = PurposePattern::new("share.partner");
     let withdraw = |recipient: &str| {
         let recipient = RecipientId::from(recipient);
-        store
-            .registers
-            .changing(|changing| changing.withdraw(&person("u1"), &purpose, Some(&recipient)))
-            .expect("taken")
+        store.registers.withdraw(&person("u1"), &purpose, Some(&recipient)).expect("taken")
     };
     assert_eq!(withdraw("stranger"), 0);
     assert_eq!(withdraw("loyalty-partner"), 1);
@@ -325,24 +318,14 @@ fn withdrawing_from_one_recipient_leaves_the_others(kind: Kind) {
 
 fn a_consent_delivered_after_its_withdrawal_arrives_withdrawn(kind: Kind) {
     let store = Store::new(kind);
-    store
-        .registers
-        .changing(|changing| {
-            changing.withdraw(&person("u1"), &PurposePattern::new("share.*"), None)
-        })
-        .expect("taken");
+    store.registers.withdraw(&person("u1"), &PurposePattern::new("share.*"), None).expect("taken");
     store.take(&consent("con_1", &[GIVEN]));
     assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
 
     let at = Timestamp::now();
-    assert_eq!(
-        store.registers.changing(|changing| changing.withdraw_consent("con_2", at)).expect("taken"),
-        Recorded::New
-    );
-    assert_eq!(
-        store.registers.changing(|changing| changing.withdraw_consent("con_2", at)).expect("taken"),
-        Recorded::Known
-    );
+    let withdraw = || store.registers.changing(|changing| changing.withdraw_consent("con_2", at));
+    assert_eq!(withdraw().expect("taken"), Recorded::New);
+    assert_eq!(withdraw().expect("taken"), Recorded::Known);
     store.take(&consent("con_2", &[GIVEN]));
     assert_eq!(store.status("u1", "con_2"), ConsentStatus::Withdrawn);
 
@@ -423,18 +406,9 @@ fn a_dispute_is_of_its_categories_until_it_is_resolved_and_no_restriction(kind: 
     assert_eq!(disputed(), ["contact.*", "payment.amount"]);
     let resolve = |category: Option<&str>| {
         let category = category.map(CategoryPattern::new);
-        store
-            .registers
-            .changing(|changing| changing.resolve_disputes(&person("u1"), category.as_ref()))
-            .expect("taken")
+        store.registers.resolve_disputes(&person("u1"), category.as_ref()).expect("taken")
     };
-    assert_eq!(
-        store
-            .registers
-            .changing(|changing| changing.lift_restrictions(&person("u1")))
-            .expect("taken"),
-        0
-    );
+    assert_eq!(store.registers.lift_restrictions(&person("u1")).expect("taken"), 0);
     assert_eq!([resolve(Some("contact.email")), resolve(Some("contact.*"))], [0, 1]);
     assert_eq!(disputed(), ["payment.amount"]);
     assert_eq!(store.take(dispute), Recorded::Known, "it does not come back by being sent again");
@@ -467,20 +441,8 @@ fn restrictions_and_objections_are_lifted_and_do_not_come_back_by_being_sent_aga
     store.take(restriction);
     store.take(objection);
     let marketing = PurposePattern::new("marketing.*");
-    assert_eq!(
-        store
-            .registers
-            .changing(|changing| changing.lift_restrictions(&person("u1")))
-            .expect("taken"),
-        1
-    );
-    assert_eq!(
-        store
-            .registers
-            .changing(|changing| changing.lift_objection(&person("u1"), &marketing))
-            .expect("taken"),
-        1
-    );
+    assert_eq!(store.registers.lift_restrictions(&person("u1")).expect("taken"), 1);
+    assert_eq!(store.registers.lift_objection(&person("u1"), &marketing).expect("taken"), 1);
     for json in [restriction, objection] {
         assert_eq!(store.take(json), Recorded::Known);
     }
@@ -499,9 +461,7 @@ fn a_change_by_another_process_counts_at_the_next_lookup() {
         assert_eq!(gateway.status("u1", &id), ConsentStatus::Given);
         assert_eq!(gateway.status("u1", &id), ConsentStatus::Given, "from the cache");
         command
-            .changing(|changing| {
-                changing.withdraw(&person("u1"), &PurposePattern::new("share.partner"), None)
-            })
+            .withdraw(&person("u1"), &PurposePattern::new("share.partner"), None)
             .expect("taken");
         assert_eq!(gateway.status("u1", &id), ConsentStatus::Withdrawn);
     }
@@ -547,14 +507,9 @@ fn changes_are_listed_by_kind_and_purpose_and_not_by_person(kind: Kind) {
     store.take(&consent("con_1", &[GIVEN]).replace("u1", "CANARY"));
     store
         .registers
-        .changing(|changing| {
-            changing.withdraw(&person("CANARY"), &PurposePattern::new("share.*"), None)
-        })
+        .withdraw(&person("CANARY"), &PurposePattern::new("share.*"), None)
         .expect("taken");
-    store
-        .registers
-        .changing(|changing| changing.lift_restrictions(&person("CANARY")))
-        .expect("nothing to lift is no error");
+    store.registers.lift_restrictions(&person("CANARY")).expect("nothing to lift is no error");
     let changes = store.registers.changes_since(0, 100).expect("available");
     let listed: Vec<_> = changes
         .iter()

@@ -303,13 +303,9 @@ async fn what_our_own_registers_hear_counts_at_once_whatever_the_service_says() 
     assert_eq!(scene.partner().await, 404);
     scene.refused_for("objected").await;
     let person = Personal::new("u1".into());
-    registers
-        .changing(|changing| changing.lift_objection(&person, &PurposePattern::new("share.*")))
-        .expect("taken");
+    registers.lift_objection(&person, &PurposePattern::new("share.*")).expect("taken");
     assert_eq!(scene.partner().await, 200);
-    registers
-        .changing(|changing| changing.withdraw(&person, &PurposePattern::new("share"), None))
-        .expect("taken");
+    registers.withdraw(&person, &PurposePattern::new("share"), None).expect("taken");
     assert_eq!(scene.partner().await, 404);
     scene.refused_for("consent-missing").await;
     assert_eq!(scene.service.count(), 1, "all within one answer");

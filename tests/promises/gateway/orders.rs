@@ -40,11 +40,7 @@ fn order(stage: &Stage, id: &str, hours: i64, approvers: &[&str]) {
             "from":"{from}","until":"{until}","gag_until":"{gag}"}}"#
     ));
     for approver in approvers {
-        stage
-            .stores
-            .registers
-            .changing(|changing| changing.approve_order(id, approver))
-            .expect("taken");
+        stage.stores.registers.approve_order(id, approver).expect("taken");
     }
 }
 
@@ -61,11 +57,7 @@ async fn an_authority_without_an_order_in_force_is_refused_and_nothing_is_asked(
     order(&stage, "ord-same", 1, &["legal", "legal"]);
     order(&stage, "ord-over", -1, &["legal", "dpo"]);
     order(&stage, "ord-lifted", 1, &["legal", "dpo"]);
-    stage
-        .stores
-        .registers
-        .changing(|changing| changing.lift_order("ord-lifted"))
-        .expect("there is one");
+    stage.stores.registers.lift_order("ord-lifted").expect("there is one");
     for id in ["", "ord-unknown", "ord-one", "ord-same", "ord-over", "ord-lifted"] {
         let answer = under(&stage, "court", "tamis-order", id, "/people/u1").await;
         assert_eq!(answer.status, 403, "{id}");
@@ -113,7 +105,7 @@ async fn an_order_is_of_no_use_to_others_and_to_nobody_once_it_is_lifted() {
     let desk = under(&stage, "desk", "tamis-order", "ord-7", "/people/u1").await;
     let desk = desk.body.expect("whole");
     assert_eq!(desk, r#"{"id":"u1","name":"Testina Musterfrau"}"#, "what it gets anyway");
-    stage.stores.registers.changing(|changing| changing.lift_order("ord-7")).expect("there is one");
+    stage.stores.registers.lift_order("ord-7").expect("there is one");
     let late = under(&stage, "court", "tamis-order", "ord-7", "/people/u1").await;
     assert_eq!(late.status, 403);
 }
@@ -142,7 +134,7 @@ async fn a_case_purpose_is_served_for_an_open_case_and_its_people() {
     let list = under(&stage, "counsel", "tamis-case", "C-1", "/people").await;
     let list = list.body.expect("whole");
     assert!(list.contains("u1") && !list.contains("CANARY"), "{list}");
-    stage.stores.registers.changing(|changing| changing.close_case("C-1")).expect("there is one");
+    stage.stores.registers.close_case("C-1").expect("there is one");
     let closed = under(&stage, "counsel", "tamis-case", "C-1", "/people/u1").await;
     assert_eq!(closed.status, 403);
     assert!(stage.ledger().contains("\"case\":\"C-1\""));

@@ -360,11 +360,7 @@ async fn what_a_court_forbids_to_tell_is_in_no_report_until_it_may_be() {
                 "gag_until":"{gag_until}"}}"#
         ));
         for approver in ["anna", "ben"] {
-            stage
-                .stores
-                .registers
-                .changing(|changing| changing.approve_order("ord-1", approver))
-                .expect("there is one");
+            stage.stores.registers.approve_order("ord-1", approver).expect("there is one");
         }
         let asked = request("GET", "/people/CANARY-1", &[("tamis-order", "\"ord-1\"")]);
         assert_eq!(stage.send(Some("court"), asked).await.status, 200);

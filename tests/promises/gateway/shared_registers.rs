@@ -50,9 +50,7 @@ async fn what_rests_on_consent_stops_while_registers_cannot_be_reached_and_the_r
     assert_eq!(stage.ask("courier", "/people/u1").await.status, 200, "rests on a contract");
     assert!(stage.ledger().contains("\"reason\":\"consent-unknown\""));
     let person = Personal::new("u1".into());
-    let ended = beside.changing(|changing| {
-        changing.withdraw(&person, &PurposePattern::new("share.partner"), None)
-    });
+    let ended = beside.withdraw(&person, &PurposePattern::new("share.partner"), None);
     assert_eq!(ended.expect("taken"), 1);
 
     proxy.go_on();

@@ -59,8 +59,7 @@ fn consents_are_unknown(gateway: &RegisterStore) -> bool {
 }
 
 fn withdraw(store: &RegisterStore) {
-    let ended = store
-        .changing(|changing| changing.withdraw(&person("u1"), &PurposePattern::new("share"), None));
+    let ended = store.withdraw(&person("u1"), &PurposePattern::new("share"), None);
     assert_eq!(ended.expect("taken"), 1);
 }
 
@@ -217,8 +216,7 @@ fn a_replica_that_lost_changes_is_not_believed_however_many_it_has_since() {
 }
 
 fn withdraw_all(store: &RegisterStore) {
-    let ended = store
-        .changing(|changing| changing.withdraw(&person("u1"), &PurposePattern::new("share"), None));
+    let ended = store.withdraw(&person("u1"), &PurposePattern::new("share"), None);
     assert_eq!(ended.expect("taken"), 5);
 }
 

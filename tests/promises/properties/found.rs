@@ -196,6 +196,24 @@ fn a_party_is_the_person_of_only_subject() {
     assert_eq!(gets(&world), Ok(r#"{"people":[{"id":"u2","mail":"b"}]}"#.to_owned()));
 }
 
+/// The name of a member was taken for a value above all that stands in the member. Where it left, objects of
+/// which nothing may leave came along empty.
+#[test]
+fn a_name_that_leaves_is_no_reason_to_go_into_what_may_not() {
+    let line = "{match: GET /people, upstream: u, each: \"$.people[*]\", \
+                subjects: {person: \"keys($.people)\"}, open: [\"@.state\"], \
+                fields: {\"keys($.people)\": account.id, \"@.deep.mail\": contact.email}}";
+    let document = r#"{"people":{"u1":{"deep":{"mail":"a"},"state":"x"}}}"#;
+    for (show, left) in [
+        ("account.id: keep", r#"{"people":{"u1":{"state":"x"}}}"#),
+        ("account.id: keep, contact.email: keep", document),
+        // A name that may not leave takes its member along, whatever stands in it.
+        ("contact.email: keep", r#"{"people":{}}"#),
+    ] {
+        assert_eq!(gets(&world(show, PEOPLE, line, document)), Ok(left.to_owned()), "{show}");
+    }
+}
+
 /// `own lines` as a limit was forgotten where it met another action: lines of others were shown.
 #[test]
 fn a_limit_to_own_lines_holds_whatever_the_grant_says() {

@@ -13,29 +13,18 @@ pub(super) fn every_act_of_a_person_is_told_with_its_proof_and_nobody_elses(kind
             {"at":"2026-01-02T09:00:00Z","status":"refused"}]}"#,
     );
     store.take(&consent("con_other", &[GIVEN]).replace("u1", "u2"));
-    store
-        .registers
-        .changing(|changing| {
-            changing.withdraw(&person("u1"), &PurposePattern::new("share.*"), None)
-        })
-        .expect("taken");
+    store.registers.withdraw(&person("u1"), &PurposePattern::new("share.*"), None).expect("taken");
     store.take(
         r#"{"kind":"objection","subject":"u1","purpose":"marketing.*","channel":"email",
             "since":"2026-01-02T00:00:00Z"}"#,
     );
     let marketing = PurposePattern::new("marketing.*");
-    store
-        .registers
-        .changing(|changing| changing.lift_objection(&person("u1"), &marketing))
-        .expect("taken");
+    store.registers.lift_objection(&person("u1"), &marketing).expect("taken");
     store.take(
         r#"{"kind":"dispute","subject":"u1","categories":["contact.email"],
             "since":"2026-01-03T00:00:00Z"}"#,
     );
-    store
-        .registers
-        .changing(|changing| changing.resolve_disputes(&person("u1"), None))
-        .expect("taken");
+    store.registers.resolve_disputes(&person("u1"), None).expect("taken");
     store.take(
         r#"{"kind":"one-time-grant","id":"g-1","subject":"u1","purpose":"portability",
             "recipient":"bank","granted_at":"2026-01-04T00:00:00Z"}"#,

@@ -52,12 +52,7 @@ pub(super) fn what_is_exported_decides_the_same_in_other_registers(kind: Kind) {
     // Withdrawn by purpose, before and after it was given by the sender's clock.
     store.take(&given("con_old", "2026-01-01T00:00:00Z"));
     store.take(&given("con_ahead", "2998-01-01T00:00:00Z"));
-    store
-        .registers
-        .changing(|changing| {
-            changing.withdraw(&person("u1"), &PurposePattern::new("share.*"), None)
-        })
-        .expect("taken");
+    store.registers.withdraw(&person("u1"), &PurposePattern::new("share.*"), None).expect("taken");
     store.take(&given("con_again", "2999-01-01T00:00:00Z"));
     // Narrowed to one of two recipients.
     for id in ["con_narrow", "con_narrow_ahead"] {
@@ -65,10 +60,7 @@ pub(super) fn what_is_exported_decides_the_same_in_other_registers(kind: Kind) {
         store.take(&given(id, at).replace("u1", "u2"));
     }
     let purpose = PurposePattern::new("share.partner");
-    store
-        .registers
-        .changing(|changing| changing.withdraw(&person("u2"), &purpose, Some(&"courier".into())))
-        .expect("taken");
+    store.registers.withdraw(&person("u2"), &purpose, Some(&"courier".into())).expect("taken");
     // Ended before it came.
     let at = "2026-01-05T00:00:00Z".parse().expect("a time");
     store.registers.changing(|changing| changing.withdraw_consent("con_late", at)).expect("taken");
@@ -129,18 +121,13 @@ pub(super) fn what_is_exported_decides_the_same_in_other_registers(kind: Kind) {
     }
     let decision = DecisionId::from("d-1");
     assert!(store.registers.use_grants(&["g-2".into()], &decision).expect("available"));
-    store.registers.changing(|changing| changing.approve_order("ord-1", "dpo-1")).expect("taken");
-    store.registers.changing(|changing| changing.lift_order("ord-1")).expect("taken");
-    store.registers.changing(|changing| changing.close_case("C-1")).expect("taken");
+    store.registers.approve_order("ord-1", "dpo-1").expect("taken");
+    store.registers.lift_order("ord-1").expect("taken");
+    store.registers.close_case("C-1").expect("taken");
+    store.registers.lift_objection(&person("u2"), &PurposePattern::new("*")).expect("taken");
     store
         .registers
-        .changing(|changing| changing.lift_objection(&person("u2"), &PurposePattern::new("*")))
-        .expect("taken");
-    store
-        .registers
-        .changing(|changing| {
-            changing.resolve_disputes(&person("u3"), Some(&CategoryPattern::new("contact.email")))
-        })
+        .resolve_disputes(&person("u3"), Some(&CategoryPattern::new("contact.email")))
         .expect("taken");
 
     let lines = export(&store);
@@ -278,7 +265,7 @@ proptest! {
                 }
                 2 => {
                     let recipient = (number > 2).then_some(&recipient);
-                    let done = store.registers.changing(|changing| changing.withdraw(&person(whose), &purpose, recipient));
+                    let done = store.registers.withdraw(&person(whose), &purpose, recipient);
                     done.expect("taken");
                 }
                 _ => {
