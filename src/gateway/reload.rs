@@ -283,12 +283,11 @@ impl Reloader {
                 let in_force = InForce { tls: &before.tls, is_bound: true };
                 loaded::tls_anew(&config, &before.policy, &mut Seen::default(), in_force)
             });
-            match again.await {
-                Ok(again) => tls = again.after(tls),
-                Err(_) => {
-                    tls.tls = None;
-                    refused.push(ReloadError::Defect);
-                }
+            if let Ok(again) = again.await {
+                tls = again.after(tls);
+            } else {
+                tls.tls = None;
+                refused.push(ReloadError::Defect);
             }
         }
         let told: Vec<String> = refused.iter().map(ReloadError::in_words).collect();
