@@ -136,7 +136,12 @@ fn person(number: usize) -> DataSubject {
 
 fn withdraw(store: &RegisterStore, person: usize, asked: &Sender<Change>) {
     let change = Change { person, asked: Instant::now() };
-    if store.withdraw_consent(&format!("con_{person:016}"), Timestamp::now()).is_ok() {
+    if store
+        .changing(|changing| {
+            changing.withdraw_consent(&format!("con_{person:016}"), Timestamp::now())
+        })
+        .is_ok()
+    {
         // Nobody listens any more only when the run has failed.
         let _ = asked.send(change);
     }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
+use super::standing::TLS_PARTS;
 use super::{AdminState, guard};
 
 pub(super) fn router(state: AdminState) -> Router {
@@ -56,13 +57,13 @@ async fn ready(State(state): State<AdminState>) -> Response {
             "registers": word(registers, "unavailable"),
             "consents": word(consents, "the file of consents cannot be relied on"),
             // The ring in force goes on; a start with this file would fail.
-            "key_ring": state.standing.refused("keys").unwrap_or_else(|| "ok".into()),
+            "key_ring": state.standing.refused(&["keys"]).unwrap_or_else(|| "ok".into()),
             // A warning: what is disclosed is entered all the same, and what is signed is kept here.
             "checkpoint_targets": state.standing.undelivered().unwrap_or_else(|| "ok".into()),
             // They are told before they end; handshakes that need them fail then, and the rest goes on.
             "certificates": state
                 .standing
-                .refused("certificates")
+                .refused(&TLS_PARTS)
                 .or(material.words)
                 .unwrap_or_else(|| "ok".into()),
             "ledger": ledger.map_or_else(|error| error.to_string(), |()| "ok".into()),

@@ -6,6 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+/// What of TLS is judged apart when files are read anew.
+pub(super) const TLS_PARTS: [&str; 3] = ["certificates", "client_ca", "crls"];
+
 /// Told by whoever reads anew, read by whoever asks.
 pub struct Standing {
     inner: Mutex<Inner>,
@@ -75,11 +78,8 @@ impl Standing {
         activated: &[&'static str],
         refused: &[(&'static str, String)],
     ) {
+        self.taken(now, activated);
         let mut inner = self.inner();
-        for what in activated {
-            inner.activated.retain(|(other, _)| other != what);
-            inner.activated.push((what, now));
-        }
         inner.last_tried = now;
         if refused.is_empty() {
             inner.last_good = now;
@@ -87,10 +87,27 @@ impl Standing {
         inner.refused = refused.to_vec();
     }
 
-    /// Why this part was refused when it was last read anew, if it was.
-    pub(super) fn refused(&self, what: &str) -> Option<String> {
+    /// These parts are others since this time; no file besides was read.
+    pub fn taken(&self, now: Timestamp, activated: &[&'static str]) {
+        let mut inner = self.inner();
+        for what in activated {
+            inner.activated.retain(|(other, _)| other != what);
+            inner.activated.push((what, now));
+        }
+    }
+
+    /// Whether nothing was refused when the files were read last.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.inner().refused.is_empty()
+    }
+
+    /// Why any of these parts was refused when they were last read anew, if it was.
+    pub(super) fn refused(&self, parts: &[&str]) -> Option<String> {
         let inner = self.inner();
-        inner.refused.iter().find(|(other, _)| *other == what).map(|(_, why)| why.clone())
+        let refused = inner.refused.iter().filter(|(what, _)| parts.contains(what));
+        let words: Vec<&str> = refused.map(|(_, why)| why.as_str()).collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 
     /// What is wrong with a target of checkpoints.
@@ -111,9 +128,8 @@ impl Standing {
             let activated = inner.activated.iter().find(|(other, _)| *other == what);
             activated.map_or(inner.started, |(_, at)| *at)
         };
-        let parts = ["settings", "rules", "keys", "certificates"];
+        let parts = ["settings", "rules", "keys"].into_iter().chain(TLS_PARTS);
         let in_force: serde_json::Map<String, Value> = parts
-            .into_iter()
             .map(|what| (what.into(), json!({"since": since(what), "age": age(since(what))})))
             .collect();
         let refused: Vec<Value> =

@@ -9,6 +9,9 @@ pub(crate) enum StoreError {
     /// The file system's.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// Authorities of a server.
+    #[error(transparent)]
+    Authorities(#[from] crate::https::PemError),
     /// Something stands in a column that this program never writes there.
     #[error("the store holds what it cannot hold: {0}")]
     Garbage(&'static str),

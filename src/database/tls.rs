@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
+
+use crate::https::pem::{self, PemError};
 
 /// Makes one handshake a connection.
 #[derive(Clone)]
@@ -23,19 +24,8 @@ pub(crate) struct Tls(TlsConnector);
 
 impl Tls {
     /// Trusts the authorities in `file` and no other.
-    pub(crate) fn trusting(file: &Path) -> io::Result<Self> {
-        let invalid = |error: &dyn std::fmt::Display| {
-            io::Error::new(io::ErrorKind::InvalidData, error.to_string())
-        };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| invalid(&error))? {
-            let certificate = certificate.map_err(|error| invalid(&error))?;
-            roots.add(certificate).map_err(|error| invalid(&error))?;
-        }
-        if roots.is_empty() {
-            return Err(invalid(&"no certificate of an authority"));
-        }
-        Self::with(roots).map_err(|error| invalid(&error))
+    pub(crate) fn trusting(file: &Path) -> Result<Self, PemError> {
+        Self::with(pem::authorities(file)?).map_err(|error| PemError::new(file, error))
     }
 
     /// Trusts nobody: for Unix sockets, where no handshake takes place.

@@ -10,11 +10,12 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::https::pem;
 
 /// Largest answer the client takes, in bytes.
 const ANSWER_LIMIT_BYTES: usize = 16 << 20;
@@ -136,19 +137,14 @@ impl Client {
 }
 
 fn tls(ca: &Path, certificate: Option<(&Path, &Path)>) -> Result<ClientConfig, Fault> {
-    let mut roots = RootCertStore::empty();
-    for authority in CertificateDer::pem_file_iter(ca)? {
-        roots.add(authority?)?;
-    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+        .with_root_certificates(pem::authorities(ca)?);
     Ok(match certificate {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
-            let chain = CertificateDer::pem_file_iter(chain)?.collect::<Result<Vec<_>, _>>()?;
-            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
+            builder.with_client_auth_cert(pem::certificates(chain)?, pem::key(key)?)?
         }
     })
 }

@@ -60,6 +60,16 @@ impl Names {
     }
 }
 
+/// Whether a certificate, DER, carries no alternative name of any kind but these of hosts.
+pub(super) fn carries_only(certificate: &[u8], names: &[String]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
+    let Ok(Some(alternatives)) = certificate.subject_alternative_name() else { return false };
+    alternatives.value.general_names.iter().all(|name| match name {
+        GeneralName::DNSName(name) => names.iter().any(|one| one.eq_ignore_ascii_case(name)),
+        _ => false,
+    })
+}
+
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),

@@ -13,8 +13,9 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::authority::Names;
 use super::staple::{self, Staple};
-use super::tls::TlsError;
+use super::tls::{TlsError, note};
 use crate::config::CertificateFiles;
+use crate::terms::Digest;
 
 /// A certificate with its key.
 pub(super) struct Served {
@@ -85,7 +86,29 @@ impl Served {
 }
 
 /// Chooses a certificate by the name the client asks for; the first one for a client that names none.
-pub(super) struct ByName(pub(super) Vec<Served>);
+pub(super) struct ByName(pub(super) Vec<Arc<Served>>);
+
+impl ByName {
+    /// The names in all of them.
+    pub(super) fn names(&self) -> Names {
+        let mut names = Names::default();
+        for served in &self.0 {
+            names.extend(served.names.clone());
+        }
+        names
+    }
+
+    /// Over all of them with what is sent along, and over this.
+    pub(super) fn digest(&self, besides: &[u8]) -> Digest {
+        let mut inputs = besides.to_vec();
+        for served in &self.0 {
+            note(&mut inputs, "certificate", &served.chain);
+            let answer = served.staple.as_ref().and_then(|staple| staple.answer.as_ref().ok());
+            note(&mut inputs, "answer", answer.map(|answer| &answer.der));
+        }
+        Digest::of(&inputs)
+    }
+}
 
 impl fmt::Debug for ByName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,6 +27,11 @@ impl Seen {
         self.0.entry(file.to_owned()).or_insert_with(|| version(file));
     }
 
+    /// This one is as it is now, the others as they were.
+    pub(super) fn note_anew(&mut self, file: &Path) {
+        self.0.insert(file.to_owned(), version(file));
+    }
+
     /// The same files as they are now.
     pub(super) fn again(&self) -> Self {
         Self(self.0.keys().map(|file| (file.clone(), version(file))).collect())

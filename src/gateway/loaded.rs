@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::files::Seen;
 use super::start::StartError;
 use super::state::Gateway;
-use super::tls::{InForce, Tls, TlsError};
+use super::tls::{Anew, InForce, Tls, TlsError};
 use super::told::Told;
 use super::upstream::Upstreams;
 use super::webhook::Webhooks;
@@ -138,16 +138,28 @@ fn upstreams(
         });
         before.and_then(|before| before.gateway.upstreams.kept(id))
     };
-    Upstreams::new(&config.upstreams, same, metrics).map(Arc::new)
+    let in_force = before.map(|before| &*before.gateway.upstreams);
+    Upstreams::new(&config.upstreams, in_force, same, metrics).map(Arc::new)
 }
 
 /// Server certificates, authorities of clients, and what these have revoked.
-pub(super) fn tls(
+pub(super) fn tls(config: &Config, policy: &Policy, seen: &mut Seen) -> Result<Tls, TlsError> {
+    note_tls(config, seen);
+    Tls::new(config, policy.tls.only_1_3)
+}
+
+/// The same, read while something is in force already.
+pub(super) fn tls_anew(
     config: &Config,
     policy: &Policy,
     seen: &mut Seen,
-    in_force: Option<InForce<'_>>,
-) -> Result<Tls, TlsError> {
+    in_force: InForce<'_>,
+) -> Anew {
+    note_tls(config, seen);
+    Tls::anew(config, policy.tls.only_1_3, in_force)
+}
+
+fn note_tls(config: &Config, seen: &mut Seen) {
     for files in &config.certificates {
         for file in [&files.chain, &files.key].into_iter().chain(&files.ocsp) {
             seen.note(file);
@@ -161,7 +173,6 @@ pub(super) fn tls(
     for file in authorities.chain(&config.crls).chain(&admin.crls) {
         seen.note(file);
     }
-    Tls::new(config, policy.tls.only_1_3, in_force)
 }
 
 /// Where backends and the gateway are, for links.

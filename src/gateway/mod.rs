@@ -47,6 +47,8 @@ mod waits;
 
 mod acme;
 mod addresses;
+mod ahead;
+mod authorities;
 mod certificates;
 mod consents;
 mod erasures;

@@ -26,7 +26,7 @@ pub(super) enum ReloadError {
     RulesNeedRestart(Vec<&'static str>),
     #[error("rejected")]
     Read(#[from] StartError),
-    #[error("certificates rejected")]
+    #[error("rejected")]
     Certificates(#[from] TlsError),
     #[error("these rest on certificates that are rejected: {}", .0.join(", "))]
     RestsOnCertificates(Vec<&'static str>),
@@ -75,7 +75,7 @@ impl ReloadError {
             | Self::Issuer(_)
             | Self::Defect => SETTINGS,
             Self::Read(StartError::Keys(_)) => KEYS,
-            Self::Read(StartError::Tls(_)) | Self::Certificates(_) => CERTIFICATES,
+            Self::Read(StartError::Tls(error)) | Self::Certificates(error) => error.part(),
             Self::Read(
                 StartError::Issuer(_)
                 | StartError::IdentityKey(_)
@@ -90,6 +90,12 @@ impl ReloadError {
             | Self::Plans(_)
             | Self::Ledger(_) => RULES,
         }
+    }
+
+    /// Whether these words tell the same.
+    pub(super) fn is_in(&self, words: &str) -> bool {
+        let own = self.in_words();
+        words.ends_with(own.strip_prefix("rejected: ").unwrap_or(&own))
     }
 
     /// With its causes, and each finding with its place.
@@ -130,7 +136,6 @@ impl ReloadError {
 pub(super) const SETTINGS: &str = "settings";
 pub(super) const RULES: &str = "rules";
 pub(super) const KEYS: &str = "keys";
-pub(super) const CERTIFICATES: &str = "certificates";
 
 fn told(all: impl Iterator<Item = String>) -> String {
     let mut all: Vec<String> = all.collect();

@@ -21,13 +21,14 @@ use super::consents::{Feed, staleness, with_service};
 use super::files::Seen;
 use super::ledgers::rekeyed;
 use super::loaded::{self, Before, Loaded};
-use super::not_reloaded::{CERTIFICATES, KEYS, RULES, ReloadError, SETTINGS};
+use super::not_reloaded::{KEYS, RULES, ReloadError, SETTINGS};
 use super::retire::Retirement;
 use super::start::loosened;
 use super::state::Gateway;
-use super::tls::{InForce, Tls, TlsError};
+use super::tls::{Anew, CRLS, InForce, Tls};
+use super::upstream::Upstreams;
 use crate::admin::{Access, Standing};
-use crate::config::Config;
+use crate::config::{AcmeConfig, Config};
 use crate::identity::IssuerKeys;
 use crate::ledger::{Note, SubjectIndex};
 use crate::observe::{Event, Metrics};
@@ -146,7 +147,7 @@ impl Fetching {
 struct Reading {
     seen: Seen,
     rest: Result<Loaded, ReloadError>,
-    tls: Result<Tls, TlsError>,
+    tls: Anew,
 }
 
 impl Reloader {
@@ -202,6 +203,36 @@ impl Reloader {
         self.read_anew(&mut state).await
     }
 
+    /// Takes the certificate that was got anew, and reads nothing else, unless something was refused before
+    /// or this is. What changed meanwhile is found by the next look.
+    pub(super) async fn renewed(&self, acme: &AcmeConfig) {
+        let mut state = self.state.lock().await;
+        let gateway = self.in_force.load_full();
+        let (file, acme, before) = (acme.certificate().chain, acme.clone(), Arc::clone(&gateway));
+        let (mut seen, mut in_force) = (state.seen.clone(), state.in_force.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            // Noted before it is read.
+            seen.note_anew(&file);
+            in_force.note_anew(&file);
+            (before.tls.renewed(&acme), seen, in_force)
+        });
+        match reading.await {
+            Ok((Ok(tls), seen, in_force)) if self.standing.is_good() => {
+                (state.seen, state.in_force) = (seen, in_force);
+                let taken = (Some(Arc::new(tls)), None);
+                let activated = self.activate(&gateway, &mut state, None, taken).await;
+                for what in &activated {
+                    Event::Reloaded { what }.emit(&gateway.metrics);
+                }
+                self.standing.taken(Timestamp::now(), &activated);
+            }
+            _ => {
+                state.again = None;
+                self.read_anew(&mut state).await;
+            }
+        }
+    }
+
     async fn read_anew(&self, state: &mut State) -> Reloaded {
         let gateway = self.in_force.load_full();
         let (config, seen) = (Arc::clone(&state.config), state.in_force.clone());
@@ -219,44 +250,56 @@ impl Reloader {
 
         let mut refused = Vec::new();
         let rest = match rest {
-            Ok(loaded) => match agreed((&state.config, &gateway), &loaded, tls.is_ok()).await {
-                Ok(()) => Some(loaded),
-                Err(error) => {
-                    refused.push(error);
-                    None
+            Ok(loaded) => {
+                match agreed((&state.config, &gateway), &loaded, tls.refused.is_empty()).await {
+                    Ok(()) => Some(loaded),
+                    Err(error) => {
+                        refused.push(error);
+                        None
+                    }
                 }
-            },
+            }
             Err(error) => {
                 refused.push(error);
                 None
             }
         };
+        let mut upstreams = None;
+        if rest.is_none() {
+            // What backends' authorities have revoked does not wait for the rest.
+            let before = Arc::clone(&gateway.upstreams);
+            match tokio::task::spawn_blocking(move || before.tightened()).await {
+                Ok((tightened, faults)) => {
+                    upstreams = tightened;
+                    tls.refused.extend(faults);
+                }
+                Err(_) => refused.push(ReloadError::Defect),
+            }
+        }
         if rest.is_none() && is_whole {
             // What was refused may have named other certificates.
             let (config, before) = (Arc::clone(&state.config), Arc::clone(&gateway));
             let again = tokio::task::spawn_blocking(move || {
                 let in_force = InForce { tls: &before.tls, is_bound: true };
-                loaded::tls(&config, &before.policy, &mut Seen::default(), Some(in_force))
+                loaded::tls_anew(&config, &before.policy, &mut Seen::default(), in_force)
             });
-            match again.await {
-                Ok(again) => tls = again,
-                Err(_) => refused.push(ReloadError::Defect),
+            if let Ok(again) = again.await {
+                tls = again.after(tls);
+            } else {
+                tls.tls = None;
+                refused.push(ReloadError::Defect);
             }
         }
-        let tls = match tls {
-            Ok(tls) if tls.inputs == gateway.tls.inputs => None,
-            Ok(tls) => Some(Arc::new(tls)),
-            Err(error) => {
-                refused.push(error.into());
-                None
-            }
-        };
+        let told: Vec<String> = refused.iter().map(ReloadError::in_words).collect();
+        let of_tls = tls.refused.into_iter().map(ReloadError::from);
+        refused.extend(of_tls.filter(|fault| !told.iter().any(|words| fault.is_in(words))));
+        let tls = tls.tls.filter(|tls| !tls.differs(&gateway.tls).is_empty()).map(Arc::new);
         if rest.is_some() {
             state.in_force = read;
         }
         let may_pass = refused.iter().any(ReloadError::may_pass);
         state.again = may_pass.then(|| Again::after(state.again));
-        let activated = self.activate(&gateway, state, rest, tls).await;
+        let activated = self.activate(&gateway, state, rest, (tls, upstreams)).await;
         self.tell(&gateway, activated, &refused)
     }
 
@@ -265,13 +308,20 @@ impl Reloader {
         before: &Arc<Gateway>,
         state: &mut State,
         rest: Option<Loaded>,
-        tls: Option<Arc<Tls>>,
+        (tls, tightened): (Option<Arc<Tls>>, Option<Upstreams>),
     ) -> Vec<&'static str> {
         let mut activated = Vec::new();
         let mut gateway = Gateway::clone(before);
         if let Some(tls) = tls {
+            activated.extend(tls.differs(&gateway.tls));
             gateway.tls = tls;
-            activated.push(CERTIFICATES);
+        }
+        if let Some(tightened) = tightened {
+            tightened.attend();
+            gateway.upstreams = Arc::new(tightened);
+            if !activated.contains(&CRLS) {
+                activated.push(CRLS);
+            }
         }
         if let Some(loaded) = rest {
             let Loaded { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers } =
@@ -390,7 +440,7 @@ fn read(config: &Config, gateway: &Gateway, seen_before: &Seen) -> Reading {
         Err(_) => (config, &gateway.policy),
     };
     let in_force = InForce { tls: &gateway.tls, is_bound: rest.is_err() };
-    let tls = loaded::tls(config, policy, &mut seen, Some(in_force));
+    let tls = loaded::tls_anew(config, policy, &mut seen, in_force);
     Reading { seen, rest, tls }
 }
 

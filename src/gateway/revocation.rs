@@ -7,11 +7,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use x509_parser::num_bigint::BigUint;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
@@ -70,31 +73,41 @@ pub(super) struct Crl {
 }
 
 impl Crls {
-    /// Reads them. A list that is in force already may have ended since: what it ended for is refused, and
-    /// the rest goes on.
+    /// Reads those that can be relied on, and why the others cannot. A list that is in force already may
+    /// have ended since: what it ended for is refused, and the rest goes on.
     pub(super) fn read(
         files: &[PathBuf],
         in_force: Option<&Self>,
         now: Timestamp,
-    ) -> Result<Self, (PathBuf, CrlFault)> {
-        let mut lists: Vec<Crl> = Vec::new();
+    ) -> (Self, Vec<(PathBuf, CrlFault)>) {
+        let (mut lists, mut faults) = (Vec::<Crl>::new(), Vec::new());
         for file in files {
-            let read = fs::read(file).map_err(CrlFault::Unreadable);
-            let read = read.and_then(|bytes| {
-                let mut read = Vec::new();
-                for der in ders(&bytes)? {
-                    let list = Crl::parse(file, &der)?;
-                    list.judge(in_force, now.as_second())?;
-                    if lists.iter().chain(&read).any(|other| other.speaks_of_the_same(&list)) {
-                        return Err(CrlFault::Twice);
-                    }
-                    read.push(list);
-                }
-                Ok(read)
+            let read = fs::read(file).map_err(CrlFault::Unreadable).and_then(|bytes| ders(&bytes));
+            let read = read.unwrap_or_else(|fault| {
+                faults.push((file.clone(), fault));
+                Vec::new()
             });
-            lists.extend(read.map_err(|fault| (file.clone(), fault))?);
+            for der in read {
+                match Crl::parse(file, &der) {
+                    Ok(list) => lists.push(list),
+                    Err(fault) => faults.push((file.clone(), fault)),
+                }
+            }
         }
-        Ok(Self(lists))
+        let mut good = Vec::new();
+        for (at, list) in lists.iter().enumerate() {
+            let is_same = |other: &Crl| other.speaks_of_the_same(list);
+            match list.judge(in_force, now.as_second()) {
+                Err(fault) => faults.push((list.file.clone(), fault)),
+                Ok(()) if lists[..at].iter().any(is_same) => {
+                    faults.push((list.file.clone(), CrlFault::Twice));
+                }
+                // The first of two is as doubtful as the second, which is told.
+                Ok(()) if lists[at + 1..].iter().any(is_same) => {}
+                Ok(()) => good.push(list.clone()),
+            }
+        }
+        (Self(good), faults)
     }
 
     /// All of them.
@@ -112,46 +125,59 @@ impl Crls {
         self.0.iter().map(|list| list.until).min()
     }
 
-    /// Whether each of these authorities keeps one, or else who does not: whoever came with a certificate of
-    /// that one would be refused without anybody's having meant it. A list in the name of one of them that
-    /// it has not signed is somebody else's.
+    /// Those that are of use beside these authorities, and why the others are not. A list in the name of
+    /// one of them that it has not signed is somebody else's.
     pub(super) fn of(
-        self,
+        &self,
         authorities: &[CertificateDer<'_>],
-        provider: &CryptoProvider,
-    ) -> Result<Self, NotTheirs> {
-        if self.0.is_empty() {
-            return Ok(self);
-        }
-        let parsed = authorities.iter().map(|authority| X509Certificate::from_der(authority));
-        let parsed: Vec<_> =
-            parsed.filter_map(Result::ok).map(|(_, authority)| authority).collect();
+        provider: &Arc<CryptoProvider>,
+    ) -> (Self, Vec<(PathBuf, CrlFault)>) {
+        let parsed = parsed(authorities);
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().map(|one| one.clone().into_owned()));
+        let roots = Arc::new(roots);
+        let (mut good, mut faults) = (Vec::new(), Vec::new());
         for list in &self.0 {
-            let mut named = parsed.iter().filter(|one| one.subject().as_raw() == list.issuer);
-            let Some(first) = named.next() else { continue };
-            if !std::iter::once(first).chain(named).any(|one| list.is_signed_by(one, provider)) {
-                return Err(NotTheirs::Signature(list.file.clone()));
+            let mut named = parsed.iter().filter(|one| list.is_in_the_name_of(one)).peekable();
+            if named.peek().is_some() && !named.any(|one| list.is_signed_by(one, provider)) {
+                faults.push((list.file.clone(), CrlFault::Signature));
+            } else if let Err(fault) = list.is_understood(&roots, provider) {
+                faults.push((list.file.clone(), fault));
+            } else {
+                good.push(list.clone());
             }
         }
+        (Self(good), faults)
+    }
+
+    /// Keeps those of others in whose place there is none here.
+    pub(super) fn keep(&mut self, others: &Self) {
+        let kept =
+            others.0.iter().filter(|other| !self.0.iter().any(|own| own.speaks_of_the_same(other)));
+        let kept: Vec<_> = kept.cloned().collect();
+        self.0.extend(kept);
+    }
+
+    /// Whether each of these authorities keeps one: whoever came with a certificate of one that does not
+    /// would be refused without anybody's having meant it.
+    pub(super) fn cover(
+        &self,
+        authorities: &[CertificateDer<'_>],
+        provider: &CryptoProvider,
+    ) -> bool {
+        let parsed = parsed(authorities);
         let is_kept = |authority: &X509Certificate<'_>| {
             self.0.iter().any(|list| {
-                authority.subject().as_raw() == list.issuer
-                    && list.is_signed_by(authority, provider)
+                list.is_in_the_name_of(authority) && list.is_signed_by(authority, provider)
             })
         };
-        if parsed.len() < authorities.len() || !parsed.iter().all(is_kept) {
-            return Err(NotTheirs::Missing);
-        }
-        Ok(self)
+        parsed.len() == authorities.len() && parsed.iter().all(is_kept)
     }
 }
 
-/// Why lists are not those of the authorities beside them.
-pub(super) enum NotTheirs {
-    /// The list in this file is in the name of one that has not signed it.
-    Signature(PathBuf),
-    /// One keeps none.
-    Missing,
+fn parsed<'a>(authorities: &'a [CertificateDer<'_>]) -> Vec<X509Certificate<'a>> {
+    let parsed = authorities.iter().map(|authority| X509Certificate::from_der(authority));
+    parsed.filter_map(Result::ok).map(|(_, authority)| authority).collect()
 }
 
 impl Crl {
@@ -194,6 +220,27 @@ impl Crl {
             return Err(CrlFault::Over(at(self.until)));
         }
         Ok(())
+    }
+
+    /// Whether those who judge certificates by it can read it.
+    fn is_understood(
+        &self,
+        roots: &Arc<RootCertStore>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<(), CrlFault> {
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider));
+        match builder.with_crls([self.der.clone()]).build() {
+            Err(VerifierBuilderError::InvalidCrl(error)) => {
+                Err(CrlFault::Malformed(Some(rustls::Error::from(error).into())))
+            }
+            // Authorities are judged elsewhere.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn is_in_the_name_of(&self, authority: &X509Certificate<'_>) -> bool {
+        authority.subject().as_raw() == self.issuer
     }
 
     fn is_signed_by(&self, authority: &X509Certificate<'_>, provider: &CryptoProvider) -> bool {

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::acme::Renewal;
+use super::ahead;
 use super::checkpoints::Checkpoints;
 use super::consents::{Feed, keep_reading, staleness, with_service};
 use super::erasures::keep_settling;
@@ -184,6 +185,7 @@ struct Checked {
     loaded: Loaded,
     seen: Seen,
     tls: Arc<Tls>,
+    renewal: Option<Renewal>,
     metrics: Arc<Metrics>,
 }
 
@@ -193,8 +195,10 @@ impl Checked {
         seen.note(&config.file);
         let metrics = Arc::new(Metrics::new());
         let loaded = Loaded::read(config, None, &mut seen, &metrics)?;
-        let tls = Arc::new(loaded::tls(&loaded.config, &loaded.policy, &mut seen, None)?);
-        Ok(Self { loaded, seen, tls, metrics })
+        let tls = Arc::new(loaded::tls(&loaded.config, &loaded.policy, &mut seen)?);
+        let renewal = Renewal::of(&loaded.config, &tls, &metrics)?;
+        ahead::look(&loaded.config)?;
+        Ok(Self { loaded, seen, tls, renewal, metrics })
     }
 }
 
@@ -300,14 +304,13 @@ impl Gateway {
     }
 
     async fn start_on(
-        Checked { loaded, seen, tls, metrics }: Checked,
+        Checked { loaded, seen, tls, renewal, metrics }: Checked,
         stores: Stores,
         embedded: Option<Embedded>,
         sockets: Sockets,
     ) -> Result<Running, StartError> {
         let Loaded { config, policy, upstreams, told, webhooks, keys, identifier, new_issuers } =
             loaded;
-        let renewal = Renewal::of(&config, &tls, &metrics)?;
         let origins = loaded::origins(&config, &tls);
         let access_log = match &config.access_log {
             LogTarget::Stdout => AccessLog::stdout(&policy.access_log, Arc::clone(&metrics)),

@@ -10,7 +10,7 @@ use super::ledgers::{self, KeptLedger};
 use super::start::StartError;
 use crate::config::Config;
 use crate::keys::KeyRing;
-use crate::ledger::{LedgerPlace, Place};
+use crate::ledger::LedgerPlace;
 use crate::observe::{Event, Metrics};
 use crate::policy::Policy;
 
@@ -18,11 +18,13 @@ use crate::policy::Policy;
 /// its requests.
 const TAKING_OVER: Duration = Duration::from_secs(10);
 
-/// How often it looks meanwhile.
+/// How often it looks meanwhile: at a lock beside it, or on a server, of which each look asks for a
+/// connection of its own.
 const LOOK: Duration = Duration::from_millis(10);
+const LOOK_ON_SERVER: Duration = Duration::from_millis(100);
 
 /// Opens the ledger that `config` names, to write it. `takes_over`: where another process writes it, that
-/// one is about to end.
+/// one is about to end. Whatever else is wrong with it does not pass by waiting.
 pub(super) async fn kept_ledger(
     config: &Config,
     policy: &Policy,
@@ -31,21 +33,20 @@ pub(super) async fn kept_ledger(
     takes_over: bool,
 ) -> Result<KeptLedger, StartError> {
     let until = Instant::now() + config.limits.drain_timeout + TAKING_OVER;
+    let look = match &config.ledger {
+        LedgerPlace::Directory(_) => LOOK,
+        LedgerPlace::Postgres(_) => LOOK_ON_SERVER,
+    };
     let mut has_told = false;
     loop {
-        // Who has the chain on a server is seen only when it is asked for.
-        let was_held = match &config.ledger {
-            LedgerPlace::Directory(directory) => Place::from(directory).is_written_now(),
-            LedgerPlace::Postgres(_) => true,
-        };
         let kept = ledgers::kept_ledger(config, policy, keys, metrics);
-        let waits = takes_over && was_held && matches!(kept, Err(StartError::Ledger(_)));
-        if !waits || Instant::now() >= until {
+        let is_held = matches!(&kept, Err(StartError::Ledger(error)) if error.is_held_by_another());
+        if !is_held || !takes_over || Instant::now() >= until {
             return kept;
         }
         if !mem::replace(&mut has_told, true) {
             Event::TakingOver.emit(metrics);
         }
-        sleep(LOOK).await;
+        sleep(look).await;
     }
 }

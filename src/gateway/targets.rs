@@ -134,8 +134,7 @@ impl Targets {
                 fault: Mutex::new(None),
                 metrics: Arc::clone(metrics),
             };
-            target.client()?;
-            target.token()?;
+            reached_with(&target.config)?;
             target.stands();
             targets.push(Arc::new(target));
         }
@@ -190,6 +189,21 @@ impl Targets {
         let wrong: Vec<String> = self.0.iter().filter_map(|target| target.warning()).collect();
         (!wrong.is_empty()).then(|| wrong.join("; "))
     }
+}
+
+/// Sees to it that what a target is reached with can be read.
+pub(super) fn reached_with(target: &CheckpointTarget) -> Result<(), StartError> {
+    client(target)?;
+    token(target)?;
+    Ok(())
+}
+
+fn client(target: &CheckpointTarget) -> Result<HttpsClient, TrustError> {
+    HttpsClient::new(&target.tls, Schemes::HttpsOnly, BOUNDS)
+}
+
+fn token(target: &CheckpointTarget) -> Result<Option<ServiceToken>, ServiceTokenError> {
+    target.token.as_deref().map(ServiceToken::open).transpose()
 }
 
 impl Target {
@@ -326,11 +340,11 @@ impl Target {
     }
 
     fn client(&self) -> Result<HttpsClient, TrustError> {
-        HttpsClient::new(&self.config.tls, Schemes::HttpsOnly, BOUNDS)
+        client(&self.config)
     }
 
     fn token(&self) -> Result<Option<ServiceToken>, ServiceTokenError> {
-        self.config.token.as_deref().map(ServiceToken::open).transpose()
+        token(&self.config)
     }
 
     /// Does something with the outbox on a thread that may wait for the disk.

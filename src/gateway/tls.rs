@@ -8,26 +8,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::ResolvesServerCert;
 use rustls::{
-    CertificateError, HandshakeKind, KeyLog, NoKeyLog, ProtocolVersion, RootCertStore,
-    ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    CertificateError, HandshakeKind, KeyLog, NoKeyLog, ProtocolVersion, ServerConfig,
+    SupportedCipherSuite, SupportedProtocolVersion,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::acme::{self, Challenged, Challenges};
+use super::authorities::{Authorities, Before, Files};
 use super::authority::Names;
 use super::certificates::{ByName, Served};
 use super::key_log::KeyLogFile;
-use super::revocation::{CrlFault, Crls, NotTheirs};
+use super::revocation::CrlFault;
 use super::vouched::{Vouched, Vouching};
 use crate::config::{AcmeChallenge, AcmeConfig, CertificateFiles, Config, TlsProfile};
+use crate::https::pem::{self, PemError};
 use crate::observe::TlsVersion;
 use crate::terms::Digest;
 
@@ -66,8 +66,8 @@ const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A PEM file cannot be read, or holds nothing that is looked for.
-    #[error("cannot read certificates or a key from {}", .0.display())]
-    Pem(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// Certificate and key do not belong together, or are of no use.
     #[error("certificate and key do not fit: {}", .0.display())]
     Pair(PathBuf, #[source] rustls::Error),
@@ -104,6 +104,28 @@ pub enum TlsError {
     Versions(#[source] rustls::Error),
 }
 
+impl TlsError {
+    /// What of TLS it is about, by the name of its setting.
+    pub(super) const fn part(&self) -> &'static str {
+        match self {
+            Self::ClientAuthorities(..) => CLIENT_CA,
+            Self::Crl(..) | Self::NoCrl(_) => CRLS,
+            Self::Pem(..)
+            | Self::Pair(..)
+            | Self::Nameless(_)
+            | Self::NothingToStaple(_)
+            | Self::MustStaple(..)
+            | Self::KeyLog(..)
+            | Self::Versions(_) => CERTIFICATES,
+        }
+    }
+}
+
+/// Parts of TLS, as they are told.
+pub(super) const CERTIFICATES: &str = "certificates";
+const CLIENT_CA: &str = "client_ca";
+pub(super) const CRLS: &str = "crls";
+
 /// The one crypto provider of the process. What is recorded today may be read by tomorrow's quantum
 /// computers, so the hybrid exchange goes first.
 pub(super) fn provider() -> Arc<CryptoProvider> {
@@ -130,8 +152,18 @@ pub(super) struct Tls {
     pub(super) awaited: Option<PathBuf>,
     /// The names in them.
     pub(super) names: Names,
-    /// Over certificates, authorities and versions: a key belongs to its certificate.
-    pub(super) inputs: Digest,
+    inputs: Inputs,
+}
+
+/// Over what it was read from. A key belongs to its certificate.
+#[derive(Clone)]
+struct Inputs {
+    /// Versions, and the file of session keys.
+    base: Vec<u8>,
+    /// With that, and with answers of authorities.
+    certificates: Digest,
+    client_ca: Digest,
+    crls: Digest,
 }
 
 /// One listener's side.
@@ -152,71 +184,188 @@ pub(super) struct InForce<'a> {
     pub(super) is_bound: bool,
 }
 
+/// What was read while something is in force already.
+pub(super) struct Anew {
+    /// All that is good, and what is in force in place of the rest; `None`: nothing could be made of it.
+    pub(super) tls: Option<Tls>,
+    /// Why the rest is refused.
+    pub(super) refused: Vec<TlsError>,
+}
+
+impl Anew {
+    /// What was read another way before was refused as well; each reason is told once.
+    pub(super) fn after(mut self, before: Self) -> Self {
+        let told: Vec<String> = self.refused.iter().map(ToString::to_string).collect();
+        let others = before.refused.into_iter();
+        self.refused.extend(others.filter(|fault| !told.contains(&fault.to_string())));
+        self
+    }
+}
+
 impl Tls {
-    /// Reads certificates, authorities and what these have revoked.
-    pub(super) fn new(
+    /// Reads certificates, authorities and what these have revoked; all of it is good.
+    pub(super) fn new(config: &Config, only_1_3: bool) -> Result<Self, TlsError> {
+        Self::read(config, only_1_3, None, &mut Vec::new())
+    }
+
+    /// Reads them anew, each part apart: what is refused gives way to what is in force in its place.
+    pub(super) fn anew(config: &Config, only_1_3: bool, in_force: InForce<'_>) -> Anew {
+        let mut refused = Vec::new();
+        let tls = Self::read(config, only_1_3, Some(in_force), &mut refused);
+        let tls = tls.map_err(|error| refused.push(error)).ok();
+        Anew { tls, refused }
+    }
+
+    /// Which parts are others than in `before`.
+    pub(super) fn differs(&self, before: &Self) -> Vec<&'static str> {
+        let (new, old) = (&self.inputs, &before.inputs);
+        let parts = [
+            (CERTIFICATES, new.certificates != old.certificates),
+            (CLIENT_CA, new.client_ca != old.client_ca),
+            (CRLS, new.crls != old.crls),
+        ];
+        parts.into_iter().filter_map(|(part, differs)| differs.then_some(part)).collect()
+    }
+
+    fn read(
         config: &Config,
         only_1_3: bool,
         in_force: Option<InForce<'_>>,
+        refused: &mut Vec<TlsError>,
     ) -> Result<Self, TlsError> {
-        let provider = provider();
         let now = Timestamp::now();
-        let mut names = Names::default();
-        let mut all = Vec::new();
-        let mut inputs = format!("{:?}", versions(config.tls.profile, only_1_3)).into_bytes();
-        let own = config.acme.as_ref().map(AcmeConfig::certificate);
-        let awaited = own.as_ref().map(|own| own.chain.clone()).filter(|file| !file.exists());
-        // One that is in force is not given up because its file cannot be seen.
-        let may_wait = in_force.as_ref().is_none_or(|before| before.tls.awaited.is_some());
-        let awaited = awaited.filter(|_| may_wait);
-        let own = own.filter(|_| awaited.is_none());
-        for files in config.certificates.iter().chain(&own) {
-            let served = Served::new(files, pair(files)?, &provider, now.as_second())?;
-            note(&mut inputs, "certificate", &served.chain);
-            let answer = served.staple.as_ref().and_then(|staple| staple.answer.as_ref().ok());
-            note(&mut inputs, "answer", answer.map(|answer| &answer.der));
-            names.extend(served.names.clone());
-            all.push(served);
-        }
+        let served = served(config, in_force, now, refused);
+        let mut base = format!("{:?}", versions(config.tls.profile, only_1_3)).into_bytes();
         let key_log: Arc<dyn KeyLog> = match &config.tls.dangerous_key_log {
             None => Arc::new(NoKeyLog),
             Some(file) => {
-                inputs.extend_from_slice(file.as_os_str().as_encoded_bytes());
-                let opened = KeyLogFile::open(file);
-                Arc::new(opened.map_err(|error| TlsError::KeyLog(file.clone(), error))?)
+                base.extend_from_slice(file.as_os_str().as_encoded_bytes());
+                match (KeyLogFile::open(file), in_force) {
+                    (Ok(opened), _) => Arc::new(opened),
+                    (Err(error), Some(before)) => {
+                        refused.push(TlsError::KeyLog(file.clone(), error));
+                        Arc::clone(&before.tls.public.config.key_log)
+                    }
+                    (Err(error), None) => return Err(TlsError::KeyLog(file.clone(), error)),
+                }
             }
         };
-        let served = Arc::new(ByName(all));
-        let listening = Listening {
-            provider: &provider,
-            versions: versions(config.tls.profile, only_1_3),
-            key_log: &key_log,
+        let mut read = |ca: Option<&Path>, crls: &[PathBuf], side: fn(&Self) -> &Side| {
+            let Some(authorities) = ca else { return Authorities::default() };
+            let before = in_force.map(|InForce { tls, is_bound }| {
+                let vouching = &side(tls).vouching;
+                Before { authorities: vouching.authorities(), crls: vouching.crls(), is_bound }
+            });
+            let (read, faults) = Authorities::read(Files { authorities, crls }, before, now);
+            refused.extend(faults.into_iter().map(|fault| match fault {
+                TlsError::Pem(error) => {
+                    let (file, why) = error.into_parts();
+                    TlsError::ClientAuthorities(file, why)
+                }
+                other => other,
+            }));
+            read
         };
-        let mut read = |ca, crls: &[PathBuf], in_force: Option<(&Side, bool)>| {
-            let read = Authorities::read(ca, crls, in_force, now)?;
-            note(&mut inputs, "authorities", read.iter().flat_map(|read| &read.all));
-            note(&mut inputs, "lists", read.iter().flat_map(|read| read.crls.ders()));
-            Ok::<_, TlsError>(read)
-        };
-        let before = |side: fn(&Tls) -> &Side| {
-            in_force.map(|InForce { tls, is_bound }| (side(tls), is_bound))
-        };
-        let public = read(config.client_ca.as_deref(), &config.crls, before(|tls| &tls.public))?;
+        let public = read(config.client_ca.as_deref(), &config.crls, |tls| &tls.public);
         let admin = &config.admin;
-        let admin = read(admin.client_ca.as_deref(), &admin.crls, before(|tls| &tls.admin))?;
+        let admin = read(admin.client_ca.as_deref(), &admin.crls, |tls| &tls.admin);
+        // A start has nothing to fall back on.
+        if in_force.is_none() && !refused.is_empty() {
+            return Err(refused.remove(0));
+        }
+
+        let (mut client_ca, mut crls) = (Vec::new(), Vec::new());
+        for side in [&public, &admin] {
+            note(&mut client_ca, "authorities", &side.all);
+            note(&mut crls, "lists", side.crls.ders());
+        }
+        let (client_ca, crls) = (Digest::of(&client_ca), Digest::of(&crls));
+        let inputs = Inputs { certificates: served.digest(&base), base, client_ca, crls };
         let challenges =
             in_force.map(|before| Arc::clone(&before.tls.challenges)).unwrap_or_default();
-        let is_asked = |acme: &AcmeConfig| acme.challenge == AcmeChallenge::TlsAlpn01;
-        let public = if config.acme.as_ref().is_some_and(is_asked) {
-            let (served, challenges) = (Arc::clone(&served), Arc::clone(&challenges));
-            let resolver = Arc::new(Challenged { served, challenges });
-            listening.side(public, resolver, &[ALPN[0], ALPN[1], acme::ALPN])?
-        } else {
-            listening.side(public, Arc::<ByName>::clone(&served), &ALPN)?
-        };
+        let awaited = awaited(config, in_force);
+        let names = served.names();
+        let served = Arc::new(served);
+        let (resolver, protocols) = shown(&served, &challenges, config.acme.as_ref());
+        let listening = Listening { versions: versions(config.tls.profile, only_1_3), key_log };
+        let public = listening.side(public, resolver, protocols)?;
         let admin = listening.side(admin, Arc::<ByName>::clone(&served), &ALPN)?;
-        let inputs = Digest::of(&inputs);
         Ok(Self { public, admin, served, challenges, awaited, names, inputs })
+    }
+
+    /// With the certificate that was got anew, and all else as it is.
+    pub(super) fn renewed(&self, acme: &AcmeConfig) -> Result<Self, TlsError> {
+        let own = acme.certificate();
+        let own = Served::new(&own, pair(&own)?, &provider(), Timestamp::now().as_second())?;
+        let mut all = self.served.0.clone();
+        match all.iter_mut().find(|served| served.file == own.file) {
+            Some(before) => *before = Arc::new(own),
+            None => all.push(Arc::new(own)),
+        }
+        let served = ByName(all);
+        let (names, certificates) = (served.names(), served.digest(&self.inputs.base));
+        let inputs = Inputs { certificates, ..self.inputs.clone() };
+        let (served, challenges) = (Arc::new(served), Arc::clone(&self.challenges));
+        let (resolver, _) = shown(&served, &challenges, Some(acme));
+        let public = self.public.showing(resolver);
+        let admin = self.admin.showing(Arc::<ByName>::clone(&served));
+        Ok(Self { public, admin, served, challenges, awaited: None, names, inputs })
+    }
+}
+
+impl Side {
+    fn showing(&self, resolver: Arc<dyn ResolvesServerCert>) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        config.cert_resolver = resolver;
+        Self { config: Arc::new(config), vouching: Arc::clone(&self.vouching) }
+    }
+}
+
+/// Where the certificate will be that is to be got, as long as there is none.
+fn awaited(config: &Config, in_force: Option<InForce<'_>>) -> Option<PathBuf> {
+    let file = config.acme.as_ref()?.certificate().chain;
+    // One that is in force is not given up because its file cannot be seen.
+    let may_wait = in_force.is_none_or(|before| before.tls.awaited.is_some());
+    (may_wait && !file.exists()).then_some(file)
+}
+
+/// All certificates. One that is refused gives way to the one in force from the same file; where there is
+/// none, all that are in force stay, since nobody knows in whose place it was to come.
+fn served(
+    config: &Config,
+    in_force: Option<InForce<'_>>,
+    now: Timestamp,
+    refused: &mut Vec<TlsError>,
+) -> ByName {
+    let own = config.acme.as_ref().map(AcmeConfig::certificate);
+    let own = own.filter(|_| awaited(config, in_force).is_none());
+    let before = in_force.map(|before| before.tls.served.0.as_slice()).unwrap_or_default();
+    let (mut all, mut is_whole) = (Vec::new(), true);
+    for files in config.certificates.iter().chain(&own) {
+        let read = pair(files)
+            .and_then(|pair| Served::new(files, pair, &provider(), now.as_second()).map(Arc::new));
+        let read = read.map_err(|fault| refused.push(fault)).ok();
+        let kept = || before.iter().find(|served| served.file == files.chain).cloned();
+        match read.or_else(kept) {
+            Some(served) => all.push(served),
+            None => is_whole = false,
+        }
+    }
+    ByName(if is_whole { all } else { before.to_vec() })
+}
+
+/// What clients are shown, and the protocols that they may speak.
+fn shown(
+    served: &Arc<ByName>,
+    challenges: &Arc<Challenges>,
+    acme: Option<&AcmeConfig>,
+) -> (Arc<dyn ResolvesServerCert>, &'static [&'static [u8]]) {
+    const ASKED: [&[u8]; 3] = [ALPN[0], ALPN[1], acme::ALPN];
+    if acme.is_some_and(|acme| acme.challenge == AcmeChallenge::TlsAlpn01) {
+        let (served, challenges) = (Arc::clone(served), Arc::clone(challenges));
+        (Arc::new(Challenged { served, challenges }), &ASKED)
+    } else {
+        (Arc::<ByName>::clone(served), &ALPN)
     }
 }
 
@@ -224,13 +373,11 @@ impl Tls {
 pub(super) fn pair(
     files: &CertificateFiles,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    let chain = pems(&files.chain)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| TlsError::Pem(files.key.clone(), error.into()))?;
-    Ok((chain, key))
+    Ok((pem::certificates(&files.chain)?, pem::key(&files.key)?))
 }
 
-fn note(inputs: &mut Vec<u8>, what: &str, parts: impl IntoIterator<Item: AsRef<[u8]>>) {
+/// Adds these parts to what a digest is made of.
+pub(super) fn note(inputs: &mut Vec<u8>, what: &str, parts: impl IntoIterator<Item: AsRef<[u8]>>) {
     inputs.extend_from_slice(format!("\n{what}").as_bytes());
     for part in parts {
         inputs.extend_from_slice(format!(" {}:", part.as_ref().len()).as_bytes());
@@ -238,134 +385,32 @@ fn note(inputs: &mut Vec<u8>, what: &str, parts: impl IntoIterator<Item: AsRef<[
     }
 }
 
-/// Authorities of client certificates, of each listener its own: a recipient's certificate opens no
-/// admin API.
-struct Authorities<'a> {
-    file: &'a Path,
-    all: Vec<CertificateDer<'static>>,
-    crls: Crls,
-}
-
-impl<'a> Authorities<'a> {
-    /// `None`: no certificate is asked for.
-    fn read(
-        file: Option<&'a Path>,
-        crls: &[PathBuf],
-        in_force: Option<(&Side, bool)>,
-        now: Timestamp,
-    ) -> Result<Option<Self>, TlsError> {
-        let Some(file) = file else { return Ok(None) };
-        let mut all = pems::<CertificateDer<'static>>(file)?;
-        if let Some((before, true)) = in_force {
-            before.vouching.bound(&mut all);
-        }
-        let before = in_force.map(|(side, _)| side.vouching.crls());
-        let crls = lists((crls, before, now), (file, &all))?;
-        Ok(Some(Self { file, all, crls }))
-    }
-
-    fn vouching(self, provider: &Arc<CryptoProvider>) -> Result<Vouching, TlsError> {
-        let Self { file, all, crls } = self;
-        let mut of = Vec::new();
-        note(&mut of, "authorities", &all);
-        note(&mut of, "lists", crls.ders());
-        let verifier = WebPkiClientVerifier::builder_with_provider(
-            Arc::new(trusted(file, all.clone())?),
-            Arc::clone(provider),
-        )
-        .with_crls(crls.ders())
-        .enforce_revocation_expiration()
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| TlsError::ClientAuthorities(file.to_owned(), error.into()))?;
-        Ok(Vouching::by(verifier, all, crls, Digest::of(&of)))
-    }
-}
-
 /// What all listeners share.
-struct Listening<'a> {
-    provider: &'a Arc<CryptoProvider>,
-    versions: &'a [&'static SupportedProtocolVersion],
-    key_log: &'a Arc<dyn KeyLog>,
+struct Listening {
+    versions: &'static [&'static SupportedProtocolVersion],
+    key_log: Arc<dyn KeyLog>,
 }
 
-impl Listening<'_> {
+impl Listening {
     fn side(
         &self,
-        authorities: Option<Authorities<'_>>,
+        authorities: Authorities,
         resolver: Arc<dyn ResolvesServerCert>,
         protocols: &[&[u8]],
     ) -> Result<Side, TlsError> {
-        let builder = ServerConfig::builder_with_provider(Arc::clone(self.provider))
+        let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(self.versions)
             .map_err(TlsError::Versions)?;
-        let vouching = authorities.map(|authorities| authorities.vouching(self.provider));
-        let vouching = vouching.transpose()?.unwrap_or_else(Vouching::nobody);
+        let vouching = authorities.of_clients()?;
         let builder = match vouching.verifier() {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
         let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = protocols.iter().map(|one| one.to_vec()).collect();
-        config.key_log = Arc::clone(self.key_log);
+        config.key_log = Arc::clone(&self.key_log);
         Ok(Side { config: Arc::new(config), vouching: Arc::new(vouching) })
     }
-}
-
-/// Authorities from a PEM file; all of them must be usable.
-pub(super) fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
-    trusted(file, pems(file)?)
-}
-
-/// Lists that can be relied on, of these authorities.
-fn lists(
-    (files, in_force, now): (&[PathBuf], Option<&Crls>, Timestamp),
-    (authorities, all): (&Path, &[CertificateDer<'_>]),
-) -> Result<Crls, TlsError> {
-    let read = Crls::read(files, in_force, now);
-    let read = read.map_err(|(file, fault)| TlsError::Crl(file, fault))?;
-    read.of(all, &provider()).map_err(|fault| match fault {
-        NotTheirs::Signature(file) => TlsError::Crl(file, CrlFault::Signature),
-        NotTheirs::Missing => TlsError::NoCrl(authorities.to_owned()),
-    })
-}
-
-/// Judges certificates of a backend by these authorities and by what they have revoked.
-pub(super) fn unrevoked(
-    file: &Path,
-    crls: &[PathBuf],
-) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
-    let all = pems::<CertificateDer<'static>>(file)?;
-    let crls = lists((crls, None, Timestamp::now()), (file, &all))?;
-    WebPkiServerVerifier::builder_with_provider(Arc::new(trusted(file, all)?), provider())
-        .with_crls(crls.ders())
-        .enforce_revocation_expiration()
-        .build()
-        .map_err(|error| TlsError::Pem(file.to_owned(), error.into()))
-}
-
-fn trusted(
-    file: &Path,
-    authorities: Vec<CertificateDer<'static>>,
-) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in authorities {
-        roots.add(certificate).map_err(|error| TlsError::Pem(file.to_owned(), error.into()))?;
-    }
-    Ok(roots)
-}
-
-fn pems<T: rustls::pki_types::pem::PemObject>(file: &Path) -> Result<Vec<T>, TlsError> {
-    let unreadable =
-        |error: rustls::pki_types::pem::Error| TlsError::Pem(file.to_owned(), error.into());
-    let found: Vec<T> = T::pem_file_iter(file)
-        .map_err(unreadable)?
-        .collect::<Result<_, _>>()
-        .map_err(unreadable)?;
-    if found.is_empty() {
-        return Err(unreadable(rustls::pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(found)
 }
 
 /// What the handshake established.

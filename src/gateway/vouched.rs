@@ -10,6 +10,7 @@ use rustls::server::danger::ClientCertVerifier;
 
 use super::certificates::second;
 use super::revocation::Crls;
+use super::tls::note;
 use crate::identity::SubjectAlternativeNames;
 use crate::terms::Digest;
 
@@ -31,14 +32,16 @@ impl Vouching {
         Self { verifier: None, authorities: Vec::new(), crls, of: Digest::of(b"") }
     }
 
-    /// These authorities with their lists, which together have this digest.
+    /// These authorities with their lists.
     pub(super) fn by(
         verifier: Arc<dyn ClientCertVerifier>,
         authorities: Vec<CertificateDer<'static>>,
         crls: Crls,
-        of: Digest,
     ) -> Self {
-        Self { verifier: Some(verifier), authorities, crls, of }
+        let mut of = Vec::new();
+        note(&mut of, "authorities", &authorities);
+        note(&mut of, "lists", crls.ders());
+        Self { verifier: Some(verifier), authorities, crls, of: Digest::of(&of) }
     }
 
     /// What certificates are judged by in a handshake, if any is asked for.
@@ -51,13 +54,9 @@ impl Vouching {
         &self.crls
     }
 
-    /// Takes those away who do not vouch here. Where nobody would be left, all are exchanged for others,
-    /// and none of it is done.
-    pub(super) fn bound(&self, others: &mut Vec<CertificateDer<'static>>) {
-        others.retain(|one| self.authorities.contains(one));
-        if others.is_empty() {
-            others.clone_from(&self.authorities);
-        }
+    /// Who they are.
+    pub(super) fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
     }
 
     fn judge(&self, chain: &[CertificateDer<'static>], now: Instant) -> Judgement {

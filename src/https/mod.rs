@@ -4,7 +4,9 @@
 //! followed, and neither time nor the size of an answer is without a bound.
 
 mod client;
+pub mod pem;
 mod trust;
 
 pub use client::{Answer, Bounds, CallFault, HttpsClient, Schemes};
+pub use pem::PemError;
 pub use trust::{CertificateFiles, Trust, TrustError};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt as _;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ClientConfig;
+
+use super::pem::{self, PemError};
 
 /// A certificate chain and its key, PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Trust {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// A PEM file cannot be read, or holds nothing that is looked for.
-    #[error("cannot read certificates or a key from {}", .0.display())]
-    Pem(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// Certificate and key do not belong together, or are of no use.
     #[error("certificate and key do not fit: {}", .0.display())]
     Pair(PathBuf, #[source] rustls::Error),
@@ -64,35 +64,12 @@ impl Trust {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(TrustError::Versions)?;
         let builder = match &self.authorities {
-            Some(file) => builder.with_root_certificates(roots(file)?),
+            Some(file) => builder.with_root_certificates(pem::authorities(file)?),
             None => builder.with_webpki_roots(),
         };
         let Some(files) = &self.certificate else { return Ok(builder.with_no_client_auth()) };
-        let key = PrivateKeyDer::from_pem_file(&files.key)
-            .map_err(|error| TrustError::Pem(files.key.clone(), error.into()))?;
         builder
-            .with_client_auth_cert(certificates(&files.chain)?, key)
+            .with_client_auth_cert(pem::certificates(&files.chain)?, pem::key(&files.key)?)
             .map_err(|error| TrustError::Pair(files.chain.clone(), error))
     }
-}
-
-/// All authorities in a file; all of them must be usable.
-fn roots(file: &Path) -> Result<RootCertStore, TrustError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        roots.add(certificate).map_err(|error| TrustError::Pem(file.to_owned(), error.into()))?;
-    }
-    Ok(roots)
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let unreadable = |error: pem::Error| TrustError::Pem(file.to_owned(), error.into());
-    let found: Vec<_> = CertificateDer::pem_file_iter(file)
-        .map_err(unreadable)?
-        .collect::<Result<_, _>>()
-        .map_err(unreadable)?;
-    if found.is_empty() {
-        return Err(unreadable(pem::Error::NoItemsFound));
-    }
-    Ok(found)
 }

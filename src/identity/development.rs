@@ -90,7 +90,15 @@ impl Authority {
     /// # Errors
     /// `Certificate`.
     pub fn generate(now: Timestamp) -> Result<Self, DevelopmentError> {
-        let mut params = params(now, "Tamis development authority");
+        Self::named("Tamis development authority", now)
+    }
+
+    /// As [`generate`](Self::generate), under this name: two of one name are one to whoever goes by it.
+    ///
+    /// # Errors
+    /// `Certificate`.
+    pub fn named(name: &str, now: Timestamp) -> Result<Self, DevelopmentError> {
+        let mut params = params(now, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().map_err(DevelopmentError::Certificate)?;

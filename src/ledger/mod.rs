@@ -117,3 +117,17 @@ const NO_INDEX: &str = "this ledger has no index of data subjects";
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("ledger unavailable: {0}")]
 pub struct LedgerUnavailable(pub String);
+
+/// Why a ledger in a directory is not opened while a gateway writes it.
+const HELD: &str = "another process writes this ledger";
+
+/// Why a chain on a server is not opened while a gateway writes it.
+const HELD_ON_SERVER: &str = "another process writes this chain";
+
+impl LedgerUnavailable {
+    /// Whether it can be written as soon as another process lets go of it.
+    #[must_use]
+    pub fn is_held_by_another(&self) -> bool {
+        self.0 == HELD || self.0 == HELD_ON_SERVER
+    }
+}

@@ -386,7 +386,7 @@ fn connect(server: &LedgerServer, name: &str, node: &str) -> Result<Session, Led
             return Ok(session);
         }
         if Instant::now() >= until {
-            return Err(LedgerUnavailable("another process writes this chain".into()));
+            return Err(LedgerUnavailable(super::HELD_ON_SERVER.into()));
         }
         sleep(Duration::from_millis(20));
     }

@@ -312,9 +312,7 @@ fn lock(directory: &Path) -> Result<File, LedgerUnavailable> {
         .map_err(|error| LedgerUnavailable(format!("lock: {}", error.kind())))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(LedgerUnavailable("another process writes this ledger".into()))
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(LedgerUnavailable(super::HELD.into())),
         Err(std::fs::TryLockError::Error(error)) => {
             Err(LedgerUnavailable(format!("lock: {}", error.kind())))
         }

@@ -223,7 +223,8 @@ fn written_anew(path: &Path, finished: &Path, cold: &Cold, kept: &mut Kept) -> i
     sync_directory(path)
 }
 
-fn append(path: &Path) -> io::Result<File> {
+/// Opens it to write behind what stands there.
+pub(super) fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::cold::coarser;
-use super::log_file::{HOUR, Life, LogFile};
+use super::log_file::{HOUR, Life, LogFile, append};
 use super::visitor::Salts;
 use super::{AccessLine, Event, Metrics};
 use crate::policy::model::AccessLogRules;
@@ -64,6 +64,14 @@ impl AccessLog {
     pub fn file(path: &Path, rules: &AccessLogRules, metrics: Arc<Metrics>) -> io::Result<Self> {
         let file = LogFile::open(path, Life::of(rules))?;
         Self::to(Sink::File(file), WAITING_LINES, metrics)
+    }
+
+    /// Sees to it that [`file`](Self::file) can open this path. Nothing is written.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn can_be_opened(path: &Path) -> io::Result<()> {
+        append(path).map(drop)
     }
 
     fn to(sink: Sink, waiting: usize, metrics: Arc<Metrics>) -> io::Result<Self> {

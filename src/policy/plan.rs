@@ -348,8 +348,9 @@ fn needs(
 type Marks = Vec<(Selector, Mark)>;
 
 /// The selectors with what each place is for. A cell that releases nothing stays out, so that the
-/// branch is dead; unless its place can meet one that is released, where the stricter must win. Those
-/// that stay out are given apart: they only tell what is withheld from what nobody knows.
+/// branch is dead; unless its place can meet one that is released, where the stricter must win. A name
+/// that is released is no value above those of its member, and no reason to go in. Those that stay out
+/// are given apart: they only tell what is withheld from what nobody knows.
 fn marks(
     route: &Route,
     cells: &[Cell],
@@ -359,10 +360,10 @@ fn marks(
     let live = |cell: &Cell| cell.action != Action::Remove;
     for (at, (cell, (selector, subtree))) in cells.iter().zip(places).enumerate() {
         let touches_a_live_one = || {
-            cells
-                .iter()
-                .zip(places)
-                .any(|(other, (place, _))| live(other) && may_touch(selector, place))
+            let is_of_it = |other: &Cell| cell.form == Form::Name || other.form != Form::Name;
+            cells.iter().zip(places).any(|(other, (place, _))| {
+                live(other) && is_of_it(other) && may_touch(selector, place)
+            })
         };
         if live(cell) || touches_a_live_one() {
             let bound = usize::from(u16::MAX);

@@ -167,14 +167,6 @@ impl RegisterStore {
         self.changing(|changing| changing.withdraw(subject, purpose, recipient))
     }
 
-    /// As [`Changing::withdraw_consent`](super::Changing::withdraw_consent).
-    ///
-    /// # Errors
-    /// See [`RecordError`].
-    pub fn withdraw_consent(&self, id: &str, at: Timestamp) -> Result<Recorded, RecordError> {
-        self.changing(|changing| changing.withdraw_consent(id, at))
-    }
-
     /// As [`Changing::lift_objection`](super::Changing::lift_objection).
     ///
     /// # Errors
@@ -241,22 +233,6 @@ impl RegisterStore {
     /// See [`RecordError`]; there must be such a case.
     pub fn close_case(&self, id: &str) -> Result<Recorded, RecordError> {
         self.changing(|changing| changing.close_case(id))
-    }
-
-    /// As [`Changing::answer_request`](super::Changing::answer_request).
-    ///
-    /// # Errors
-    /// See [`RecordError`]; there must be such a request.
-    pub fn answer_request(&self, id: &str) -> Result<Recorded, RecordError> {
-        self.changing(|changing| changing.answer_request(id))
-    }
-
-    /// As [`Changing::retry_notice`](super::Changing::retry_notice).
-    ///
-    /// # Errors
-    /// See [`RecordError`]; there must be such a notice.
-    pub fn retry_notice(&self, id: &str, now: Timestamp) -> Result<Recorded, RecordError> {
-        self.changing(|changing| changing.retry_notice(id, now))
     }
 
     /// The oldest requests that wait for an answer, at most `limit`.

@@ -48,6 +48,7 @@ mod shared_ledger;
 mod shared_registers;
 mod spellings;
 mod status;
+mod supervised;
 mod tls;
 mod tokens;
 mod told;

@@ -324,8 +324,9 @@ fn a_consent_delivered_after_its_withdrawal_arrives_withdrawn(kind: Kind) {
     assert_eq!(store.status("u1", "con_1"), ConsentStatus::Withdrawn);
 
     let at = Timestamp::now();
-    assert_eq!(store.registers.withdraw_consent("con_2", at).expect("taken"), Recorded::New);
-    assert_eq!(store.registers.withdraw_consent("con_2", at).expect("taken"), Recorded::Known);
+    let withdraw = || store.registers.changing(|changing| changing.withdraw_consent("con_2", at));
+    assert_eq!(withdraw().expect("taken"), Recorded::New);
+    assert_eq!(withdraw().expect("taken"), Recorded::Known);
     store.take(&consent("con_2", &[GIVEN]));
     assert_eq!(store.status("u1", "con_2"), ConsentStatus::Withdrawn);
 
@@ -557,7 +558,8 @@ fn a_file_that_is_gone_replaced_foreign_or_newer_is_no_register() {
     assert!(store.registers.available().is_err());
     std::fs::copy(&aside, store.path()).expect("ours");
     assert!(store.registers.statements(&person("u1")).is_err(), "replaced");
-    let withdrawn = store.registers.withdraw_consent("con_1", Timestamp::now());
+    let withdrawn =
+        store.registers.changing(|changing| changing.withdraw_consent("con_1", Timestamp::now()));
     assert!(matches!(withdrawn, Err(RecordError::Unavailable(_))), "not into a file nobody reads");
     std::fs::rename(&aside, store.path()).expect("ours");
     assert_eq!(store.status("u1", "con_1"), ConsentStatus::Given, "back");

@@ -8,17 +8,20 @@ use instant_acme::{
     Account, AuthorizationStatus, ChallengeType, Error, ExternalAccountKey, Identifier, NewAccount,
     NewOrder, Order, OrderStatus, Problem, RetryPolicy,
 };
+use jiff::Timestamp;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
+use super::super::authority::carries_only;
 use super::super::certificates::Served;
-use super::super::tls;
+use super::super::tls::{self, TlsError};
 use super::call::Calls;
 use super::challenges::{Challenges, Held};
 use super::store::{Store, window};
+use super::suggested::identifier;
 use crate::config::{AcmeChallenge, AcmeConfig, CertificateFiles};
 
 /// How long an authority may take to look, or to sign.
@@ -26,6 +29,9 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(250))
     .backoff(1.5)
     .timeout(Duration::from_mins(2));
+
+/// How far ahead the clock of an authority may be, in seconds.
+const SKEW: i64 = 300;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -122,8 +128,7 @@ pub(super) async fn certificate(
     challenges: &Arc<Challenges>,
 ) -> Result<(i64, i64), AcmeFault> {
     let account = account(config, calls, store).await?;
-    let names: Vec<_> = config.domains.iter().cloned().map(Identifier::Dns).collect();
-    let order = account.new_order(&NewOrder::new(&names)).await;
+    let order = ordered(&account, config, store).await;
     if let Err(Error::Api(problem)) = &order
         && name(problem) == "accountDoesNotExist"
     {
@@ -149,12 +154,43 @@ pub(super) async fn certificate(
     Ok(window)
 }
 
+/// Begins an order. It says which certificate it takes the place of, so that an authority that suggested the
+/// renewal counts it as one; one that does not want to hear of it is asked without.
+async fn ordered(account: &Account, config: &AcmeConfig, store: &Store) -> Result<Order, Error> {
+    let names: Vec<_> = config.domains.iter().cloned().map(Identifier::Dns).collect();
+    let kept = store.certificate(&config.domains);
+    if let Some(replaced) = kept.and_then(|kept| identifier(&kept.certificate)) {
+        let order = NewOrder::new(&names).replaces(replaced);
+        match account.new_order(&order).await {
+            Err(Error::Unsupported(_) | Error::Other(_)) => {}
+            Err(Error::Api(problem)) if !is_of_account(name(&problem)) => {}
+            ordered => return ordered,
+        }
+    }
+    account.new_order(&NewOrder::new(&names)).await
+}
+
+/// Whether a problem has nothing to do with what an order says.
+fn is_of_account(name: &str) -> bool {
+    matches!(name, "accountDoesNotExist" | "rateLimited" | "unauthorized" | "userActionRequired")
+}
+
+/// The account that is kept.
+pub(super) async fn known_account(
+    calls: &Calls,
+    store: &Store,
+) -> Result<Option<Account>, AcmeFault> {
+    let builder = Account::builder_with_http(Box::new(calls.clone()));
+    let Some(known) = store.account().map_err(AcmeFault::Storage)? else { return Ok(None) };
+    Ok(Some(builder.from_credentials(known).await?))
+}
+
 /// The account that is kept, or a new one.
 async fn account(config: &AcmeConfig, calls: &Calls, store: &Store) -> Result<Account, AcmeFault> {
-    let builder = Account::builder_with_http(Box::new(calls.clone()));
-    if let Some(known) = store.account().map_err(AcmeFault::Storage)? {
-        return Ok(builder.from_credentials(known).await?);
+    if let Some(known) = known_account(calls, store).await? {
+        return Ok(known);
     }
+    let builder = Account::builder_with_http(Box::new(calls.clone()));
     let external = config.eab.as_ref().map(|eab| {
         let text = std::fs::read_to_string(&eab.key).map(Zeroizing::new)?;
         let key = base64::Engine::decode(
@@ -251,19 +287,97 @@ async fn why_not(order: &mut Order, error: Option<Error>) -> AcmeFault {
 
 /// Looks at what an authority sent before it takes the place of what is there.
 fn judged(chain: &str, key: &str, names: &[String]) -> Result<(i64, i64), AcmeFault> {
+    let now = Timestamp::now().as_second();
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
     let all = all.map_err(|_| AcmeFault::Useless("no chain in PEM"))?;
     let first = all.first().ok_or(AcmeFault::Useless("an empty chain"))?;
-    let window = window(first, names).ok_or(AcmeFault::Useless("a certificate for other names"))?;
-    if window.1 <= jiff::Timestamp::now().as_second() {
+    let window = window(first, names)
+        .ok_or(AcmeFault::Useless("a certificate without a name that was asked for"))?;
+    if !carries_only(first, names) {
+        return Err(AcmeFault::Useless("a certificate with a name that was not asked for"));
+    }
+    if window.0 > now.saturating_add(SKEW) {
+        return Err(AcmeFault::Useless("a certificate that begins later"));
+    }
+    if window.1 <= now {
         return Err(AcmeFault::Useless("a certificate that is over"));
     }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|_| AcmeFault::Useless("no key of ours"))?;
     // As it is looked at when it is to be served, so that a good one never gives way to one that cannot be.
-    let now = jiff::Timestamp::now().as_second();
     let files = CertificateFiles { chain: PathBuf::new(), key: PathBuf::new(), ocsp: None };
-    Served::new(&files, (all, key), &tls::provider(), now)
-        .map_err(|_| AcmeFault::Useless("a certificate that cannot be served"))?;
-    Ok(window)
+    match Served::new(&files, (all, key), &tls::provider(), now) {
+        Ok(_) => Ok(window),
+        Err(TlsError::Pair(_, rustls::Error::InconsistentKeys(_))) => {
+            Err(AcmeFault::Useless("a certificate of another key"))
+        }
+        Err(_) => Err(AcmeFault::Useless("a certificate that cannot be served")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::SanType;
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3600;
+
+    /// A certificate over these seconds from now, with these names, of this key.
+    fn issued(names: &[&str], (from, until): (i64, i64), key: &KeyPair) -> String {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| match name.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName((*name).try_into().expect("a name")),
+            })
+            .collect();
+        let now = Timestamp::now().as_second();
+        let at = |second: i64| {
+            let since = u64::try_from(now + second).expect("after 1970");
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(since)
+        };
+        (params.not_before, params.not_after) = (at(from), at(until));
+        params.self_signed(key).expect("signed").pem()
+    }
+
+    /// What an authority sends is no better than whoever could answer in its place: nothing of it was looked
+    /// at but that the names were there and the time was not over.
+    #[test]
+    fn what_was_not_ordered_is_not_kept_and_no_name_in_it_is_told() {
+        let [ours, others] = [(); 2].map(|()| KeyPair::generate().expect("random bytes"));
+        let key = ours.serialize_pem();
+        let asked = ["a.example.invalid", "b.example.invalid"];
+        let names = asked.map(str::to_owned);
+        let lasts = (-60, 90 * DAY);
+        let judge = |chain: String| judged(&chain, &key, &names).map_err(|fault| fault.to_string());
+        assert!(judge(issued(&asked, lasts, &ours)).is_ok());
+        assert!(judge(issued(&["B.example.invalid", asked[0]], (200, DAY), &ours)).is_ok());
+        let cases = [
+            (issued(&asked[..1], lasts, &ours), "without a name that was asked for"),
+            (
+                issued(&[asked[0], asked[1], "canary.example.invalid"], lasts, &ours),
+                "with a name that was not asked for",
+            ),
+            (
+                issued(&[asked[0], asked[1], "*.example.invalid"], lasts, &ours),
+                "with a name that was not asked for",
+            ),
+            (
+                issued(&[asked[0], asked[1], "192.0.2.1"], lasts, &ours),
+                "with a name that was not asked for",
+            ),
+            (issued(&asked, (DAY, 2 * DAY), &ours), "that begins later"),
+            (issued(&asked, (-DAY, -60), &ours), "that is over"),
+            (issued(&asked, lasts, &others), "of another key"),
+            (String::new(), "an empty chain"),
+            ("-----BEGIN CERT".to_owned(), "no chain in PEM"),
+        ];
+        for (chain, expected) in cases {
+            let told = judge(chain).expect_err(expected);
+            assert!(told.contains(expected), "{expected}: {told}");
+            assert!(!told.contains("example.invalid") && !told.contains("192."), "{told}");
+        }
+    }
 }

@@ -63,10 +63,20 @@ impl Store {
         write(&self.certificate, both.as_bytes())
     }
 
-    /// From when to when the certificate counts that is kept, if it is one for all of these names.
-    pub(super) fn window(&self, names: &[String]) -> Option<(i64, i64)> {
-        window(&CertificateDer::from_pem_file(&self.certificate).ok()?, names)
+    /// The certificate that is kept, if it is one for these names.
+    pub(super) fn certificate(&self, names: &[String]) -> Option<Kept> {
+        let certificate = CertificateDer::from_pem_file(&self.certificate).ok()?;
+        let window = window(&certificate, names)?;
+        Some(Kept { certificate, window })
     }
+}
+
+/// A certificate that is kept.
+pub(super) struct Kept {
+    /// Itself, without its authorities.
+    pub(super) certificate: CertificateDer<'static>,
+    /// From when to when it counts, in seconds since 1970.
+    pub(super) window: (i64, i64),
 }
 
 /// From when to when a certificate counts, if it is one for all of these names.

@@ -76,17 +76,36 @@ pub(super) struct Asking<'a> {
 }
 
 impl Backend {
+    /// In the place of the one `before` it, if there is one.
     pub(super) fn new(
         id: &UpstreamId,
         config: &UpstreamConfig,
+        before: Option<&Self>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, TlsError> {
-        let within = config.timeouts.connect;
+        let (within, before) = (config.timeouts.connect, before.map(|before| &before.connections));
+        let connections = Connections::new(&config.tls, config.protocol, within, before)?;
+        Ok(Self::over(connections, id, config, metrics))
+    }
+
+    /// The same, with what has been revoked since; `None`: nothing was.
+    pub(super) fn tightened(&self) -> (Option<Self>, Vec<TlsError>) {
+        let (connections, refused) = self.connections.tightened(&self.config.tls);
+        let over = |connections| Self::over(connections, &self.id, &self.config, &self.metrics);
+        (connections.map(over), refused)
+    }
+
+    fn over(
+        connections: Connections,
+        id: &UpstreamId,
+        config: &UpstreamConfig,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let names = Names::new(&config.places);
         let found = names.addresses();
         let backend = Self {
             id: id.clone(),
-            connections: Connections::new(&config.tls, config.protocol, within)?,
+            connections,
             addresses: ArcSwap::default(),
             ejecting: Mutex::new(()),
             turns: AtomicUsize::new(0),
@@ -101,7 +120,7 @@ impl Backend {
             names: tokio::sync::Mutex::new(names),
         };
         backend.take(&found);
-        Ok(backend)
+        backend
     }
 
     /// Asks for it.
@@ -480,7 +499,7 @@ mod tests {
         std::fs::write(&file, text).expect("ours");
         let config = Config::load(&file).expect("settings of ours");
         let id = UpstreamId::from("people");
-        Backend::new(&id, &config.upstreams["people"], metrics).expect("no files are named")
+        Backend::new(&id, &config.upstreams["people"], None, metrics).expect("no files are named")
     }
 
     fn addresses(of: &[u16]) -> Vec<SocketAddr> {

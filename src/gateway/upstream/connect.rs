@@ -18,6 +18,7 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, MaybeHttpsStream};
 use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, ResolveServerName};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -27,7 +28,9 @@ use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
 use crate::config::{UpstreamProtocol, UpstreamTls};
+use crate::gateway::authorities::{Authorities, Files};
 use crate::gateway::tls::{self, TlsError};
+use crate::https::pem;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,27 +43,37 @@ const H2: &[u8] = b"h2";
 #[derive(Clone)]
 pub(super) struct Connections {
     tls: Arc<ClientConfig>,
+    /// Who vouches for the backend, where what they have revoked counts.
+    trust: Option<Arc<Authorities>>,
     server_name: Arc<dyn ResolveServerName + Send + Sync>,
     protocol: UpstreamProtocol,
     within: Duration,
 }
 
 impl Connections {
-    /// Reads authorities and certificate.
+    /// Reads authorities and certificate. No list is older than the one in force `before`.
     pub(super) fn new(
         config: &UpstreamTls,
         protocol: UpstreamProtocol,
         within: Duration,
+        before: Option<&Self>,
     ) -> Result<Self, TlsError> {
+        let trust = match Files::of(config) {
+            None => None,
+            Some(files) => {
+                let before = before.and_then(|before| before.trust.as_deref());
+                let before = before.map(|before| before.in_force(false));
+                let (read, refused) = Authorities::read(files, before, Timestamp::now());
+                Some(Arc::new(refused.into_iter().next().map_or(Ok(read), Err)?))
+            }
+        };
         let builder = ClientConfig::builder_with_provider(tls::provider())
             .with_protocol_versions(tls::VERSIONS)
             .map_err(TlsError::Versions)?;
-        let builder = match &config.ca {
-            Some(file) if config.crls.is_empty() => {
-                builder.with_root_certificates(tls::roots(file)?)
-            }
-            Some(file) => builder.with_webpki_verifier(tls::unrevoked(file, &config.crls)?),
-            None => builder.with_webpki_roots(),
+        let builder = match (&config.ca, &trust) {
+            (_, Some(trust)) => builder.with_webpki_verifier(trust.of_a_backend()?),
+            (Some(file), None) => builder.with_root_certificates(pem::authorities(file)?),
+            (None, None) => builder.with_webpki_roots(),
         };
         let mut tls = match &config.certificate {
             None => builder.with_no_client_auth(),
@@ -85,7 +98,32 @@ impl Connections {
             // What is no name was refused with the settings.
             Ok(None) | Err(_) => Arc::new(DefaultServerNameResolver::default()),
         };
-        Ok(Self { tls: Arc::new(tls), server_name, protocol, within })
+        Ok(Self { tls: Arc::new(tls), trust, server_name, protocol, within })
+    }
+
+    /// With what has been revoked since, and without authorities that are gone; nothing else is read.
+    /// `None`: nothing has changed.
+    pub(super) fn tightened(&self, config: &UpstreamTls) -> (Option<Self>, Vec<TlsError>) {
+        let (Some(trust), Some(files)) = (&self.trust, Files::of(config)) else {
+            return (None, Vec::new());
+        };
+        let (read, mut refused) =
+            Authorities::read(files, Some(trust.in_force(true)), Timestamp::now());
+        if read.is_as(trust) {
+            return (None, refused);
+        }
+        match read.of_a_backend() {
+            Ok(verifier) => {
+                let mut tls = ClientConfig::clone(&self.tls);
+                tls.dangerous().set_certificate_verifier(verifier);
+                let (tls, trust) = (Arc::new(tls), Some(Arc::new(read)));
+                (Some(Self { tls, trust, ..self.clone() }), refused)
+            }
+            Err(error) => {
+                refused.push(error);
+                (None, refused)
+            }
+        }
     }
 
     /// To this address. `at_once`: so many; `None`: for a health check, which must not wait for what

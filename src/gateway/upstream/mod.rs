@@ -89,23 +89,40 @@ pub(super) struct UpstreamBody {
 }
 
 impl Upstreams {
-    /// Prepares them. Nothing is connected yet. `before` gives what goes on as it is.
+    /// Prepares them. Nothing is connected yet. `same` gives what goes on as it is of those in force
+    /// `before`.
     pub(super) fn new(
         config: &BTreeMap<UpstreamId, UpstreamConfig>,
-        before: impl Fn(&UpstreamId, &UpstreamConfig) -> Option<Arc<Kept>>,
+        before: Option<&Self>,
+        same: impl Fn(&UpstreamId, &UpstreamConfig) -> Option<Arc<Kept>>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, TlsError> {
         let mut upstreams = BTreeMap::new();
         for (id, config) in config {
-            let kept = if let Some(kept) = before(id, config) {
+            let kept = if let Some(kept) = same(id, config) {
                 kept
             } else {
-                let backend = Arc::new(Backend::new(id, config, metrics)?);
-                Arc::new(Kept { backend, upkeep: Mutex::default() })
+                let before = before.and_then(|before| before.0.get(id));
+                let before = before.map(|kept| &*kept.backend);
+                Kept::of(Backend::new(id, config, before, metrics)?)
             };
             upstreams.insert(id.clone(), kept);
         }
         Ok(Self(upstreams))
+    }
+
+    /// The same, with what has been revoked since. `None`: nothing was.
+    pub(super) fn tightened(&self) -> (Option<Self>, Vec<TlsError>) {
+        let (mut all, mut refused, mut is_other) = (self.0.clone(), Vec::new(), false);
+        for kept in all.values_mut() {
+            let (backend, faults) = kept.backend.tightened();
+            refused.extend(faults);
+            if let Some(backend) = backend {
+                *kept = Kept::of(backend);
+                is_other = true;
+            }
+        }
+        (is_other.then_some(Self(all)), refused)
     }
 
     /// From now on names are looked up and addresses looked at.
@@ -161,6 +178,10 @@ impl Upstreams {
 }
 
 impl Kept {
+    fn of(backend: Backend) -> Arc<Self> {
+        Arc::new(Self { backend: Arc::new(backend), upkeep: Mutex::default() })
+    }
+
     fn attend(&self) {
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         if upkeep.is_empty() {

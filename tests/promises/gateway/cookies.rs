@@ -29,7 +29,11 @@ async fn a_cookie_that_needs_consent_passes_both_ways_for_who_is_signed_in_and_a
     for person in ["u1", "u2", "u3", "u4", "u5"] {
         consent(&stage, person, given);
     }
-    stage.stores.registers.withdraw_consent("c-u2", jiff::Timestamp::now()).expect("taken");
+    stage
+        .stores
+        .registers
+        .changing(|changing| changing.withdraw_consent("c-u2", jiff::Timestamp::now()))
+        .expect("taken");
     for record in [
         r#"{"kind":"objection","subject":"u3","purpose":"cookies.*","since":"2026-01-02T00:00:00Z"}"#,
         r#"{"kind":"restriction","subject":"u4","categories":["*"],"since":"2026-01-02T00:00:00Z"}"#,

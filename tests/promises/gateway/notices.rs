@@ -304,7 +304,9 @@ async fn what_is_not_taken_is_given_up_reported_and_told_again_only_when_somebod
     assert_eq!((receiver.take().len(), rows.len()), (4, 2));
 
     let id = rows[0]["notice"].as_str().expect("an id");
-    let retry = |id: &str| stage.stores.registers.retry_notice(id, Timestamp::now());
+    let retry = |id: &str| {
+        stage.stores.registers.changing(|changing| changing.retry_notice(id, Timestamp::now()))
+    };
     assert_eq!(retry(id).expect("written"), Recorded::New);
     assert_eq!(retry(id).expect("asked"), Recorded::Known);
     assert!(matches!(retry("en_0"), Err(RecordError::Invalid("id"))));

@@ -129,7 +129,11 @@ async fn by_consent_shows_what_the_consents_list_and_nothing_else() {
     assert_eq!(stage.ask("app", "/people/u1").await.status, 404, "no consent");
     consent(&stage, "con_all", "share.app", "app", "");
     assert_eq!(body(stage.ask("app", "/people/u1").await), "{}", "a consent that lists nothing");
-    stage.stores.registers.withdraw_consent("con_all", jiff::Timestamp::now()).expect("taken");
+    stage
+        .stores
+        .registers
+        .changing(|changing| changing.withdraw_consent("con_all", jiff::Timestamp::now()))
+        .expect("taken");
     consent(&stage, "con_1", "share.app", "app", r#""contact.email","payment.amount""#);
     let email = r#"{"email":"u1@example.invalid"}"#;
     assert_eq!(body(stage.ask("app", "/people/u1").await), email);

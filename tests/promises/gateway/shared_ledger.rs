@@ -18,14 +18,14 @@ use crate::postgres::server::shared;
 const RULES: &str = include_str!("../../cases/reports.rules.yaml");
 
 /// A database for ledgers, and the address of its server by way of a proxy.
-struct Shared {
+pub(super) struct Shared {
     name: &'static str,
     proxy: Proxy,
     seat: TempDir,
 }
 
 impl Shared {
-    fn new(name: &'static str) -> Self {
+    pub(super) fn new(name: &'static str) -> Self {
         shared().sql("postgres", &format!("CREATE DATABASE {name} OWNER gateway"));
         let (proxy, seat) = (Proxy::to(shared().port), tempdir().expect("a folder"));
         let words = shared().settings(name, seat.path(), shared().port);
@@ -41,7 +41,7 @@ impl Shared {
     }
 
     /// A gateway as `tamis run` starts it, that enters here as `node` under this key ring.
-    async fn gateway(&self, node: &str, ring: Option<&str>) -> Stage {
+    pub(super) async fn gateway(&self, node: &str, ring: Option<&str>) -> Stage {
         let words = shared().settings(self.name, self.seat.path(), self.proxy.port);
         let url = fs::read_to_string(&words.url_file).expect("ours");
         let ca = words.ca.expect("there is one");

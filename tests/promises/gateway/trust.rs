@@ -111,6 +111,29 @@ async fn a_backend_whose_certificate_is_revoked_is_not_asked() {
     let refused = stage.running.reload().await.refused;
     assert!(refused.iter().any(|(_, why)| why.contains("backend.crl")), "{refused:?}");
     assert_eq!(stage.ask("desk", "/people/u1").await.status, 502, "as it was");
+
+    // Whoever can write the file cannot take a revocation back with a list that still counts.
+    list(&[], 1);
+    let refused = stage.running.reload().await.refused;
+    assert!(refused.iter().any(|(_, why)| why.contains("older than the list in force")));
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(stage.ask("desk", "/people/u1").await.status, 502, "as it was");
+    list(&[], 3);
+    assert_eq!(stage.running.reload().await.refused, []);
+    assert_eq!(stage.ask("desk", "/people/u1").await.status, 200);
+
+    // A revocation does not wait for rules, nor does it bring along what came with them.
+    list(&[&issued], 4);
+    stage.edit("rules.yaml", "keep", "keeep");
+    let reloaded = stage.running.reload().await;
+    assert_eq!(reloaded.activated, ["crls"]);
+    assert_eq!(reloaded.refused.len(), 1, "{:?}", reloaded.refused);
+    assert_eq!(stage.ask("desk", "/people/u1").await.status, 502);
+    list(&[], 5);
+    fs::write(stage.path("backend.pem"), "garbage").expect("ours");
+    let reloaded = stage.running.reload().await;
+    assert_eq!((reloaded.activated, reloaded.refused.len()), (vec!["crls"], 2));
+    assert_eq!(stage.ask("desk", "/people/u1").await.status, 200, "it is not revoked any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,10 +220,10 @@ async fn an_authority_of_clients_waits_for_the_rules_that_it_came_with() {
     // With whole rules all of it is taken; one that is gone needs no rules.
     stage.edit("rules.yaml", "keeep", "keep");
     fs::write(stage.path("ca.pem"), &both).expect("ours");
-    assert_eq!(stage.running.reload().await.activated, ["certificates"]);
+    assert_eq!(stage.running.reload().await.activated, ["client_ca"]);
     stage.edit("rules.yaml", "keep", "keeep");
     fs::write(stage.path("ca.pem"), &other).expect("ours");
-    assert_eq!(stage.running.reload().await.activated, ["certificates"]);
+    assert_eq!(stage.running.reload().await.activated, ["client_ca"]);
     // In TLS 1.3 a client learns of it when it reads, if at all.
     if let Ok(mut stream) = stage.connect(Some("desk"), HOST, Some(b"http/1.1")).await {
         let asks = format!("GET /people/u1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
@@ -231,7 +254,7 @@ async fn a_connection_is_worth_no_more_than_the_authorities_in_force() {
         fs::write(stage.path("ca.pem"), authorities).expect("ours");
         let reloaded = stage.running.reload().await;
         assert_eq!(reloaded.refused, []);
-        assert_eq!(reloaded.activated, if step == 0 { vec![] } else { vec!["certificates"] });
+        assert_eq!(reloaded.activated, if step == 0 { vec![] } else { vec!["client_ca"] });
         one.ready().await.expect("it stays open");
         let request = request("GET", "/people/u1", &[]);
         let response = one.send_request(request).await.expect("an answer");

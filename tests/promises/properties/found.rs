@@ -196,6 +196,41 @@ fn a_party_is_the_person_of_only_subject() {
     assert_eq!(gets(&world), Ok(r#"{"people":[{"id":"u2","mail":"b"}]}"#.to_owned()));
 }
 
+/// The name of a member was taken for a value above all that stands in the member. Where it left, objects of
+/// which nothing may leave came along empty.
+#[test]
+fn a_name_that_leaves_is_no_reason_to_go_into_what_may_not() {
+    let line = "{match: GET /people, upstream: u, each: \"$.people[*]\", \
+                subjects: {person: \"keys($.people)\"}, open: [\"@.state\"], \
+                fields: {\"keys($.people)\": account.id, \"@.deep.mail\": contact.email}}";
+    let document = r#"{"people":{"u1":{"deep":{"mail":"a"},"state":"x"}}}"#;
+    for (show, left) in [
+        ("account.id: keep", r#"{"people":{"u1":{"state":"x"}}}"#),
+        ("account.id: keep, contact.email: keep", document),
+        // A name that may not leave takes its member along, whatever stands in it.
+        ("contact.email: keep", r#"{"people":{}}"#),
+    ] {
+        assert_eq!(gets(&world(show, PEOPLE, line, document)), Ok(left.to_owned()), "{show}");
+    }
+}
+
+/// The oracle let a filter of what leaves for nobody leave another one open: it expected an empty object of
+/// what the other filter says no to.
+#[test]
+fn a_filter_of_what_may_not_leave_leaves_no_other_open() {
+    let one = "{match: \"GET /people/{id}\", upstream: u, subjects: {person: \"path:id\"}, \
+               fields: {\"$.cards[?@.kind].number\": contact.email, \
+               \"$.cards[?!@.n].holder\": account.id}}";
+    let card = r#"{"cards":[{"n":2,"kind":"work","kind":"home","number":"a","holder":"h"}]}"#;
+    for (show, left) in [
+        ("account.id: keep", r#"{"cards":[]}"#),
+        // In doubt about the kind, nothing of the card is certain.
+        ("account.id: keep, contact.email: keep", r#"{"cards":[{}]}"#),
+    ] {
+        assert_eq!(gets(&world(show, PERSON, one, card)), Ok(left.to_owned()), "{show}");
+    }
+}
+
 /// `own lines` as a limit was forgotten where it met another action: lines of others were shown.
 #[test]
 fn a_limit_to_own_lines_holds_whatever_the_grant_says() {

@@ -63,8 +63,8 @@ pub(super) fn what_is_exported_decides_the_same_in_other_registers(kind: Kind) {
     store.registers.withdraw(&person("u2"), &purpose, Some(&"courier".into())).expect("taken");
     // Ended before it came.
     let at = "2026-01-05T00:00:00Z".parse().expect("a time");
-    store.registers.withdraw_consent("con_late", at).expect("taken");
-    store.registers.withdraw_consent("con_again", at).expect("taken");
+    store.registers.changing(|changing| changing.withdraw_consent("con_late", at)).expect("taken");
+    store.registers.changing(|changing| changing.withdraw_consent("con_again", at)).expect("taken");
     for record in [
         format!(
             r#"{{"id":"con_full","subject":"u3","purpose":"share.partner","explicit":true,
@@ -271,7 +271,7 @@ proptest! {
                 _ => {
                     let id = format!("con_{whose}_{number}");
                     let at = at.parse().expect("a time");
-                    store.registers.withdraw_consent(&id, at).expect("taken");
+                    store.registers.changing(|changing| changing.withdraw_consent(&id, at)).expect("taken");
                 }
             }
         }

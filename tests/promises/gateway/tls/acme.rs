@@ -7,17 +7,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::version::TLS13;
 use tamis::config::Config;
-use tamis::gateway::Gateway;
+use tamis::gateway::{Gateway, Running};
 
 use super::super::TESTINA;
 use super::super::backend::json;
 use super::super::stage::{HOST, Stage, until};
 use super::client::{Client, Connection, issued};
 use super::openssl::connect;
-use authority::{Pebble, free_port, throttling};
+use authority::{Pebble, Suggesting, Suggests, free_port, suggesting, throttling};
 
 const RULES: &str = include_str!("../../../cases/gateway.rules.yaml");
 
@@ -35,8 +35,11 @@ fn settings(port: u16, challenge: &str) -> String {
 
 /// How often orders came to this.
 fn orders(stage: &Stage, labels: &str) -> u64 {
+    orders_in(&stage.metrics(), labels)
+}
+
+fn orders_in(metrics: &str, labels: &str) -> u64 {
     let name = format!("tamis_acme_orders_total{{{labels}}} ");
-    let metrics = stage.metrics();
     let count = metrics.lines().find_map(|line| line.strip_prefix(name.as_str()));
     count.map_or(0, |count| count.parse().expect("a number"))
 }
@@ -239,14 +242,115 @@ async fn an_authority_that_wants_to_be_left_alone_is() {
     let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
     let failed = "tamis_acme_orders_total{kind=\"call\",outcome=\"failed\"} 1";
     until("it has asked", || running.metrics().contains(failed)).await;
-    let next = |metrics: String| {
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("tamis_acme_next_order_timestamp_seconds "));
-        line.and_then(|second| second.parse::<i64>().ok()).expect("a gauge")
-    };
     let now = Timestamp::now().as_second();
-    until("it says when", || next(running.metrics()) > now + 7000).await;
+    until("it says when", || next_order(&running.metrics()) > now + 7000).await;
     assert_eq!(asked.times(), 1);
     running.stop().await;
+}
+
+/// When a certificate is asked for next, in seconds since 1970.
+fn next_order(metrics: &str) -> i64 {
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("tamis_acme_next_order_timestamp_seconds "));
+    line.and_then(|second| second.parse().ok()).expect("a gauge")
+}
+
+/// A gateway whose authority says this of when to renew.
+struct Suggested {
+    running: Running,
+    suggesting: Suggesting,
+    _pebble: Pebble,
+    _stage: Stage,
+}
+
+impl Suggested {
+    async fn by(says: Vec<Suggests>) -> Self {
+        let stage = Stage::embedded(RULES, &[]).await;
+        let port = free_port();
+        let suggesting = suggesting(&stage, port, says).await;
+        let text = fs::read_to_string(stage.path("tamis.yaml")).expect("ours");
+        let own = text
+            + &settings(suggesting.port, "http-01")
+            + "ledger: other\nregisters: other.sqlite\n";
+        fs::write(stage.path("other.yaml"), own).expect("ours");
+        let config = Config::load(&stage.path("other.yaml")).expect("a configuration of ours");
+        let running = Gateway::start(config).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let ports = (running.addresses.http.expect("on").port(), running.addresses.https.port());
+        let pebble = Pebble::start(&stage, port, &Pebble::config(&stage, ports, 0)).await;
+        Self { running, suggesting, _pebble: pebble, _stage: stage }
+    }
+
+    fn issued(&self) -> u64 {
+        orders_in(&self.running.metrics(), ISSUED)
+    }
+
+    fn next(&self) -> i64 {
+        next_order(&self.running.metrics())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_when_its_authority_suggests_it() {
+    let now = Timestamp::now();
+    let hours = |hours| now + SignedDuration::from_hours(hours);
+    // As before a revocation of many; then far away, and long before its age says so.
+    let later = (hours(24 * 100), hours(24 * 101));
+    let says = vec![Suggests::Window(hours(-48), hours(-24)), Suggests::Window(later.0, later.1)];
+    let gateway = Suggested::by(says).await;
+    until("it is renewed at once", || gateway.issued() >= 2).await;
+    let window = later.0.as_second()..=later.1.as_second();
+    until("it waits for the window", || window.contains(&gateway.next())).await;
+    assert_eq!(gateway.issued(), 2);
+    let asked = gateway.suggesting.asked();
+    assert_eq!(asked.len(), 2, "once for each certificate: {asked:?}");
+    assert_ne!(asked[0], asked[1]);
+    for of in asked {
+        // The key of its authority, and its number.
+        assert_eq!(of.split('.').filter(|part| !part.is_empty()).count(), 2, "{of}");
+    }
+    gateway.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_suggestion_of_use_a_certificate_is_renewed_by_its_age() {
+    let now = Timestamp::now();
+    let century = now + SignedDuration::from_hours(24 * 365 * 100);
+    for says in [Suggests::Broken, Suggests::Window(now, century), Suggests::Window(century, now)] {
+        let gateway = Suggested::by(vec![says]).await;
+        until("it is issued", || gateway.issued() >= 1).await;
+        // Certificates of years: two thirds of one are more than a year away.
+        let year = 24 * 3600 * 365;
+        until("it says when", || gateway.next() > now.as_second() + year).await;
+        assert_eq!((gateway.issued(), gateway.suggesting.asked().len()), (1, 1));
+        gateway.running.stop().await;
+    }
+}
+
+/// All files were read for a certificate that was renewed: half-written rules were refused by it, and rules
+/// that somebody was about to look at took effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_is_taken_and_no_other_file_is_read() {
+    let port = free_port();
+    let stage = Stage::embedded_with(RULES, &[], &settings(port, "http-01")).await;
+    stage.edit("rules.yaml", "keep", "keeep");
+    let _pebble = Pebble::start(&stage, port, &Pebble::usual(&stage)).await;
+    until("it is issued", || orders(&stage, ISSUED) >= 1).await;
+    until_in_force(&stage.running).await;
+    until_shown(&stage, NAMES[0]).await;
+    let reloads = |metrics: String| {
+        let lines = metrics.lines().filter(|line| line.starts_with("tamis_reloads_total{"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let one = "tamis_reloads_total{outcome=\"activated\",what=\"certificates\"} 1";
+    assert_eq!(reloads(stage.metrics()), [one]);
+    // The next look finds what changed besides, and only that.
+    assert_eq!(stage.running.look_at_files().await, None);
+    let found = stage.running.look_at_files().await.expect("rules have changed");
+    assert_eq!((found.activated, found.refused.len()), (vec![], 1));
+    stage.edit("rules.yaml", "keeep", "keep");
+    assert_eq!(stage.running.look_at_files().await, None);
+    let found = stage.running.look_at_files().await.expect("rules have changed");
+    assert_eq!((found.activated, found.refused), (vec![], vec![]));
+    assert_eq!(stage.running.look_at_files().await, None);
 }

@@ -39,14 +39,14 @@ async fn outlives_no_authority(version: &'static SupportedProtocolVersion) {
     let ours = fs::read_to_string(stage.path("ca.pem")).expect("ours");
     let other = Authority::generate(Timestamp::now()).expect("keys");
     fs::write(stage.path("ca.pem"), other.certificate()).expect("ours");
-    assert_eq!(stage.running.reload().await.activated, ["certificates"]);
+    assert_eq!(stage.running.reload().await.activated, ["client_ca"]);
     match resumed(&client).await {
         // The certificate was asked for again, and refused.
         Err(_) | Ok((HandshakeKind::Full, None)) => {}
         Ok(other) => panic!("{other:?}"),
     }
     fs::write(stage.path("ca.pem"), ours).expect("ours");
-    assert_eq!(stage.running.reload().await.activated, ["certificates"]);
+    assert_eq!(stage.running.reload().await.activated, ["client_ca"]);
     assert_eq!(resumed(&client).await.ok(), Some((HandshakeKind::Full, Some(200))));
     assert_eq!(resumed(&client).await.ok(), Some((HandshakeKind::Resumed, Some(200))));
 }

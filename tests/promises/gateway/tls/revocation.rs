@@ -29,7 +29,7 @@ async fn stage() -> Stage {
     list(&stage, &[], 1, HOUR);
     stage.edit("tamis.yaml", "client_ca: ca.pem\n", "client_ca: ca.pem\ncrls: [clients.crl]\n");
     let reloaded = stage.running.reload().await;
-    assert_eq!((reloaded.activated, reloaded.refused), (vec!["certificates", "settings"], vec![]));
+    assert_eq!((reloaded.activated, reloaded.refused), (vec!["crls", "settings"], vec![]));
     stage
 }
 
@@ -67,7 +67,7 @@ async fn whoever_is_revoked_is_nobody_on_every_connection_old_and_new() {
     // As it is in operation: seen to have changed, at rest, read.
     assert_eq!(stage.running.look_at_files().await, None);
     let reloaded = stage.running.look_at_files().await.expect("the list has changed");
-    assert_eq!((reloaded.activated, reloaded.refused), (vec!["certificates"], vec![]));
+    assert_eq!((reloaded.activated, reloaded.refused), (vec!["crls"], vec![]));
     for connection in [&mut open, &mut open_1_2] {
         assert_eq!(connection.ask("/people/u1").await, Some(401), "open before it was revoked");
     }
@@ -122,7 +122,7 @@ async fn a_list_that_cannot_be_relied_on_is_refused_and_the_last_good_one_stays(
             panic!("{what}: {:?}", reloaded.refused)
         };
         assert!(
-            *part == "certificates" && told.contains(why) && told.contains("clients.crl"),
+            *part == "crls" && told.contains(why) && told.contains("clients.crl"),
             "{what}: {told}"
         );
         assert!(stage.health("/readyz").await.contains(why), "{what}");
@@ -144,6 +144,104 @@ async fn a_list_that_cannot_be_relied_on_is_refused_and_the_last_good_one_stays(
     fs::write(stage.path("ca.pem"), both).expect("ours");
     let refused = stage.running.reload().await.refused;
     assert!(refused[0].1.contains("has no list of one of the authorities in"), "{refused:?}");
+}
+
+/// TLS was read whole or not at all: a chain without its key kept whoever was revoked that day in, until
+/// somebody mended it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_counts_although_another_file_is_broken() {
+    let stage = stage().await;
+    let (mut gone, kept) = (Vec::new(), issued(&stage, "desk"));
+    let kept = Client::new(&stage, Some(&kept), &[&TLS13]);
+    let cases = [
+        ("server.pem", "certificates"),
+        ("other.key", "certificates"),
+        ("ca.pem", "client_ca"),
+        ("rules.yaml", "rules"),
+    ];
+    for (number, (file, part)) in (2..).zip(cases) {
+        gone.push(issued(&stage, "desk"));
+        let lost = Client::new(&stage, gone.last(), &[&TLS13]);
+        assert_eq!(lost.ask("/people/u1").await, Some(200), "{file}");
+        let good = fs::read(stage.path(file)).expect("ours");
+        fs::write(stage.path(file), "-----BEGIN CERT").expect("ours");
+        list(&stage, &gone.iter().collect::<Vec<_>>(), number, HOUR);
+        let reloaded = stage.running.reload().await;
+        assert_eq!(reloaded.activated, ["crls"], "{file}");
+        let [(what, why)] = &reloaded.refused[..] else { panic!("{:?}", reloaded.refused) };
+        assert!(*what == part && why.contains(file), "{what}: {why}");
+        assert_eq!(lost.ask("/people/u1").await, None, "{file}");
+        assert_eq!(kept.ask("/people/u1").await, Some(200), "{file}: the last good one goes on");
+        if part != "rules" {
+            assert!(stage.health("/readyz").await.contains(file), "{file}");
+        }
+        let status = stage.health("/status").await;
+        assert!(status.contains(&format!("\"what\":\"{part}\"")), "{status}");
+        let counted = format!("tamis_reloads_total{{outcome=\"refused\",what=\"{part}\"}}");
+        assert!(stage.metrics().contains(&counted), "{counted}");
+        fs::write(stage.path(file), good).expect("ours");
+        let reloaded = stage.running.reload().await;
+        assert_eq!((reloaded.activated, reloaded.refused), (vec![], vec![]), "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_counts_although_the_one_beside_it_does_not() {
+    let stage = stage().await;
+    let now = Timestamp::now();
+    let [other, third] = ["another authority", "a third authority"]
+        .map(|name| Authority::named(name, now).expect("keys"));
+    let of_other = |revoked: &[&Issued], number, seconds| {
+        let list = other.revocation_list(revoked, number, window(seconds)).expect("a list");
+        fs::write(stage.path("other.crl"), list).expect("ours");
+    };
+    let ours = stage.authority().to_owned();
+    let both = format!("{ours}{}", other.certificate());
+    fs::write(stage.path("ca.pem"), &both).expect("ours");
+    of_other(&[], 1, HOUR);
+    stage.edit("tamis.yaml", "crls: [clients.crl]", "crls: [clients.crl, other.crl]");
+    let reloaded = stage.running.reload().await;
+    assert_eq!(reloaded.activated, ["client_ca", "crls", "settings"], "{:?}", reloaded.refused);
+    let first = issued(&stage, "desk");
+    let second = issued(&stage, "desk");
+    let elsewhere = other.issue_client("dns:desk.example.invalid", now).expect("a name");
+    let client = |shown| Client::new(&stage, Some(shown), &[&TLS13]);
+    for shown in [&first, &second, &elsewhere] {
+        assert_eq!(client(shown).ask("/people/u1").await, Some(200));
+    }
+
+    list(&stage, &[&first], 2, HOUR);
+    of_other(&[], 2, -30);
+    let reloaded = stage.running.reload().await;
+    assert_eq!(reloaded.activated, ["crls"]);
+    let [("crls", why)] = &reloaded.refused[..] else { panic!("{:?}", reloaded.refused) };
+    assert!(why.contains("other.crl") && why.contains("over since"), "{why}");
+    assert_eq!(client(&first).ask("/people/u1").await, None);
+    for shown in [&second, &elsewhere] {
+        assert_eq!(client(shown).ask("/people/u1").await, Some(200), "as it was");
+    }
+
+    // An authority without a list of its own does not come in, nor keep a list out.
+    fs::write(stage.path("ca.pem"), format!("{both}{}", third.certificate())).expect("ours");
+    list(&stage, &[&first, &second], 3, HOUR);
+    of_other(&[], 3, HOUR);
+    let reloaded = stage.running.reload().await;
+    assert_eq!(reloaded.activated, ["crls"]);
+    let [("crls", why)] = &reloaded.refused[..] else { panic!("{:?}", reloaded.refused) };
+    assert!(why.contains("has no list of one of the authorities in"), "{why}");
+    let unlisted = third.issue_client("dns:desk.example.invalid", now).expect("a name");
+    for (shown, status) in [(&second, None), (&unlisted, None), (&elsewhere, Some(200))] {
+        assert_eq!(client(shown).ask("/people/u1").await, status);
+    }
+
+    // One that is gone is gone, although a list is broken.
+    fs::write(stage.path("ca.pem"), &ours).expect("ours");
+    fs::write(stage.path("other.crl"), "garbage").expect("ours");
+    let reloaded = stage.running.reload().await;
+    assert_eq!(reloaded.activated, ["client_ca"]);
+    assert_eq!(reloaded.refused.len(), 1, "{:?}", reloaded.refused);
+    assert_eq!(client(&elsewhere).ask("/people/u1").await, None);
+    assert_eq!(client(&issued(&stage, "desk")).ask("/people/u1").await, Some(200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,7 +151,11 @@ pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outc
     let mut fields: Vec<Place> = catalogued
         .map(|(selector, what)| Place::of(selector, what, list, (&root, &readings)))
         .collect();
-    open_together(&mut fields);
+    // What the rules release to nobody here is no reason to look.
+    open_together(&mut fields, |field| {
+        let category = field.what.as_ref().map(|(category, _)| category.as_str());
+        category.is_none_or(|category| asker.cells[category].by_rules != Act::Remove)
+    });
     let counts = route.derive.keys().map(|selector| path(selector, list));
     let counts = counts.map(|path| (path.clone(), readings.nodes(&path))).collect();
     let elements = each.as_ref().map(|each| readings.nodes(each)).unwrap_or_default();
@@ -173,9 +177,13 @@ pub(super) fn document(asker: &Asker<'_>, route: &Route) -> Result<Outcome, Outc
     walk.whole()
 }
 
-/// Where one filter of a value is left open, all of that value are.
-fn open_together(fields: &mut [Place]) {
-    let verdicts = fields.iter().filter_map(|field| Some(&field.filter.as_ref()?.1));
+/// Where one filter of a value is left open, all of that value are; but not by a filter of what leaves for
+/// nobody.
+fn open_together(fields: &mut [Place], leaves: impl Fn(&Place) -> bool) {
+    let counts = |field: &&Place| {
+        fields.iter().any(|other| other.path.text == field.path.text && leaves(other))
+    };
+    let verdicts = fields.iter().filter(counts).filter_map(|field| Some(&field.filter.as_ref()?.1));
     let open: HashSet<Way> = verdicts
         .flatten()
         .filter(|(_, verdict)| verdict.is_none())

@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -154,6 +155,21 @@ impl Throttling {
 }
 
 pub(super) async fn throttling(stage: &Stage, retry_after: &'static str) -> Throttling {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let port = answering(stage, move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let problem = r#"{"type":"urn:ietf:params:acme:error:rateLimited"}"#.to_owned();
+        ("429 Too Many Requests", format!("Retry-After: {retry_after}\r\n"), problem)
+    });
+    Throttling { port: port.await, asked }
+}
+
+/// A server that answers each request by its path: with a status, header lines and a body.
+async fn answering(
+    stage: &Stage,
+    says: impl Fn(&str) -> (&'static str, String, String) + Send + 'static,
+) -> u16 {
     let (certificate, key) = stage.issued_for("127.0.0.1");
     let chain = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM of ours");
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM of ours");
@@ -167,25 +183,79 @@ pub(super) async fn throttling(stage: &Stage, retry_after: &'static str) -> Thro
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let port = listener.local_addr().expect("bound").port();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            count.fetch_add(1, Ordering::SeqCst);
             let mut head = [0; 4096];
-            let _ = stream.read(&mut head).await;
-            let problem = r#"{"type":"urn:ietf:params:acme:error:rateLimited"}"#;
+            let length = stream.read(&mut head).await.unwrap_or_default();
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            let (status, headers, body) = says(head.split(' ').nth(1).unwrap_or_default());
             let answer = format!(
-                "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {retry_after}\r\nContent-Type: \
-                 application/problem+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{problem}",
-                problem.len()
+                "HTTP/1.1 {status}\r\n{headers}Content-Type: application/json\r\nContent-Length: \
+                 {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
             );
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     });
-    Throttling { port, asked }
+    port
+}
+
+/// What an authority says of when to renew. Source: RFC 9773 §4.2.
+#[derive(Clone, Copy)]
+pub(super) enum Suggests {
+    /// Between these times.
+    Window(Timestamp, Timestamp),
+    /// Not now.
+    Broken,
+}
+
+/// The directory of a Pebble, with what Pebbles of some ages do not have: when to renew.
+pub(super) struct Suggesting {
+    pub(super) port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Suggesting {
+    /// Certificates of which it was asked.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("no panic").clone()
+    }
+}
+
+/// In front of the Pebble at this port: one answer for each time it is asked, the last again and again.
+pub(super) async fn suggesting(stage: &Stage, pebble: u16, says: Vec<Suggests>) -> Suggesting {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&asked);
+    let own = Arc::new(AtomicU16::new(0));
+    let told = Arc::clone(&own);
+    let port = answering(stage, move |path| {
+        let Some(of) = path.strip_prefix("/when/") else {
+            let at = |path: &str| format!("https://127.0.0.1:{pebble}/{path}");
+            let directory = json!({
+                "newNonce": at("nonce-plz"),
+                "newAccount": at("sign-me-up"),
+                "newOrder": at("order-plz"),
+                "revokeCert": at("revoke-cert"),
+                "keyChange": at("rollover-account-key"),
+                "renewalInfo": format!("https://127.0.0.1:{}/when", told.load(Ordering::SeqCst)),
+            });
+            return ("200 OK", String::new(), directory.to_string());
+        };
+        let mut note = note.lock().expect("no panic");
+        note.push(of.to_owned());
+        match says[(note.len() - 1).min(says.len() - 1)] {
+            Suggests::Window(start, end) => {
+                let window = json!({"suggestedWindow": {"start": start, "end": end}});
+                ("200 OK", "Retry-After: 21600\r\n".to_owned(), window.to_string())
+            }
+            Suggests::Broken => ("500 Internal Server Error", String::new(), "{}".to_owned()),
+        }
+    });
+    let port = port.await;
+    own.store(port, Ordering::SeqCst);
+    Suggesting { port, asked }
 }
 
 /// What a listener in plaintext says at this path.
