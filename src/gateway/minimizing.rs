@@ -53,9 +53,12 @@ pub struct Minimizing {
     fetches: bool,
 }
 
+/// A person, and what they have said.
+type SaidBy = (DataSubject, Arc<Statements>);
+
 /// What people have said, looked up for some parts of a body at once, in the order in which they are found.
 struct Said {
-    people: Vec<(DataSubject, Arc<Statements>)>,
+    people: Vec<SaidBy>,
     /// So many of them, in front, every part is about.
     everywhere: usize,
     /// Who stands in each part.
@@ -449,7 +452,7 @@ impl Minimizing {
     fn verdict(
         &mut self,
         question: Question,
-        (everywhere, here): (&[(DataSubject, Arc<Statements>)], &[(DataSubject, Arc<Statements>)]),
+        (everywhere, here): (&[SaidBy], &[SaidBy]),
         now: Timestamp,
     ) -> Result<Verdict, MinimizingError> {
         let part = match question.scope {

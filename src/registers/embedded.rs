@@ -32,10 +32,10 @@ const CACHED_ANSWERS: usize = 4096;
 /// The embedded store.
 pub struct EmbeddedRegisters {
     place: Place,
-    readers: Vec<Mutex<Reader>>,
+    readers: Box<[Mutex<Reader>]>,
     writer: Mutex<Connection>,
     hasher: RandomState,
-    heard: HeardOf,
+    heard: Box<HeardOf>,
 }
 
 struct Reader {
@@ -67,8 +67,9 @@ impl EmbeddedRegisters {
                     nothing: Arc::default(),
                 }));
             }
+            let readers = readers.into_boxed_slice();
             let (writer, hasher) = (Mutex::new(writer), RandomState::new());
-            Ok(Self { place, readers, writer, hasher, heard: HeardOf::default() })
+            Ok(Self { place, readers, writer, hasher, heard: Box::default() })
         };
         open().map_err(unavailable)
     }

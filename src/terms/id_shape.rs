@@ -81,7 +81,7 @@ fn is_plain(id: &str, shape: IdShape) -> bool {
         IdShape::Upper => is_canonical_uuid(&id.to_ascii_lowercase()),
         IdShape::Lower | IdShape::Digits | IdShape::Uuid | IdShape::Exact => is_canonical_uuid(id),
     };
-    is_uuid || (!(may_be_a_uuid(id) && is_other_uuid(id)) && !is_other_number(id))
+    is_uuid || !(is_other_number(id) || (may_be_a_uuid(id) && is_other_uuid(id)))
 }
 
 /// A UUID in the one spelling of RFC 9562 §4.
