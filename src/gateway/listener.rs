@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::pin;
@@ -24,7 +24,9 @@ use tokio::time::{sleep, timeout};
 
 use super::addresses::{Addresses, FromAddress};
 use super::flow::{Counted, Flow, Flowing};
+use super::line::{self, Lines};
 use super::proxied::{Unannounced, announced};
+use super::respond;
 use super::sockets::Bound;
 use super::strict::{UnderWay, Watched};
 use super::unread::Unread;
@@ -63,6 +65,8 @@ pub(super) struct Door {
     pub(super) addresses: Arc<Addresses>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
+    /// Requests for tunnels are told of the connection that they came on.
+    pub(super) takes_tunnels: bool,
     /// Turns true once, when the gateway stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -198,19 +202,31 @@ impl Door {
         let patience = self.limits.idle_timeout;
         let head = self.limits.head_bytes;
         let under_way = Arc::new(UnderWay::default());
-        if is_http2 {
+        let takes_tunnels = self.takes_tunnels;
+        let of_http1 = (!is_http2).then(|| Arc::clone(&under_way));
+        let (lines, tunnels) =
+            Lines::new(self.stopping.clone(), self.limits.drain_timeout, of_http1);
+        let unread = if is_http2 {
             let (asks, asked) = watch::channel(());
             let flow = Arc::new(Flow::default());
             let its = Arc::clone(&flow);
-            let service = service_fn(move |request| {
+            let service = service_fn(move |mut request| {
                 asks.send_replace(());
-                let (under_way, answer) = (its.begin(), service.call(request));
+                let under_way = Arc::new(its.begin());
+                if takes_tunnels {
+                    lines.lay(&mut request, Some(&under_way));
+                }
+                let answer = service.call(request);
                 async move {
                     let response = answer.await?;
                     Ok::<_, V::Error>(response.map(|body| Flowing::new(body, under_way)))
                 }
             });
-            let connection = http2::Builder::new(TokioExecutor::new())
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            if takes_tunnels {
+                builder.enable_connect_protocol();
+            }
+            let connection = builder
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(self.limits.streams)
                 .max_pending_accept_reset_streams(RESETS)
@@ -225,18 +241,25 @@ impl Door {
             let still = |is_ending| Arc::clone(&flow).stands_still(patience, is_ending);
             let mut stopping = self.stopping.clone();
             let ends = async move { stopped(&mut stopping).await };
-            self.drive(connection, ends, quiet(asked, patience), still, &under_way).await
+            let drain = http2::Connection::graceful_shutdown;
+            let quiet = quiet(asked, patience);
+            self.drive((connection, drain), ends, quiet, still, &under_way).await
         } else {
             let flow = Arc::new(Flow::default());
             let (its, stopping) = (Arc::clone(&flow), self.stopping.clone());
             let (asked, answer_time) = (Arc::clone(&under_way), self.limits.answer_time);
-            let service = service_fn(move |request| {
+            let service = service_fn(move |mut request| {
                 asked.begin(answer_time);
+                if takes_tunnels {
+                    lines.lay(&mut request, None);
+                }
                 let (begun, answer) = (its.begin(), service.call(request));
-                let stopping = stopping.clone();
+                let (stopping, asked) = (stopping.clone(), Arc::clone(&asked));
                 async move {
                     let mut response = answer.await?;
-                    if *stopping.borrow() {
+                    line::switch(&mut response, &asked);
+                    let is_switched = respond::is_switched(&response);
+                    if *stopping.borrow() && !is_switched {
                         let close = HeaderValue::from_static("close");
                         response.headers_mut().insert(CONNECTION, close);
                     }
@@ -252,7 +275,8 @@ impl Door {
                 .serve_connection(
                     TokioIo::new(Watched::http1(stream, patience, Arc::clone(&under_way))),
                     service,
-                );
+                )
+                .with_upgrades();
             let mut stopping = self.stopping.clone();
             let lull = LULL.min(self.limits.drain_timeout / 4);
             let ends = async move {
@@ -261,14 +285,17 @@ impl Door {
             };
             // Between two requests the time-out of the next head runs, and while one is answered that
             // of the socket.
-            self.drive(connection, ends, pending(), |_| pending(), &under_way).await
-        }
+            let drain = http1::UpgradeableConnection::graceful_shutdown;
+            self.drive((connection, drain), ends, pending(), |_| pending(), &under_way).await
+        };
+        tunnels.closed().await;
+        unread
     }
 
     /// Until the connection ends. `ends`: ready when it is to end since the gateway stops.
-    async fn drive<C: GracefulConnection<Error = hyper::Error>, S: Future<Output = ()>>(
-        self,
-        connection: C,
+    async fn drive<C: Future<Output = hyper::Result<()>>, S: Future<Output = ()>>(
+        &self,
+        (connection, drain): (C, impl Fn(Pin<&mut C>)),
         ends: impl Future<Output = ()>,
         is_quiet: impl Future<Output = ()>,
         still: impl Fn(bool) -> S,
@@ -303,7 +330,7 @@ impl Door {
             }
             // Answers under way are finished, if the client takes them.
             is_stopping = true;
-            connection.as_mut().graceful_shutdown();
+            drain(connection.as_mut());
             is_still.set(still(true));
         }
     }
@@ -377,6 +404,7 @@ mod tests {
             addresses: Arc::default(),
             limits: Limits { idle_timeout, ..Limits::default() },
             metrics: Arc::new(Metrics::new()),
+            takes_tunnels: false,
             stopping,
         };
         let (client, server) = tokio::io::duplex(64 * 1024);

@@ -23,11 +23,13 @@ mod idle;
 pub mod minimizing;
 mod observed;
 mod transit;
+mod tunnel;
 
 pub mod reading;
 pub mod rehearsal;
 
 mod account;
+mod asked;
 mod at_once;
 mod bodiless;
 mod body;
@@ -55,6 +57,7 @@ mod files;
 mod flow;
 mod key_log;
 mod ledgers;
+mod line;
 mod listener;
 mod listeners;
 mod loaded;

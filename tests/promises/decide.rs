@@ -3,6 +3,7 @@
 mod notices;
 mod parts;
 mod transfers;
+mod tunnels;
 
 use std::sync::Arc;
 
