@@ -61,6 +61,19 @@ const SPOILT: &[(&str, &str, &str)] = &[
     ("T210", "$.state\"]", "$.state\", \"$.phoneNumber\"]"),
     ("T211", "{\"$.id\": account.id,", "{\"$.id\": account.id, \"$.*\": contact.email,"),
     ("T212", "[\"$.state\"]", "[\"$.state\", {subtree: \"$.meta\"}]"),
+    (
+        "T213",
+        "release:",
+        "  - match: GET /people/{id}/live\n    upstream: people\n    tunnel: websocket\n    \
+         subjects: {person: \"path:id\"}\n    discloses: [contact.email]\nrelease:",
+    ),
+    // Of its categories one is a pseudonym for everybody.
+    (
+        "T120",
+        "release:",
+        "  - match: GET /people/{id}/live\n    upstream: people\n    tunnel: websocket\n    \
+         subjects: {person: \"path:id\"}\n    discloses: [contact.email, account.id]\nrelease:",
+    ),
     ("T220", "fields: {\"@.gender\"", "fields: {\"@.mail\": contact.email, \"@.gender\""),
     ("T220", "aggregate: {k: 20,", "aggregate: {k: 9,"),
     ("T230", "mail: contact.email", "zip: contact.postal_code"),

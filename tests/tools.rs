@@ -252,6 +252,53 @@ fn a_budget_of_people_is_read_explained_and_compared() {
     assert!(out.contains("desk may be told of 500 different people within an hour"), "{out}");
 }
 
+#[test]
+fn a_tunnel_is_warned_about_explained_and_not_minimized() {
+    let route = "GET /people/{id}/live";
+    let text = CLEAN.replacen(
+        "\nrelease:\n",
+        &format!(
+            "\n  - match: {route}\n    upstream: people\n    tunnel: websocket\n    \
+             subjects: {{person: \"path:id\"}}\n    discloses: [contact.email]\nrelease:\n"
+        ),
+        1,
+    );
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("rules.yaml").display().to_string();
+    std::fs::write(&file, &text).expect("written");
+    let (code, out, err) = tamis(&["check", &file]);
+    assert_eq!(code, Some(0), "{err}");
+    let said = format!("{out}{err}");
+    assert!(
+        said.contains("T213") && said.contains("nothing in this tunnel is minimized"),
+        "{said}"
+    );
+    assert_eq!(tamis(&["check", "--strict", &file]).0, Some(64), "a warning rejects too");
+    let explain = |purpose: &str| {
+        let question = ["--to", "desk", "--for", purpose, "--route", route];
+        tamis(&[&["explain", "--rules", &file], &question[..]].concat()).1
+    };
+    let opens = explain("service");
+    assert!(opens.contains("nothing in it is minimized") && !opens.contains("anything else"));
+    assert!(!opens.contains("not all that may be in it"), "{opens}");
+    assert!(explain("service.news").contains("not all that may be in it is released as it is"));
+    let minimize = ["minimize", "--rules", &file, "--recipient", "desk", "--purpose", "service"];
+    let (code, _, err) = tamis(&[&minimize[..], &["--route", "GET /people/u1/live"]].concat());
+    assert!(code == Some(2) && err.contains("in which nothing is minimized"), "{code:?} {err}");
+
+    // A case is about who may open it; that a handshake is one is shown at the wire.
+    let cases = folder.path().join("tunnel.yaml");
+    let played = "cases:\n- {case: opens, as: desk, for: service, ask: GET /people/u1/live, \
+                  status: 101, gets_exactly: '', backend: ''}\n- {case: is shut, as: desk, \
+                  for: service.news, ask: GET /people/u1/live, refused: nothing-granted, backend: ''}\n";
+    std::fs::write(&cases, played).expect("written");
+    let cases = cases.display().to_string();
+    let (code, out, err) = tamis(&["test", &file, "--cases", &cases]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    std::fs::write(&cases, played.replace("status: 101", "status: 200")).expect("written");
+    assert_eq!(tamis(&["test", &file, "--cases", &cases]).0, Some(1));
+}
+
 fn tamis(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tamis"))
         .args(arguments)

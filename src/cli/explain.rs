@@ -173,8 +173,11 @@ impl Question<'_> {
             let needs = if row.needs.is_empty() { "-".to_owned() } else { row.needs };
             [row.selector, row.category, row.whose, row.action, needs, row.line, row.why]
         }));
-        let anything = ["anything else", "-", "-", "remove", "-", "-", "not catalogued"];
-        table.push(anything.map(str::to_owned));
+        // Nobody can tell what else is in a tunnel.
+        if self.route.tunnel.is_none() {
+            let anything = ["anything else", "-", "-", "remove", "-", "-", "not catalogued"];
+            table.push(anything.map(str::to_owned));
+        }
         let width = |column: usize| {
             table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
         };
@@ -192,7 +195,7 @@ impl Question<'_> {
         Ok(())
     }
 
-    fn sections(&self) -> [(&'static str, Vec<String>); 8] {
+    fn sections(&self) -> [(&'static str, Vec<String>); 9] {
         [
             ("Refused before anything is fetched:", words::refusals(self.policy, &self.plan)),
             (
@@ -200,6 +203,7 @@ impl Question<'_> {
                 words::needs(&self.plan.needs).into_iter().map(str::to_owned).collect(),
             ),
             ("Aggregate:", words::aggregate(self.route)),
+            ("Tunnel:", words::tunnel(self.route)),
             ("Query parameters:", words::query(self.route)),
             ("What a request may bring:", words::brings(self.route)),
             ("Gates for each person:", words::gates(self.policy, &self.plan)),
@@ -226,7 +230,7 @@ impl Question<'_> {
                 })
             })
             .collect();
-        let [refused, needs, aggregate, query, brings, gates, pseudonyms, notices] =
+        let [refused, needs, aggregate, tunnel, query, brings, gates, pseudonyms, notices] =
             self.sections().map(|(_, it)| it);
         json!({
             "policy": self.policy.id.to_string(),
@@ -238,6 +242,7 @@ impl Question<'_> {
             "refused": refused,
             "needs": needs,
             "aggregate": aggregate,
+            "tunnel": tunnel,
             "query": query,
             "brings": brings,
             "gates": gates,

@@ -48,6 +48,9 @@ pub(super) fn limits(node: Option<&Node>, findings: &mut Findings) -> Limits {
         ("head_timeout", &mut limits.head_timeout),
         ("idle_timeout", &mut limits.idle_timeout),
         ("answer_time", &mut limits.answer_time),
+        ("tunnel_idle", &mut limits.tunnel_idle),
+        ("tunnel_time", &mut limits.tunnel_time),
+        ("tunnel_check", &mut limits.tunnel_check),
         ("drain_timeout", &mut limits.drain_timeout),
         ("concealed_after", &mut limits.concealed_after),
     ] {

@@ -164,6 +164,12 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Longest time of one answer, from its request until its client has taken the last piece.
     pub answer_time: Duration,
+    /// Longest time in which nothing passes through a tunnel, in either direction.
+    pub tunnel_idle: Duration,
+    /// Longest time of one tunnel.
+    pub tunnel_time: Duration,
+    /// How often it is judged again whether a tunnel may go on.
+    pub tunnel_check: Duration,
     /// How long requests in flight may go on after a signal to stop.
     pub drain_timeout: Duration,
     /// Most connections at once.
@@ -203,6 +209,13 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(15),
             // The largest answer, taken at some 450 KB a second.
             answer_time: Duration::from_mins(10),
+            // As nginx has it; a client that pings every half minute stays.
+            tunnel_idle: Duration::from_mins(1),
+            // So that nobody listens for ever on what was decided once, and restarts are not all that
+            // makes clients connect again.
+            tunnel_time: Duration::from_hours(1),
+            // What a withdrawal may take to end what goes on.
+            tunnel_check: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
             connections: 4096,
             // One address may be many clients behind one router, and must not be all there are.

@@ -60,7 +60,7 @@ admin:
   callers:
     dpo: {roles: [dpo, auditor], token: 'sha-256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', certificate: 'spiffe://shop.example.invalid/dpo'}
     desk: {roles: [consent-desk], certificate: 'dns:desk.example.invalid'}
-limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, answer_time: 3m, drain_timeout: 1m, concealed_after: 10ms, connections: 100, connections_per_address: 10, streams: 7, requests: 50, headers: 60, head: 16KiB, target: 4KiB, recipient_requests: 11, recipient_rate: 5, recipient_burst: 9}
+limits: {json_depth: 64, member_name: 1KiB, element: 1MiB, scalar: 8KiB, members: 1000, response_body: 8MiB, request_body: 64KiB, decompression_ratio: 50, head_timeout: 5s, idle_timeout: 7s, answer_time: 3m, tunnel_idle: 2m, tunnel_time: 2h, tunnel_check: 1s, drain_timeout: 1m, concealed_after: 10ms, connections: 100, connections_per_address: 10, streams: 7, requests: 50, headers: 60, head: 16KiB, target: 4KiB, recipient_requests: 11, recipient_rate: 5, recipient_burst: 9}
 ";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -105,6 +105,9 @@ fn a_full_file_is_read() {
     assert_eq!(config.limits.json.element_bytes, 1 << 20);
     assert_eq!(config.limits.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.limits.answer_time, Duration::from_mins(3));
+    let tunnels = (config.limits.tunnel_idle, config.limits.tunnel_time);
+    assert_eq!(tunnels, (Duration::from_mins(2), Duration::from_hours(2)));
+    assert_eq!(config.limits.tunnel_check, Duration::from_secs(1));
     assert!(config.listen.reuse_port && config.listen.proxy_protocol.admin.is_empty());
     assert_eq!(config.listen.proxy_protocol.https.len(), 2);
     assert_eq!(config.encoding, AnswerCoding::Off);
@@ -157,6 +160,7 @@ fn a_misspelt_key_is_an_error_in_every_section() {
         ("proxy_protocol: {https", "proxy_protocol: {htps"),
         ("encoding:", "encodings:"),
         ("answer_time:", "answer_times:"),
+        ("tunnel_check:", "tunnel_checks:"),
         ("token_file:", "token:"),
         ("{chain: audit", "{chains: audit"),
     ];

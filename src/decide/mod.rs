@@ -18,6 +18,7 @@ mod query;
 mod request;
 mod service;
 mod subject;
+mod tunnel;
 
 pub use cookies::agreed_cookies;
 pub use facts::{Caller, Facts, KnownSubject, Named, RouteMatch, SubjectIds};

@@ -9,6 +9,7 @@ use super::gate::{self, Gate, Part};
 use super::subject::{self, Transfer, What, mechanism, today};
 use super::{
     Adjustment, Caller, Facts, KnownSubject, Named, Permit, Refusal, SubjectIds, counts, query,
+    tunnel,
 };
 use crate::policy::Policy;
 use crate::policy::model::{Need, Recipient, Route};
@@ -46,6 +47,11 @@ pub fn decide(
     if !only_takes && !tells {
         return Err(refusal.because(RefusalReason::NothingGranted));
     }
+    if route.tunnel.is_some()
+        && let Some(why) = tunnel::shut(&plan, order.as_deref())
+    {
+        return Err(refusal.because(RefusalReason::NothingGranted).in_words(&why));
+    }
     let queried = query::check(route, &plan, facts.query)
         .map_err(|(reason, detail)| refusal.clone().because(reason).in_words(&detail))?;
     if !only_takes && !reachable(policy, route, recipient, now) {
@@ -77,10 +83,14 @@ pub fn decide(
     permit.adjustments =
         asked_of(&permit, facts.known, now).map_err(|reason| refusal.clone().because(reason))?;
     if route.aggregate.is_some() {
-        let tightened = counts::gate(&permit, now).map_err(|reason| refusal.because(reason))?;
+        let tightened =
+            counts::gate(&permit, now).map_err(|reason| refusal.clone().because(reason))?;
         permit.adjustments.extend(tightened);
     }
     permit.one_time_grants = one_time_grants(&permit, facts.known, now);
+    if route.tunnel.is_some() {
+        tunnel::judge(&permit, facts.known, now).map_err(|reason| refusal.because(reason))?;
+    }
     Ok(permit)
 }
 

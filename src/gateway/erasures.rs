@@ -260,6 +260,7 @@ mod tests {
             case: None,
             order: None,
             aggregated: None,
+            tunnel: None,
             released: Vec::new(),
             withheld: Vec::new(),
             people: Vec::new(),

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -18,6 +19,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::account::{Account, Opening};
+use super::asked::{asked_about, identify};
 use super::body::{ClientBody, MinimizedBody};
 use super::codings::{Accepted, Coding};
 use super::consents::{fetched, fetched_anyway, fetched_stated};
@@ -36,22 +38,22 @@ use super::stated::stated;
 use super::tls::Handshake;
 use super::told::Asking;
 use super::transit::{Delivery, HELD, Progress, Transit, TransitError, deliver};
+use super::tunnel::{Still, handshake};
 use super::upstream::{Answer, Wanted};
 use super::waits::{Asked, lot};
 use super::{
     authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
+    tunnel,
 };
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, SubjectIds, decide, decide_named,
-    decide_service,
+    Facts, Named, Permit, Refusal, SubjectIds, decide, decide_named, decide_service,
 };
-use crate::identity::Credentials;
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::minimize::link::Origins;
 use crate::observe::Event;
+use crate::policy::Mode;
 use crate::policy::model::{Route, Serve};
-use crate::policy::{Mode, Policy};
-use crate::terms::{DataSubject, DecisionId, PurposeId, RecipientId, RefusalReason};
+use crate::terms::{DecisionId, RefusalReason};
 
 /// How many pieces wait for a client that is slower than the backend.
 const WAITING_PIECES: usize = 4;
@@ -60,6 +62,8 @@ const WAITING_PIECES: usize = 4;
 pub(super) struct Peer {
     pub(super) address: IpAddr,
     pub(super) handshake: Handshake,
+    /// What is in force, also for what goes on when the request was answered.
+    pub(super) in_force: Arc<ArcSwap<Gateway>>,
 }
 
 /// Answers one request.
@@ -82,6 +86,7 @@ pub(super) async fn exchange(
     let turns = account.turns.clone();
     let response = match came_of_it {
         Ok(Answered::Released(ready)) => release(&gateway, ready, account),
+        Ok(Answered::Tunnel(opened)) => tunnel::begin(&gateway, *opened, account),
         Ok(Answered::Own(document)) => {
             let response = respond::served(&account.policy, &document);
             account.served(response.status());
@@ -111,6 +116,8 @@ pub(super) async fn exchange(
 enum Answered {
     /// An answer of a backend.
     Released(Ready),
+    /// A connection through which bytes pass from now on.
+    Tunnel(Box<tunnel::Opened>),
     /// A document of our own, about nobody.
     Own(Map<String, Value>),
     /// A document of our own for one person.
@@ -146,7 +153,7 @@ struct Entered {
 /// Everything that has to be in order before the first byte leaves.
 async fn walk(
     gateway: &Gateway,
-    peer: &Peer,
+    peer: &Arc<Peer>,
     request: Request<Incoming>,
     account: &mut Account,
 ) -> Result<Answered, NotReleased> {
@@ -157,7 +164,7 @@ async fn walk(
     }
 
     // What is asked, in one reading only.
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     fault::sized(&head, &gateway.limits)?;
     if head.version < Version::HTTP_11 {
         return Err(RequestFault::Version.into());
@@ -167,12 +174,14 @@ async fn walk(
     authority::judge(&host, peer.handshake.server_name.as_deref(), &gateway.tls.names)?;
     account.authority = Some(host);
     let origins = Arc::new(gateway.origins.called(&authority::called(&head.uri, &head.headers)));
+    let method = handshake::method(&head)?;
     let target = Target::judge(&head.uri)?;
-    let matched = target.matches(&policy, &head.method);
+    let matched = target.matches(&policy, &method);
     let takes_body = matched.as_ref().is_some_and(|at| policy.routes[at.index].takes_body());
     if !takes_body && (request_body::is_announced(&head.headers) || !body.is_end_stream()) {
         return Err(RequestFault::Body.into());
     }
+    let offer = handshake::offered(&policy, matched.as_ref(), &mut head)?;
     if matched.is_none()
         && let Some(document) = serve::well_known(&policy, &head.method, head.uri.path())
     {
@@ -331,19 +340,17 @@ async fn walk(
         headers: &head.headers,
     };
     gateway.told.write(&mut towards, &asking, now);
-    account.has_asked = true;
     let subject = known.first().map(|known| &known.id);
-    let answer = gateway
-        .upstreams
-        .fetch(&permit, Wanted { target: &target, headers: towards, body: brought, subject })
-        .await
-        .map_err(|fault| {
-            account.retry_after = fault.retry_after().map(respond::whole_seconds);
-            failed(&permit, account, &fault.into())
-        })?;
-    if let Some(upstream) = &route.upstream {
-        Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
+    let mut wanted = Wanted { target: &target, headers: towards, body: brought, subject };
+    if let Some(offer) = offer {
+        let key = handshake::ask(&mut wanted.headers, &offer);
+        let answer = fetch(gateway, &permit, wanted, account).await?;
+        let still = Still::new(peer, head, declared_purposes, &permit);
+        let agreed = (offer, key, answer);
+        let tunnel = tunnel::open(gateway, account, &permit, agreed, &cookies, still).await?;
+        return Ok(Answered::Tunnel(Box::new(tunnel)));
     }
+    let answer = fetch(gateway, &permit, wanted, account).await?;
     let mut passed = headers::towards_client(&answer.headers, &cookies);
     let (status, head_only) = (answer.status, head.method == Method::HEAD);
     // With `HEAD` no grant is used up, so that nothing leaves that rests on one.
@@ -422,6 +429,24 @@ async fn walk(
     let entered = Entered { receipt, transit, first, progress, coding, head_only, is_unchanged };
     let content = Content::Entered(Box::new(entered));
     Ok(Answered::Released(Ready { permit, status, passed, content }))
+}
+
+/// Asks the backend, and tells how long that took or why it failed.
+async fn fetch(
+    gateway: &Gateway,
+    permit: &Permit,
+    wanted: Wanted<'_>,
+    account: &mut Account,
+) -> Result<Answer, Refusal> {
+    account.has_asked = true;
+    let answer = gateway.upstreams.fetch(permit, wanted).await.map_err(|fault| {
+        account.retry_after = fault.retry_after().map(respond::whole_seconds);
+        failed(permit, account, &fault.into())
+    })?;
+    if let Some(upstream) = &permit.policy().routes[permit.plan().route_index].upstream {
+        Event::UpstreamAnswered { upstream, took: answer.took }.emit(&account.metrics);
+    }
+    Ok(answer)
 }
 
 /// Uses up the grants for one use that the answer rests on, before its first byte leaves. Where
@@ -540,42 +565,6 @@ async fn refuse(
         sleep(until.saturating_sub(account.elapsed())).await;
     }
     response
-}
-
-fn identify(
-    gateway: &Gateway,
-    policy: &Policy,
-    peer: &Peer,
-    headers: &HeaderMap,
-    declared_purposes: &[PurposeId],
-    now: Timestamp,
-) -> Option<Caller> {
-    let certificate = peer.handshake.certificate.as_ref();
-    let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
-    let credentials = Credentials {
-        // A connection may be older than the authorities in force.
-        certificate: certificate.and_then(|shown| shown.names(&gateway.tls.public.vouching)),
-        authorization: all("authorization"),
-        api_keys: all("tamis-api-key"),
-    };
-    gateway.identifier.identify(policy, &credentials, declared_purposes, now).ok()
-}
-
-/// The people whom a request names, with what each has said.
-async fn asked_about(
-    gateway: &Gateway,
-    recipient: &RecipientId,
-    people: Vec<(usize, DataSubject)>,
-) -> Result<Vec<KnownSubject>, RefusalReason> {
-    fetched(gateway, recipient, people.iter().map(|(_, id)| id)).await;
-    let known = |(role, id): (usize, DataSubject)| {
-        let statements = gateway.registers.statements(&id).map_err(|_| {
-            Event::RegistersUnavailable.emit(&gateway.metrics);
-            RefusalReason::RegisterStale
-        })?;
-        Ok(KnownSubject { role, id, statements })
-    };
-    people.into_iter().map(known).collect()
 }
 
 /// Prepares the way of a body.

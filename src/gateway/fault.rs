@@ -34,6 +34,18 @@ pub(super) enum RequestFault {
     /// More header fields than the limit.
     #[error("too many header fields")]
     TooManyHeaders,
+    /// A CONNECT that is no handshake of a tunnel of the rules: it names nobody whom it is about.
+    #[error("CONNECT is not taken here")]
+    Connect,
+    /// The route opens tunnels and answers nothing else.
+    #[error("a WebSocket handshake of version 13 is expected here")]
+    Handshake,
+    /// A page of an origin that may not open the tunnel.
+    #[error("a page of this origin may not ask for it")]
+    Origin,
+    /// Something came behind a handshake before that was answered.
+    #[error("something was sent before the handshake was answered")]
+    Early,
     /// The request has a body, and the route takes none.
     #[error("request body not accepted")]
     Body,

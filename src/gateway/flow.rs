@@ -100,11 +100,11 @@ impl Flow {
 /// A body of which it is known whether it is taken.
 pub(super) struct Flowing<B> {
     body: B,
-    answer: Answer,
+    answer: Arc<Answer>,
 }
 
 impl<B> Flowing<B> {
-    pub(super) const fn new(body: B, answer: Answer) -> Self {
+    pub(super) const fn new(body: B, answer: Arc<Answer>) -> Self {
         Self { body, answer }
     }
 }
@@ -234,7 +234,7 @@ mod tests {
         let (pieces, rest) = mpsc::channel(4);
         let body = ClientBody::Minimized(MinimizedBody::begun(Bytes::from("[1"), rest));
         assert!(flow.oldest(true).is_some() && flow.oldest(false).is_none(), "nothing was asked");
-        let mut body = Flowing::new(body, flow.begin());
+        let mut body = Flowing::new(body, Arc::new(flow.begin()));
         let other = Piece::new(Bytes::from("{}"), &flow.begin());
         drop(other);
         assert_eq!((flow.oldest(true), flow.oldest(false)), (None, None), "it is being made");

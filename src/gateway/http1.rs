@@ -6,7 +6,7 @@
 //! was. No time-out begins anew by it: a head must be whole when it would have had to be without the
 //! sleep.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,7 +25,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Counted, Flow};
+use super::line::{self, Lines};
 use super::listener::{BUFFER, Door, stopped};
+use super::respond;
 use super::strict::{UnderWay, Watched};
 use super::unread::Unread;
 
@@ -65,14 +67,24 @@ impl Door {
         let flow = Arc::new(Flow::default());
         let (its, stopping) = (Arc::clone(&flow), self.stopping.clone());
         let (asked, answer_time) = (Arc::clone(&under_way), self.limits.answer_time);
-        let mut service = service_fn(move |request| {
+        let takes_tunnels = self.takes_tunnels;
+        let (lines, tunnels) = Lines::new(
+            self.stopping.clone(),
+            self.limits.drain_timeout,
+            Some(Arc::clone(&under_way)),
+        );
+        let mut service = service_fn(move |mut request| {
             asked.begin(answer_time);
+            if takes_tunnels {
+                lines.lay(&mut request, None);
+            }
             let (begun, answer) = (its.begin(), service.call(request));
-            let stopping = stopping.clone();
+            let (stopping, asked) = (stopping.clone(), Arc::clone(&asked));
             // On the heap as long as it is asked, and not in what the library holds for a connection.
             Box::pin(async move {
                 let mut response = answer.await?;
-                if *stopping.borrow() {
+                line::switch(&mut response, &asked);
+                if *stopping.borrow() && !respond::is_switched(&response) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
@@ -80,6 +92,13 @@ impl Door {
             })
         });
         let mut stream = Watched::http1(stream, self.limits.idle_timeout, Arc::clone(&under_way));
+        if takes_tunnels {
+            // A tunnel is the library's to hand over, so that it is not let go of before.
+            let all = self.wakeful(stream, service, (&flow, &under_way));
+            let unread = Box::pin(all).await;
+            tunnels.closed().await;
+            return unread;
+        }
         loop {
             // One that is new has been quiet since.
             let due = Instant::from_std(flow.since()) + self.limits.head_timeout;
@@ -93,6 +112,55 @@ impl Door {
                 Awake::Drowsy(stream, service) => (stream, service),
             };
         }
+    }
+
+    /// Has the library speak until the connection ends, or is handed over to a tunnel.
+    async fn wakeful<S, V, B>(
+        &self,
+        stream: Watched<S>,
+        service: V,
+        (flow, under_way): (&Arc<Flow>, &UnderWay),
+    ) -> Option<Unread>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        V: Service<Request<Incoming>, Response = Response<B>> + Unpin,
+        V::Future: Unpin,
+        V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let connection = self.library().serve_connection(TokioIo::new(stream), service);
+        let drain = http1::UpgradeableConnection::graceful_shutdown;
+        let still = |_| pending();
+        // Between two requests the library's time-out of the next head runs, and while one is answered
+        // that of the socket.
+        self.drive(
+            (connection.with_upgrades(), drain),
+            self.ends(flow),
+            pending(),
+            still,
+            under_way,
+        )
+        .await
+    }
+
+    fn library(&self) -> http1::Builder {
+        let mut library = http1::Builder::new();
+        library
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_timeout)
+            .max_headers(self.limits.header_fields)
+            .max_header_size(self.limits.head_bytes)
+            .max_buf_size(BUFFER);
+        library
+    }
+
+    /// Ready when the gateway stops and nothing was asked for a moment.
+    async fn ends(&self, flow: &Arc<Flow>) {
+        let mut stopping = self.stopping.clone();
+        stopped(&mut stopping).await;
+        let lull = LULL.min(self.limits.drain_timeout / 4);
+        Arc::clone(flow).stands_still(lull, true).await;
     }
 
     /// Has the library speak, until the connection ends or nothing was asked for a while. `due`: by when
@@ -112,19 +180,8 @@ impl Door {
         B: Body + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let mut connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head_timeout)
-            .max_headers(self.limits.header_fields)
-            .max_header_size(self.limits.head_bytes)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
-        let mut stopping = self.stopping.clone();
-        let lull = LULL.min(self.limits.drain_timeout / 4);
-        let mut ends = pin!(async {
-            stopped(&mut stopping).await;
-            Arc::clone(flow).stands_still(lull, true).await;
-        });
+        let mut connection = self.library().serve_connection(TokioIo::new(stream), service);
+        let mut ends = pin!(self.ends(flow));
         let mut dozes = pin!(Arc::clone(flow).stands_still(DOZE, true));
         let mut late = pin!(sleep_until(due));
         let before = flow.asked();
@@ -300,6 +357,7 @@ mod tests {
                 addresses: Arc::default(),
                 limits: Limits { head_timeout, ..Limits::default() },
                 metrics: Arc::clone(&metrics),
+                takes_tunnels: false,
                 stopping,
             };
             let (client, stream) = tokio::io::duplex(64 * 1024);

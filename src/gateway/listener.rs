@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use super::addresses::{Addresses, FromAddress};
 use super::flow::{Flow, Flowing};
+use super::line::Lines;
 use super::proxied::{Unannounced, announced};
 use super::sockets::Bound;
 use super::strict::{UnderWay, Watched};
@@ -56,6 +58,8 @@ pub(super) struct Door {
     pub(super) addresses: Arc<Addresses>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
+    /// Requests for tunnels are told of the connection that they came on.
+    pub(super) takes_tunnels: bool,
     /// Turns true once, when the gateway stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -210,15 +214,25 @@ impl Door {
         let (asks, asked) = watch::channel(());
         let flow = Arc::new(Flow::default());
         let its = Arc::clone(&flow);
-        let service = service_fn(move |request| {
+        let takes_tunnels = self.takes_tunnels;
+        let (lines, tunnels) = Lines::new(self.stopping.clone(), self.limits.drain_timeout, None);
+        let service = service_fn(move |mut request| {
             asks.send_replace(());
-            let (under_way, answer) = (its.begin(), service.call(request));
+            let under_way = Arc::new(its.begin());
+            if takes_tunnels {
+                lines.lay(&mut request, Some(&under_way));
+            }
+            let answer = service.call(request);
             async move {
                 let response = answer.await?;
                 Ok::<_, V::Error>(response.map(|body| Flowing::new(body, under_way)))
             }
         });
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        if takes_tunnels {
+            builder.enable_connect_protocol();
+        }
+        let connection = builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.streams)
             .max_pending_accept_reset_streams(RESETS)
@@ -230,15 +244,31 @@ impl Door {
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .serve_connection(TokioIo::new(Watched::http2(stream, patience)), service);
-        let (is_quiet, is_still) =
-            (quiet(asked, patience), Arc::clone(&flow).stands_still(patience, false));
+        let still = |is_ending| Arc::clone(&flow).stands_still(patience, is_ending);
         let mut stopping = self.stopping.clone();
         let ends = stopped(&mut stopping);
+        let drain = http2::Connection::graceful_shutdown;
+        let (quiet, under_way) = (quiet(asked, patience), UnderWay::default());
+        let unread = self.drive((connection, drain), ends, quiet, still, &under_way).await;
+        tunnels.closed().await;
+        unread
+    }
+
+    /// Until the connection ends. `ends`: ready when it is to end since the gateway stops.
+    pub(super) async fn drive<C: Future<Output = hyper::Result<()>>, S: Future<Output = ()>>(
+        &self,
+        (connection, drain): (C, impl Fn(Pin<&mut C>)),
+        ends: impl Future<Output = ()>,
+        is_quiet: impl Future<Output = ()>,
+        still: impl Fn(bool) -> S,
+        under_way: &UnderWay,
+    ) -> Option<Unread> {
+        let is_still = still(false);
         pin!(connection, ends, is_quiet, is_still);
         let mut is_stopping = false;
         loop {
             tokio::select! {
-                ended = connection.as_mut() => return self.ended(ended, &UnderWay::default()),
+                ended = connection.as_mut() => return self.ended(ended, under_way),
                 () = ends.as_mut(), if !is_stopping => {}
                 () = is_quiet.as_mut(), if !is_stopping => self.over("idle"),
                 // Asking for more does not make up for answers that are not taken.
@@ -251,8 +281,8 @@ impl Door {
             }
             // Answers under way are finished, if the client takes them.
             is_stopping = true;
-            connection.as_mut().graceful_shutdown();
-            is_still.set(Arc::clone(&flow).stands_still(patience, true));
+            drain(connection.as_mut());
+            is_still.set(still(true));
         }
     }
 
@@ -347,6 +377,7 @@ mod tests {
             addresses: Arc::default(),
             limits: Limits { idle_timeout, ..Limits::default() },
             metrics: Arc::new(Metrics::new()),
+            takes_tunnels: false,
             stopping,
         };
         let (client, server) = tokio::io::duplex(64 * 1024);

@@ -23,11 +23,13 @@ mod idle;
 pub mod minimizing;
 mod observed;
 mod transit;
+mod tunnel;
 
 pub mod reading;
 pub mod rehearsal;
 
 mod account;
+mod asked;
 mod at_once;
 mod bodiless;
 mod body;
@@ -58,6 +60,7 @@ mod flow;
 mod http1;
 mod key_log;
 mod ledgers;
+mod line;
 mod listener;
 mod listeners;
 mod loaded;

@@ -31,6 +31,9 @@ pub enum Misread {
     /// No route is for it.
     #[error("no route of the rules is for it")]
     NoRoute,
+    /// It opens a tunnel.
+    #[error("it opens a tunnel, in which nothing is minimized")]
+    Tunnel,
     /// A cursor in it was not sealed for this recipient and route.
     #[error("a cursor in it does not open")]
     Cursor,
@@ -52,6 +55,9 @@ pub fn read(
     let target = Target::judge(&uri).map_err(|_| Misread::Malformed)?;
     let matched = target.matches(policy, &method).ok_or(Misread::NoRoute)?;
     let route = &policy.routes[matched.index];
+    if route.tunnel.is_some() {
+        return Err(Misread::Tunnel);
+    }
     let opener = Opener::before(keys, policy, caller, route, declared);
     let Opened { target, matched, tokens } =
         target.opened(route, matched, &opener).ok_or(Misread::Cursor)?;

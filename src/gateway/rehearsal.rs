@@ -193,6 +193,16 @@ fn rehearsed(stage: &Stage, asked: &Asked, backend: &Backend) -> Rehearsed {
             let (body, detail, log_line_cold) = (Ok(body), None, None);
             Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
         }
+        Ok(Played::Tunnel(permit)) => {
+            let passed = headers::towards_client(&backend.headers, &cookies(stage, asked));
+            let told = Released::Switched;
+            let response = respond::released(&permit, backend.status, passed, None, told);
+            let status = response.status().as_u16();
+            let log_line = line(status, 0, Asker::Permitted(&permit), AccessDecision::Released);
+            let headers = response.into_parts().0.headers;
+            let (body, detail, log_line_cold) = (Ok(Vec::new()), None, None);
+            Rehearsed { status, headers, body, detail, towards_backend, log_line, log_line_cold }
+        }
         Err(NotPlayed::Fault(fault)) => {
             let response = respond::fault(&stage.policy, fault, &asked.decision);
             let status = response.status().as_u16();
@@ -255,6 +265,8 @@ impl From<Refusal> for NotPlayed {
 enum Played {
     /// A backend's answer, minimized.
     Released { permit: Arc<Permit>, body: Vec<u8>, links: Links, tally: Tally },
+    /// A connection through which bytes would pass; the backend agrees.
+    Tunnel(Arc<Permit>),
     /// A document of our own, about nobody.
     Own(Map<String, Value>),
 }
@@ -397,6 +409,10 @@ fn play(
     Told::usual().write(&mut towards, &asking, stage.now);
     *towards_backend =
         Some(TowardsBackend { target: target.path_and_query(), headers: towards, body });
+    // Whether a handshake is one is no matter of the rules.
+    if rules.tunnel.is_some() {
+        return Ok(Played::Tunnel(permit));
+    }
     if backend.status.is_redirection() && !fit::is_moved(rules, backend.status) {
         return Err(permitted_but(RefusalReason::Unfilterable));
     }

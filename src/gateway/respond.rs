@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-    LINK, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
+    LINK, REFERRER_POLICY, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, STRICT_TRANSPORT_SECURITY, UPGRADE, VARY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -53,9 +54,14 @@ pub(super) fn fault(
     decision: &DecisionId,
 ) -> Response<ClientBody> {
     let status = match fault {
-        RequestFault::Path | RequestFault::Query | RequestFault::Host | RequestFault::Header => {
-            StatusCode::BAD_REQUEST
-        }
+        RequestFault::Path
+        | RequestFault::Query
+        | RequestFault::Host
+        | RequestFault::Connect
+        | RequestFault::Early
+        | RequestFault::Header => StatusCode::BAD_REQUEST,
+        RequestFault::Handshake => StatusCode::UPGRADE_REQUIRED,
+        RequestFault::Origin => StatusCode::FORBIDDEN,
         RequestFault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         RequestFault::Condition => StatusCode::PRECONDITION_FAILED,
         RequestFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
@@ -66,6 +72,11 @@ pub(super) fn fault(
     let reason = reason_of(fault);
     let document = problem(reason.code(), &fault.to_string(), status, decision);
     let mut response = with_problem(policy, status, &document);
+    if fault == RequestFault::Handshake {
+        // Source: RFC 9110 §15.5.22, RFC 6455 §4.4.
+        response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
     // What follows on this connection may be a body that nobody reads, or worse.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
@@ -90,6 +101,10 @@ pub(super) const fn reason_of(fault: RequestFault) -> RefusalReason {
         | RequestFault::Misdirected
         | RequestFault::Header
         | RequestFault::Condition
+        | RequestFault::Connect
+        | RequestFault::Handshake
+        | RequestFault::Origin
+        | RequestFault::Early
         | RequestFault::TargetTooLong
         | RequestFault::TooManyHeaders
         | RequestFault::Version => RefusalReason::RequestMalformed,
@@ -305,11 +320,16 @@ pub(super) fn released(
         StatusCode::CREATED | StatusCode::ACCEPTED => Some(came_of_it),
         _ => is_move(came_of_it).then_some(came_of_it),
     };
-    let has_content = !matches!(body, Released::NoContent | Released::Unchanged);
+    let has_content = !matches!(
+        body,
+        Released::NoContent | Released::Unchanged | Released::Switched | Released::Connected
+    );
     let (status, body) = match body {
         Released::Body(body) => (done.unwrap_or(StatusCode::OK), ClientBody::Minimized(body)),
         Released::HeadOnly => (StatusCode::OK, ClientBody::Empty),
         Released::Unchanged => (StatusCode::NOT_MODIFIED, ClientBody::Empty),
+        Released::Switched => (StatusCode::SWITCHING_PROTOCOLS, ClientBody::Empty),
+        Released::Connected => (StatusCode::OK, ClientBody::Empty),
         Released::NoContent => (done.unwrap_or(StatusCode::NO_CONTENT), ClientBody::Empty),
     };
     let mut response = Response::new(body);
@@ -367,6 +387,21 @@ pub(super) fn is_move(status: StatusCode) -> bool {
     )
 }
 
+/// Whether an answer opens a tunnel.
+pub(super) fn is_switched<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// Makes of an answer that would open a tunnel one that does not: something came behind the handshake.
+pub(super) fn unswitch<B>(response: &mut Response<B>) {
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let headers = response.headers_mut();
+    for name in [UPGRADE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL] {
+        headers.remove(name);
+    }
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// An answer that the gateway gives itself and that is about nobody.
 pub(super) fn served(policy: &Policy, document: &Map<String, Value>) -> Response<ClientBody> {
     let text = Value::Object(document.clone()).to_string();
@@ -392,6 +427,10 @@ pub(super) enum Released {
     HeadOnly,
     /// The client holds the minimized body already.
     Unchanged,
+    /// Nothing: bytes of another protocol pass from now on.
+    Switched,
+    /// The same on a stream of HTTP/2. Source: RFC 8441 §5.
+    Connected,
     /// The backend had nothing to say.
     NoContent,
 }

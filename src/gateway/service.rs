@@ -40,7 +40,10 @@ pub(super) async fn connection(
         return;
     }
     let is_http2 = handshake.is_http2;
-    let peer = Arc::new(Peer { address: address.ip(), handshake });
+    let at = Arc::clone(&in_force);
+    let peer = Arc::new(Peer { address: address.ip(), handshake, in_force: at });
+    let takes_tunnels = in_force.load().policy.routes.iter().any(|route| route.tunnel.is_some());
+    let door = Door { takes_tunnels, ..door };
     // Each request begins with what is in force then, and keeps it.
     let (shared, its_peer) = (Arc::clone(&in_force), Arc::clone(&peer));
     let service =

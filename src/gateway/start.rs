@@ -363,6 +363,7 @@ impl Gateway {
             addresses: Arc::default(),
             limits,
             metrics: Arc::clone(&metrics),
+            takes_tunnels: false,
             stopping,
         };
         let mut listeners = JoinSet::new();

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -42,6 +42,13 @@ pub(super) struct UnderWay {
     is_waiting: AtomicBool,
     /// Something was written that the client has not taken.
     is_writing: AtomicBool,
+    /// Heads that have come whole, and requests that were begun with.
+    heads: AtomicU64,
+    asked: AtomicU64,
+    /// Something stands behind the last head.
+    is_followed: AtomicBool,
+    /// What comes is no HTTP any more.
+    is_tunnel: AtomicBool,
     /// By when its answer must have been taken.
     due: Mutex<Option<Instant>>,
 }
@@ -60,8 +67,27 @@ impl UnderWay {
 
     /// Something was asked, whose answer may take this long.
     pub(super) fn begin(&self, answer_time: Duration) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let due = Instant::now().checked_add(answer_time);
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
+    }
+
+    /// Whether nothing has come behind the head of the request under way. What has is no part of a tunnel
+    /// that does not exist yet, and must be nobody's request either.
+    pub(super) fn is_alone(&self) -> bool {
+        let is_last = self.heads.load(Ordering::Relaxed) == self.asked.load(Ordering::Relaxed);
+        is_last && !self.is_followed.load(Ordering::Relaxed)
+    }
+
+    /// From now on what comes is passed on as it is, and no answer is due; if nothing came too early. To
+    /// be called where the connection is read, so that nothing comes in between.
+    pub(super) fn open_tunnel(&self) -> bool {
+        let opens = self.is_alone();
+        if opens {
+            *self.due.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.is_tunnel.store(true, Ordering::Relaxed);
+        }
+        opens
     }
 
     /// How long is left for the answer. `None`: nothing was asked.
@@ -89,6 +115,10 @@ struct Heads {
     announced: u64,
     /// How much of a body is still to come.
     body: u64,
+    /// Heads that were whole.
+    whole: u64,
+    /// Something came behind the last of them.
+    is_followed: bool,
 }
 
 impl Heads {
@@ -99,6 +129,8 @@ impl Heads {
         after_return: false,
         announced: 0,
         body: 0,
+        whole: 0,
+        is_followed: false,
     };
 
     /// Whether a request has begun whose head is not whole yet.
@@ -107,6 +139,7 @@ impl Heads {
     }
 
     fn watch(&mut self, byte: &mut u8) {
+        self.is_followed = true;
         if self.body > 0 {
             self.body -= 1;
             return;
@@ -133,6 +166,11 @@ impl Heads {
         let is_empty = self.length == 0;
         if is_empty {
             self.body = std::mem::take(&mut self.announced);
+            // An empty line before a request ends no head.
+            if !self.in_request_line {
+                self.whole += 1;
+                self.is_followed = false;
+            }
         } else if !self.in_request_line
             && let Some(announced) = self.line.get(..self.length).and_then(announced_length)
         {
@@ -206,11 +244,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if let Some(heads) = &mut this.heads {
+        if let Some(heads) = &mut this.heads
+            && !this.under_way.is_tunnel.load(Ordering::Relaxed)
+        {
             for byte in &mut buffer.filled_mut()[before..] {
                 heads.watch(byte);
             }
             this.under_way.is_in_head.store(heads.is_within(), Ordering::Relaxed);
+            this.under_way.heads.store(heads.whole, Ordering::Relaxed);
+            this.under_way.is_followed.store(heads.is_followed, Ordering::Relaxed);
         }
         this.under_way.is_waiting.store(read.is_pending(), Ordering::Relaxed);
         read
@@ -258,7 +300,34 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::Heads;
+    use super::*;
+
+    #[test]
+    fn what_comes_behind_a_head_opens_no_tunnel() {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for (text, asked, alone) in [
+            (head.to_owned(), 1, true),
+            (format!("\r\n{head}"), 1, true),
+            (format!("{head}{head}"), 2, true),
+            (head[..head.len() - 1].to_owned(), 1, false),
+            (format!("{head}{head}"), 1, false),
+            (format!("{head}x"), 1, false),
+            (format!("{head}\r"), 1, false),
+            (format!("{head}\r\n"), 1, false),
+        ] {
+            let under_way = Arc::new(UnderWay::default());
+            let mut watched =
+                Watched::http1(text.as_bytes(), Duration::from_secs(1), Arc::clone(&under_way));
+            (0..asked).for_each(|_| under_way.begin(Duration::from_secs(1)));
+            let mut into = [0; 256];
+            let mut into = ReadBuf::new(&mut into);
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            assert!(Pin::new(&mut watched).poll_read(&mut cx, &mut into).is_ready());
+            assert_eq!(under_way.open_tunnel(), alone, "{text:?} {asked}");
+            let is_watched = watched.under_way.is_tunnel.load(Ordering::Relaxed);
+            assert_eq!(is_watched, alone);
+        }
+    }
 
     #[test]
     fn line_ends_and_fragments_have_one_reading() {

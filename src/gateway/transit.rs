@@ -243,6 +243,7 @@ impl Transit {
             bytes,
             elements: is_list.then_some((tally.elements_released, dropped)),
             unlisted: tally.unlisted,
+            tunnel: None,
         }
     }
 

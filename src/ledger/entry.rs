@@ -39,6 +39,8 @@ pub struct Disclosure {
     pub order: Option<(String, Option<String>)>,
     /// It counts groups of at least so many people, and names nobody.
     pub aggregated: Option<u64>,
+    /// It opens a tunnel, in which this is spoken: all of `released` may be in it, in both directions.
+    pub tunnel: Option<&'static str>,
     /// Category → action, for all that may leave.
     pub released: Vec<(String, String)>,
     /// Category → why not.
@@ -105,6 +107,7 @@ impl Disclosure {
         let policy = permit.policy();
         let plan = permit.plan();
         let recipient = policy.recipients.get(permit.recipient());
+        let route = &policy.routes[plan.route_index];
         let (released, withheld) = categories(plan, permit.order(), None);
         Self {
             decision: permit.decision().clone(),
@@ -127,7 +130,8 @@ impl Disclosure {
             order: permit.order().map(|order| {
                 (order.id.to_string(), order.gag_until.map(|until| until.to_string()))
             }),
-            aggregated: policy.routes[plan.route_index].aggregate.as_ref().map(|one| one.k),
+            aggregated: route.aggregate.as_ref().map(|one| one.k),
+            tunnel: route.tunnel.as_ref().map(|tunnel| tunnel.protocol.as_str()),
             released,
             withheld,
             people: Concerned::of(permit, met),
@@ -194,13 +198,32 @@ pub struct Outcome {
     pub elements: Option<(u64, u64)>,
     /// Members removed that nobody catalogued.
     pub unlisted: u64,
+    /// Of a tunnel: what went through it towards the backend, and how it ended.
+    pub tunnel: Option<TunnelEnd>,
+}
+
+/// The end of a tunnel. Bytes towards the client are those of the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunnelEnd {
+    /// Bytes that the client sent.
+    pub received: u64,
+    /// Who or what ended it, by a stable code.
+    pub ended: &'static str,
 }
 
 impl Outcome {
     /// All of an answer without a body left.
     #[must_use]
     pub const fn whole(status: u16) -> Self {
-        Self { complete: true, refusal: None, status, bytes: 0, elements: None, unlisted: 0 }
+        Self {
+            complete: true,
+            refusal: None,
+            status,
+            bytes: 0,
+            elements: None,
+            unlisted: 0,
+            tunnel: None,
+        }
     }
 
     /// Nothing left after all.
@@ -213,6 +236,7 @@ impl Outcome {
             bytes: 0,
             elements: None,
             unlisted: 0,
+            tunnel: None,
         }
     }
 }

@@ -185,6 +185,7 @@ fn what_nobody_waits_for_survives_a_disk_that_is_away() {
         bytes: 10,
         elements: None,
         unlisted: 0,
+        tunnel: None,
     };
     ledger.close(receipt, outcome);
     assert!(runtime.block_on(ledger.note(&note)).is_err());

@@ -41,7 +41,7 @@ use crate::terms::DataSubject;
 pub use chain::{GENESIS, link};
 pub use chained::{ChainLedger, FileLedger};
 pub use checkpoint::{Checkpoint, Notes, RecordProof, keep_note, kept_notes, notes_in};
-pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused};
+pub use entry::{Concerned, Disclosure, Note, Outcome, Receipt, Refused, TunnelEnd};
 pub use export::export;
 pub use last_account::{LastAccount, LastTold, by_recipient};
 pub use outbox::{MOST_WAITING, Outbox, Taken};

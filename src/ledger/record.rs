@@ -68,6 +68,7 @@ pub(super) fn disclosure(entry: &Disclosure) -> Body {
         aggregated.insert("k".into(), whole(k));
         body.insert("aggregated".into(), aggregated.into());
     }
+    optional(&mut body, "tunnel", entry.tunnel);
     body.insert("released".into(), pairs(&entry.released));
     body.insert("withheld".into(), pairs(&entry.withheld));
     body
@@ -88,6 +89,12 @@ pub(super) fn outcome(receipt: &Receipt, outcome: &Outcome) -> Body {
         body.insert("elements".into(), elements.into());
     }
     body.insert("unlisted".into(), whole(outcome.unlisted));
+    if let Some(end) = outcome.tunnel {
+        let mut tunnel = Map::new();
+        tunnel.insert("received".into(), whole(end.received));
+        tunnel.insert("ended".into(), end.ended.into());
+        body.insert("tunnel".into(), tunnel.into());
+    }
     body
 }
 

@@ -16,6 +16,7 @@ use prometheus::{
 
 use super::checkpoint::CheckpointMetrics;
 use super::consent_service::ConsentServiceMetrics;
+use super::tunnel::TunnelMetrics;
 use super::upstream::UpstreamMetrics;
 use crate::terms::RefusalReason;
 
@@ -56,6 +57,7 @@ pub struct Metrics {
     pub(super) filter: HistogramVec,
     pub(super) body: HistogramVec,
     pub(super) malformed: IntCounterVec,
+    pub(super) tunnels: TunnelMetrics,
     pub(super) upstreams: UpstreamMetrics,
     pub(super) consent_service: ConsentServiceMetrics,
     pub(super) ledger_commit: Histogram,
@@ -212,6 +214,7 @@ impl Metrics {
                 "Bodies of backends that could not be minimized",
                 &["route", "kind"],
             ),
+            tunnels: TunnelMetrics::new(&maker),
             upstreams: UpstreamMetrics::new(&maker),
             consent_service: ConsentServiceMetrics::new(&maker),
             ledger_commit: maker.add(Histogram::with_opts(

@@ -15,6 +15,7 @@ mod log;
 mod log_file;
 mod log_writer;
 mod metrics;
+mod tunnel;
 mod upstream;
 mod visitor;
 
@@ -26,5 +27,6 @@ pub use event::Event;
 pub use log::{FILTER_VARIABLE, LogFormat, init_tracing};
 pub use log_writer::AccessLog;
 pub use metrics::{Metrics, OpenConnection, outward_code};
+pub use tunnel::{TunnelEvent, TunnelHappening};
 pub use upstream::{BreakerState, UpstreamEvent, UpstreamHappening};
 pub use visitor::Salt;

@@ -37,6 +37,7 @@ pub const CODES: &[Code] = &[
     code("T210", "an open member whose name looks personal"),
     code("T211", "two selectors that can meet with different categories"),
     code("T212", "a whole subtree is released"),
+    code("T213", "a tunnel, in which nothing is minimized"),
     code("T220", "an aggregate by which single people could be recognised"),
     code("T230", "a query parameter that filters on what nobody gets in clear"),
     code("T301", "a purpose without basis or balancing test"),

@@ -32,6 +32,7 @@ mod sources;
 mod syntax;
 pub mod target;
 mod transfers;
+pub mod tunnel;
 
 pub use automaton::{Automaton, CellId, Mark, RoleIndex, StateId, Unlisted};
 pub use codes::{CODES, Code};

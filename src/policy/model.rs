@@ -20,6 +20,7 @@ use super::plans::Plans;
 pub use super::region::{Region, RegionSources};
 pub use super::retention::{Retention, Since};
 pub use super::transfers::{Mechanism, Transfers};
+use super::tunnel::Tunnel;
 use super::{Diagnostic, Mode, Place};
 use crate::action::Action;
 use crate::action::pseudonym::{Canonical, Scope};
@@ -253,6 +254,8 @@ pub struct Route {
     pub regions: Vec<Region>,
     /// Kinds of pictures that an answer may be; empty: it is JSON. A picture is the first of `fields`.
     pub media: Vec<Picture>,
+    /// It opens a tunnel; `fields` are what may be in that.
+    pub tunnel: Option<Tunnel>,
     /// Where the dates stand from which retention periods count.
     pub since: Vec<Since>,
     /// Catalogued personal members.

@@ -120,7 +120,10 @@ impl Plan {
                 "only_where, and it stands in no element".clone_into(&mut decided.because);
             }
             cells.push(decided);
-            places.push((field.selector.clone(), field.subtree));
+            // Nobody looks for members in a tunnel.
+            if route.tunnel.is_none() {
+                places.push((field.selector.clone(), field.subtree));
+            }
         }
         // Periods do not bind counts of groups.
         let dated = match route.aggregate {

@@ -4,6 +4,7 @@ mod alike;
 mod notices;
 mod parts;
 mod transfers;
+mod tunnels;
 
 use std::sync::Arc;
 

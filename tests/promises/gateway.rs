@@ -53,6 +53,7 @@ mod tls;
 mod tokens;
 mod told;
 mod trust;
+mod tunnels;
 mod upstreams;
 
 /// What the backend knows of one person; the members that nobody gets hold canaries.

@@ -29,6 +29,7 @@ pub(crate) fn disclosure(number: usize) -> Disclosure {
         case: None,
         order: None,
         aggregated: None,
+        tunnel: None,
         released: vec![("contact.email".into(), "keep".into())],
         withheld: vec![("contact.phone".into(), "no grant".into())],
         people: vec![],
@@ -43,6 +44,7 @@ fn outcome() -> Outcome {
         bytes: 1834,
         elements: Some((19, 1)),
         unlisted: 2,
+        tunnel: None,
     }
 }
 

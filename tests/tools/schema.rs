@@ -16,6 +16,11 @@ fn the_schema_takes_the_packs_and_refuses_what_is_misspelt() {
     }
     let counted = CLEAN.replacen("{role: internal,", "{role: internal, subjects_per_hour: 9,", 1);
     assert_eq!(fits(&schema, &schema, &rules(&counted), "rules"), Ok(()));
+    let tunnel = "{match: GET /live/{id}, upstream: people, tunnel: websocket, origins: [a], \
+                  subjects: {person: \"path:id\"}, discloses: [{is: contact.email, of: person}]}";
+    let tunnel = tunnel.replace("GET /live/{id}", "\"GET /live/{id}\"");
+    let tunnelled = CLEAN.replacen("\nrelease:\n", &format!("\n  - {tunnel}\nrelease:\n"), 1);
+    assert_eq!(fits(&schema, &schema, &rules(&tunnelled), "rules"), Ok(()));
     for (from, to) in [
         ("basis: contract", "bases: contract"),
         ("basis: contract", "basis: habit"),

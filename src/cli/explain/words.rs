@@ -17,6 +17,13 @@ pub(super) fn in_short(policy: &Policy, plan: &Plan) -> Vec<String> {
     for id in &plan.purposes {
         lines.push(format!("{id}: \u{201c}{}\u{201d}", policy.purposes[id].text));
     }
+    if policy.routes[plan.route_index].tunnel.is_some() {
+        lines.push(format!(
+            "A tunnel of {} categories: all of it passes unseen, in both directions, or nothing does.",
+            plan.cells.len()
+        ));
+        return lines;
+    }
     let (mut kept, mut changed, mut removed) = (0_usize, 0_usize, 0_usize);
     for cell in &plan.cells {
         match (&cell.derived, &cell.action) {
@@ -137,7 +144,23 @@ pub(super) fn refusals(policy: &Policy, plan: &Plan) -> Vec<String> {
     }
     if !plan.releases_personal_data() {
         lines.push("no field is released".to_owned());
+    } else if route.tunnel.is_some() && !plan.passes_unseen(None) {
+        lines.push("it is a tunnel, and not all that may be in it is released as it is".to_owned());
     }
+    lines
+}
+
+/// What holds for a connection through which bytes pass unseen.
+pub(super) fn tunnel(route: &Route) -> Vec<String> {
+    let Some(tunnel) = &route.tunnel else { return Vec::new() };
+    let mut lines = vec![
+        format!("{}, after a handshake; nothing in it is minimized", tunnel.protocol.as_str()),
+        "it opens only if nothing of what it discloses would be kept back from anybody".to_owned(),
+        "it is judged again and again while it lasts, and ends when it would not be opened"
+            .to_owned(),
+        "a page opens it from the gateway's own host".to_owned(),
+    ];
+    lines.extend(tunnel.origins.iter().map(|origin| format!("a page opens it from {origin}")));
     lines
 }
 

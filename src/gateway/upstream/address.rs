@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
 
 use super::connect::{Connections, Connector};
 use super::standing::Standing;
@@ -39,6 +40,8 @@ pub(super) struct Address {
     /// Where.
     pub(super) at: SocketAddr,
     pub(super) pool: Pool,
+    /// For tunnels, a new connection each; it counts among those of the pool.
+    pub(super) tunnels: Pool,
     /// For health checks, a new connection each: a listener that takes none is not well.
     pub(super) checks: Pool,
     under_way: AtomicUsize,
@@ -48,7 +51,7 @@ pub(super) struct Address {
 impl Address {
     pub(super) fn new(
         at: SocketAddr,
-        connections: &Connections,
+        (connections, tunnels): (&Connections, &Connections),
         protocol: UpstreamProtocol,
         at_once: AtOnce,
     ) -> Self {
@@ -58,6 +61,8 @@ impl Address {
             .timer(TokioTimer::new())
             .pool_idle_timeout(KEPT_FOR)
             .http1_max_buf_size(BUFFER);
+        let turns = Arc::new(Semaphore::new(at_once.connections));
+        let tunnels = builder.clone().pool_max_idle_per_host(0).build(tunnels.to(at, Some(&turns)));
         if protocol != UpstreamProtocol::H1 {
             let header_list = u32::try_from(BUFFER).unwrap_or(u32::MAX);
             builder
@@ -68,9 +73,10 @@ impl Address {
                 .http2_keep_alive_interval(ALIVE.0)
                 .http2_keep_alive_timeout(ALIVE.1);
         }
-        let pool = builder.build(connections.to(at, Some(at_once.connections)));
+        let pool = builder.build(connections.to(at, Some(&turns)));
         let checks = builder.pool_max_idle_per_host(0).build(connections.to(at, None));
-        Self { at, pool, checks, under_way: AtomicUsize::new(0), standing: Mutex::default() }
+        let (under_way, standing) = (AtomicUsize::new(0), Mutex::default());
+        Self { at, pool, tunnels, checks, under_way, standing }
     }
 
     /// Requests under way.

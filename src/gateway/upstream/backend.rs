@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::header::UPGRADE;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval};
@@ -43,6 +45,8 @@ pub(super) struct Backend {
     id: UpstreamId,
     config: UpstreamConfig,
     connections: Connections,
+    /// As tunnels are connected.
+    tunnels: Connections,
     addresses: ArcSwap<Vec<Arc<Address>>>,
     names: tokio::sync::Mutex<Names>,
     /// Addresses are left out one at a time.
@@ -105,6 +109,7 @@ impl Backend {
         let found = names.addresses();
         let backend = Self {
             id: id.clone(),
+            tunnels: connections.for_tunnels(),
             connections,
             addresses: ArcSwap::default(),
             ejecting: Mutex::new(()),
@@ -156,13 +161,15 @@ impl Backend {
             tried.push(attempt.address.at);
             let fault = match self.attempt(&attempt.address, &request, &mut patience).await {
                 Ok(response) => {
-                    let (head, incoming) = response.into_parts();
+                    let (mut head, incoming) = response.into_parts();
+                    let upgrade = head.extensions.remove::<OnUpgrade>();
                     let watch = Watch::over(attempt, passing, head.status);
                     let idle_timeout = self.config.timeouts.idle;
                     let took = asked.elapsed();
                     let body =
                         UpstreamBody { incoming, idle_timeout, patience, watch, _slot: slot };
-                    return Ok(Answer { status: head.status, headers: head.headers, took, body });
+                    let (status, headers) = (head.status, head.headers);
+                    return Ok(Answer { status, headers, took, body, upgrade });
                 }
                 Err(fault) => fault,
             };
@@ -253,7 +260,10 @@ impl Backend {
     ) -> Result<Response<Incoming>, UpstreamFault> {
         let timeouts = &self.config.timeouts;
         let most = timeouts.connect.saturating_add(timeouts.response);
-        let answered = patience.wait(most, address.pool.request(request.clone())).await?;
+        // Nothing else asks for another protocol; what a client says of that stays behind.
+        let is_tunnel = request.headers().contains_key(UPGRADE);
+        let pool = if is_tunnel { &address.tunnels } else { &address.pool };
+        let answered = patience.wait(most, pool.request(request.clone())).await?;
         let response = answered.map_err(|error| {
             if is_out_of_turns(&error) {
                 UpstreamFault::Busy
@@ -380,7 +390,8 @@ impl Backend {
         let made = |at: &SocketAddr| {
             self.tell(UpstreamHappening::Found(*at));
             let at_once = self.config.at_once;
-            Arc::new(Address::new(*at, &self.connections, self.config.protocol, at_once))
+            let how = (&self.connections, &self.tunnels);
+            Arc::new(Address::new(*at, how, self.config.protocol, at_once))
         };
         let now: Vec<Arc<Address>> =
             found.iter().map(|at| known(at).cloned().unwrap_or_else(|| made(at))).collect();

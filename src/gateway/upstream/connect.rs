@@ -126,13 +126,20 @@ impl Connections {
         }
     }
 
-    /// To this address. `at_once`: so many; `None`: for a health check, which must not wait for what
+    /// The same for tunnels, which begin as requests of HTTP/1.1 whatever else the backend speaks.
+    pub(super) fn for_tunnels(&self) -> Self {
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols.clear();
+        Self { tls: Arc::new(tls), protocol: UpstreamProtocol::H1, ..self.clone() }
+    }
+
+    /// To this address. `at_once`: one for each that there may be; `None`: for a health check, which must not wait for what
     /// requests hold.
-    pub(super) fn to(&self, address: SocketAddr, at_once: Option<usize>) -> Connector {
+    pub(super) fn to(&self, address: SocketAddr, at_once: Option<&Arc<Semaphore>>) -> Connector {
         let (tls, server_name) = (Arc::clone(&self.tls), Arc::clone(&self.server_name));
         Connector {
             https: HttpsConnector::new(Dial(address), tls, false, server_name),
-            turns: at_once.map(|most| Arc::new(Semaphore::new(most))),
+            turns: at_once.cloned(),
             is_agreed: self.protocol == UpstreamProtocol::H2,
             within: self.within,
         }

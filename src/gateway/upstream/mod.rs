@@ -26,6 +26,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
@@ -75,6 +77,39 @@ pub(super) struct Answer {
     pub(super) took: Duration,
     /// Its body.
     pub(super) body: UpstreamBody,
+    /// Where another protocol was agreed on: the connection.
+    upgrade: Option<OnUpgrade>,
+}
+
+/// A connection to a backend that speaks another protocol from now on. Under way until it is dropped.
+pub(super) struct UpstreamTunnel {
+    /// The connection.
+    pub(super) stream: TokioIo<Upgraded>,
+    _watch: Watch,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Answer {
+    /// The connection, once another protocol was agreed on.
+    pub(super) async fn into_tunnel(self) -> Result<UpstreamTunnel, UpstreamFault> {
+        let UpstreamBody { idle_timeout, mut patience, mut watch, _slot: slot, .. } = self.body;
+        let upgraded = match self.upgrade {
+            None => Err(UpstreamFault::Broken),
+            Some(upgrade) => {
+                let upgraded = patience.wait(idle_timeout, upgrade).await;
+                upgraded.and_then(|it| it.map_err(|_| UpstreamFault::Broken))
+            }
+        };
+        match upgraded {
+            Ok(upgraded) => {
+                Ok(UpstreamTunnel { stream: TokioIo::new(upgraded), _watch: watch, _slot: slot })
+            }
+            Err(fault) => {
+                watch.failed(fault.code());
+                Err(fault)
+            }
+        }
+    }
 }
 
 /// A body as it comes from a backend; for the minimizer only.

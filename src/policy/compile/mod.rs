@@ -33,6 +33,7 @@ mod routes;
 mod scope;
 mod serve;
 mod transfers;
+mod tunnel;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -214,6 +215,7 @@ impl Compiler<'_> {
         notices::lint(&policy, self.findings);
         aggregate::lint(&policy, self.findings);
         plans::lint(&policy, self.findings);
+        tunnel::lint(&policy, self.findings);
         policy
     }
 

@@ -58,6 +58,7 @@ impl Compiler<'_> {
             since: Vec::new(),
             regions: Vec::new(),
             media: Vec::new(),
+            tunnel: None,
             fields: Vec::new(),
             open: Vec::new(),
             answer_headers: Vec::new(),
@@ -73,6 +74,7 @@ impl Compiler<'_> {
         };
         self.aggregate(&mut fields, &mut route);
         self.picture(&mut fields, &mut route);
+        self.tunnel(&mut fields, &mut route);
         self.serve_of(&mut fields, &mut route);
         route.regions = self.regions(&mut fields, &route);
         route.request = self.request(&mut fields, &route);

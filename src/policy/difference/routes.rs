@@ -12,6 +12,7 @@ use crate::policy::model::{
     RequestBody, Route, Segment, Since, Subject,
 };
 use crate::policy::overlap::may_touch;
+use crate::policy::tunnel::Tunnel;
 use crate::policy::{Mode, Plan, Policy, Selector};
 use crate::terms::{CategoryId, PurposeId, RecipientId, RouteId};
 
@@ -60,6 +61,7 @@ fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
         aggregate,
         regions,
         media,
+        tunnel,
         since,
         fields,
         open,
@@ -94,6 +96,7 @@ fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
         media.iter().map(|kind| kind.media_type().to_owned()).collect()
     };
     set(changes, &format!("{about}: kinds of pictures"), &kinds(&old.media), &kinds(media));
+    tunnels(about, old.tunnel.as_ref(), tunnel.as_ref(), changes);
     other_of(changes, about, "where its dates stand", &dates(&old.since), &dates(since));
     let catalogued = Catalogue { of: new, fields, open, derive };
     let before = Catalogue { of: old, fields: &old.fields, open: &old.open, derive: &old.derive };
@@ -110,6 +113,28 @@ fn route(about: &str, old: &Route, new: &Route, changes: &mut Vec<Change>) {
         &links_in_head(old, &old.answer_headers),
         &links_in_head(new, answer_headers),
     );
+}
+
+/// Whether bytes pass unseen, and for pages of which origins.
+fn tunnels(about: &str, old: Option<&Tunnel>, new: Option<&Tunnel>, changes: &mut Vec<Change>) {
+    let word = |tunnel: Option<&Tunnel>| tunnel.map_or("no", |tunnel| tunnel.protocol.as_str());
+    let way = match (old, new) {
+        (None, Some(_)) => Way::Widened,
+        (Some(_), None) => Way::Narrowed,
+        (None, None) | (Some(_), Some(_)) => Way::Changed,
+    };
+    if word(old) != word(new) {
+        push(
+            changes,
+            way,
+            about,
+            "is a tunnel, in which nothing is minimized",
+            word(old),
+            word(new),
+        );
+    }
+    let origins = |tunnel: Option<&Tunnel>| tunnel.map(|it| it.origins.clone()).unwrap_or_default();
+    set(changes, &format!("{about}: pages that open it"), &origins(old), &origins(new));
 }
 
 fn subjects_of(subjects: &[Subject]) -> String {

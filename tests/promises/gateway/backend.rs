@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::Engine as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -24,6 +26,30 @@ pub(super) enum Reply {
     Stall(Vec<u8>),
     /// These bytes; then this one again and again, slowly, without end.
     Drip(Vec<u8>, u8),
+    /// Agrees to a WebSocket with these fields besides, and then says back what it is told. `{accept}` in
+    /// them is what its key is answered with.
+    Echo(&'static str),
+    /// The same with the usual fields, once it is told to. What came before it agreed is kept as `EARLY`.
+    Late(Arc<Notify>),
+    /// Agrees to nothing, and says these bytes after the head that it would agree with.
+    Agrees(&'static str, &'static [u8]),
+}
+
+/// Fields of a backend that agrees.
+pub(super) const AGREES: &str =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n";
+
+/// What answers a key. Source: RFC 6455 §4.2.2.
+pub(super) fn accept(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let hashed = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(hashed)
+}
+
+fn switching(head: &str, fields: &str) -> String {
+    let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "));
+    let fields = fields.replace("{accept}", &accept(key.unwrap_or_default()));
+    format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n")
 }
 
 /// A 200 with these header lines and this body, with its length.
@@ -114,7 +140,7 @@ async fn talk(
         let target = head.split(' ').nth(1).unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default();
         let reply = replies.lock().expect("no panic").get(path).cloned();
-        heads.lock().expect("no panic").push(head);
+        heads.lock().expect("no panic").push(head.clone());
         let not_found =
             b"HTTP/1.1 404 Not Found\r\nX-Secret: CANARY\r\nContent-Length: 6\r\n\r\nCANARY";
         let reply = reply.unwrap_or_else(|| Reply::Bytes(not_found.to_vec()));
@@ -141,6 +167,36 @@ async fn talk(
                 // Until the other side gives up.
                 let _ = stream.read_buf(&mut read).await;
                 return;
+            }
+            Reply::Agrees(fields, bytes) => {
+                let _ = stream.write_all(switching(&head, fields).as_bytes()).await;
+                let _ = stream.write_all(bytes).await;
+                // Until the other side gives up.
+                let _ = stream.read_buf(&mut read).await;
+                return;
+            }
+            reply @ (Reply::Echo(_) | Reply::Late(_)) => {
+                let fields = match reply {
+                    Reply::Late(go) => {
+                        go.notified().await;
+                        let _ = stream.try_read_buf(&mut read);
+                        AGREES
+                    }
+                    Reply::Echo(fields) => fields,
+                    _ => unreachable!("one of the two"),
+                };
+                if !read.is_empty() {
+                    let early = String::from_utf8_lossy(&read).into_owned();
+                    heads.lock().expect("no panic").push(format!("EARLY {early}"));
+                }
+                let _ = stream.write_all(switching(&head, fields).as_bytes()).await;
+                loop {
+                    if stream.write_all(&std::mem::take(&mut read)).await.is_err()
+                        || !matches!(stream.read_buf(&mut read).await, Ok(1..))
+                    {
+                        return;
+                    }
+                }
             }
             Reply::Drip(bytes, drop) => {
                 let _ = stream.write_all(&bytes).await;

@@ -17,7 +17,7 @@ use super::http2::{
     next,
 };
 use super::stage::{Answer, HOST, Stage, changed, until};
-use super::{TESTINA, budget, patience};
+use super::{TESTINA, budget, patience, tunnels};
 
 const PAGE: &str = include_str!("../../../docs/OPERATIONS.md");
 const RULES: &str = include_str!("../../cases/gateway.rules.yaml");
@@ -406,6 +406,9 @@ async fn go_beyond(key: &str) -> (String, String) {
         "scalar" => long_value().await,
         "concealed_after" => concealed().await,
         "drain_timeout" => drained().await,
+        "tunnel_idle" => tunnels::beyond("tunnel_idle: 100ms", "idle").await,
+        "tunnel_time" => tunnels::beyond("tunnel_time: 100ms", "late").await,
+        "tunnel_check" => tunnels::judged_again().await,
         "answer_time" => patience::steadily_slow().await,
         other => panic!("nothing goes beyond `{other}`: write what does"),
     }

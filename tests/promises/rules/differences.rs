@@ -224,6 +224,32 @@ fn each_condition_of_a_release_is_compared() {
 }
 
 #[test]
+fn a_route_that_becomes_a_tunnel_shows_more_and_so_does_one_more_page() {
+    let with = |keys: &str| {
+        let route = format!(
+            "\n  - match: GET /live/{{id}}\n    upstream: people\n    \
+             subjects: {{person: \"path:id\"}}\n    {keys}\nrelease:\n"
+        );
+        parsed(&RULES.replacen("\nrelease:\n", &route, 1))
+    };
+    let answer = with("fields: {\"$.id\": account.id}");
+    let tunnel = with("tunnel: websocket\n    discloses: [account.id]");
+    let of_page = with(
+        "tunnel: websocket\n    discloses: [account.id]\n    origins: [\"https://app.example.invalid\"]",
+    );
+    for (old, new, way, words) in [
+        (&answer, &tunnel, Way::Widened, "is a tunnel, in which nothing is minimized"),
+        (&tunnel, &answer, Way::Narrowed, "is a tunnel, in which nothing is minimized"),
+        (&tunnel, &of_page, Way::Widened, "https://app.example.invalid"),
+        (&of_page, &tunnel, Way::Narrowed, "https://app.example.invalid"),
+    ] {
+        let found = changes(old, new).expect("plans of a small policy");
+        let tells = found.iter().any(|change| change.way == way && change.what.contains(words));
+        assert!(tells, "{words}: {found:#?}");
+    }
+}
+
+#[test]
 fn a_policy_differs_in_nothing_from_itself() {
     assert_eq!(changes(&parsed(RULES), &parsed(RULES)), Ok(Vec::new()));
     for policy in POLICIES {

@@ -373,6 +373,59 @@ fn a_picture_is_one_value_of_a_type_that_can_be_told_from_its_metadata() {
 }
 
 #[test]
+fn a_tunnel_has_no_body_and_names_everybody_before_it_opens() {
+    let with = |keys: &str| {
+        let (method, keys) = keys.split_once(' ').expect("a method and keys");
+        let subject =
+            if keys.contains("subjects") { "" } else { ", subjects: {person: \"path:id\"}" };
+        let route = format!(
+            "  - {{match: {method} /live/{{id}}, upstream: people{subject}{keys}}}\nrelease:"
+        );
+        let text = spoilt(
+            "release:",
+            &route.replacen("/{id}", "/{id}\"", 1).replacen("match: ", "match: \"", 1),
+        );
+        match Policy::parse("small.yaml", &text) {
+            Ok(policy) => policy.warnings.iter().map(|one| one.code).collect::<Vec<_>>(),
+            Err(found) => {
+                let errors = found.findings.iter().filter(|one| one.severity == Severity::Error);
+                errors.map(|one| one.code).collect()
+            }
+        }
+    };
+    let tunnel = ", tunnel: websocket, discloses: [account.id]";
+    for (keys, expected) in [
+        (format!("GET {tunnel}"), &["T213"][..]),
+        (format!("GET {tunnel}, origins: [\"https://app.example.invalid\"]"), &["T213"]),
+        (format!("GET {tunnel}, mode: observe"), &["T213"]),
+        // The e-mail address is masked for everybody.
+        (
+            "GET , tunnel: websocket, discloses: [account.id, contact.email]".into(),
+            &["T120", "T213"],
+        ),
+        ("GET , tunnel: websocket".into(), &["T104"]),
+        ("GET , tunnel: websocket, discloses: []".into(), &["T104"]),
+        ("GET , tunnel: connect, discloses: [account.id]".into(), &["T104"]),
+        ("GET , tunnel: websoket, discloses: [account.id]".into(), &["T102"]),
+        ("GET , tunnel: websocket, discloses: [account.ids]".into(), &["T101"]),
+        ("GET , tunnel: websocket, disclose: [account.id]".into(), &["T104", "T102"]),
+        ("GET , discloses: [account.id]".into(), &["T104"]),
+        ("GET , origins: [\"https://app.example.invalid\"]".into(), &["T104"]),
+        (format!("GET {tunnel}, origins: [\"app.example.invalid\"]"), &["T102"]),
+        (format!("GET {tunnel}, origins: [\"*\"]"), &["T102"]),
+        (format!("POST {tunnel}"), &["T104"]),
+        (format!("GET {tunnel}, mode: shadow"), &["T104"]),
+        (format!("GET {tunnel}, fields: {{\"$.id\": account.id}}"), &["T104"]),
+        (format!("GET {tunnel}, open: [\"$.state\"]"), &["T104"]),
+        (format!("GET {tunnel}, subjects: {{person: \"$.id\"}}"), &["T106"]),
+        (format!("GET {tunnel}, subjects: {{person: \"header:x-owner\"}}"), &["T106"]),
+        (format!("GET {tunnel}, subjects: {{}}"), &["T106"]),
+    ] {
+        assert_eq!(with(&keys), expected, "{keys}");
+    }
+}
+
+#[test]
 fn warnings_load_and_are_kept() {
     let cases = [
         ("T111", "account.id: {}", "account.id: {}\n  contact.phone: {}"),
