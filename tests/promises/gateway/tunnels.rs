@@ -412,7 +412,10 @@ async fn a_tunnel_ends_when_what_permitted_it_no_longer_holds() {
     consents(&stage, "partner");
     let (mut stream, _) = asked(&stage, "partner", &asks(LIVE, "")).await;
     echoes(&mut stream, b"hello").await;
-    stage.stores.registers.withdraw_consent("con_1", jiff::Timestamp::now()).expect("taken");
+    let withdraws = |changing: &tamis::registers::Changing| {
+        changing.withdraw_consent("con_1", jiff::Timestamp::now())
+    };
+    stage.stores.registers.changing(withdraws).expect("taken");
     assert_eq!(ended(&mut stream).await, b"");
     let line = entry(&stage, "\"ended\":\"refused\"").await;
     assert!(line.contains("\"refusal\":\"consent-missing\""), "{line}");
