@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Counted, Flow};
-use super::line::{self, Lines};
+use super::line::{self, Lines, Tunnels};
 use super::listener::{BUFFER, Door, stopped};
 use super::respond;
 use super::strict::{UnderWay, Watched};
@@ -67,15 +67,10 @@ impl Door {
         let flow = Arc::new(Flow::default());
         let (its, stopping) = (Arc::clone(&flow), self.stopping.clone());
         let (asked, answer_time) = (Arc::clone(&under_way), self.limits.answer_time);
-        let takes_tunnels = self.takes_tunnels;
-        let (lines, tunnels) = Lines::new(
-            self.stopping.clone(),
-            self.limits.drain_timeout,
-            Some(Arc::clone(&under_way)),
-        );
+        let (lines, tunnels) = self.lines(&under_way).unzip();
         let mut service = service_fn(move |mut request| {
             asked.begin(answer_time);
-            if takes_tunnels {
+            if let Some(lines) = &lines {
                 lines.lay(&mut request, None);
             }
             let (begun, answer) = (its.begin(), service.call(request));
@@ -92,7 +87,7 @@ impl Door {
             })
         });
         let mut stream = Watched::http1(stream, self.limits.idle_timeout, Arc::clone(&under_way));
-        if takes_tunnels {
+        if let Some(tunnels) = tunnels {
             // A tunnel is the library's to hand over, so that it is not let go of before.
             let all = self.wakeful(stream, service, (&flow, &under_way));
             let unread = Box::pin(all).await;
@@ -142,6 +137,15 @@ impl Door {
             under_way,
         )
         .await
+    }
+
+    /// What requests for tunnels have of this connection, where there may be any.
+    fn lines(&self, under_way: &Arc<UnderWay>) -> Option<(Box<Lines>, Tunnels)> {
+        let (stopping, patience) = (self.stopping.clone(), self.limits.drain_timeout);
+        self.takes_tunnels.then(|| {
+            let (lines, tunnels) = Lines::new(stopping, patience, Some(Arc::clone(under_way)));
+            (Box::new(lines), tunnels)
+        })
     }
 
     fn library(&self) -> http1::Builder {

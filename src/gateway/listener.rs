@@ -182,7 +182,12 @@ impl Door {
 
     /// Speaks HTTP/1.1 or HTTP/2 on a connection until it ends or the gateway stops. Returns what of
     /// it could not be read, and counts it.
-    pub(super) async fn http<S, V, B>(self, stream: S, is_http2: bool, service: V) -> Option<Unread>
+    pub(super) async fn http<S, V, B>(
+        &self,
+        stream: S,
+        is_http2: bool,
+        service: V,
+    ) -> Option<Unread>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         V: Service<Request<Incoming>, Response = Response<B>> + Unpin + Send + 'static,
@@ -327,6 +332,10 @@ fn overdue(error: &hyper::Error, under_way: &UnderWay) -> Option<&'static str> {
     if error.is_timeout() {
         return Some(if under_way.is_in_head() { "late-head" } else { "idle" });
     }
+    // The answer was broken off, by whoever sends it.
+    if error.is_user() && under_way.is_late() {
+        return Some("late-answer");
+    }
     let source = error.source()?;
     let of_socket = source.downcast_ref::<io::Error>().or_else(|| {
         let of_frames = source.downcast_ref::<h2::Error>();
@@ -384,7 +393,7 @@ mod tests {
         let answer = |_: Request<Incoming>| async {
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         };
-        let ended = tokio::spawn(door.http(server, true, service_fn(answer)));
+        let ended = tokio::spawn(async move { door.http(server, true, service_fn(answer)).await });
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
                 .await

@@ -44,7 +44,8 @@ pub(super) fn plaintext(
         let service = service_fn(move |request| {
             std::future::ready(Ok::<_, std::convert::Infallible>(redirect.answer(&request)))
         });
-        inner.clone().http::<TcpStream, _, _>(stream, false, service)
+        let door = inner.clone();
+        async move { door.http::<TcpStream, _, _>(stream, false, service).await }
     })
 }
 

@@ -28,7 +28,7 @@ use crate::observe::Event;
 /// Serves one connection to its end.
 pub(super) async fn connection(
     in_force: Arc<ArcSwap<Gateway>>,
-    door: Door,
+    mut door: Door,
     stream: TcpStream,
     address: SocketAddr,
 ) {
@@ -42,8 +42,7 @@ pub(super) async fn connection(
     let is_http2 = handshake.is_http2;
     let at = Arc::clone(&in_force);
     let peer = Arc::new(Peer { address: address.ip(), handshake, in_force: at });
-    let takes_tunnels = in_force.load().policy.routes.iter().any(|route| route.tunnel.is_some());
-    let door = Door { takes_tunnels, ..door };
+    door.takes_tunnels = in_force.load().policy.routes.iter().any(|route| route.tunnel.is_some());
     // Each request begins with what is in force then, and keeps it.
     let (shared, its_peer) = (Arc::clone(&in_force), Arc::clone(&peer));
     let service =

@@ -17,6 +17,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+/// An answer that is late is broken off by who sends it, and says so in the ledger; its connection, where
+/// that is not enough, ends so much later.
+const BEHIND: Duration = Duration::from_millis(50);
+
 /// How much of a line is looked at: longer than any `Content-Length` without padding.
 const LOOKED_AT: usize = 40;
 
@@ -219,7 +223,7 @@ impl<S> Watched<S> {
             return written;
         }
         let stalled = self.stalled.get_or_insert_with(|| {
-            let left = self.under_way.left().unwrap_or(self.patience);
+            let left = self.under_way.left().map_or(self.patience, |left| left + BEHIND);
             Box::pin(sleep(self.patience.min(left)))
         });
         if stalled.as_mut().poll(cx).is_ready() {

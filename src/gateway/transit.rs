@@ -306,7 +306,8 @@ impl Delivery {
         let until = self.until.min(Instant::now() + self.patience);
         match timeout_at(until.into(), self.pieces.send(piece)).await {
             Ok(Ok(())) => Ok(()),
-            Err(_) if Instant::now() >= self.until => Err(RefusalReason::AnswerLate),
+            // Its connection may have been ended for that before this was.
+            Ok(Err(_)) | Err(_) if Instant::now() >= self.until => Err(RefusalReason::AnswerLate),
             Ok(Err(_)) | Err(_) => Err(RefusalReason::RequestMalformed),
         }
     }
