@@ -282,8 +282,8 @@ impl Target {
         let key = format!("\"{}\"", Digest::of(note.as_bytes()).hex()).try_into();
         request.headers_mut().extend(key.ok().map(|key| (IDEMPOTENCY_KEY, key)));
         client.deliver(request).await?;
-        let taken = Taken { records, at: Timestamp::now(), note };
-        self.aside(move |outbox| outbox.take(&taken)).await?;
+        let done = Taken { records, at: Timestamp::now(), note };
+        self.aside(move |outbox| outbox.take(&done)).await?;
         self.emit(CheckpointHappening::Delivered { records });
         Ok(())
     }

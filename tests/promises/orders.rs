@@ -128,10 +128,10 @@ fn a_file_of_the_first_version_gets_the_new_tables() {
     let triggers = tables.join(" ");
     let triggers =
         triggers.split(' ').flat_map(|table| ["new", "other"].map(|which| (table, which)));
-    let triggers: String = triggers
+    let triggers: Vec<_> = triggers
         .map(|(table, which)| format!("DROP TRIGGER IF EXISTS {table}_of_{which}_people;"))
         .collect();
-    let fifth = format!("{triggers} DROP TABLE people; PRAGMA user_version = 5;");
+    let fifth = format!("{} DROP TABLE people; PRAGMA user_version = 5;", triggers.concat());
     let fourth = format!("{fifth} DROP TABLE answered_calls; PRAGMA user_version = 4;");
     let third = format!(
         "{fourth} DROP TABLE planned_erasures; DROP TABLE erasure_notices; DROP TABLE erasure_lifts;
