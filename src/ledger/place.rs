@@ -137,6 +137,10 @@ impl Place {
     pub(crate) fn is_written_now(&self) -> bool {
         let Self::Directory(directory) = self else { return false };
         let Ok(lock) = File::open(directory.join(super::LOCK_FILE)) else { return false };
-        matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+        match lock.try_lock_shared() {
+            // Closing it alone would not do: a child that is being started may hold a copy of it.
+            Ok(()) => lock.unlock().is_err(),
+            Err(error) => matches!(error, std::fs::TryLockError::WouldBlock),
+        }
     }
 }

@@ -29,6 +29,10 @@ pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
 /// A month: with the usual six years, records stay at most a sixtieth of it too long.
 const SEGMENT_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// How often, and how far apart, it is seen again whether another writer holds the ledger.
+const LOOKS: u32 = 5;
+const MOMENT: Duration = Duration::from_millis(5);
+
 /// How a ledger falls into segments.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segmenting {
@@ -310,11 +314,21 @@ fn lock(directory: &Path) -> Result<File, LedgerUnavailable> {
         .mode(0o600)
         .open(directory.join(super::LOCK_FILE))
         .map_err(|error| LedgerUnavailable(format!("lock: {}", error.kind())))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(LedgerUnavailable(super::HELD.into())),
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(LedgerUnavailable(format!("lock: {}", error.kind())))
+    let mut looks = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // Perhaps only of somebody who looks whether there is a writer, for a moment.
+            Err(std::fs::TryLockError::WouldBlock) if looks < LOOKS => {
+                looks += 1;
+                std::thread::sleep(MOMENT);
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(LedgerUnavailable(super::HELD.into()));
+            }
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(LedgerUnavailable(format!("lock: {}", error.kind())));
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod signed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tamis::ledger::{
     Anchor, Disclosure, FileLedger, GENESIS, Ledger, Note, Outcome, Refused, VerifyError, verify,
@@ -161,6 +162,25 @@ fn openings_that_wait_together_are_each_entered_once() {
     assert_eq!(sequences, (1..=300).collect::<Vec<u64>>());
     drop(ledger);
     assert_eq!(verify(directory.path(), None).expect("whole").records, 300);
+}
+
+/// Whoever verifies sees by the lock whether there is a writer, and so once held it for a moment: a gateway
+/// that began then was refused.
+#[test]
+fn who_looks_at_a_ledger_keeps_no_gateway_from_it() {
+    let directory = ledger(1);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                let _ = verify(directory.path(), None);
+            }
+        });
+        let opened: Vec<_> =
+            (0..300).map(|_| FileLedger::open(directory.path(), "gw-1").map(drop)).collect();
+        is_done.store(true, Ordering::Relaxed);
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    });
 }
 
 #[test]
