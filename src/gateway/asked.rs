@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use super::consents::fetched;
 use super::exchange::Peer;
 use super::state::Gateway;
-use crate::decide::{Caller, KnownSubject};
+use crate::decide::{Caller, KnownSubject, Named};
 use crate::identity::Credentials;
 use crate::observe::Event;
 use crate::policy::Policy;
-use crate::terms::{DataSubject, PurposeId, RecipientId, RefusalReason};
+use crate::registers::{Registers, RegistersUnavailable};
+use crate::terms::{Case, DataSubject, LegalOrder, PurposeId, RecipientId, RefusalReason};
 
 /// Who sends it, by what certificate, token or key says.
 pub(super) fn identify(
@@ -47,4 +48,15 @@ pub(super) async fn asked_about(
         Ok(KnownSubject { role, id, statements })
     };
     people.into_iter().map(known).collect()
+}
+
+/// The case and the legal order that a request names, as the registers know them.
+pub(super) fn files(
+    registers: &dyn Registers,
+    case: Option<&str>,
+    order: Option<&str>,
+) -> Result<(Named<Case>, Named<LegalOrder>), RegistersUnavailable> {
+    let case = Named::look_up(case, |id| registers.case(id))?;
+    let order = Named::look_up(order, |id| registers.order(id))?;
+    Ok((case, order))
 }

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::account::{Account, Opening};
-use super::asked::{asked_about, identify};
+use super::asked::{self, asked_about, identify};
 use super::body::{ClientBody, MinimizedBody};
 use super::codings::{Accepted, Coding};
 use super::consents::{fetched, fetched_anyway, fetched_stated};
@@ -45,9 +45,7 @@ use super::{
     authority, bodiless, conditions, fit, headers, observed, purpose, request_body, rights, serve,
     tunnel,
 };
-use crate::decide::{
-    Facts, Named, Permit, Refusal, SubjectIds, decide, decide_named, decide_service,
-};
+use crate::decide::{Facts, Permit, Refusal, SubjectIds, decide, decide_named, decide_service};
 use crate::ledger::{Disclosure, Outcome, Receipt, Refused};
 use crate::minimize::link::Origins;
 use crate::observe::Event;
@@ -274,9 +272,8 @@ async fn walk(
         Event::RegistersUnavailable.emit(&gateway.metrics);
         refusal(account, RefusalReason::RegisterStale, Some((&caller, role)))
     };
-    let registers = &gateway.registers;
-    let case = Named::look_up(case.as_deref(), |id| registers.case(id)).map_err(unknown)?;
-    let order = Named::look_up(order.as_deref(), |id| registers.order(id)).map_err(unknown)?;
+    let named = asked::files(&*gateway.registers, case.as_deref(), order.as_deref());
+    let (case, order) = named.map_err(unknown)?;
 
     // May it be disclosed?
     let facts = Facts {

@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Counted, Flow};
-use super::line::{self, Lines, Tunnels};
+use super::line;
 use super::listener::{BUFFER, Door, stopped};
 use super::respond;
 use super::strict::{UnderWay, Watched};
@@ -67,7 +67,7 @@ impl Door {
         let flow = Arc::new(Flow::default());
         let (its, stopping) = (Arc::clone(&flow), self.stopping.clone());
         let (asked, answer_time) = (Arc::clone(&under_way), self.limits.answer_time);
-        let (lines, tunnels) = self.lines(&under_way).unzip();
+        let (lines, tunnels) = self.lines(Some(&under_way)).unzip();
         let mut service = service_fn(move |mut request| {
             asked.begin(answer_time);
             if let Some(lines) = &lines {
@@ -137,15 +137,6 @@ impl Door {
             under_way,
         )
         .await
-    }
-
-    /// What requests for tunnels have of this connection, where there may be any.
-    fn lines(&self, under_way: &Arc<UnderWay>) -> Option<(Box<Lines>, Tunnels)> {
-        let (stopping, patience) = (self.stopping.clone(), self.limits.drain_timeout);
-        self.takes_tunnels.then(|| {
-            let (lines, tunnels) = Lines::new(stopping, patience, Some(Arc::clone(under_way)));
-            (Box::new(lines), tunnels)
-        })
     }
 
     fn library(&self) -> http1::Builder {
@@ -300,7 +291,8 @@ mod tests {
     use hyper::body::Incoming;
     use hyper::service::service_fn;
     use tokio::io::{
-        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf,
+        AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf, join,
+        split,
     };
     use tokio::sync::{Semaphore, watch};
     use tokio::task::JoinHandle;
@@ -309,9 +301,9 @@ mod tests {
     use crate::config::Limits;
     use crate::observe::Metrics;
 
-    /// A connection of which it is known how much room the last read of it had.
+    /// What comes on a connection, of which it is known how much room the last read of it had.
     struct Noting {
-        stream: DuplexStream,
+        stream: ReadHalf<DuplexStream>,
         room: watch::Sender<usize>,
     }
 
@@ -323,24 +315,6 @@ mod tests {
         ) -> Poll<io::Result<()>> {
             self.room.send_replace(buffer.remaining());
             Pin::new(&mut self.stream).poll_read(cx, buffer)
-        }
-    }
-
-    impl AsyncWrite for Noting {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write(cx, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_shutdown(cx)
         }
     }
 
@@ -370,8 +344,9 @@ mod tests {
                 let path = request.uri().path().to_owned();
                 Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(path))))
             });
-            let ended =
-                tokio::spawn(async move { door.http1(Noting { stream, room }, answer).await });
+            let (stream, writes) = split(stream);
+            let stream = join(Noting { stream, room }, writes);
+            let ended = tokio::spawn(async move { door.http1(stream, answer).await });
             Self { client, room: noted, stop, metrics, ended }
         }
 

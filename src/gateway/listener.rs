@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use super::addresses::{Addresses, FromAddress};
 use super::flow::{Flow, Flowing};
-use super::line::Lines;
+use super::line::{Lines, Tunnels};
 use super::proxied::{Unannounced, announced};
 use super::sockets::Bound;
 use super::strict::{UnderWay, Watched};
@@ -219,12 +219,11 @@ impl Door {
         let (asks, asked) = watch::channel(());
         let flow = Arc::new(Flow::default());
         let its = Arc::clone(&flow);
-        let takes_tunnels = self.takes_tunnels;
-        let (lines, tunnels) = Lines::new(self.stopping.clone(), self.limits.drain_timeout, None);
+        let (lines, tunnels) = self.lines(None).unzip();
         let service = service_fn(move |mut request| {
             asks.send_replace(());
             let under_way = Arc::new(its.begin());
-            if takes_tunnels {
+            if let Some(lines) = &lines {
                 lines.lay(&mut request, Some(&under_way));
             }
             let answer = service.call(request);
@@ -234,7 +233,7 @@ impl Door {
             }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        if takes_tunnels {
+        if self.takes_tunnels {
             builder.enable_connect_protocol();
         }
         let connection = builder
@@ -255,8 +254,20 @@ impl Door {
         let drain = http2::Connection::graceful_shutdown;
         let (quiet, under_way) = (quiet(asked, patience), UnderWay::default());
         let unread = self.drive((connection, drain), ends, quiet, still, &under_way).await;
-        tunnels.closed().await;
+        if let Some(tunnels) = tunnels {
+            tunnels.closed().await;
+        }
         unread
+    }
+
+    /// What requests for tunnels have of a connection, where there may be any. `under_way`: of HTTP/1.1.
+    pub(super) fn lines(&self, under_way: Option<&Arc<UnderWay>>) -> Option<(Box<Lines>, Tunnels)> {
+        self.takes_tunnels.then(|| {
+            let stopping = self.stopping.clone();
+            let (lines, tunnels) =
+                Lines::new(stopping, self.limits.drain_timeout, under_way.cloned());
+            (Box::new(lines), tunnels)
+        })
     }
 
     /// Until the connection ends. `ends`: ready when it is to end since the gateway stops.

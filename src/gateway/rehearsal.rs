@@ -26,8 +26,7 @@ use super::stated::stated;
 use super::told::{Asking, Told};
 use super::{account, conditions, fit, headers, purpose, request_body, rights, serve};
 use crate::decide::{
-    Caller, Facts, KnownSubject, Named, Permit, Refusal, RouteMatch, decide, decide_named,
-    decide_service,
+    Caller, Facts, KnownSubject, Permit, Refusal, RouteMatch, decide, decide_named, decide_service,
 };
 use crate::keys::KeyRing;
 use crate::ledger::{ToldToOthers, subject_report};
@@ -345,9 +344,8 @@ fn play(
         let statements = statements.map_err(unknown)?;
         known.push(KnownSubject { role, id, statements });
     }
-    let registers = &stage.registers;
-    let case = Named::look_up(case.as_deref(), |id| registers.case(id)).map_err(unknown)?;
-    let order = Named::look_up(order.as_deref(), |id| registers.order(id)).map_err(unknown)?;
+    let named = super::asked::files(&*stage.registers, case.as_deref(), order.as_deref());
+    let (case, order) = named.map_err(unknown)?;
     let facts = Facts {
         caller: &asked.caller,
         declared_purposes: &declared_purposes,

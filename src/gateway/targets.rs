@@ -224,8 +224,8 @@ impl Target {
     /// Hands over all that waits. Whether nothing waits any more.
     async fn round(&self) -> bool {
         let done = self.deliver_all().await;
-        let waiting = self.aside(Outbox::waiting).await.unwrap_or_default().len();
-        self.say(waiting, self.aside(Outbox::taken).await.unwrap_or_default().as_ref());
+        let (waiting, taken) = self.aside(|outbox| Ok(standing(outbox))).await.unwrap_or_default();
+        self.say(waiting, taken.as_ref());
         match done {
             Ok(()) => {
                 *self.fault() = None;
@@ -359,8 +359,8 @@ impl Target {
 
     /// To be called where it may wait for the disk.
     fn stands(&self) {
-        let waiting = self.outbox.waiting().unwrap_or_default().len();
-        self.say(waiting, self.outbox.taken().unwrap_or_default().as_ref());
+        let (waiting, taken) = standing(&self.outbox);
+        self.say(waiting, taken.as_ref());
     }
 
     fn say(&self, waiting: usize, taken: Option<&Taken>) {
@@ -373,12 +373,12 @@ impl Target {
     }
 
     fn document(&self, now: Timestamp) -> Value {
-        let taken = self.outbox.taken().unwrap_or_default().map(|taken| {
+        let (waiting, taken) = standing(&self.outbox);
+        let taken = taken.map(|taken| {
             let age = now.duration_since(taken.at).as_secs().max(0);
             json!({"records": taken.records, "at": taken.at, "age": age})
         });
         let fault = self.fault().map(|(kind, at)| json!({"kind": kind, "at": at}));
-        let waiting = self.outbox.waiting().unwrap_or_default().len();
         json!({"waiting": waiting, "delivered": taken, "fault": fault})
     }
 
@@ -392,4 +392,9 @@ impl Target {
         // Nothing panics between two writes to it.
         self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many wait in an outbox, and what was taken last; as if there were none, where it cannot be read.
+fn standing(outbox: &Outbox) -> (usize, Option<Taken>) {
+    (outbox.waiting().unwrap_or_default().len(), outbox.taken().unwrap_or_default())
 }

@@ -226,32 +226,7 @@ impl Statements {
     /// Whether there are none, and none can be missing: it is as if nobody had ever heard of the person.
     #[must_use]
     pub fn are_none(&self) -> bool {
-        let Self {
-            consents,
-            consents_unknown,
-            withdrawals,
-            notices,
-            objections,
-            restrictions,
-            erasure,
-            one_time_grants,
-            orders,
-            cases,
-            age,
-            region,
-        } = self;
-        consents.is_empty()
-            && !consents_unknown
-            && withdrawals.is_empty()
-            && notices.is_empty()
-            && objections.is_empty()
-            && restrictions.is_empty()
-            && erasure.is_none()
-            && one_time_grants.is_empty()
-            && orders.is_empty()
-            && cases.is_empty()
-            && *age == AgeClass::Unknown
-            && region.is_none()
+        *self == Self::default()
     }
 
     /// The same where consents cannot be known: none of them, and that it is unknown whether there are any.

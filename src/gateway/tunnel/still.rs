@@ -9,13 +9,13 @@ use http::request::Parts;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::super::asked::{asked_about, identify};
+use super::super::asked::{self, asked_about, identify};
 use super::super::exchange::Peer;
 use super::super::purpose;
 use super::super::returned::Opener;
 use super::super::route::{Opened, Target, Tokens};
 use super::handshake::may_open;
-use crate::decide::{Facts, Met, Named, Permit, decide};
+use crate::decide::{Facts, Met, Permit, decide};
 use crate::policy::Mode;
 use crate::policy::model::Route;
 use crate::terms::{CategoryId, DecisionId, PurposeId, RecipientId, RefusalReason, UpstreamId};
@@ -112,9 +112,8 @@ impl Still {
         let known = asked_about(&gateway, &self.recipient, named).await?;
         let case = purpose::id(&head.headers, &purpose::TAMIS_CASE).map_err(malformed)?;
         let order = purpose::id(&head.headers, &purpose::TAMIS_ORDER).map_err(malformed)?;
-        let (registers, unknown) = (&gateway.registers, |_| RefusalReason::RegisterStale);
-        let case = Named::look_up(case.as_deref(), |id| registers.case(id)).map_err(unknown)?;
-        let order = Named::look_up(order.as_deref(), |id| registers.order(id)).map_err(unknown)?;
+        let named = asked::files(&*gateway.registers, case.as_deref(), order.as_deref());
+        let (case, order) = named.map_err(|_| RefusalReason::RegisterStale)?;
         let facts = Facts {
             caller: &caller,
             declared_purposes: &self.declared,

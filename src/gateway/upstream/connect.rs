@@ -133,8 +133,8 @@ impl Connections {
         Self { tls: Arc::new(tls), protocol: UpstreamProtocol::H1, ..self.clone() }
     }
 
-    /// To this address. `at_once`: one for each that there may be; `None`: for a health check, which must not wait for what
-    /// requests hold.
+    /// To this address. `at_once`: one for each that there may be; `None`: for a health check, which must
+    /// not wait for what requests hold.
     pub(super) fn to(&self, address: SocketAddr, at_once: Option<&Arc<Semaphore>>) -> Connector {
         let (tls, server_name) = (Arc::clone(&self.tls), Arc::clone(&self.server_name));
         Connector {

@@ -142,8 +142,7 @@ impl Snapshot {
     /// Puts in what `subject` has said now, in place of what they had said.
     pub(super) fn put(&self, subject: &str, said: &Statements) {
         let key = self.key(subject);
-        let is_nothing = *said == Statements::default();
-        let bytes = if is_nothing { Box::default() } else { self.names.encode(said) };
+        let bytes = if said.are_none() { Box::default() } else { self.names.encode(said) };
         self.shard(key).write().unwrap_or_else(PoisonError::into_inner).put(key, &bytes);
     }
 
